@@ -1,0 +1,1 @@
+"""BTicino Classe."""

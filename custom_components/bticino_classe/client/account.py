@@ -1,0 +1,115 @@
+"""The cloud in the words of the house: homes, their state, doors, lights, what happened."""
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from . import decode
+from .const import APP_TYPE
+from .exceptions import (
+    CommandRefusedError,
+    NoAnswerError,
+    OutcomeUnknownError,
+    ServerError,
+    UnexpectedAnswerError,
+)
+from .transport import Transport, error_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .auth import AuthHandler
+    from .budget import Budget
+    from .models import Event, Home, IceServer, Module, ModuleState, Topology
+
+_LOGGER = logging.getLogger(__name__)
+
+HOMES_PATH: Final = "/api/homesdata"
+STATUS_PATH: Final = "/syncapi/v1/homestatus"
+COMMAND_PATH: Final = "/syncapi/v1/setstate"
+EVENTS_PATH: Final = "/api/getevents"
+TURN_PATH: Final = "/api/getcredentials"
+
+
+class Account:
+    """Everything that the cloud does for one account.
+
+    Every method raises AuthError, ApiError or NoAnswerError, all of them BticinoError; commands
+    raise OutcomeUnknownError where they were sent and no clear answer came.
+    """
+
+    def __init__(self, auth: AuthHandler, *, budget: Budget | None = None) -> None:
+        self.auth = auth
+        self.transport = Transport(auth, budget=budget)
+
+    async def topology(self) -> Topology:
+        """Return all homes with their modules."""
+        # Naming device types here hides newer models (protocol.md 3.2).
+        body = await self._read(HOMES_PATH, {"sync_measurements": False})
+        return _required(decode.topology(body))
+
+    async def states(self, home_id: str) -> Mapping[str, ModuleState]:
+        """Return the state of every module of a home that the cloud tells of, by id."""
+        body = await self._read(STATUS_PATH, {"home_id": home_id})
+        return _required(decode.states(body))
+
+    async def events(self, home_id: str, *, size: int = 30) -> tuple[Event, ...]:
+        """Return the newest events of a home, as many as `size` at the most."""
+        body = await self._read(EVENTS_PATH, {"home_id": home_id, "size": size})
+        return _required(decode.events(body))
+
+    async def ice_servers(self) -> tuple[IceServer, ...]:
+        """Return the media relays, with credentials that live for about an hour."""
+        url = f"{self.auth.endpoints.turn}{TURN_PATH}"
+        answer = await self.transport.request(url, {"client_type": "user"})
+        return _required(decode.ice_servers(decode.record(answer.get("body"))))
+
+    async def unlock(self, home: Home, door: Module) -> None:
+        """Release a door, once."""
+        await self._command(home, door, {"lock": False})
+
+    async def switch_light(self, home: Home, light: Module, *, on: bool) -> None:
+        """Switch a staircase light; one that is wired as a door opens on `on`."""
+        await self._command(home, light, {"on": on})
+
+    async def _read(self, path: str, fields: Mapping[str, Any]) -> decode.Record:
+        answer = await self._post(path, fields, urgent=False)
+        return decode.record(answer.get("body"))
+
+    async def _post(
+        self, path: str, fields: Mapping[str, Any], *, urgent: bool
+    ) -> Mapping[str, Any]:
+        frame = {"app_type": APP_TYPE, "app_version": self.auth.app_version}
+        url = f"{self.auth.endpoints.api}{path}"
+        return await self.transport.request(url, {**frame, **fields}, urgent=urgent)
+
+    async def _command(self, home: Home, module: Module, change: Mapping[str, bool]) -> None:
+        target = {"id": module.id, "bridge": module.bridge_id, **change}
+        place = {"id": home.id, "timezone": home.timezone, "modules": [_known(target)]}
+        try:
+            answer = await self._post(COMMAND_PATH, {"home": _known(place)}, urgent=True)
+        except NoAnswerError as err:
+            if not err.sent:
+                raise
+            raise OutcomeUnknownError from err
+        except (ServerError, UnexpectedAnswerError) as err:
+            raise OutcomeUnknownError from err
+        _check(answer)
+
+
+def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _required[Decoded](found: Decoded | None) -> Decoded:
+    if found is None:
+        raise UnexpectedAnswerError
+    return found
+
+
+def _check(answer: Mapping[str, Any]) -> None:
+    """Raise what a command's answer complains of, although its HTTP status said success."""
+    for error in decode.command_errors(answer):
+        code = decode.whole(decode.record(error).get("code"))
+        raise (error_kind(code) or CommandRefusedError)(code=code)
+    if answer.get("status") != "ok":
+        raise OutcomeUnknownError

@@ -1,0 +1,36 @@
+"""Where the cloud is and how its own app introduces itself: the one module that knows."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+# The password grant is open to the vendor's Android app alone, so its public identity is used
+# (protocol.md 3.1). It ships in every copy of the app: neither ours nor a secret.
+CLIENT_ID: Final = "na_client_android_welcome"
+CLIENT_SECRET: Final = "8ab584d62ca2a77e37ccc6b2c7e4f29e"  # noqa: S105
+DEFAULT_SCOPE: Final = "security_scopes"
+DEFAULT_APP_VERSION: Final = "4.1.1.3"
+APP_TYPE: Final = "app_camera"
+USER_AGENT: Final = "NetatmoApp(Security/v4.1.1.3/4401103) Android(13/Google/sdk_gphone64_arm64)"
+
+REFRESH_MARGIN: Final = timedelta(seconds=60)
+ASSUMED_LIFETIME: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """The hosts that a client talks to, and how long it waits for one answer (in seconds)."""
+
+    api: str
+    turn: str
+    push: str
+    signaling: str
+    timeout: float = 20.0
+
+
+PRODUCTION: Final = Endpoints(
+    api="https://app.netatmo.net",
+    turn="https://app-turn.netatmo.net",
+    push="wss://app-ws.netatmo.net/ws/",
+    signaling="wss://app-ws.netatmo.net/appws/",
+)

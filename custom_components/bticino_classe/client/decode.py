@@ -1,0 +1,266 @@
+"""The cloud's answers turned into the house's data; the only readers of its field names.
+
+Whatever cannot be used is left out, never raised: one odd module must not cost the whole house.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+import math
+from typing import Any, Final
+
+from .models import Event, Home, IceServer, Module, ModuleKind, ModuleState, Picture, Topology
+
+type Record = Mapping[str, Any]
+
+KINDS_BY_TYPE: Final[Mapping[str, ModuleKind]] = {
+    "BNC1": ModuleKind.BRIDGE,
+    "BNC3": ModuleKind.BRIDGE,
+    "BNCX": ModuleKind.BRIDGE,
+    "BDIY": ModuleKind.BRIDGE,
+    "BNHY": ModuleKind.BRIDGE,
+    "BFII": ModuleKind.BRIDGE,
+    "BFIO": ModuleKind.BRIDGE,
+    "BNDL": ModuleKind.DOOR,
+    "BNSL": ModuleKind.LIGHT,
+    "BNEU": ModuleKind.PANEL,
+    "BCEPL": ModuleKind.PANEL,
+}
+KINDS_BY_VARIANT: Final[Mapping[str, ModuleKind]] = {
+    "bndl_doorlock": ModuleKind.DOOR,
+    "bnsl_staircase_light": ModuleKind.LIGHT,
+    "bneu_external_unit": ModuleKind.PANEL,
+}
+_CHILDREN: Final = (ModuleKind.DOOR, ModuleKind.LIGHT, ModuleKind.PANEL)
+
+
+def topology(body: Record) -> Topology | None:
+    """Decode homesdata; None if the answer has no list of homes at all."""
+    if not isinstance(body.get("homes"), list):
+        return None
+    homes = [home for record in records(body["homes"]) if (home := _home(record)) is not None]
+    modules = [module for home in homes for module in home.modules.values()]
+    return Topology(
+        user_id=text(record(body.get("user")).get("id")),
+        homes={home.id: home for home in homes},
+        unknown_types=Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN),
+    )
+
+
+def _home(source: Record) -> Home | None:
+    home_id = text(source.get("id"))
+    if home_id is None:
+        return None
+    listed = records(source.get("modules"))
+    modules = {m.id: m for item in listed if (m := _module(item, home_id)) is not None}
+    for placeholder in _placeholders(listed, home_id):
+        modules.setdefault(placeholder.id, placeholder)
+    return Home(
+        id=home_id,
+        name=text(source.get("name")),
+        timezone=text(source.get("timezone")),
+        modules=_with_named_bridges(modules),
+    )
+
+
+def _module(source: Record, home_id: str) -> Module | None:
+    module_id = text(source.get("id"))
+    if module_id is None:
+        return None
+    module_type = text(source.get("type")) or ""
+    return Module(
+        id=module_id,
+        home_id=home_id,
+        kind=_kind(module_type, text(source.get("variant"))),
+        type=module_type,
+        name=text(source.get("name")),
+        bridge_id=text(source.get("bridge")),
+    )
+
+
+def _kind(module_type: str, variant: str | None = None) -> ModuleKind:
+    """The type decides; the variant is asked only about a type that nobody knows."""
+    by_variant = KINDS_BY_VARIANT.get((variant or "").rpartition(":")[2], ModuleKind.UNKNOWN)
+    return KINDS_BY_TYPE.get(module_type, by_variant)
+
+
+def _placeholders(listed: Iterable[Record], home_id: str) -> list[Module]:
+    """Children that a bridge names and that have no entry of their own (protocol.md 3.2)."""
+    return [
+        Module(id=child, home_id=home_id, kind=ModuleKind.UNKNOWN, type="", bridge_id=bridge_id)
+        for bridge in listed
+        if (bridge_id := text(bridge.get("id"))) is not None
+        for child in map(text, items(bridge.get("modules_bridged")))
+        if child is not None
+    ]
+
+
+def _with_named_bridges(modules: dict[str, Module]) -> dict[str, Module]:
+    """A module of unknown type that a door, light or panel hangs on is a bridge."""
+    named = {m.bridge_id for m in modules.values() if m.kind in _CHILDREN}
+    return {
+        module.id: replace(module, kind=ModuleKind.BRIDGE)
+        if module.kind is ModuleKind.UNKNOWN and module.id in named
+        else module
+        for module in modules.values()
+    }
+
+
+def states(body: Record) -> dict[str, ModuleState] | None:
+    """Decode homestatus; None if the answer has no list of modules at all."""
+    modules = record(body.get("home")).get("modules")
+    if not isinstance(modules, list):
+        return None
+    found = {s.id: s for item in records(modules) if (s := _state(item)) is not None}
+    for error in records(body.get("errors")):
+        if (module_id := text(error.get("id"))) is not None:
+            known = found.get(module_id, ModuleState(id=module_id))
+            found[module_id] = replace(known, reachable=False)
+    return found
+
+
+def _state(source: Record) -> ModuleState | None:
+    module_id = text(source.get("id"))
+    if module_id is None:
+        return None
+    strength = whole(source.get("wifi_strength"))
+    revision = whole(source.get("firmware_revision"))
+    return ModuleState(
+        id=module_id,
+        type=text(source.get("type")),
+        bridge_id=text(source.get("bridge")),
+        reachable=source.get("reachable") is not False,
+        firmware=text(source.get("firmware_name")) or (None if revision is None else str(revision)),
+        uptime=whole(source.get("uptime")),
+        # The cloud leaves out the sign (protocol.md 3.2).
+        wifi_strength=-abs(strength) if strength else None,
+        local_address=text(source.get("local_ipv4")),
+        last_seen=whole(source.get("last_seen")) or None,
+        on=_on(source),
+    )
+
+
+def _on(source: Record) -> bool | None:
+    """A light is read as `status` and written as `on`; either may come back."""
+    if isinstance(source.get("on"), bool):
+        return bool(source["on"])
+    return {"on": True, "off": False}.get(text(source.get("status")) or "")
+
+
+def completed(home: Home, found: Mapping[str, ModuleState]) -> Home:
+    """Return the home with what only the status told of it: types of placeholders, new modules."""
+    modules = dict(home.modules)
+    for state in found.values():
+        known = modules.get(state.id)
+        if state.type and (known is None or not known.type):
+            bridge_id = state.bridge_id or (known.bridge_id if known else None)
+            modules[state.id] = Module(
+                id=state.id,
+                home_id=home.id,
+                kind=_kind(state.type),
+                type=state.type,
+                name=known.name if known else None,
+                bridge_id=bridge_id,
+            )
+    return replace(home, modules=_with_named_bridges(modules))
+
+
+def events(body: Record) -> tuple[Event, ...] | None:
+    """Decode getevents; None if the answer has no list of events at all."""
+    found = record(body.get("home")).get("events")
+    return None if not isinstance(found, list) else _events(found)
+
+
+def _events(found: object) -> tuple[Event, ...]:
+    decoded = (_event(item) for item in records(found))
+    return tuple(event for event in decoded if event is not None)
+
+
+def _event(source: Record) -> Event | None:
+    event_id, kind, time = (
+        text(source.get("id")),
+        text(source.get("type")),
+        number(source.get("time")),
+    )
+    if event_id is None or kind is None or time is None:
+        return None
+    return Event(
+        id=event_id,
+        type=kind,
+        time=time,
+        module_id=text(source.get("module_id")),
+        session_id=text(source.get("session_id")),
+        video_id=text(source.get("video_id")),
+        snapshot=_picture(source.get("snapshot")),
+        vignette=_picture(source.get("vignette")),
+        # Parts have none of their own; what nests deeper is not read.
+        parts=_events([{**part, "subevents": None} for part in records(source.get("subevents"))]),
+    )
+
+
+def _picture(source: object) -> Picture | None:
+    url = text(record(source).get("url"))
+    return Picture(url=url, expires_at=number(record(source).get("expires_at"))) if url else None
+
+
+def ice_servers(body: Record) -> tuple[IceServer, ...] | None:
+    """Decode the TURN credentials; None if the answer has no list of servers at all."""
+    servers = body.get("iceServers")
+    if not isinstance(servers, list):
+        return None
+    return tuple(
+        IceServer(
+            urls=urls,
+            username=text(server.get("username")),
+            credential=text(server.get("credential")),
+        )
+        for server in records(servers)
+        if (urls := _urls(server.get("urls")))
+    )
+
+
+def _urls(source: object) -> tuple[str, ...]:
+    listed = [source] if isinstance(source, str) else items(source)
+    return tuple(url for url in map(text, listed) if url is not None)
+
+
+def command_errors(answer: Record) -> tuple[Any, ...]:
+    """Return what a command's answer complains of; the place differs (protocol.md 3.4)."""
+    found: list[Any] = []
+    for place in (answer, record(answer.get("body"))):
+        errors = place.get("errors")
+        found += errors if isinstance(errors, list) else [errors] if errors else []
+    return tuple(found)
+
+
+def record(value: object) -> Record:
+    """Return the value if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def records(value: object) -> list[Record]:
+    """Return the objects of a list; whatever else it holds, or is, is left out."""
+    return [item for item in items(value) if isinstance(item, Mapping)]
+
+
+def items(value: object) -> list[Any]:
+    """Return the value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def text(value: object) -> str | None:
+    """Return the value if it is a text that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def number(value: object) -> float | None:
+    """Return the value if it is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def whole(value: object) -> int | None:
+    """Return the value as a whole number, if it is a finite one."""
+    found = number(value)
+    return None if found is None else int(found)

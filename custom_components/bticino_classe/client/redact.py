@@ -1,0 +1,75 @@
+"""What is secret, and how it is taken out: the one list for logs, diagnostics and captures."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+REDACTED: Final = "**REDACTED**"
+
+SECRET_KEYS: Final = frozenset(
+    {
+        "access_token",
+        "authorization",
+        "city",
+        "client_secret",
+        "coordinates",
+        "correlation_id",
+        "country",
+        "credential",
+        "email",
+        "filename",
+        "home_name",
+        "ip",
+        "local_address",
+        "local_ipv4",
+        "message",
+        "name",
+        "password",
+        "refresh_token",
+        "sdp",
+        "session_id",
+        "snapshot_url",
+        "tag_id",
+        "timezone",
+        "url",
+        "user",
+        "username",
+        "vignette_url",
+    }
+)
+
+
+class Pseudonyms:
+    """Gives each id a short name of its own, the same one wherever the id turns up."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def name(self, identifier: str, kind: str) -> str:
+        """Return the name of an id, such as `door-2`; the first call decides on the kind."""
+        if identifier not in self._names:
+            number = 1 + sum(name.startswith(f"{kind}-") for name in self._names.values())
+            self._names[identifier] = f"{kind}-{number}"
+        return self._names[identifier]
+
+    def replace(self, value: Any) -> Any:
+        """Return the value with every named id replaced, as key, as value and inside of texts."""
+        if isinstance(value, Mapping):
+            return {self.replace(key): self.replace(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.replace(item) for item in value]
+        if isinstance(value, str):
+            for identifier in sorted(self._names, key=len, reverse=True):
+                value = value.replace(identifier, self._names[identifier])
+        return value
+
+
+def redact(value: Any) -> Any:
+    """Return a copy without the values of secret keys, at any depth."""
+    if isinstance(value, Mapping):
+        return {
+            key: REDACTED if str(key).lower() in SECRET_KEYS and item else redact(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [redact(item) for item in value]
+    return value

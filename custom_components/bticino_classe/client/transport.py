@@ -1,0 +1,121 @@
+"""Authorised requests: one at a time, judged by one table, repeated only after a refused token."""
+
+from collections import Counter
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from .budget import Budget
+from .exceptions import (
+    ApiError,
+    BticinoError,
+    CommandRefusedError,
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    RateLimitError,
+    ServerError,
+    TokenRefusedError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
+from .wire import Answer, post
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .auth import AuthHandler
+
+# The vendor's numbers (protocol.md 3.3); they count more than the status they come with.
+ERRORS_BY_CODE: Final[Mapping[int | str, type[ApiError]]] = {
+    2: TokenRefusedError,
+    3: TokenRefusedError,
+    5: CommandRefusedError,
+    6: UnreachableError,
+    9: NotFoundError,
+    11: RateLimitError,
+    13: ForbiddenError,
+    21: InvalidRequestError,
+    26: RateLimitError,
+    "too_many_connections": RateLimitError,
+    "invalid_token": TokenRefusedError,
+    "expired_token": TokenRefusedError,
+}
+ERRORS_BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
+    HTTPStatus.OK: UnexpectedAnswerError,
+    HTTPStatus.BAD_REQUEST: InvalidRequestError,
+    HTTPStatus.UNAUTHORIZED: TokenRefusedError,
+    HTTPStatus.FORBIDDEN: ForbiddenError,
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.TOO_MANY_REQUESTS: RateLimitError,
+}
+
+
+class Transport:
+    """Sends requests with the account's token and turns refusals into errors."""
+
+    def __init__(self, auth: AuthHandler, *, budget: Budget | None = None) -> None:
+        self._auth = auth
+        self._budget = budget or Budget()
+        self.counters: Counter[str] = Counter()
+
+    async def request(
+        self, url: str, payload: Mapping[str, Any], *, urgent: bool = False
+    ) -> dict[str, Any]:
+        """POST to the cloud and return the answer's object.
+
+        Sent once; a second time only after a clean "token refused", with a new token. Raises
+        ApiError, NoAnswerError or AuthError, and counts each kind.
+        """
+        try:
+            return await self._request(url, payload, urgent=urgent)
+        except BticinoError as err:
+            self.counters[type(err).__name__] += 1
+            raise
+
+    async def _request(
+        self, url: str, payload: Mapping[str, Any], *, urgent: bool
+    ) -> dict[str, Any]:
+        token, answer = await self._send(url, payload, urgent=urgent)
+        if isinstance(error_of(answer), TokenRefusedError):
+            self._auth.invalidate(token)
+            _, answer = await self._send(url, payload, urgent=urgent)
+        return self._judge(answer)
+
+    async def _send(
+        self, url: str, payload: Mapping[str, Any], *, urgent: bool
+    ) -> tuple[str, Answer]:
+        self._budget.admit(urgent=urgent)
+        token = await self._auth.get_access_token()
+        self.counters["requests"] += 1
+        answer = await post(
+            self._auth.session,
+            url,
+            timeout=self._auth.endpoints.timeout,
+            bearer=token,
+            payload=payload,
+        )
+        return token, answer
+
+    def _judge(self, answer: Answer) -> dict[str, Any]:
+        error = error_of(answer)
+        if isinstance(error, RateLimitError):
+            self._budget.note(error)
+        if error is not None:
+            raise error
+        return answer.body or {}
+
+
+def error_of(answer: Answer) -> ApiError | None:
+    """Return the error that an answer means; None if it means success."""
+    if answer.ok:
+        return None
+    kind = error_kind(answer.code) or ERRORS_BY_STATUS.get(answer.status)
+    if kind is None:
+        server = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        kind = ServerError if server else UnexpectedAnswerError
+    return kind(status=answer.status, code=answer.code, retry_after=answer.retry_after)
+
+
+def error_kind(code: int | str | None) -> type[ApiError] | None:
+    """Return the kind of error that one of the vendor's numbers or words means."""
+    return None if code is None else ERRORS_BY_CODE.get(code)

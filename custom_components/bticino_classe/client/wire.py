@@ -1,0 +1,139 @@
+"""One POST over the wire, and its answer as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+import math
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+from .const import USER_AGENT
+from .exceptions import NoAnswerError
+
+MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
+CONNECT_TIMEOUT: Final = 10.0  # seconds
+
+# Words of the OAuth error vocabulary; any other text in an answer might repeat what we sent.
+_ERROR_WORDS: Final = frozenset(
+    {
+        "access_denied",
+        "expired_token",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "invalid_token",
+        "server_error",
+        "temporarily_unavailable",
+        "too_many_connections",
+        "unauthorized_client",
+        "unsupported_grant_type",
+    }
+)
+
+# Nothing has left this machine yet when one of these is raised.
+_NOT_SENT: Final = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+    RuntimeError,  # the session is closed
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back: `body` is None where it is no JSON object, `retry_after` in seconds."""
+
+    status: int
+    body: dict[str, Any] | None = field(default=None, repr=False)
+    retry_after: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status says success and the body can be read and holds no error."""
+        return self.status == HTTPStatus.OK and self.body is not None and "error" not in self.body
+
+    @property
+    def code(self) -> int | str | None:
+        """The error's number or known word; both shapes of `error` occur (protocol.md 3.1)."""
+        error = (self.body or {}).get("error")
+        if isinstance(error, Mapping):
+            error = error.get("code")
+        if isinstance(error, str):
+            return error if error in _ERROR_WORDS else None
+        return error if isinstance(error, int) and not isinstance(error, bool) else None
+
+
+async def post(  # noqa: PLR0913 - one request has this many sides
+    session: aiohttp.ClientSession,
+    url: str,
+    *,
+    timeout: float,  # noqa: ASYNC109 - aiohttp's own time-out knows connecting from reading
+    bearer: str | None = None,
+    form: Mapping[str, str] | None = None,
+    payload: Mapping[str, Any] | None = None,
+) -> Answer:
+    """Send one request, once, and return what came back.
+
+    Redirects are not followed: one would carry a password or a command to another place.
+    Raises NoAnswerError outside of the `except`, so that it drags no request headers along.
+    """
+    headers = {"User-Agent": USER_AGENT}
+    if bearer is not None:
+        headers["Authorization"] = f"Bearer {bearer}"
+    limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, CONNECT_TIMEOUT))
+    try:
+        async with session.post(
+            url, data=form, json=payload, headers=headers, timeout=limits, allow_redirects=False
+        ) as response:
+            raw = await _read(response)
+            return Answer(
+                status=response.status,
+                body=_decode(raw),
+                retry_after=parse_retry_after(response.headers.get("Retry-After")),
+            )
+    except _NOT_SENT as err:
+        failure = NoAnswerError(sent=False, reason=type(err).__name__)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as err:
+        failure = NoAnswerError(sent=True, reason=type(err).__name__)
+    raise failure
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """Return the seconds that a Retry-After header names, as number or as date; None if none."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = _seconds_until(value)
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _seconds_until(date: str) -> float:
+    try:
+        moment = parsedate_to_datetime(date)
+        return (moment - datetime.now(moment.tzinfo)).total_seconds()
+    except ValueError, OverflowError:
+        return math.nan
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    raw = bytearray()
+    async for chunk in response.content.iter_any():
+        raw += chunk
+        if len(raw) > MAX_ANSWER_BYTES:
+            raise aiohttp.ClientPayloadError
+    return bytes(raw)
+
+
+def _decode(raw: bytes) -> dict[str, Any] | None:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return body if isinstance(body, dict) else None

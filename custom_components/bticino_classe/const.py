@@ -1,0 +1,21 @@
+"""Names that several files of the integration share."""
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.util.hass_dict import HassKey
+
+if TYPE_CHECKING:
+    from .client.const import Endpoints
+
+DOMAIN: Final = "bticino_classe"
+LOGGER: Final = logging.getLogger(__package__)
+MANUFACTURER: Final = "BTicino"
+
+# Tests and the development helper point the client at the simulator here; nothing else can.
+ENDPOINTS: Final[HassKey[Endpoints]] = HassKey(f"{DOMAIN}_endpoints")
+
+CONF_LEFT_OUT_HOMES: Final = "left_out_homes"
+CONF_PULSE_TIME: Final = "pulse_time"
+CONF_LIGHTS_AS_DOORS: Final = "lights_as_doors"
+DEFAULT_PULSE_TIME: Final = 5  # seconds
