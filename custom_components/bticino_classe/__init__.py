@@ -1,1 +1,102 @@
-"""BTicino Classe."""
+"""BTicino Classe video intercoms in Home Assistant."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from homeassistant.const import (
+    CONF_PASSWORD,
+    CONF_TOKEN,
+    CONF_USERNAME,
+    EVENT_HOMEASSISTANT_STOP,
+    Platform,
+)
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+
+from .client import PRODUCTION, Account, AuthHandler
+from .const import DOMAIN, ENDPOINTS
+from .coordinator import BticinoConfigEntry, BticinoCoordinator
+from .entity import async_register_devices
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from homeassistant.helpers.device_registry import DeviceEntry
+
+PLATFORMS: Final = (
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.LIGHT,
+    Platform.LOCK,
+    Platform.SENSOR,
+)
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> bool:
+    """Set up an account: tokens from the entry, the house from the cloud, then the platforms."""
+    auth = _auth_handler(hass, entry)
+    entry.async_on_unload(auth.settle)
+    _settle_at_stop(hass, entry, auth)
+    coordinator = BticinoCoordinator(hass, entry, Account(auth))
+    await coordinator.async_config_entry_first_refresh()
+    entry.runtime_data = coordinator
+
+    @callback
+    def register_devices() -> None:
+        async_register_devices(hass, entry)
+
+    register_devices()
+    entry.async_on_unload(coordinator.async_add_listener(register_devices))
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> bool:
+    """Unload the platforms; what else was started ends with the entry."""
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+
+
+async def async_remove_config_entry_device(
+    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
+    entry: BticinoConfigEntry,
+    device: DeviceEntry,
+) -> bool:
+    """Let a device be deleted by hand once the cloud no longer lists its module."""
+    modules = {key for domain, key in device.identifiers if domain == DOMAIN}
+    coordinator = entry.runtime_data
+    if any(coordinator.is_listed(module) for module in modules):
+        return False
+    for module in modules:
+        coordinator.async_forget(module)
+    return True
+
+
+def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler:
+    auth = AuthHandler(
+        entry.data[CONF_USERNAME],
+        entry.data[CONF_PASSWORD],
+        session=async_get_clientsession(hass),
+        token_callback=_token_saver(hass, entry),
+        endpoints=hass.data.get(ENDPOINTS, PRODUCTION),
+    )
+    if token := entry.data.get(CONF_TOKEN):
+        auth.set_tokens(**token)
+    return auth
+
+
+def _token_saver(
+    hass: HomeAssistant, entry: BticinoConfigEntry
+) -> Callable[[dict[str, Any]], Awaitable[None]]:
+    async def save(tokens: dict[str, Any]) -> None:
+        """Write new tokens into the entry, from where the next start takes them; no reload."""
+        hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_TOKEN: tokens})
+
+    return save
+
+
+def _settle_at_stop(hass: HomeAssistant, entry: BticinoConfigEntry, auth: AuthHandler) -> None:
+    """Entries are not unloaded when Home Assistant stops: let a renewal end and be saved first."""
+
+    async def settle(_event: Event) -> None:
+        await auth.settle()
+
+    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, settle))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import decode
 from .const import APP_TYPE
 from .exceptions import (
+    AuthError,
     CommandRefusedError,
     NoAnswerError,
     OutcomeUnknownError,
@@ -87,6 +88,8 @@ class Account:
         place = {"id": home.id, "timezone": home.timezone, "modules": [_known(target)]}
         try:
             answer = await self._post(COMMAND_PATH, {"home": _known(place)}, urgent=True)
+        except AuthError:
+            raise  # no token, so no command
         except NoAnswerError as err:
             if not err.sent:
                 raise

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
 import logging
-import math
 import time
 from typing import Any, Final
 
@@ -21,10 +20,13 @@ from .const import (
     REFRESH_MARGIN,
     Endpoints,
 )
+from .decode import number
 from .exceptions import (
     AppClientRefusedError,
     AuthApiError,
     AuthConnectionError,
+    AuthRateLimitError,
+    AuthServerError,
     InvalidCredentialsError,
     NoAnswerError,
 )
@@ -37,7 +39,7 @@ _LOGGER = logging.getLogger(__name__)
 TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105 - a path
 _REFUSALS: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _CLIENT_REFUSED: Final = ("invalid_client", "unauthorized_client")
-_BUSY: Final = (11, 26, "too_many_connections", "temporarily_unavailable", "server_error")
+_BUSY: Final = (11, 26, "too_many_connections")
 
 
 class AuthHandler:
@@ -248,11 +250,16 @@ def _is_refusal(answer: Answer) -> bool:
 
 
 def _error_of(answer: Answer) -> AuthConnectionError | AuthApiError:
-    if answer.code in _CLIENT_REFUSED:
-        return AppClientRefusedError(status=answer.status, code=answer.code)
     if answer.status == HTTPStatus.OK and answer.code is None:
         return AuthConnectionError(sent=True, reason="not readable")
-    return AuthApiError(status=answer.status, code=answer.code, retry_after=answer.retry_after)
+    kind = AuthApiError
+    if answer.code in _CLIENT_REFUSED:
+        kind = AppClientRefusedError
+    elif answer.code in _BUSY or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        kind = AuthRateLimitError
+    elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        kind = AuthServerError
+    return kind(status=answer.status, code=answer.code, retry_after=answer.retry_after)
 
 
 def _token(value: object) -> str | None:
@@ -263,7 +270,7 @@ def _token(value: object) -> str | None:
 def _lifetime(body: dict[str, Any]) -> float:
     """Seconds that the token lives; what names none, or nonsense, is taken as one hour."""
     for name in ("expires_in", "expire_in"):
-        value = body.get(name)
-        if isinstance(value, int | float) and math.isfinite(value) and value > 0:
-            return float(value)
+        seconds = number(body.get(name))
+        if seconds is not None and seconds > 0:
+            return seconds
     return ASSUMED_LIFETIME.total_seconds()

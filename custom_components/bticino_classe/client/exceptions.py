@@ -141,6 +141,18 @@ class AuthApiError(AuthError, ApiError):
     text = "The cloud refused to sign in"
 
 
+class AuthRateLimitError(AuthApiError, RateLimitError):
+    """The token endpoint takes no more requests for now."""
+
+    text = "The cloud takes no more sign-ins for now"
+
+
+class AuthServerError(AuthApiError, ServerError):
+    """The token endpoint has an outage or is under maintenance."""
+
+    text = "The cloud's sign-in is out of order"
+
+
 class AppClientRefusedError(AuthApiError):
     """The app's client id was refused: no password helps, this software must be updated."""
 

@@ -70,6 +70,8 @@ class Transport:
             return await self._request(url, payload, urgent=urgent)
         except BticinoError as err:
             self.counters[type(err).__name__] += 1
+            if isinstance(err, RateLimitError) and err.status is not None:
+                self._budget.note(err)
             raise
 
     async def _request(
@@ -79,7 +81,9 @@ class Transport:
         if isinstance(error_of(answer), TokenRefusedError):
             self._auth.invalidate(token)
             _, answer = await self._send(url, payload, urgent=urgent)
-        return self._judge(answer)
+        if (error := error_of(answer)) is not None:
+            raise error
+        return answer.body or {}
 
     async def _send(
         self, url: str, payload: Mapping[str, Any], *, urgent: bool
@@ -95,14 +99,6 @@ class Transport:
             payload=payload,
         )
         return token, answer
-
-    def _judge(self, answer: Answer) -> dict[str, Any]:
-        error = error_of(answer)
-        if isinstance(error, RateLimitError):
-            self._budget.note(error)
-        if error is not None:
-            raise error
-        return answer.body or {}
 
 
 def error_of(answer: Answer) -> ApiError | None:

@@ -1,0 +1,40 @@
+"""A button per door, for those who want to press rather than unlock."""
+
+from typing import TYPE_CHECKING, override
+
+from homeassistant.components.button import ButtonEntity
+
+from .entity import BticinoEntity, async_add_for_modules, async_open, is_door
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.entity import Entity
+    from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+    from .client import Module
+    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+
+PARALLEL_UPDATES = 1
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
+    entry: BticinoConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add a button for every door."""
+
+    def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
+        return [BticinoButton(coordinator, module, "open")] if is_door(entry, module) else []
+
+    async_add_for_modules(entry, async_add_entities, build)
+
+
+class BticinoButton(BticinoEntity, ButtonEntity):
+    """Opens a door when pressed."""
+
+    _attr_translation_key = "open"
+
+    @override
+    async def async_press(self) -> None:
+        await self.async_command(async_open)

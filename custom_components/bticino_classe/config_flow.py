@@ -1,0 +1,238 @@
+"""Sign-in, signing in again, changing the account, and the options."""
+
+from typing import TYPE_CHECKING, Any, override
+
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+    OptionsFlow,
+    OptionsFlowWithReload,
+)
+from homeassistant.const import CONF_PASSWORD, CONF_TOKEN, CONF_USERNAME, UnitOfTime
+from homeassistant.core import callback
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+import voluptuous as vol
+
+from .client import PRODUCTION, Account, AuthHandler, BticinoError, Home, ModuleKind, Topology
+from .const import (
+    CONF_LEFT_OUT_HOMES,
+    CONF_LIGHTS_AS_DOORS,
+    CONF_PULSE_TIME,
+    DEFAULT_PULSE_TIME,
+    DOMAIN,
+    ENDPOINTS,
+    LOGGER,
+)
+from .errors import reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .coordinator import BticinoConfigEntry
+
+EMAIL = TextSelector(TextSelectorConfig(type=TextSelectorType.EMAIL, autocomplete="username"))
+PASSWORD = TextSelector(
+    TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="current-password")
+)
+PASSWORD_SCHEMA = vol.Schema({vol.Required(CONF_PASSWORD): PASSWORD})
+ACCOUNT_SCHEMA = vol.Schema(
+    {vol.Required(CONF_USERNAME): EMAIL, vol.Required(CONF_PASSWORD): PASSWORD}
+)
+
+# What the cloud says of a home or a command is no reason that a sign-in form has words for.
+_FORM_ERRORS = frozenset(
+    {"invalid_auth", "app_client_refused", "too_many_requests", "cannot_connect"}
+)
+
+
+class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
+    """Takes an account's e-mail and password, and proves them before anything is stored."""
+
+    VERSION = 1
+    MINOR_VERSION = 1
+
+    def __init__(self) -> None:
+        self._account: Account | None = None
+        self._credentials: dict[str, str] = {}
+        self._tokens: dict[str, Any] = {}
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
+        return BticinoOptionsFlow()
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Sign in to a new account."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            self._async_abort_entries_match({CONF_USERNAME: user_input[CONF_USERNAME]})
+            topology, errors = await self._async_sign_in(user_input)
+            if topology is not None:
+                unique_id = topology.user_id or self._credentials[CONF_USERNAME].lower()
+                await self.async_set_unique_id(unique_id)
+                self._abort_if_unique_id_configured()
+                return self.async_create_entry(title=_title(topology), data=self._entry_data)
+        return self._show_account_form("user", errors, user_input)
+
+    async def async_step_reauth(
+        self,
+        entry_data: Mapping[str, Any],  # noqa: ARG002 - Home Assistant's signature
+    ) -> ConfigFlowResult:
+        """Begin when the cloud has refused the stored credentials."""
+        return await self.async_step_reauth_confirm()
+
+    async def async_step_reauth_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the account's password."""
+        username = self._get_reauth_entry().data[CONF_USERNAME]
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            topology, errors = await self._async_sign_in({CONF_USERNAME: username, **user_input})
+            if topology is not None:
+                return self._update_entry(self._get_reauth_entry(), topology)
+        return self.async_show_form(
+            step_id="reauth_confirm",
+            data_schema=PASSWORD_SCHEMA,
+            errors=errors,
+            description_placeholders={"username": username},
+        )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Take a new e-mail address or password of the same account."""
+        entry = self._get_reconfigure_entry()
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            topology, errors = await self._async_sign_in(user_input)
+            if topology is not None:
+                return self._update_entry(entry, topology)
+        return self._show_account_form("reconfigure", errors, user_input or entry.data)
+
+    @property
+    def _entry_data(self) -> dict[str, Any]:
+        return {**self._credentials, CONF_TOKEN: self._tokens}
+
+    def _show_account_form(
+        self, step_id: str, errors: dict[str, str], values: Mapping[str, Any] | None
+    ) -> ConfigFlowResult:
+        known = {CONF_USERNAME: (values or {}).get(CONF_USERNAME)}
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(ACCOUNT_SCHEMA, known),
+            errors=errors,
+        )
+
+    def _update_entry(self, entry: ConfigEntry, topology: Topology) -> ConfigFlowResult:
+        """Store what was signed in with, if it is the account that the entry stands for."""
+        if entry.unique_id not in {topology.user_id, self._credentials[CONF_USERNAME].lower()}:
+            return self.async_abort(reason="wrong_account")
+        return self.async_update_reload_and_abort(entry, data_updates=self._entry_data)
+
+    async def _async_sign_in(
+        self, credentials: dict[str, Any]
+    ) -> tuple[Topology | None, dict[str, str]]:
+        """Sign in and look at the homes; returns them, or what to tell the person."""
+        try:
+            topology = await self._client(credentials).topology()
+        except BticinoError as err:
+            LOGGER.debug("The sign-in failed: %s", err)
+            key = reason(err)
+            return None, {"base": key if key in _FORM_ERRORS else "unexpected_answer"}
+        if not any(home.bridges for home in topology.homes.values()):
+            return None, {"base": "no_intercom"}
+        return topology, {}
+
+    def _client(self, credentials: dict[str, Any]) -> Account:
+        """Return a client for these credentials; the same ones again make no second sign-in."""
+        username = credentials[CONF_USERNAME].strip()
+        wanted = {CONF_USERNAME: username, CONF_PASSWORD: credentials[CONF_PASSWORD]}
+        if self._account is None or wanted != self._credentials:
+            self._credentials = wanted
+            auth = AuthHandler(
+                username,
+                wanted[CONF_PASSWORD],
+                session=async_get_clientsession(self.hass),
+                token_callback=self._async_keep_tokens,
+                endpoints=self.hass.data.get(ENDPOINTS, PRODUCTION),
+            )
+            self._account = Account(auth)
+        return self._account
+
+    async def _async_keep_tokens(self, tokens: dict[str, Any]) -> None:
+        self._tokens = tokens
+
+
+class BticinoOptionsFlow(OptionsFlowWithReload):
+    """What a person may choose of how the house is shown."""
+
+    config_entry: BticinoConfigEntry
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Homes to leave out, the pulse time of doors, lights that are doors."""
+        coordinator = getattr(self.config_entry, "runtime_data", None)
+        if coordinator is None:
+            return self.async_abort(reason="not_loaded")
+        homes = [home for home in coordinator.all_homes.values() if home.bridges]
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            if len(user_input.get(CONF_LEFT_OUT_HOMES, [])) < len(homes):
+                return self.async_create_entry(data=user_input)
+            errors[CONF_LEFT_OUT_HOMES] = "all_homes_left_out"
+        values = user_input or self.config_entry.options
+        schema = self.add_suggested_values_to_schema(_options_schema(homes), values)
+        return self.async_show_form(step_id="init", data_schema=schema, errors=errors)
+
+
+def _options_schema(homes: list[Home]) -> vol.Schema:
+    """Build the form: a choice is offered only where there is something to choose."""
+    fields: dict[vol.Marker, Any] = {
+        vol.Required(CONF_PULSE_TIME, default=DEFAULT_PULSE_TIME): vol.All(
+            NumberSelector(
+                NumberSelectorConfig(
+                    min=1,
+                    max=60,
+                    mode=NumberSelectorMode.BOX,
+                    unit_of_measurement=UnitOfTime.SECONDS,
+                )
+            ),
+            vol.Coerce(int),
+        )
+    }
+    lights = {
+        module.id: module.name or module.id
+        for home in homes
+        for module in home.modules.values()
+        if module.kind is ModuleKind.LIGHT
+    }
+    if lights:
+        fields[vol.Optional(CONF_LIGHTS_AS_DOORS, default=list)] = _choice(lights)
+    if len(homes) > 1:
+        names = {home.id: home.name or home.id for home in homes}
+        fields[vol.Optional(CONF_LEFT_OUT_HOMES, default=list)] = _choice(names)
+    return vol.Schema(fields)
+
+
+def _choice(names: Mapping[str, str]) -> SelectSelector:
+    options = [SelectOptionDict(value=key, label=name) for key, name in names.items()]
+    return SelectSelector(SelectSelectorConfig(options=options, multiple=True))
+
+
+def _title(topology: Topology) -> str:
+    """Name the entry after its homes: no e-mail address gets into logs and lists that way."""
+    names = [home.name for home in topology.homes.values() if home.bridges and home.name]
+    return ", ".join(names) or "BTicino Classe"

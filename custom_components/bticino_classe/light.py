@@ -1,0 +1,59 @@
+"""Staircase lights: relays that the panel's own timer switches off again."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, override
+
+from homeassistant.components.light import LightEntity
+from homeassistant.components.light.const import ColorMode
+
+from .client import Account, Module, ModuleKind
+from .entity import BticinoEntity, async_add_for_modules, is_door
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.entity import Entity
+    from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+
+PARALLEL_UPDATES = 1
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
+    entry: BticinoConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add a light for every staircase light that the options do not call a door."""
+
+    def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
+        is_light = module.kind is ModuleKind.LIGHT and not is_door(entry, module)
+        return [BticinoLight(coordinator, module, "light")] if is_light else []
+
+    async_add_for_modules(entry, async_add_entities, build)
+
+
+class BticinoLight(BticinoEntity, LightEntity):
+    """A staircase light, on or off."""
+
+    _attr_name = None
+    _attr_translation_key = "staircase"
+    _attr_color_mode = ColorMode.ONOFF
+    _attr_supported_color_modes = {ColorMode.ONOFF}  # noqa: RUF012 - Home Assistant's own form
+
+    @property
+    @override
+    def is_on(self) -> bool | None:
+        return self.state_of_module.on
+
+    @override
+    async def async_turn_on(self, **kwargs: Any) -> None:
+        await self._switch(on=True)
+
+    @override
+    async def async_turn_off(self, **kwargs: Any) -> None:
+        await self._switch(on=False)
+
+    async def _switch(self, *, on: bool) -> None:
+        await self.async_command(partial(Account.switch_light, on=on))
+        self.coordinator.async_note_light(self.module.id, on=on)

@@ -1,0 +1,89 @@
+"""Doors as locks: momentary, they lock themselves again."""
+
+from typing import TYPE_CHECKING, Any, override
+
+from homeassistant.components.lock import LockEntity
+from homeassistant.components.lock.const import LockEntityFeature
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.event import async_call_later
+
+from .const import CONF_PULSE_TIME, DEFAULT_PULSE_TIME
+from .entity import BticinoEntity, async_add_for_modules, async_open, is_door
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from homeassistant.helpers.entity import Entity
+    from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+    from .client import Module
+    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+
+PARALLEL_UPDATES = 1
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
+    entry: BticinoConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add a lock for every door."""
+
+    def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
+        return [BticinoLock(coordinator, module, "lock")] if is_door(entry, module) else []
+
+    async_add_for_modules(entry, async_add_entities, build)
+
+
+class BticinoLock(BticinoEntity, LockEntity):
+    """A door: shown unlocked for the pulse time after the cloud has taken the command."""
+
+    _attr_name = None
+    _attr_supported_features = LockEntityFeature.OPEN
+    _attr_is_locked = True
+    _end_of_pulse: CALLBACK_TYPE | None = None
+
+    @override
+    async def async_open(self, **kwargs: Any) -> None:
+        await self.async_unlock(**kwargs)
+
+    @override
+    async def async_unlock(self, **kwargs: Any) -> None:
+        self._attr_is_unlocking = True
+        self.async_write_ha_state()
+        try:
+            await self.async_command(async_open)
+            self._begin_pulse()
+        finally:
+            self._attr_is_unlocking = False
+            self.async_write_ha_state()
+
+    @override
+    async def async_lock(self, **kwargs: Any) -> None:
+        """Do nothing: the door falls back into its lock by itself, and no command hastens it."""
+
+    @override
+    async def async_will_remove_from_hass(self) -> None:
+        self._stop_pulse_timer()
+        await super().async_will_remove_from_hass()
+
+    @callback
+    def async_entity_id_changed(self, old_entity_id: str) -> None:
+        """Stay as it is when renamed, a running pulse included (Home Assistant 2026.11)."""
+
+    def _begin_pulse(self) -> None:
+        self._stop_pulse_timer()
+        self._attr_is_locked = False
+        seconds = self.coordinator.config_entry.options.get(CONF_PULSE_TIME, DEFAULT_PULSE_TIME)
+        self._end_of_pulse = async_call_later(self.hass, seconds, self._async_end_pulse)
+
+    @callback
+    def _async_end_pulse(self, _now: datetime) -> None:
+        self._end_of_pulse = None
+        self._attr_is_locked = True
+        self.async_write_ha_state()
+
+    def _stop_pulse_timer(self) -> None:
+        if self._end_of_pulse is not None:
+            self._end_of_pulse()
+            self._end_of_pulse = None
