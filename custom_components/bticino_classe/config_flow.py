@@ -78,7 +78,8 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         """Sign in to a new account."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            self._async_abort_entries_match({CONF_USERNAME: user_input[CONF_USERNAME]})
+            if self._is_configured(user_input[CONF_USERNAME]):
+                return self.async_abort(reason="already_configured")
             topology, errors = await self._async_sign_in(user_input)
             if topology is not None:
                 unique_id = topology.user_id or self._credentials[CONF_USERNAME].lower()
@@ -123,6 +124,13 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
                 return self._update_entry(entry, topology)
         return self._show_account_form("reconfigure", errors, user_input or entry.data)
 
+    def _is_configured(self, username: str) -> bool:
+        """Whether an entry has this address, so that nobody is mailed about a vain sign-in."""
+        entries = self._async_current_entries()
+        return any(
+            entry.data[CONF_USERNAME].lower() == username.strip().lower() for entry in entries
+        )
+
     @property
     def _entry_data(self) -> dict[str, Any]:
         return {**self._credentials, CONF_TOKEN: self._tokens}
@@ -148,7 +156,7 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> tuple[Topology | None, dict[str, str]]:
         """Sign in and look at the homes; returns them, or what to tell the person."""
         try:
-            topology = await self._client(credentials).topology()
+            topology = await self._client(credentials).topology(urgent=True)
         except BticinoError as err:
             LOGGER.debug("The sign-in failed: %s", err)
             key = reason(err)

@@ -64,7 +64,9 @@ class BticinoLock(BticinoEntity, LockEntity):
 
     @override
     async def async_will_remove_from_hass(self) -> None:
+        # Renamed on 2026.10, this object is added again: without its timer it must not stay open.
         self._stop_pulse_timer()
+        self._attr_is_locked = True
         await super().async_will_remove_from_hass()
 
     @callback

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, override
 
 from homeassistant.components.sensor import (
+    RestoreSensor,
     SensorDeviceClass,
-    SensorEntity,
     SensorEntityDescription,
     SensorStateClass,
 )
@@ -96,7 +96,7 @@ async def async_setup_entry(
     async_add_for_modules(entry, async_add_entities, build)
 
 
-class BticinoSensor(BticinoEntity, SensorEntity):
+class BticinoSensor(BticinoEntity, RestoreSensor):
     """A value that the intercom reports."""
 
     entity_description: BticinoSensorDescription
@@ -109,11 +109,22 @@ class BticinoSensor(BticinoEntity, SensorEntity):
     ) -> None:
         super().__init__(coordinator, module, description.key)
         self.entity_description = description
-        self._attr_native_value = description.read(self.state_of_module, None)
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        last = await self.async_get_last_sensor_data()
+        self._read(last.native_value if last else None)
+
+    @callback
+    def async_entity_id_changed(self, old_entity_id: str) -> None:
+        """Stay as it is when renamed (Home Assistant 2026.11)."""
 
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        before = self._attr_native_value
-        self._attr_native_value = self.entity_description.read(self.state_of_module, before)
+        self._read(self._attr_native_value)
         super()._handle_coordinator_update()
+
+    def _read(self, before: Value) -> None:
+        self._attr_native_value = self.entity_description.read(self.state_of_module, before)

@@ -42,10 +42,10 @@ class Account:
         self.auth = auth
         self.transport = Transport(auth, budget=budget)
 
-    async def topology(self) -> Topology:
-        """Return all homes with their modules."""
+    async def topology(self, *, urgent: bool = False) -> Topology:
+        """Return all homes with their modules; `urgent` if a person waits for it (see Budget)."""
         # Naming device types here hides newer models (protocol.md 3.2).
-        body = await self._read(HOMES_PATH, {"sync_measurements": False})
+        body = await self._read(HOMES_PATH, {"sync_measurements": False}, urgent=urgent)
         return _required(decode.topology(body))
 
     async def states(self, home_id: str) -> Mapping[str, ModuleState]:
@@ -72,8 +72,10 @@ class Account:
         """Switch a staircase light; one that is wired as a door opens on `on`."""
         await self._command(home, light, {"on": on})
 
-    async def _read(self, path: str, fields: Mapping[str, Any]) -> decode.Record:
-        answer = await self._post(path, fields, urgent=False)
+    async def _read(
+        self, path: str, fields: Mapping[str, Any], *, urgent: bool = False
+    ) -> decode.Record:
+        answer = await self._post(path, fields, urgent=urgent)
         return decode.record(answer.get("body"))
 
     async def _post(

@@ -82,14 +82,10 @@ async def post(  # noqa: PLR0913 - one request has this many sides
     Redirects are not followed: one would carry a password or a command to another place.
     Raises NoAnswerError outside of the `except`, so that it drags no request headers along.
     """
-    headers = {"User-Agent": USER_AGENT}
-    if bearer is not None:
-        headers["Authorization"] = f"Bearer {bearer}"
     limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, CONNECT_TIMEOUT))
+    sent: dict[str, Any] = {"data": form, "json": payload, "headers": _headers(bearer)}
     try:
-        async with session.post(
-            url, data=form, json=payload, headers=headers, timeout=limits, allow_redirects=False
-        ) as response:
+        async with session.post(url, timeout=limits, allow_redirects=False, **sent) as response:
             raw = await _read(response)
             return Answer(
                 status=response.status,
@@ -101,6 +97,11 @@ async def post(  # noqa: PLR0913 - one request has this many sides
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as err:
         failure = NoAnswerError(sent=True, reason=type(err).__name__)
     raise failure
+
+
+def _headers(bearer: str | None) -> dict[str, str]:
+    agent = {"User-Agent": USER_AGENT}
+    return agent if bearer is None else {**agent, "Authorization": f"Bearer {bearer}"}
 
 
 def parse_retry_after(value: str | None) -> float | None:

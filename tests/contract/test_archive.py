@@ -1,0 +1,70 @@
+"""scripts/lib/archive.sh: what HACS unpacks, and when it refuses to build it."""
+
+from pathlib import Path
+import subprocess
+import zipfile
+
+import pytest
+
+from . import sample
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "lib" / "archive.sh"
+CHANGELOG = Path("CHANGELOG.md")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return a committed repository whose change log names the day of the release."""
+    sample.write(tmp_path)
+    sample.put(tmp_path, CHANGELOG, "# Changes\n\n## 0.1.0 (2026-12-01)\n")
+    git(tmp_path, "init", "--quiet")
+    commit(tmp_path)
+    return tmp_path
+
+
+def git(root: Path, *arguments: str) -> None:
+    """Run git there, as nobody in particular."""
+    identity = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.com")
+    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, timeout=30)  # noqa: S603, S607 - fixed arguments; git is on every developer's path
+
+
+def commit(root: Path) -> None:
+    """Commit everything that is there."""
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "All")
+
+
+def archive(root: Path, tag: str) -> subprocess.CompletedProcess[str]:
+    """Build the archive for a release with this tag."""
+    return subprocess.run(  # noqa: S603 - our own script
+        [SCRIPT, tag], cwd=root, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_the_archive_holds_what_is_committed_without_its_folders(root: Path) -> None:
+    """HACS unpacks it into custom_components/bticino_classe as it is."""
+    sample.put(root, sample.PACKAGE / "__pycache__" / "lock.pyc", "left over")
+    assert archive(root, "0.1.0").returncode == 0
+    with zipfile.ZipFile(root / "bticino_classe.zip") as built:
+        names = built.namelist()
+    assert {"manifest.json", "lock.py", "translations/en.json", "brand/icon.png"} <= set(names)
+    assert not [name for name in names if "pycache" in name or name.startswith("custom_")]
+
+
+@pytest.mark.parametrize("tag", ["v0.1.0", "0.1.1", ""])
+def test_a_tag_that_is_not_the_version_is_refused(root: Path, tag: str) -> None:
+    """Otherwise HACS shows one version and Home Assistant another."""
+    result = archive(root, tag)
+    assert result.returncode == 1
+    assert "have to be the same" in result.stderr
+    assert not (root / "bticino_classe.zip").exists()
+
+
+@pytest.mark.parametrize("heading", ["## 0.1.0 (not released yet)", "## 0.2.0 (2026-12-01)"])
+def test_a_change_log_without_the_release_is_refused(root: Path, heading: str) -> None:
+    """People read there what they are about to install."""
+    sample.put(root, CHANGELOG, f"# Changes\n\n{heading}\n")
+    commit(root)
+    result = archive(root, "0.1.0")
+    assert result.returncode == 1
+    assert "CHANGELOG.md begins with" in result.stderr

@@ -1,0 +1,103 @@
+"""The client knows nothing of Home Assistant, and the simulator nothing of the client."""
+
+import ast
+from pathlib import Path
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+CLIENT = ROOT / "custom_components" / "bticino_classe" / "client"
+SIMULATOR = ROOT / "tests" / "simulator"
+
+# Loads the package by its folder, under a name that has no parent, where Home Assistant cannot be
+# imported. A relative import that leaves the folder has nothing to resolve to.
+LOAD_ALONE = """
+import importlib.util, pathlib, sys
+
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"homeassistant", "custom_components", "tests"}:
+            raise ImportError(f"{name} is behind the wall")
+
+sys.meta_path.insert(0, Wall())
+folder = pathlib.Path(sys.argv[1])
+for file in (folder / "__init__.py", *sorted(folder.glob("*.py"))):
+    name = "client" if file.stem == "__init__" else f"client.{file.stem}"
+    if name in sys.modules:
+        continue
+    inside = [str(folder)] if name == "client" else None
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=inside)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+print(len([name for name in sys.modules if name.partition(".")[0] == "client"]))
+"""
+
+
+def load_alone(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Import every module of a folder in a process of its own, behind the wall."""
+    command = [sys.executable, "-c", LOAD_ALONE, str(folder)]
+    return subprocess.run(  # noqa: S603 - our own program on our own files
+        command, capture_output=True, text=True, timeout=60, check=False, cwd=folder.parent
+    )
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield each imported module with its level: the dots before it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, 0) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "", node.level
+
+
+def leaks(folder: Path, *forbidden: str) -> list[str]:
+    """Name the imports that leave the folder or lead to something forbidden."""
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        depth = len(path.relative_to(folder).parts)
+        for name, level in imports(path):
+            if level > depth or (level == 0 and name.partition(".")[0] in forbidden):
+                found.append(f"{path.name}: {'.' * level}{name}")
+    return found
+
+
+def test_the_client_loads_without_home_assistant() -> None:
+    """Every module of it, in a process in which Home Assistant cannot be imported."""
+    result = load_alone(CLIENT)
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout) == len(list(CLIENT.glob("*.py")))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import homeassistant.const",
+        "from homeassistant import core",
+        "from ..const import DOMAIN",
+        "from custom_components.bticino_classe import const",
+    ],
+)
+def test_a_client_that_leans_on_home_assistant_does_not_load(tmp_path: Path, line: str) -> None:
+    """The wall holds, and the look at the source sees the same."""
+    folder = tmp_path / "client"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "auth.py").write_text(f"{line}\n")
+    assert load_alone(folder).returncode != 0
+    assert leaks(folder, "homeassistant", "custom_components") != []
+
+
+def test_no_import_of_the_client_leaves_it() -> None:
+    """Not even inside of a function or under TYPE_CHECKING."""
+    assert leaks(CLIENT, "homeassistant", "custom_components", "tests") == []
+
+
+def test_the_simulator_shares_nothing_with_the_client() -> None:
+    """Two readings of the protocol have to meet on the wire, or the tests prove nothing."""
+    assert leaks(SIMULATOR, "homeassistant", "custom_components") == []

@@ -1,0 +1,66 @@
+"""Functions and files stay short: 30 lines and 350."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("custom_components", "tests/simulator", "dev", "bench", "scripts")
+FUNCTION_LINES = 30
+FILE_LINES = 350
+
+# What may be longer, as "path" or "path::function", each with its reason.
+ALLOWED: dict[str, str] = {
+    "custom_components/bticino_classe/client/auth.py::__init__": (
+        "the founding document fixes its parameters and attributes"
+    ),
+}
+
+
+def too_long(root: Path) -> dict[str, int]:
+    """Return the files and functions over their limit, with their length in lines."""
+    found = {}
+    for path in sorted(path for room in ROOMS for path in (root / room).rglob("*.py")):
+        name, source = str(path.relative_to(root)), path.read_text(encoding="utf-8")
+        if (lines := len(source.splitlines())) > FILE_LINES:
+            found[name] = lines
+        found |= _long_functions(name, ast.parse(source))
+    return found
+
+
+def _long_functions(name: str, tree: ast.Module) -> dict[str, int]:
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > FUNCTION_LINES:
+                found[f"{name}::{node.name}"] = lines
+    return found
+
+
+def test_nothing_is_too_long() -> None:
+    """A function is counted from its first line, without decorators, to its last."""
+    assert {name: lines for name, lines in too_long(ROOT).items() if name not in ALLOWED} == {}
+
+
+def test_every_exception_is_still_needed() -> None:
+    """A name that is no longer too long, or no longer there, leaves the list."""
+    assert ALLOWED.keys() <= too_long(ROOT).keys()
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (["def f() -> None:", *["    f()"] * 29], {}),
+        (["def f() -> None:", *["    f()"] * 30], {"dev/a.py::f": 31}),
+        (["class A:", "    async def g(self):", *["        f()"] * 30], {"dev/a.py::g": 31}),
+        (["x = 1"] * 350, {}),
+        (["x = 1"] * 351, {"dev/a.py": 351}),
+    ],
+)
+def test_the_limits_are_seen(tmp_path: Path, lines: list[str], found: dict[str, int]) -> None:
+    """One line more than the limit is found, the limit itself is not."""
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "a.py").write_text("\n".join(lines))
+    assert too_long(tmp_path) == found

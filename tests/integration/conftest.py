@@ -1,0 +1,133 @@
+"""Home Assistant with the integration, pointed at the simulated cloud."""
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.config_entries import SOURCE_USER, ConfigEntry
+from homeassistant.const import CONF_PASSWORD, CONF_USERNAME
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
+
+from custom_components.bticino_classe.const import DOMAIN, ENDPOINTS
+from custom_components.bticino_classe.coordinator import STATUS_INTERVAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from freezegun.api import FrozenDateTimeFactory
+    from homeassistant.core import HomeAssistant
+    from homeassistant.data_entry_flow import FlowResult
+
+    from custom_components.bticino_classe.client import Endpoints
+    from tests.simulator import Entry, Simulator
+
+
+@pytest.fixture
+def hass_config_dir(hass_tmp_config_dir: str) -> str:
+    """A configuration folder of the test's own."""
+    return hass_tmp_config_dir
+
+
+@pytest.fixture(autouse=True)
+def _integration(
+    enable_custom_integrations: None,  # noqa: ARG001 - lets Home Assistant find it
+    hass: HomeAssistant,
+    endpoints: Endpoints,
+) -> None:
+    hass.data[ENDPOINTS] = endpoints
+
+
+@pytest.fixture
+def credentials(simulator: Simulator) -> dict[str, str]:
+    """What a person types to sign in."""
+    return {CONF_USERNAME: simulator.email, CONF_PASSWORD: simulator.password}
+
+
+@pytest.fixture
+async def entry(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> ConfigEntry[Any]:
+    """An account that was set up through the form; the journal begins after that."""
+    found = await sign_in(hass, credentials)
+    simulator.journal.clear()
+    return found
+
+
+async def sign_in(hass: HomeAssistant, credentials: dict[str, str]) -> ConfigEntry[Any]:
+    """Add the account as a person does, and wait until it is set up."""
+    flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    result = await hass.config_entries.flow.async_configure(flow["flow_id"], credentials)
+    assert result["type"] == "create_entry", result
+    await hass.async_block_till_done()
+    found: ConfigEntry[Any] = result["result"]
+    return found
+
+
+async def restart(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Set the account up anew from what the entry holds, as a restart does."""
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+
+
+async def poll(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, interval: timedelta = STATUS_INTERVAL
+) -> None:
+    """Let time pass until the next poll is over."""
+    freezer.tick(interval + timedelta(seconds=1))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def refused(hass: HomeAssistant, domain: str, service: str, entity_id: str) -> str | None:
+    """Call an action that has to fail, and return the key of the text that the person gets."""
+    with pytest.raises(HomeAssistantError) as caught:
+        await act(hass, domain, service, entity_id)
+    assert "{" not in str(caught.value), "a placeholder was not filled in"
+    return caught.value.translation_key
+
+
+async def act(hass: HomeAssistant, domain: str, service: str, entity_id: str) -> None:
+    """Call an action on one entity."""
+    await hass.services.async_call(domain, service, {"entity_id": entity_id}, blocking=True)
+
+
+def state_of(hass: HomeAssistant, entity_id: str) -> str:
+    """Return the state of an entity that has to be there."""
+    state = hass.states.get(entity_id)
+    assert state is not None, f"no {entity_id} among {hass.states.async_entity_ids()}"
+    return state.state
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something has happened in the simulator."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event to wait on
+            await asyncio.sleep(0)
+
+
+async def look_again(hass: HomeAssistant, entity_id: str) -> None:
+    """Ask Home Assistant to update an entity now, as a person or automation can."""
+    await async_setup_component(hass, "homeassistant", {})
+    await act(hass, "homeassistant", "update_entity", entity_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+def fields(result: FlowResult[Any, Any]) -> dict[str, Any]:
+    """Return the fields of a form with what is suggested for each."""
+    schema = result["data_schema"]
+    assert schema is not None
+    return {str(key): key.description for key in schema.schema}
+
+
+def requested(entries: list[Entry], *path: str) -> list[Any]:
+    """Return one part of the body of every request."""
+    found = []
+    for entry in entries:
+        value: Any = entry.body
+        for key in path:
+            value = value[key]
+        found.append(value)
+    return found

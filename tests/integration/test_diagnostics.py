@@ -1,0 +1,83 @@
+"""Diagnostics help to find a fault, and may be posted in public."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.const import CONF_TOKEN
+from pytest_homeassistant_custom_component.components.diagnostics import (
+    get_diagnostics_for_config_entry,
+)
+
+from tests.integration.conftest import refused, restart, sign_in
+from tests.simulator import Failure
+from tests.simulator.paths import SETSTATE
+
+if TYPE_CHECKING:
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+    from tests.simulator import Simulator
+
+
+def personal(simulator: Simulator, entry: ConfigEntry[Any]) -> set[str]:
+    """Return everything that tells who and where."""
+    secrets = {simulator.email, simulator.password, simulator.user_id, entry.title}
+    secrets |= {str(value) for key, value in entry.data[CONF_TOKEN].items() if "token" in key}
+    for home in simulator.house.homes:
+        secrets |= {home.id, home.name, home.timezone, *map(str, home.coordinates)}
+        for module in home.modules.values():
+            secrets |= {module.id, module.name or module.id}
+    return secrets | {"192.0.2.20", "Europe", "00:03:50"}
+
+
+async def test_nothing_tells_who_or_where(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    simulator: Simulator,
+    credentials: dict[str, str],
+) -> None:
+    """No name, address, id, token, place or network; the options' ids are replaced as well."""
+    simulator.use_house("two_homes")
+    entry = await sign_in(hass, credentials)
+    light = next(iter(simulator.lights))
+    hass.config_entries.async_update_entry(entry, options={"lights_as_doors": [light]})
+    report = json.dumps(await get_diagnostics_for_config_entry(hass, hass_client, entry))
+    assert [secret for secret in personal(simulator, entry) if secret in report] == []
+    assert '"lights_as_doors": ["light-1"]' in report
+
+
+async def test_what_helps_is_there(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    hass_client: ClientSessionGenerator,
+    simulator: Simulator,
+) -> None:
+    """Kinds, links, states and counters, with the same name for an id wherever it stands."""
+    simulator.fail(SETSTATE, Failure(code=21))
+    await refused(hass, "lock", "open", "lock.cancello")
+    report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    modules = report["house"]["home-1"]["modules"]
+    assert modules["door-1"]["bridge"] == "bridge-1"
+    assert modules["door-1"]["type"] == "BNDL"
+    assert modules["bridge-1"]["state"]["firmware"] == "1.8.1"
+    assert report["entry"]["token"]["stored"] is True
+    assert 10_000 < report["entry"]["token"]["seconds_left"] <= 10_800
+    counters = report["counters"]
+    assert counters["modules"] == {"bridge": 1, "door": 3, "light": 1, "panel": 2, "unknown": 0}
+    assert counters["requests"]["InvalidRequestError"] == 1
+    assert counters["sign_in"] == {}
+
+
+async def test_entry_that_is_not_loaded(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    hass_client: ClientSessionGenerator,
+    simulator: Simulator,
+) -> None:
+    """There is a report when set-up failed: that is when one is wanted."""
+    simulator.take_down()
+    await restart(hass, entry)
+    report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert report["entry"]["state"] == "setup_retry"
+    assert report["house"] is None

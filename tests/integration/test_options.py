@@ -1,0 +1,88 @@
+"""The options, as a person chooses them in the UI."""
+
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.data_entry_flow import FlowResultType
+
+from custom_components.bticino_classe.const import (
+    CONF_LEFT_OUT_HOMES,
+    CONF_LIGHTS_AS_DOORS,
+    CONF_PULSE_TIME,
+)
+from tests.integration.conftest import act, fields, requested, restart, sign_in, state_of
+from tests.simulator.houses import CASA, SEASIDE
+from tests.simulator.paths import HOMESTATUS
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+    from tests.simulator import Simulator
+
+LIGHT = "30000a-0606-aa11bb22cc06"
+
+
+async def choose(hass: HomeAssistant, entry: ConfigEntry[Any], **chosen: Any) -> dict[str, str]:
+    """Fill in the options; returns what the form complains of."""
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    assert form["type"] is FlowResultType.FORM
+    result = await hass.config_entries.options.async_configure(form["flow_id"], chosen)
+    await hass.async_block_till_done()
+    errors: dict[str, str] = result.get("errors") or {}
+    return errors
+
+
+async def test_form_offers_only_what_there_is_to_choose(
+    hass: HomeAssistant, entry: ConfigEntry[Any]
+) -> None:
+    """One home: no question about homes."""
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    assert list(fields(form)) == [CONF_PULSE_TIME, CONF_LIGHTS_AS_DOORS]
+
+
+async def test_staircase_light_becomes_a_door_and_a_light_again(
+    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """What hangs on the light's relay opens by lock and button, and the light goes."""
+    assert await choose(hass, entry, pulse_time=3, lights_as_doors=[LIGHT]) == {}
+    assert entry.state is ConfigEntryState.LOADED
+    assert state_of(hass, "light.luce_scale") == "unavailable"
+    await act(hass, "lock", "open", "lock.luce_scale")
+    await act(hass, "button", "press", "button.luce_scale_open")
+    sent = requested(simulator.journal.commands, "home", "modules")
+    assert sent == [[{"id": LIGHT, "bridge": "00:03:50:30:00:0a", "on": True}]] * 2
+
+    await choose(hass, entry, pulse_time=3, lights_as_doors=[])
+    assert state_of(hass, "light.luce_scale") == "on"
+    assert state_of(hass, "lock.luce_scale") == "unavailable"
+
+
+async def test_homes_are_left_out(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """Nothing is asked about a home that was left out, and it can come back."""
+    simulator.use_house("two_homes")
+    entry = await sign_in(hass, credentials)
+    assert entry.title == "Casa, Casa al mare"
+    assert await choose(hass, entry, pulse_time=5, left_out_homes=[CASA, SEASIDE]) == {
+        CONF_LEFT_OUT_HOMES: "all_homes_left_out"
+    }
+    simulator.journal.clear()
+    assert await choose(hass, entry, pulse_time=5, left_out_homes=[SEASIDE]) == {}
+    assert requested(simulator.journal.of(HOMESTATUS), "home_id") == [CASA]
+    assert state_of(hass, "lock.porta") == "locked"
+    assert state_of(hass, "lock.portone") == "unavailable"
+
+    await choose(hass, entry, pulse_time=5, left_out_homes=[])
+    assert state_of(hass, "lock.portone") == "locked"
+
+
+async def test_options_need_a_loaded_entry(
+    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """Without the cloud there is nothing to choose from, and the person is told."""
+    simulator.take_down()
+    await restart(hass, entry)
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "not_loaded"

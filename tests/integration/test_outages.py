@@ -1,0 +1,112 @@
+"""The cloud is away for a while: what a person sees, and what the log says."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
+import pytest
+
+from custom_components.bticino_classe.coordinator import TOLERATED_FAILURES
+from tests.integration.conftest import look_again, poll, state_of
+from tests.simulator import Failure, too_many
+from tests.simulator.paths import HOMESTATUS, TOKEN
+
+if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
+    from homeassistant.core import HomeAssistant
+
+    from tests.simulator import Simulator
+
+DOOR = "lock.cancello"
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the levels of what the integration logged above debug."""
+    records = [r for r in caplog.records if r.name.startswith("custom_components.bticino_classe")]
+    return [record.levelname for record in records if record.levelno > logging.DEBUG]
+
+
+@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.usefixtures("entry")
+async def test_long_outage(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+) -> None:
+    """Three polls are outlasted, the fourth is not; one warning, one info, back by itself."""
+    caplog.clear()
+    simulator.take_down(status)
+    for _ in range(TOLERATED_FAILURES):
+        await poll(hass, freezer)
+        assert state_of(hass, DOOR) == "locked"
+    for _ in range(4):
+        await poll(hass, freezer)
+        assert state_of(hass, DOOR) == "unavailable"
+    assert said(caplog) == ["WARNING"]
+
+    simulator.bring_up()
+    await poll(hass, freezer)
+    assert state_of(hass, DOOR) == "locked"
+    assert said(caplog) == ["WARNING", "INFO"]
+
+
+@pytest.mark.usefixtures("entry")
+async def test_short_outage(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A night's maintenance is one warning and one info; nobody sees a door go."""
+    caplog.clear()
+    simulator.fail(HOMESTATUS, Failure(status=502, html=True), times=2)
+    await poll(hass, freezer)
+    await poll(hass, freezer)
+    assert state_of(hass, DOOR) == "locked"
+    await poll(hass, freezer)
+    await poll(hass, freezer)
+    assert said(caplog) == ["WARNING", "INFO"]
+
+
+@pytest.mark.usefixtures("entry")
+async def test_outage_of_the_token_endpoint_is_no_wrong_password(
+    hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
+) -> None:
+    """Tokens run out while the cloud is down: no dialogue, no login, back by itself."""
+    simulator.expire_access_tokens()
+    simulator.fail(TOKEN, Failure(status=503, html=True), times=5)
+    for _ in range(5):
+        await poll(hass, freezer)
+    assert state_of(hass, DOOR) == "unavailable"
+    assert hass.config_entries.flow.async_progress() == []
+    await poll(hass, freezer)
+    assert state_of(hass, DOOR) == "locked"
+    assert simulator.journal.count(TOKEN, grant="password") == 0
+
+
+async def test_changed_password_is_asked_for_while_running(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """The dialogue opens once, and the wrong password is not tried again and again."""
+    simulator.change_password("another")
+    for _ in range(3):
+        await poll(hass, freezer)
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+    assert flow["context"]["entry_id"] == entry.entry_id
+    assert simulator.journal.count(TOKEN, grant="password") == 1
+
+
+@pytest.mark.usefixtures("entry")
+async def test_limit_of_the_cloud_is_kept(hass: HomeAssistant, simulator: Simulator) -> None:
+    """After "too many, come back in a minute" nothing more is asked before that."""
+    simulator.fail(HOMESTATUS, too_many(retry_after=60))
+    for _ in range(3):
+        await look_again(hass, DOOR)
+    assert simulator.journal.count(HOMESTATUS) == 1
+    assert state_of(hass, DOOR) == "locked"
