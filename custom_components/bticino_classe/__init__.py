@@ -9,17 +9,17 @@ from homeassistant.const import (
     EVENT_HOMEASSISTANT_STOP,
     Platform,
 )
-from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .client import PRODUCTION, Account, AuthHandler
 from .const import DOMAIN, ENDPOINTS
 from .coordinator import BticinoConfigEntry, BticinoCoordinator
-from .entity import async_register_devices
+from .devices import async_keep_devices, async_remove_what_options_replace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from homeassistant.core import Event, HomeAssistant
     from homeassistant.helpers.device_registry import DeviceEntry
 
 PLATFORMS: Final = (
@@ -39,13 +39,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     coordinator = BticinoCoordinator(hass, entry, Account(auth))
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
-
-    @callback
-    def register_devices() -> None:
-        async_register_devices(hass, entry)
-
-    register_devices()
-    entry.async_on_unload(coordinator.async_add_listener(register_devices))
+    async_remove_what_options_replace(hass, entry)
+    async_keep_devices(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 

@@ -3,9 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, override
 
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
@@ -20,8 +19,8 @@ from .client import (
     RateLimitError,
     UnreachableError,
 )
-from .const import CONF_LIGHTS_AS_DOORS, DOMAIN, MANUFACTURER
-from .coordinator import BticinoConfigEntry, BticinoCoordinator, House
+from .const import CONF_LIGHTS_AS_DOORS, DOMAIN
+from .coordinator import BticinoConfigEntry, BticinoCoordinator
 from .errors import reason
 
 if TYPE_CHECKING:
@@ -30,17 +29,6 @@ if TYPE_CHECKING:
 
 type Command = Callable[[Account, Home, Module], Awaitable[None]]
 
-MODELS = {
-    "BNC1": "Classe 100X",
-    "BNC3": "Classe 300X",
-    "BNCX": "Classe 300EOS",
-    "BDIY": "EasyKit",
-    "BNHY": "Hybrid",
-    "BFII": "IP indoor unit",
-    "BFIO": "IP outdoor unit",
-}
-_HAVE_DEVICES = (ModuleKind.BRIDGE, ModuleKind.PANEL, ModuleKind.DOOR, ModuleKind.LIGHT)
-
 
 def is_door(entry: BticinoConfigEntry, module: Module) -> bool:
     """Whether a module opens something: a door, or a light relay that the options call one."""
@@ -48,6 +36,11 @@ def is_door(entry: BticinoConfigEntry, module: Module) -> bool:
     return module.kind is ModuleKind.DOOR or (
         module.kind is ModuleKind.LIGHT and module.id in lights_as_doors
     )
+
+
+def unique_id(entry: BticinoConfigEntry, module: Module, key: str) -> str:
+    """Return the unique id of a module's entity; two accounts may well share a house."""
+    return f"{entry.unique_id}-{module.id}-{key}"
 
 
 async def async_open(account: Account, home: Home, door: Module) -> None:
@@ -81,53 +74,6 @@ def async_add_for_modules(
     entry.async_on_unload(coordinator.async_add_listener(add_new))
 
 
-@callback
-def async_register_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
-    """Register a device for every module, bridges first, since the others are linked to them."""
-    house = entry.runtime_data.data
-    registry = dr.async_get(hass)
-    device_ids: dict[str, str] = {}
-    numbers = _numbers(house)
-    for module in sorted(house.modules.values(), key=lambda m: m.kind is not ModuleKind.BRIDGE):
-        if module.kind in _HAVE_DEVICES:
-            device = registry.async_get_or_create(
-                config_entry_id=entry.entry_id,
-                **_device_info(house, module, numbers.get(module.id, 0), device_ids),
-            )
-            device_ids[module.id] = device.id
-
-
-def _device_info(
-    house: House, module: Module, number: int, device_ids: dict[str, str]
-) -> DeviceInfo:
-    info = DeviceInfo(
-        identifiers={(DOMAIN, module.id)},
-        manufacturer=MANUFACTURER,
-        model=MODELS.get(module.type),
-        model_id=module.type or None,
-        sw_version=house.state(module.id).firmware,
-    )
-    if module.name or module.kind is ModuleKind.BRIDGE:
-        info["name"] = module.name or MODELS.get(module.type, module.type) or MANUFACTURER
-    else:
-        info["translation_key"] = module.kind.value
-        info["translation_placeholders"] = {"number": str(number)}
-    if module.bridge_id in device_ids:
-        info["via_device_id"] = device_ids[module.bridge_id]
-    return info
-
-
-def _numbers(house: House) -> dict[str, int]:
-    """Number the modules that have no name, by kind and home, in the order of their ids."""
-    numbers: dict[str, int] = {}
-    counts: dict[tuple[str, ModuleKind], int] = {}
-    for module in sorted(house.modules.values(), key=lambda m: m.id):
-        if not module.name:
-            place = (module.home_id, module.kind)
-            counts[place] = numbers[module.id] = counts.get(place, 0) + 1
-    return numbers
-
-
 class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
     """An entity of one module."""
 
@@ -135,9 +81,14 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
 
     def __init__(self, coordinator: BticinoCoordinator, module: Module, key: str) -> None:
         super().__init__(coordinator)
-        self.module = module
-        self._attr_unique_id = f"{coordinator.config_entry.unique_id}-{module.id}-{key}"
+        self._module = module
+        self._attr_unique_id = unique_id(coordinator.config_entry, module, key)
         self._attr_device_info = DeviceInfo(identifiers={(DOMAIN, module.id)})
+
+    @property
+    def module(self) -> Module:
+        """The module as the cloud last described it."""
+        return self.coordinator.data.modules.get(self._module.id, self._module)
 
     @property
     def state_of_module(self) -> ModuleState:

@@ -46,7 +46,7 @@ async def test_staircase_light_becomes_a_door_and_a_light_again(
     """What hangs on the light's relay opens by lock and button, and the light goes."""
     assert await choose(hass, entry, pulse_time=3, lights_as_doors=[LIGHT]) == {}
     assert entry.state is ConfigEntryState.LOADED
-    assert state_of(hass, "light.luce_scale") == "unavailable"
+    assert hass.states.get("light.luce_scale") is None
     await act(hass, "lock", "open", "lock.luce_scale")
     await act(hass, "button", "press", "button.luce_scale_open")
     sent = requested(simulator.journal.commands, "home", "modules")
@@ -54,7 +54,8 @@ async def test_staircase_light_becomes_a_door_and_a_light_again(
 
     await choose(hass, entry, pulse_time=3, lights_as_doors=[])
     assert state_of(hass, "light.luce_scale") == "on"
-    assert state_of(hass, "lock.luce_scale") == "unavailable"
+    assert hass.states.async_entity_ids("lock") == ["lock.cancello", "lock.portone", "lock.box"]
+    assert hass.states.get("button.luce_scale_open") is None
 
 
 async def test_homes_are_left_out(
@@ -71,7 +72,7 @@ async def test_homes_are_left_out(
     assert await choose(hass, entry, pulse_time=5, left_out_homes=[SEASIDE]) == {}
     assert requested(simulator.journal.of(HOMESTATUS), "home_id") == [CASA]
     assert state_of(hass, "lock.porta") == "locked"
-    assert state_of(hass, "lock.portone") == "unavailable"
+    assert hass.states.get("lock.portone") is None
 
     await choose(hass, entry, pulse_time=5, left_out_homes=[])
     assert state_of(hass, "lock.portone") == "locked"

@@ -34,6 +34,7 @@ async def test_a_day_with_all_its_troubles_shows_no_secret(
     """Sign-in, doors, renewals, outages and a changed password, with every logger at debug."""
     logging.getLogger().setLevel(logging.DEBUG)
     caplog.set_level(logging.DEBUG)
+    simulator.house.homes[0].coordinates = (9.18273, 45.46427)
     entry = await sign_in(hass, credentials)
     hidden = secrets_of(entry, simulator)
     await act(hass, "lock", "open", "lock.cancello")

@@ -1,0 +1,125 @@
+"""The house in Home Assistant's device registry."""
+
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.const import Platform
+from homeassistant.core import callback
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers.device_registry import DeviceInfo
+
+from .client import Home, Module, ModuleKind
+from .const import CONF_LEFT_OUT_HOMES, DOMAIN, MANUFACTURER
+from .entity import is_door, unique_id
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+    from .coordinator import BticinoConfigEntry, House
+
+MODELS: Final = {
+    "BNC1": "Classe 100X",
+    "BNC3": "Classe 300X",
+    "BNCX": "Classe 300EOS",
+    "BDIY": "EasyKit",
+    "BNHY": "Hybrid",
+    "BFII": "IP indoor unit",
+    "BFIO": "IP outdoor unit",
+    "BNDL": "Door lock",
+    "BNSL": "Staircase light",
+    "BNEU": "Entrance panel",
+    "BCEPL": "Connected entrance panel",
+}
+_HAVE_DEVICES: Final = (ModuleKind.BRIDGE, ModuleKind.PANEL, ModuleKind.DOOR, ModuleKind.LIGHT)
+
+
+@callback
+def async_keep_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
+    """Register the devices of the house now, and whenever something about them changes."""
+    coordinator = entry.runtime_data
+    registered: dict[str, tuple[Module, str | None]] = {}
+
+    @callback
+    def register() -> None:
+        house = coordinator.data
+        now = {m.id: (m, house.state(m.id).firmware) for m in house.modules.values()}
+        if now != registered:
+            _register_devices(hass, entry, house)
+            registered.clear()
+            registered.update(now)
+
+    register()
+    entry.async_on_unload(coordinator.async_add_listener(register))
+
+
+@callback
+def async_remove_what_options_replace(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
+    """Remove what a person chose away: devices of a home, the light that is a door or its doors."""
+    left_out = entry.options.get(CONF_LEFT_OUT_HOMES, [])
+    for home in entry.runtime_data.all_homes.values():
+        if home.id in left_out:
+            _remove_devices(hass, entry, home)
+        for module in home.modules.values():
+            if module.kind is ModuleKind.LIGHT:
+                _remove_replaced(hass, entry, module)
+
+
+def _remove_devices(hass: HomeAssistant, entry: BticinoConfigEntry, home: Home) -> None:
+    registry = dr.async_get(hass)
+    for module_id in home.modules:
+        device = registry.async_get_device_by_identifier((DOMAIN, module_id), entry.entry_id)
+        if device is not None:
+            registry.async_remove_device(device.id)
+
+
+def _remove_replaced(hass: HomeAssistant, entry: BticinoConfigEntry, module: Module) -> None:
+    registry = er.async_get(hass)
+    doors = ((Platform.LOCK, "lock"), (Platform.BUTTON, "open"))
+    for platform, key in ((Platform.LIGHT, "light"),) if is_door(entry, module) else doors:
+        wanted = unique_id(entry, module, key)
+        if entity_id := registry.async_get_entity_id(platform, DOMAIN, wanted):
+            registry.async_remove(entity_id)
+
+
+def _register_devices(hass: HomeAssistant, entry: BticinoConfigEntry, house: House) -> None:
+    """Register a device for every module, bridges first, since the others are linked to them."""
+    registry = dr.async_get(hass)
+    device_ids: dict[str, str] = {}
+    numbers = _numbers(house)
+    for module in sorted(house.modules.values(), key=lambda m: m.kind is not ModuleKind.BRIDGE):
+        if module.kind in _HAVE_DEVICES:
+            device = registry.async_get_or_create(
+                config_entry_id=entry.entry_id,
+                **_device_info(house, module, numbers.get(module.id, 0), device_ids),
+            )
+            device_ids[module.id] = device.id
+
+
+def _device_info(
+    house: House, module: Module, number: int, device_ids: dict[str, str]
+) -> DeviceInfo:
+    info = DeviceInfo(
+        identifiers={(DOMAIN, module.id)},
+        manufacturer=MANUFACTURER,
+        model=MODELS.get(module.type),
+        model_id=module.type or None,
+        sw_version=house.state(module.id).firmware,
+    )
+    if module.name or module.kind is ModuleKind.BRIDGE:
+        info["name"] = module.name or MODELS.get(module.type, module.type) or MANUFACTURER
+    else:
+        info["translation_key"] = module.kind.value
+        info["translation_placeholders"] = {"number": str(number)}
+    if module.bridge_id in device_ids:
+        info["via_device_id"] = device_ids[module.bridge_id]
+    return info
+
+
+def _numbers(house: House) -> dict[str, int]:
+    """Number the modules that have no name, by kind and home, in the order of their ids."""
+    numbers: dict[str, int] = {}
+    counts: dict[tuple[str, ModuleKind], int] = {}
+    for module in sorted(house.modules.values(), key=lambda m: m.id):
+        if not module.name:
+            place = (module.home_id, module.kind)
+            counts[place] = numbers[module.id] = counts.get(place, 0) + 1
+    return numbers

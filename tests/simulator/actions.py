@@ -1,0 +1,138 @@
+"""What an operator can do from outside, each in the words of the house."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from tests.simulator.faults import Failure
+from tests.simulator.house import Light
+from tests.simulator.houses import HOUSES
+from tests.simulator.refusal import Kinds, fault_in
+
+if TYPE_CHECKING:
+    from tests.simulator.cloud import Cloud
+
+type Arguments = Mapping[str, Any]
+
+NUMBER = (int, float)
+FAILURE: Mapping[str, Kinds] = MappingProxyType(
+    {
+        "status": int,
+        "body": (dict, list, str),
+        "code": int,
+        "error": str,
+        "delay": NUMBER,
+        "never": bool,
+        "cut": bool,
+        "drop": bool,
+        "html": bool,
+        "wrong_json": bool,
+        "retry_after": (int, str),
+        "executed": bool,
+    }
+)
+PLACES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"command_errors_at": ("body", "top"), "unreachable_shown": ("both", "errors")}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One thing to do, and the arguments that it takes."""
+
+    do: Callable[[Cloud, Arguments], object]
+    required: Mapping[str, Kinds] = field(default_factory=dict)
+    optional: Mapping[str, Kinds] = field(default_factory=dict)
+
+
+def act(cloud: Cloud, name: str, arguments: Arguments) -> None:
+    """Do it. KeyError: no such action, house or module; ValueError: wrong arguments."""
+    action = ACTIONS[name]
+    fault = fault_in(arguments, action.required, action.optional)
+    if fault:
+        raise ValueError(fault)
+    action.do(cloud, arguments)
+
+
+def _fail(cloud: Cloud, given: Arguments) -> None:
+    failure = {name: value for name, value in given.items() if name in FAILURE}
+    cloud.fail(given["path"], Failure(**failure), given.get("times", 1))
+
+
+def _switch(cloud: Cloud, given: Arguments) -> None:
+    light = cloud.house.find(given["id"])
+    if not isinstance(light, Light):
+        raise ValueError(f"{given['id']} is no light")  # noqa: TRY004 - the argument's value is wrong
+    light.command("on", given["on"], cloud.clock())
+
+
+def _reach(cloud: Cloud, given: Arguments) -> None:
+    cloud.house.find(given["id"]).reachable = given["reachable"]
+
+
+def _limit(cloud: Cloud, given: Arguments) -> None:
+    requests = given.get("requests", 0)
+    cloud.limit = (requests, float(given.get("seconds", 3600))) if requests else None
+
+
+def _place(cloud: Cloud, given: Arguments) -> None:
+    for name, value in given.items():
+        if value not in PLACES[name]:
+            raise ValueError(f"{name} is one of {', '.join(PLACES[name])}")
+        setattr(cloud, name, value)
+
+
+def _move(cloud: Cloud, given: Arguments) -> None:
+    if given["name"] not in HOUSES:
+        raise ValueError(f"houses are {', '.join(HOUSES)}")
+    cloud.use_house(given["name"])
+
+
+def _lifetime(cloud: Cloud, given: Arguments) -> None:
+    cloud.account.token_lifetime = given["seconds"]
+
+
+ACTIONS: Mapping[str, Action] = MappingProxyType(
+    {
+        "expire": Action(do=lambda cloud, _: cloud.expire_access_tokens()),
+        "refuse": Action(do=lambda cloud, _: cloud.refuse_access_tokens()),
+        "revoke": Action(do=lambda cloud, _: cloud.revoke()),
+        "password": Action(
+            do=lambda cloud, given: cloud.change_password(given["password"]),
+            required={"password": str},
+        ),
+        "retire_client": Action(do=lambda cloud, _: cloud.retire_client()),
+        "restore_client": Action(do=lambda cloud, _: cloud.restore_client()),
+        "lifetime": Action(do=_lifetime, required={"seconds": NUMBER}),
+        "unplug": Action(
+            do=lambda cloud, given: cloud.unplug_bridge(given.get("bridge")),
+            optional={"bridge": str},
+        ),
+        "plug": Action(
+            do=lambda cloud, given: cloud.plug_bridge(given.get("bridge")),
+            optional={"bridge": str},
+        ),
+        "reach": Action(do=_reach, required={"id": str, "reachable": bool}),
+        "light": Action(do=_switch, required={"id": str, "on": bool}),
+        "down": Action(
+            do=lambda cloud, given: cloud.take_down(**given),
+            optional={"status": int, "html": bool},
+        ),
+        "up": Action(do=lambda cloud, _: cloud.bring_up()),
+        "cut_lines": Action(do=lambda cloud, _: cloud.cut_lines()),
+        "fail": Action(do=_fail, required={"path": str}, optional={"times": int, **FAILURE}),
+        "heal": Action(do=lambda cloud, _: cloud.heal()),
+        "limit": Action(do=_limit, optional={"requests": int, "seconds": NUMBER}),
+        "place": Action(do=_place, optional=dict.fromkeys(PLACES, str)),
+        "house": Action(do=_move, required={"name": str}),
+        "add_module": Action(
+            do=lambda cloud, given: cloud.add_module(**given),
+            optional=dict.fromkeys(("home_id", "kind", "module_id", "name", "bridge"), str),
+        ),
+        "remove_module": Action(
+            do=lambda cloud, given: cloud.remove_module(given["id"]), required={"id": str}
+        ),
+        "clear_journal": Action(do=lambda cloud, _: cloud.clear_journal()),
+    }
+)

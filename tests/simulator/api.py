@@ -1,0 +1,218 @@
+"""The vendor's REST interface: homes, status, commands, events, TURN."""
+
+import secrets
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from tests.simulator.cloud import CLOUD, Cloud
+from tests.simulator.gate import ENTRY
+from tests.simulator.house import REFUSED_BY_MODULE, UNREACHABLE, Home, Json, Module
+from tests.simulator.refusal import Kinds, api, fault_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+APP_TYPE = "app_camera"
+HIDDEN_BY_DEVICE_TYPES = "BNC3"
+COMMANDS: Mapping[str, type] = {"lock": bool, "on": bool}
+TURN_SECONDS = 3600
+
+
+async def homesdata(request: web.Request) -> web.Response:
+    """Answer with all homes and what is built into them."""
+    cloud = request.app[CLOUD]
+    given = await _checked(request, {}, optional={"sync_measurements": bool, "device_types": list})
+    hidden = HIDDEN_BY_DEVICE_TYPES if "device_types" in given else None
+    if hidden:
+        cloud.note(f"{request.path}: device_types hides {hidden}")
+    user = {"email": cloud.email, "id": cloud.user_id}
+    homes = [_described(home, hidden) for home in cloud.house.homes]
+    return _ok(cloud, {"user": user, "homes": homes}, timed=True)
+
+
+async def homestatus(request: web.Request) -> web.Response:
+    """Answer with the state of one home."""
+    cloud = request.app[CLOUD]
+    home = _home(cloud, (await _checked(request, {"home_id": str}))["home_id"])
+    lost = {module.id for module in home.modules.values() if not home.reaches(module)}
+    shown = [
+        _status(cloud, home, module)
+        for module in home.modules.values()
+        if not module.silent and (module.id not in lost or cloud.unreachable_shown == "both")
+    ]
+    body: Json = {"home": {"id": home.id, "modules": shown}}
+    if lost:
+        body["errors"] = [
+            {"code": UNREACHABLE, "id": each} for each in home.modules if each in lost
+        ]
+    return _ok(cloud, body)
+
+
+async def setstate(request: web.Request) -> web.Response:
+    """Carry out commands; a module's refusal hides in a 200."""
+    cloud = request.app[CLOUD]
+    sent = (await _checked(request, {"home": dict}))["home"]
+    home, commands = _commands(cloud, sent)
+    errors = [error for command in commands if (error := _execute(cloud, home, command))]
+    if errors:
+        request[ENTRY].refused = "by the module: " + ", ".join(str(error) for error in errors)
+    answer: Json = {"status": "ok", "time_server": int(cloud.clock())}
+    if errors and cloud.command_errors_at == "body":
+        answer["body"] = {"errors": errors}
+    elif errors:
+        answer["errors"] = errors
+    return web.json_response(answer)
+
+
+async def getevents(request: web.Request) -> web.Response:
+    """Answer with the newest events of one home."""
+    cloud = request.app[CLOUD]
+    given = await _checked(request, {"home_id": str, "size": int})
+    home = _home(cloud, given["home_id"])
+    size = given["size"]
+    if not isinstance(size, int) or size < 1:
+        raise api(21, f"size is {size}", noted=True)
+    return _ok(cloud, {"home": {"id": home.id, "events": home.events[:size]}})
+
+
+async def turn(request: web.Request) -> web.Response:
+    """Answer with relays for one user; the app fields may be left out here."""
+    cloud = request.app[CLOUD]
+    given = await _json(request)
+    fault = fault_in(given, {"client_type": str}, {"app_type": str, "app_version": str})
+    if fault or given["client_type"] != "user":
+        raise api(21, fault or "client_type is not user", noted=True)
+    server = {
+        "urls": ["turn:turn.example:3478?transport=udp"],
+        "username": f"{int(cloud.clock()) + TURN_SECONDS}:u",
+        "credential": secrets.token_urlsafe(16),
+        "credentialType": "password",
+    }
+    return web.json_response({"body": {"iceServers": [server]}})
+
+
+async def _checked(
+    request: web.Request, required: Mapping[str, Kinds], optional: Mapping[str, Kinds] | None = None
+) -> Json:
+    """Return the fields of a request that has the app's own and nothing unknown."""
+    given = await _json(request)
+    if given.get("app_type") != APP_TYPE:
+        raise api(13, f"app_type is {given.get('app_type', 'missing')}", noted=True)
+    fault = fault_in(given, {"app_type": str, "app_version": str, **required}, optional)
+    if fault:
+        raise api(21, fault, noted=True)
+    return given
+
+
+async def _json(request: web.Request) -> Json:
+    """Return the JSON object of a request that may pass: its token, the limit, its form."""
+    cloud = request.app[CLOUD]
+    _check_token(cloud, request)
+    _check_limit(cloud)
+    if request.content_type != "application/json":
+        raise api(21, f"content type {request.content_type}", noted=True)
+    try:
+        given = await request.json()
+    except ValueError as error:
+        raise api(21, "broken JSON", noted=True) from error
+    if not isinstance(given, dict):
+        raise api(21, "no JSON object", noted=True)
+    return given
+
+
+def _check_token(cloud: Cloud, request: web.Request) -> None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme != "Bearer":
+        raise api(2, "no bearer", noted=True)
+    trouble = cloud.account.trouble(token)
+    if trouble is not None:
+        raise api(trouble, "the access token is no good")
+
+
+def _check_limit(cloud: Cloud) -> None:
+    if cloud.limit is None:
+        return
+    allowed, seconds = cloud.limit
+    now = cloud.clock()
+    while cloud.served and cloud.served[0] <= now - seconds:
+        cloud.served.popleft()
+    if len(cloud.served) >= allowed:
+        raise api(26, f"more than {allowed} requests in {seconds} s")
+    cloud.served.append(now)
+
+
+def _home(cloud: Cloud, home_id: object) -> Home:
+    home = cloud.house.home(home_id) if isinstance(home_id, str) else None
+    if home is None:
+        raise api(13, f"no home {home_id} in this account")
+    return home
+
+
+def _commands(cloud: Cloud, sent: object) -> tuple[Home, list[Json]]:
+    """Return the home and the commands of a setstate, all of them well formed."""
+    given = sent if isinstance(sent, dict) else {}
+    fault = fault_in(given, {"id": str, "timezone": str, "modules": list})
+    if fault:
+        raise api(21, f"home.{fault}", noted=True)
+    home = _home(cloud, given["id"])
+    if given["timezone"] != home.timezone:
+        cloud.note(f"setstate: timezone is {given['timezone']}, the home's is {home.timezone}")
+    commands = given["modules"]
+    if not commands:
+        raise api(21, "home.modules is empty", noted=True)
+    for command in commands:
+        _check_command(home, command)
+    return home, commands
+
+
+def _check_command(home: Home, command: object) -> None:
+    given = command if isinstance(command, dict) else {}
+    fault = fault_in(given, {"id": str, "bridge": str}, COMMANDS)
+    if not fault and len(given) != 3:
+        fault = "exactly one command is wanted"
+    if fault:
+        raise api(21, f"modules: {fault}", noted=True)
+    if given["id"] not in home.modules:
+        raise api(9, f"no module {given['id']}")
+
+
+def _execute(cloud: Cloud, home: Home, command: Json) -> Json | None:
+    """Carry out one command; return its entry in `errors[]` if it failed."""
+    module = home.modules[str(command["id"])]
+    name = "lock" if "lock" in command else "on"
+    error: Json = {"command": name, "id": module.id}
+    if command["bridge"] != module.bridge or not home.reaches(module):
+        return {"code": UNREACHABLE} | error
+    if not module.command(name, command[name] is True, cloud.clock()):
+        return {"code": REFUSED_BY_MODULE} | error
+    return None
+
+
+def _described(home: Home, hidden: str | None) -> Json:
+    bridged = home.bridged()
+    modules = [
+        module.described()
+        | ({"modules_bridged": bridged[module.id]} if module.id in bridged else {})
+        for module in home.modules.values()
+        if module.listed and module.type != hidden
+    ]
+    return {
+        "id": home.id,
+        "name": home.name,
+        "timezone": home.timezone,
+        "coordinates": list(home.coordinates),
+        "country": home.country,
+        "modules": modules,
+    }
+
+
+def _status(cloud: Cloud, home: Home, module: Module) -> Json:
+    reached = home.reaches(module)
+    said: Json = {"reachable": reached} if module.says_reachable or not reached else {}
+    return module.status(cloud.clock()) | said
+
+
+def _ok(cloud: Cloud, body: Json, *, timed: bool = False) -> web.Response:
+    time: Json = {"time_server": int(cloud.clock())} if timed else {}
+    return web.json_response({"status": "ok"} | time | {"body": body})

@@ -1,0 +1,208 @@
+"""The houses to choose from. All ids are invented, all addresses are documentation ranges."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from tests.simulator.house import Bridge, Door, Home, House, Json, Light, Module
+
+#: Takes the time at which the house begins.
+type Factory = Callable[[float], House]
+
+CASA = "64a1b2c3d4e5f60718293a4b"
+SEASIDE = "64a1b2c3d4e5f60718293a4c"
+PANEL, DOOR, LIGHT = "BNEU", "BNDL", "BNSL"
+VARIANTS = MappingProxyType(
+    {
+        PANEL: "BNEU:bneu_external_unit",
+        DOOR: "BNDL:bndl_doorlock",
+        LIGHT: "BNSL:bnsl_staircase_light",
+    }
+)
+UP_SECONDS = 812_345.0
+LONG_AGO_MS = 1_530_000_000_000
+
+
+def classe_100x(now: float) -> House:
+    """Build one panel, one door, one light."""
+    bridge = Bridge(
+        id="00:03:50:ab:cd:ef", type="BNC1", name="Classe 100X", booted_at=now - UP_SECONDS
+    )
+    behind = ((PANEL, "Cancello"), (DOOR, "Porta"), (LIGHT, "Scale"))
+    return _house(now, bridge, behind)
+
+
+def classe_300x(now: float) -> House:
+    """Build two panels, three doors, one light; the bridge has the real one's odd times."""
+    bridge = Bridge(
+        id="00:03:50:30:00:0a",
+        type="BNC3",
+        name="Classe 300X",
+        firmware_name="1.8.1",
+        firmware_revision=108_001,
+        wifi_strength=64,
+        last_seen=0,
+        booted_at=now - UP_SECONDS,
+        extra={"last_configs_update": LONG_AGO_MS},
+    )
+    behind = (
+        (PANEL, "Posto esterno strada"),
+        (PANEL, "Posto esterno cortile"),
+        (DOOR, "Cancello"),
+        (DOOR, "Portone"),
+        (DOOR, "Box"),
+        (LIGHT, "Luce scale"),
+    )
+    return _house(now, bridge, behind)
+
+
+def classe_300eos(now: float) -> House:
+    """Build one panel, two doors and a light that bear neither `variant` nor `name`."""
+    bridge = Bridge(
+        id="00:03:50:e0:5a:01", type="BNCX", name="Classe 300EOS", booted_at=now - UP_SECONDS
+    )
+    return _house(now, bridge, ((PANEL, None), (DOOR, None), (DOOR, None), (LIGHT, None)))
+
+
+def easykit(now: float) -> House:
+    """Build one panel and one door; not even the bridge bears a name."""
+    bridge = Bridge(id="00:03:50:ea:51:01", type="BDIY", booted_at=now - UP_SECONDS)
+    return _house(now, bridge, ((PANEL, None), (DOOR, None)))
+
+
+def two_homes(now: float) -> House:
+    """Build two homes with an intercom each, in one account."""
+    city, seaside = classe_100x(now).homes[0], classe_300x(now).homes[0]
+    seaside.id, seaside.name = SEASIDE, "Casa al mare"
+    return House(homes=[city, seaside])
+
+
+def no_intercom(now: float) -> House:
+    """Build a home with a thermostat and a camera of the same vendor."""
+    del now
+    relay = Module(id="70:ee:50:00:00:01", type="NAPlug", name="Relè", extra={"rf_strength": 70})
+    thermostat = Module(
+        id="04:00:00:00:00:02",
+        type="NATherm1",
+        name="Termostato",
+        bridge=relay.id,
+        extra={"battery_level": 4100, "boiler_status": False},
+    )
+    camera = Module(
+        id="70:ee:50:00:00:03", type="NACamera", name="Salotto", extra={"monitoring": "on"}
+    )
+    modules = {module.id: module for module in (relay, thermostat, camera)}
+    return House(homes=[Home(id=CASA, name="Casa", modules=modules)])
+
+
+def empty(now: float) -> House:
+    """Build an account without any home."""
+    del now
+    return House(homes=[])
+
+
+def strange(now: float) -> House:
+    """Build a 100X with an unknown module type, and two bridged ids without an entry.
+
+    Of those two homestatus knows one, a door, and of the other nobody knows anything.
+    """
+    house = classe_100x(now)
+    bridge = house.bridges()[0].id
+    unknown = Module(id="abcdef-0404-aa11bb22cc36", type="BNZZ", name="Novità", bridge=bridge)
+    hidden = Door(id="abcdef-0505-aa11bb22cc37", type=DOOR, bridge=bridge, listed=False)
+    ghost = Module(id="abcdef-0606-aa11bb22cc38", type="", bridge=bridge, listed=False, silent=True)
+    house.homes[0].modules |= {module.id: module for module in (unknown, hidden, ghost)}
+    return house
+
+
+def many_modules(count: int) -> Factory:
+    """Return the factory of a house with so many modules, the bridge among them."""
+
+    def build(now: float) -> House:
+        bridge = Bridge(
+            id="00:03:50:50:10:00", type="BNC3", name="Classe 300X", booted_at=now - UP_SECONDS
+        )
+        names = {PANEL: "Ingresso", DOOR: "Porta", LIGHT: "Luce"}
+        types = [(PANEL, DOOR, LIGHT)[index % 3] for index in range(count - 1)]
+        behind = tuple((kind, f"{names[kind]} {index}") for index, kind in enumerate(types, 1))
+        return _house(now, bridge, behind)
+
+    return build
+
+
+HOUSES: Mapping[str, Factory] = MappingProxyType(
+    {
+        "classe_100x": classe_100x,
+        "classe_300x": classe_300x,
+        "classe_300eos": classe_300eos,
+        "easykit": easykit,
+        "two_homes": two_homes,
+        "no_intercom": no_intercom,
+        "empty": empty,
+        "strange": strange,
+        "modules_4": many_modules(4),
+        "modules_51": many_modules(51),
+        "modules_501": many_modules(501),
+    }
+)
+
+
+def new_module(kind: str, *, module_id: str, bridge: str | None, name: str | None) -> Module:
+    """Build a module of a wire type; what is no door and no light obeys nothing."""
+    makers: dict[str, type[Module]] = {DOOR: Door, "BNLO": Door, LIGHT: Light}
+    maker = makers.get(kind, Module)
+    variant = VARIANTS.get(kind) if name is not None else None
+    return maker(id=module_id, type=kind, name=name, variant=variant, bridge=bridge)
+
+
+def child_id(bridge_id: str, number: int) -> str:
+    """Return the id of the n-th module behind a bridge: the bridge's last three bytes lead."""
+    prefix = bridge_id.replace(":", "")[-6:]
+    return f"{prefix}-{number:02x}{number:02x}-{0xAA11BB22CC00 + number:012x}"
+
+
+def _house(now: float, bridge: Bridge, behind: tuple[tuple[str, str | None], ...]) -> House:
+    modules: dict[str, Module] = {bridge.id: bridge}
+    for number, (kind, name) in enumerate(behind, 1):
+        module = new_module(
+            kind, module_id=child_id(bridge.id, number), bridge=bridge.id, name=name
+        )
+        module.says_reachable = name is not None
+        modules[module.id] = module
+    home = Home(id=CASA, name="Casa", modules=modules, events=_past(now, bridge))
+    return House(homes=[home])
+
+
+def _past(now: float, bridge: Bridge) -> list[Json]:
+    """Return what happened before: a missed call an hour ago, a connection a day ago."""
+    rang = int(now - 3600)
+    call: Json = {
+        "id": "65aa00000000000000000001",
+        "type": "outdoor",
+        "time": rang,
+        "module_id": bridge.id,
+        "video_id": "0a1b2c3d-0000-4000-8000-000000000001",
+        "video_status": "available",
+        "subevents": _missed_call(rang),
+    }
+    connection: Json = {
+        "id": "65aa00000000000000000004",
+        "type": "connection",
+        "time": int(now - 86_400),
+        "module_id": bridge.id,
+    }
+    return [call, connection]
+
+
+def _missed_call(rang: int) -> list[Json]:
+    """Return the two parts of a call that nobody took, newest first."""
+    session: Json = {"session_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7"}
+    incoming: Json = {
+        "id": "65aa00000000000000000002",
+        "type": "incoming_call",
+        "time": rang,
+        "verified": True,
+        "offset": 0,
+        "message": "Posto esterno is calling",
+    }
+    missed: Json = {"id": "65aa00000000000000000003", "type": "missed_call", "time": rang + 30}
+    return [missed | session, incoming | session]

@@ -1,0 +1,142 @@
+"""The operator's page, and the JSON interface behind it."""
+
+from pathlib import Path
+
+from aiohttp import web
+
+from tests.simulator.actions import ACTIONS, act
+from tests.simulator.cloud import CLOUD, Cloud
+from tests.simulator.house import Bridge, Door, Home, Json, Light, Module
+from tests.simulator.houses import HOUSES
+from tests.simulator.paths import PUSH, SIGNALING
+
+PAGE = Path(__file__).with_name("operator.html")
+NEWEST = 10_000
+SHOWN_NOTES = 50
+
+
+async def page(_: web.Request) -> web.FileResponse:
+    """Show the page."""
+    return web.FileResponse(PAGE, headers={"Cache-Control": "no-store"})
+
+
+async def to_page(_: web.Request) -> web.Response:
+    """Lead whoever opens the bare address to the page."""
+    raise web.HTTPFound("/operator/")
+
+
+async def state(request: web.Request) -> web.Response:
+    """Answer with everything that the page shows but the journal."""
+    return web.json_response(_state(request.app[CLOUD]))
+
+
+async def journal(request: web.Request) -> web.Response:
+    """Answer with the entries above `after`, at most the `last` so many."""
+    try:
+        after = int(request.query.get("after", "0"))
+        last = int(request.query.get("last", str(NEWEST)))
+    except ValueError:
+        return _wrong(400, "after and last are numbers")
+    entries = request.app[CLOUD].journal.newest(last, after=after)
+    return web.json_response({"entries": [entry.as_json() for entry in entries]})
+
+
+async def action(request: web.Request) -> web.Response:
+    """Do what the path names; the new state is the answer.
+
+    Only JSON is taken: no other site's form can send that from an operator's browser.
+    """
+    name, cloud = request.match_info["action"], request.app[CLOUD]
+    if name not in ACTIONS:
+        return _wrong(404, f"actions are {', '.join(ACTIONS)}")
+    try:
+        arguments = await request.json()
+    except ValueError:
+        arguments = None
+    if request.content_type != "application/json" or not isinstance(arguments, dict):
+        return _wrong(400, "a JSON object is wanted, {} if there is nothing to say")
+    try:
+        act(cloud, name, arguments)
+    except KeyError as error:
+        return _wrong(404, f"{error.args[0]} is not known here")
+    except ValueError as error:
+        return _wrong(400, str(error))
+    return web.json_response(_state(cloud))
+
+
+def _wrong(status: int, why: str) -> web.Response:
+    return web.json_response({"error": why}, status=status)
+
+
+def _state(cloud: Cloud) -> Json:
+    return {
+        "now": cloud.clock(),
+        "account": _account(cloud),
+        "cloud": _cloud(cloud),
+        "house": cloud.house_name,
+        "houses": list(HOUSES),
+        "homes": [_home(cloud, home) for home in cloud.house.homes],
+        "notes": {"count": len(cloud.notes), "last": cloud.notes[-SHOWN_NOTES:]},
+        "journal": len(cloud.journal),
+    }
+
+
+def _account(cloud: Cloud) -> Json:
+    account = cloud.account
+    return {
+        "email": account.email,
+        "password": account.password,
+        "user_id": account.user_id,
+        "logins": account.logins,
+        "signed_in": account.live_families(),
+        "client_retired": account.client_retired,
+        "token_lifetime": account.token_lifetime,
+    }
+
+
+def _cloud(cloud: Cloud) -> Json:
+    return {
+        "down": None if cloud.down is None else {"status": cloud.down[0], "html": cloud.down[1]},
+        "limit": cloud.limit,
+        "failures": cloud.faults.waiting(),
+        "command_errors_at": cloud.command_errors_at,
+        "unreachable_shown": cloud.unreachable_shown,
+        "subscribed": {path: _subscribed(cloud, path) for path in (PUSH, SIGNALING)},
+    }
+
+
+def _subscribed(cloud: Cloud, path: str) -> int:
+    return sum(line.subscribed for line in cloud.lines if line.path == path)
+
+
+def _home(cloud: Cloud, home: Home) -> Json:
+    modules = [_module(cloud, home, module) for module in home.modules.values()]
+    return {"id": home.id, "name": home.name, "modules": modules}
+
+
+def _module(cloud: Cloud, home: Home, module: Module) -> Json:
+    common: Json = {
+        "id": module.id,
+        "type": module.type,
+        "name": module.name,
+        "bridge": module.bridge,
+        "reachable": home.reaches(module),
+    }
+    return common | _own(cloud, module)
+
+
+def _own(cloud: Cloud, module: Module) -> Json:
+    """Return what only this kind of module has to show, nothing that changes by itself."""
+    match module:
+        case Bridge():
+            return {
+                "kind": "bridge",
+                "wifi_strength": module.wifi_strength,
+                "booted_at": module.booted_at,
+            }
+        case Door():
+            last = module.openings[-1].at if module.openings else None
+            return {"kind": "door", "openings": len(module.openings), "last_opened": last}
+        case Light():
+            return {"kind": "light", "on": module.is_on(cloud.clock())}
+    return {"kind": "panel" if module.type == "BNEU" else "other"}

@@ -1,0 +1,32 @@
+"""The cloud's paths, and the numbers and words of its errors."""
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOKEN = "/oauth2/token"
+HOMESDATA = "/api/homesdata"
+HOMESTATUS = "/syncapi/v1/homestatus"
+SETSTATE = "/syncapi/v1/setstate"
+GETEVENTS = "/api/getevents"
+TURN = "/api/getcredentials"
+PUSH = "/ws/"
+SIGNALING = "/appws/"
+
+#: An error's usual HTTP status and its message.
+ERRORS: Mapping[int, tuple[int, str]] = MappingProxyType(
+    {
+        2: (403, "Invalid access token"),
+        3: (403, "Access token expired"),
+        5: (200, "Command refused"),
+        6: (200, "Device is unreachable"),
+        9: (404, "Device not found"),
+        11: (429, "Failed to enter concurrency limited section"),
+        13: (403, "Operation is forbidden"),
+        21: (400, "Invalid argument"),
+        26: (403, "User usage reached"),
+    }
+)
+BAD_TOKEN_CODES = (2, 3)

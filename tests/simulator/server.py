@@ -1,0 +1,79 @@
+"""The simulated cloud on a real socket."""
+
+import asyncio
+
+from aiohttp import web
+
+from tests.simulator import api, oauth, operator_api, paths, sockets
+from tests.simulator.cloud import CLOUD, Cloud
+from tests.simulator.gate import STOPPING, gate
+
+#: Seconds that a request may still take when the simulator ends; what hangs is cut before.
+SHUTDOWN_SECONDS = 0.2
+
+
+class Simulator(Cloud):
+    """The vendor's cloud, an intercom behind it, and the hands of an operator."""
+
+    _runner: web.AppRunner | None = None
+    _host = "127.0.0.1"
+    port = 0
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen; port 0 takes a free one. OSError: the port is in use."""
+        runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner, self._host, self.port = runner, host, runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop listening and cut what hangs; the state stays, and `start` may come again."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        runner.app[STOPPING].set()
+        self.cut_lines()
+        await runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        """The address that stands for all of the vendor's hosts."""
+        return f"http://{self._host}:{self.port}"
+
+    @property
+    def push_url(self) -> str:
+        """The address of the push socket."""
+        return f"ws://{self._host}:{self.port}{paths.PUSH}"
+
+    @property
+    def signaling_url(self) -> str:
+        """The address of the signaling socket."""
+        return f"ws://{self._host}:{self.port}{paths.SIGNALING}"
+
+    def _app(self) -> web.Application:
+        app = web.Application(middlewares=[gate])
+        app[CLOUD], app[STOPPING] = self, asyncio.Event()
+        app.router.add_post(paths.TOKEN, oauth.token)
+        app.router.add_post(paths.HOMESDATA, api.homesdata)
+        app.router.add_post(paths.HOMESTATUS, api.homestatus)
+        app.router.add_post(paths.SETSTATE, api.setstate)
+        app.router.add_post(paths.GETEVENTS, api.getevents)
+        app.router.add_post(paths.TURN, api.turn)
+        app.router.add_get(paths.PUSH, sockets.socket)
+        app.router.add_get(paths.SIGNALING, sockets.socket)
+        _add_operator(app)
+        return app
+
+
+def _add_operator(app: web.Application) -> None:
+    app.router.add_get("/operator/", operator_api.page)
+    app.router.add_get("/operator", operator_api.to_page)
+    app.router.add_get("/", operator_api.to_page)
+    app.router.add_get("/operator/state", operator_api.state)
+    app.router.add_get("/operator/journal", operator_api.journal)
+    app.router.add_post("/operator/{action}", operator_api.action)

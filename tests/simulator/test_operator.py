@@ -1,0 +1,180 @@
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.simulator import Failure
+from tests.simulator.actions import ACTIONS
+from tests.simulator.operator_api import PAGE
+from tests.simulator.paths import HOMESDATA, SETSTATE
+
+if TYPE_CHECKING:
+    from tests.simulator.server import Simulator
+    from tests.simulator.visitor import Visitor
+
+
+async def read(visitor: Visitor, path: str) -> Any:
+    """Get one of the operator's documents."""
+    async with visitor.session.get(f"{visitor.sim.url}/operator/{path}") as response:
+        assert response.status == 200
+        return await response.json()
+
+
+async def test_state_shows_the_house(visitor: Visitor, sim: Simulator) -> None:
+    """The operator sees doors, lights, bridge and account."""
+    await visitor.command(sim.house.find("Portone"), lock=False)
+    state = await read(visitor, "state")
+    shown = {module["name"]: module for module in state["homes"][0]["modules"]}
+    assert shown["Portone"]["openings"] == 1
+    assert shown["Portone"]["last_opened"] == sim.clock()
+    assert shown["Cancello"] | {"openings": 0, "last_opened": None} == shown["Cancello"]
+    assert shown["Luce scale"]["on"] is False
+    assert shown["Classe 300X"]["wifi_strength"] == 64
+    assert shown["Posto esterno strada"]["kind"] == "panel"
+    assert state["account"]["email"] == sim.email
+    assert state["account"]["logins"] == 1
+    assert state["cloud"]["down"] is None
+    assert state["house"] == "classe_300x"
+
+
+async def test_journal_can_be_read_on(visitor: Visitor, sim: Simulator) -> None:
+    """The journal can be read from a number on, or its end alone."""
+    for _ in range(3):
+        await visitor.api(HOMESDATA)
+    entries = (await read(visitor, "journal"))["entries"]
+    assert [entry["path"] for entry in entries] == [HOMESDATA] * 3
+    after = entries[1]["number"]
+    assert (await read(visitor, f"journal?after={after}"))["entries"] == entries[2:]
+    assert (await read(visitor, "journal?last=2"))["entries"] == entries[1:]
+    sim.journal.clear()
+    assert (await read(visitor, "journal"))["entries"] == []
+    async with visitor.session.get(f"{sim.url}/operator/journal?last=x") as response:
+        assert response.status == 400
+
+
+async def test_the_account(visitor: Visitor, sim: Simulator) -> None:
+    """All that can happen to an account can be done over HTTP."""
+    await visitor.operate("expire")
+    assert (await visitor.api(HOMESDATA)).code == 3
+    await visitor.operate("refuse")
+    assert (await visitor.api(HOMESDATA)).code == 2
+    await visitor.operate("revoke")
+    assert (await visitor.renew()).json == {"error": "invalid_grant"}
+    await visitor.operate("retire_client")
+    assert (await visitor.sign_in()).json == {"error": "invalid_client"}
+    await visitor.operate("restore_client")
+    await visitor.operate("password", password="new")
+    await visitor.operate("lifetime", seconds=60)
+    assert (await visitor.sign_in(password="new")).json["expires_in"] == 60
+    assert sim.account.logins == 2
+
+
+async def test_the_cloud(visitor: Visitor, sim: Simulator) -> None:
+    """All that can happen to the cloud can be done over HTTP."""
+    assert (await visitor.operate("down", status=502)).json["cloud"]["down"]["status"] == 502
+    assert (await visitor.api(HOMESDATA)).status == 502
+    await visitor.operate("up")
+    failing = await visitor.operate("fail", path=HOMESDATA, times=2, status=500, retry_after=5)
+    assert failing.json["cloud"]["failures"] == {HOMESDATA: ["status=500, retry_after=5"] * 2}
+    assert (await visitor.api(HOMESDATA)).headers["Retry-After"] == "5"
+    await visitor.operate("heal")
+    assert (await visitor.api(HOMESDATA)).status == 200
+    await visitor.operate("limit", requests=1)
+    assert (await visitor.api(HOMESDATA)).status == 200
+    assert (await visitor.api(HOMESDATA)).code == 26
+    await visitor.operate("limit")
+    assert (await visitor.api(HOMESDATA)).status == 200
+    await visitor.operate("place", command_errors_at="top", unreachable_shown="errors")
+    assert (sim.command_errors_at, sim.unreachable_shown) == ("top", "errors")
+    async with visitor.session.ws_connect(sim.push_url) as line:
+        await visitor.operate("cut_lines")
+        await line.receive()
+        assert line.closed
+
+
+async def test_the_house(visitor: Visitor, sim: Simulator) -> None:
+    """All that can happen in the house can be done over HTTP."""
+    bridge = sim.house.bridges()[0]
+    await visitor.operate("unplug", bridge=bridge.id)
+    assert not sim.house.bridges()[0].reachable
+    await visitor.operate("plug")
+    assert sim.house.bridges()[0].reachable
+    light = sim.house.lights()[0]
+    await visitor.operate("light", id=light.id, on=True)
+    assert sim.lights == {light.id: True}
+    await visitor.operate("reach", id=light.id, reachable=False)
+    assert not light.reachable
+    await visitor.operate("remove_module", id=light.id)
+    assert sim.lights == {}
+    await visitor.operate("add_module", name="Cantina", kind="BNDL")
+    assert sim.house.find("Cantina") in sim.house.doors()
+    await visitor.operate("house", name="easykit")
+    assert sim.house.bridges()[0].type == "BDIY"
+
+
+async def test_clearing(visitor: Visitor, sim: Simulator) -> None:
+    """Journal and notes can be emptied."""
+    await visitor.api(HOMESDATA, nonsense=1)
+    await visitor.operate("clear_journal")
+    assert not list(sim.journal)
+    assert not sim.notes
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments", "status"),
+    [
+        ("explode", {}, 404),
+        ("password", {}, 400),
+        ("password", {"password": 5}, 400),
+        ("expire", {"now": True}, 400),
+        ("house", {"name": "castle"}, 400),
+        ("unplug", {"bridge": "nothing"}, 404),
+        ("light", {"id": "Portone", "on": True}, 400),
+        ("reach", {"id": "nothing", "reachable": True}, 404),
+        ("place", {"command_errors_at": "nowhere"}, 400),
+        ("fail", {"status": 500}, 400),
+        ("fail", {"path": "*", "executed": 1}, 400),
+        ("remove_module", {"id": "nothing"}, 404),
+    ],
+)
+async def test_wrong_actions_say_why(
+    visitor: Visitor, *, action: str, arguments: dict[str, Any], status: int
+) -> None:
+    """What cannot be done is refused with a reason."""
+    answer = await visitor.operate(action, **arguments)
+    assert answer.status == status
+    assert answer.json["error"]
+
+
+async def test_forms_of_other_sites_do_nothing(visitor: Visitor, sim: Simulator) -> None:
+    """Only JSON moves anything, and the journal leaves the operator out."""
+    for kind in ({"data": {"a": "b"}}, {"data": "{}", "headers": {"Content-Type": "text/plain"}}):
+        assert (await visitor.post("/operator/revoke", **kind)).status == 400
+    assert (await visitor.api(HOMESDATA)).status == 200
+    assert sim.journal.count() == 1
+
+
+async def test_operator_works_while_the_cloud_does_not(visitor: Visitor, sim: Simulator) -> None:
+    """Outage and failures do not meet the operator."""
+    sim.take_down()
+    sim.fail("*", Failure(never=True))
+    assert (await read(visitor, "state"))["cloud"]["down"] == {"status": 503, "html": True}
+    assert sim.journal.count(SETSTATE) == 0
+
+
+async def test_page_is_served_and_needs_nothing_else(visitor: Visitor, sim: Simulator) -> None:
+    """The page loads nothing from anywhere."""
+    async with visitor.session.get(sim.url) as response:
+        assert response.url.path == "/operator/"
+        assert response.content_type == "text/html"
+        page = await response.text()
+    assert not re.findall(r"https?://|@import|url\(", page)
+
+
+def test_page_knows_every_action() -> None:
+    """Every button has its action, and nearly every action a button."""
+    page = PAGE.read_text()
+    named = set(re.findall(r'data-action="(\w+)"|\bact\("(\w+)"|, "(\w+)", \{', page))
+    used = {name for names in named for name in names if name}
+    assert used <= set(ACTIONS)
+    assert set(ACTIONS) - used == {"lifetime"}
