@@ -40,6 +40,16 @@ async def test_form_offers_only_what_there_is_to_choose(
     assert list(fields(form)) == [CONF_PULSE_TIME, CONF_LIGHTS_AS_DOORS]
 
 
+async def test_house_without_choices(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """A house without a staircase light is asked about the pulse time only."""
+    simulator.use_house("easykit")
+    entry = await sign_in(hass, credentials)
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    assert list(fields(form)) == [CONF_PULSE_TIME]
+
+
 async def test_staircase_light_becomes_a_door_and_a_light_again(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:

@@ -162,3 +162,15 @@ async def test_renewal_under_way_is_saved_at_the_end(
         await hass.config_entries.async_unload(entry.entry_id)
     assert entry.data[CONF_TOKEN]["refresh_token"] != before
     await asyncio.gather(action, return_exceptions=True)
+
+
+async def test_entry_without_tokens_signs_in(
+    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """E-mail and password are enough to start, and the tokens are stored from then on."""
+    without = {key: value for key, value in entry.data.items() if key != CONF_TOKEN}
+    hass.config_entries.async_update_entry(entry, data=without)
+    await restart(hass, entry)
+    assert entry.state is ConfigEntryState.LOADED
+    assert simulator.journal.count(TOKEN, grant="password") == 1
+    assert entry.data[CONF_TOKEN]["access_token"]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.conftest import act, poll, refused, restart, state_of
 from tests.simulator import Failure
-from tests.simulator.paths import SETSTATE
+from tests.simulator.paths import HOMESTATUS, SETSTATE
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -113,3 +113,19 @@ async def test_last_start_does_not_drift(
     moved = dt_util.parse_datetime(state_of(hass, "sensor.classe_300x_last_start"))
     assert moved is not None
     assert abs(moved.timestamp() - bridge.booted_at) < 2
+
+
+async def test_intercom_that_does_not_tell_its_uptime(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    """What is not told is unknown, not made up."""
+    entity_registry.async_update_entity("sensor.classe_300x_last_start", disabled_by=None)
+    told = {"id": "00:03:50:30:00:0a", "type": "BNC3"}
+    answer: dict[str, object] = {"status": "ok", "body": {"home": {"modules": [told]}}}
+    simulator.fail(HOMESTATUS, Failure(body=answer))
+    await restart(hass, entry)
+    assert state_of(hass, "sensor.classe_300x_last_start") == "unknown"
+    assert state_of(hass, "sensor.classe_300x_wi_fi_strength") == "unknown"
