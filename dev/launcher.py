@@ -1,0 +1,91 @@
+"""Starts both servers, says so in one line, ends both when a signal asks for it."""
+
+import asyncio
+from contextlib import suppress
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from .cloud import HOST, addresses, simulated_cloud
+from .errors import DevelopError
+from .options import Options, parse
+from .owner import PASSWORD, USER, Owner
+from .server import Server
+from .state import claimed
+
+if TYPE_CHECKING:
+    from tests.simulator import Simulator
+
+ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def launch(arguments: list[str]) -> int:
+    """Run until a signal asks for the end; 0 then, 1 after a sentence that says what went wrong."""
+    code = 0
+    try:
+        asyncio.run(_serve(parse(arguments)))
+    except* DevelopError as group:
+        code = 1
+        for error in group.exceptions:
+            print(f"develop: {error}", file=sys.stderr)
+    return code
+
+
+async def _serve(options: Options) -> None:
+    running = asyncio.ensure_future(_run(options))
+    loop = asyncio.get_running_loop()
+    for number in ENDS:
+        loop.add_signal_handler(number, running.cancel)
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def _run(options: Options) -> None:
+    _refuse_used_ports(options)
+    with claimed(options) as config:
+        async with simulated_cloud(options) as cloud, asyncio.TaskGroup() as tasks:
+            print(f"develop: starting Home Assistant; its log is {options.log}", file=sys.stderr)
+            tasks.create_task(Server(config, options.log, addresses(cloud)).keep_running())
+            await _welcome(options, cloud)
+
+
+async def _welcome(options: Options, cloud: Simulator) -> None:
+    url = f"http://{HOST}:{options.port}/"
+    try:
+        await _greet_owner(url, options, cloud)
+    except (aiohttp.ClientError, TimeoutError) as err:
+        raise DevelopError(
+            f"Home Assistant did not come up as it should ({err!r}); its log is {options.log}."
+        ) from err
+    print(
+        f"Home Assistant: {url} (user {USER}, password {PASSWORD}) | "
+        f"BTicino account: {cloud.email}, password {cloud.password} | "
+        f"operator page: {cloud.url}/operator/ | Ctrl-C ends both",
+        flush=True,
+    )
+
+
+async def _greet_owner(url: str, options: Options, cloud: Simulator) -> None:
+    async with Owner(url) as owner:
+        await owner.sign_in()
+        await owner.wait_until_running()
+        if options.configured:
+            await owner.add_account(cloud.email, cloud.password)
+
+
+def _refuse_used_ports(options: Options) -> None:
+    wanted = {"--port": options.port, "--simulator-port": options.simulator_port}
+    if options.port == options.simulator_port:
+        raise DevelopError("--port and --simulator-port have to differ.")
+    for option, port in wanted.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError, OverflowError:
+                raise DevelopError(
+                    f"port {port} is in use or not allowed: choose another with {option}."
+                ) from None

@@ -1,0 +1,125 @@
+"""The owner of the development server, through the same API that a browser uses."""
+
+import asyncio
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import aiohttp
+
+from .errors import DevelopError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+USER: Final = "dev"
+PASSWORD: Final = "dev"  # noqa: S105 - for a server that listens on this machine alone
+DOMAIN: Final = "bticino_classe"
+FLOW: Final = "api/config/config_entries/flow"
+START_TIMEOUT: Final = 120.0  # seconds
+PAUSE: Final = 0.1  # seconds between two looks
+
+
+class Owner:
+    """Creates the owner at the first start, signs in at later ones."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = aiohttp.ClientSession()
+        self._tokens: dict[str, Any] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._tokens:
+            form = {"token": self._tokens["refresh_token"]}
+            with suppress(aiohttp.ClientError):
+                await self._session.post(f"{self.url}auth/revoke", data=form)
+        await self._session.close()
+
+    async def sign_in(self) -> None:
+        """Wait until Home Assistant answers, then hold an access token of the owner."""
+        async with asyncio.timeout(START_TIMEOUT):
+            code = await (self._onboard() if await self._is_new() else self._log_in())
+        form = {"grant_type": "authorization_code", "code": code, "client_id": self.url}
+        async with self._session.post(f"{self.url}auth/token", data=form) as answer:
+            answer.raise_for_status()
+            self._tokens = await answer.json()
+
+    async def wait_until_running(self) -> None:
+        """Wait until every component has been set up."""
+        async with asyncio.timeout(START_TIMEOUT):
+            config = await self.call("get", "api/config")
+            while config["state"] != "RUNNING":
+                await asyncio.sleep(PAUSE)
+                config = await self.call("get", "api/config")
+        if config["recovery_mode"]:
+            raise DevelopError("Home Assistant came up in recovery mode; its log says why.")
+
+    async def add_account(self, email: str, password: str) -> None:
+        """Set the account up through the config flow, unless one is already there."""
+        if await self.entries():
+            return
+        flow = await self.call("post", FLOW, {"handler": DOMAIN})
+        credentials = {"username": email, "password": password}
+        result = await self.call("post", f"{FLOW}/{flow['flow_id']}", credentials)
+        if result["type"] != "create_entry":
+            reason = result.get("reason") or result.get("errors")
+            raise DevelopError(f"the simulated account could not be set up: {reason}.")
+
+    async def entries(self) -> list[dict[str, Any]]:
+        """The config entries of the integration."""
+        found: list[dict[str, Any]] = await self.call(
+            "get", f"api/config/config_entries/entry?domain={DOMAIN}"
+        )
+        return found
+
+    async def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        """Call the REST API as the owner; a refusal raises DevelopError with its text."""
+        headers = {"Authorization": f"Bearer {self._tokens['access_token']}"}
+        async with self._session.request(
+            method, self.url + path, json=body, headers=headers
+        ) as answer:
+            if answer.status >= HTTPStatus.BAD_REQUEST:
+                raise DevelopError(f"{path} answered {answer.status}: {await answer.text()}")
+            return await answer.json()
+
+    async def ask(self, command: str) -> Any:
+        """Ask the websocket API as the owner, and return the result."""
+        async with self._session.ws_connect(f"{self.url}api/websocket") as line:
+            await line.receive_json()
+            await line.send_json({"type": "auth", "access_token": self._tokens["access_token"]})
+            await line.receive_json()
+            await line.send_json({"id": 1, "type": command})
+            return (await line.receive_json())["result"]
+
+    async def _is_new(self) -> bool:
+        while True:
+            try:
+                async with self._session.get(f"{self.url}api/onboarding") as answer:
+                    # Gone at the second start; at the first one it stays, with every step done.
+                    steps = await answer.json() if answer.status == HTTPStatus.OK else []
+                return any(not step["done"] for step in steps)
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(PAUSE)
+
+    async def _onboard(self) -> str:
+        owner = {"name": "Developer", "username": USER, "password": PASSWORD, "language": "en"}
+        return str((await self._post("api/onboarding/users", owner))["auth_code"])
+
+    async def _log_in(self) -> str:
+        handler = {"handler": ["homeassistant", None], "redirect_uri": self.url}
+        flow = await self._post("auth/login_flow", handler)
+        user = {"username": USER, "password": PASSWORD}
+        result = await self._post(f"auth/login_flow/{flow['flow_id']}", user)
+        if result["type"] != "create_entry":
+            raise DevelopError(f"user '{USER}' could not sign in: try --fresh.")
+        return str(result["result"])
+
+    async def _post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+        body = {**body, "client_id": self.url}
+        async with self._session.post(self.url + path, json=body) as answer:
+            answer.raise_for_status()
+            content: dict[str, Any] = await answer.json()
+            return content

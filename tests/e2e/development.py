@@ -1,0 +1,115 @@
+"""scripts/develop as a developer meets it: a child process, its one line, its end."""
+
+import asyncio
+from asyncio.subprocess import PIPE, Process
+import fcntl
+from pathlib import Path
+import re
+import signal
+import socket
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+PYTHON: Final = ROOT / ".venv-live" / "bin" / "python"
+PATIENCE: Final = 120.0  # seconds, for a start on a slow machine
+LINE: Final = re.compile(
+    r"Home Assistant: (?P<url>http://\S+/) \(user (?P<user>\S+), password (?P<password>\S+)\) \| "
+    r"BTicino account: (?P<email>\S+), password (?P<account_password>\S+) \| "
+    r"operator page: (?P<operator>http://\S+/operator/) \| Ctrl-C ends both\n"
+)
+
+
+class Development:
+    """One development server on free ports, with a state folder of its own."""
+
+    process: Process
+    ready: dict[str, str]
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.port, self.simulator_port = free_ports()
+
+    async def start(self, *options: str) -> None:
+        """Start it and wait for its line, whose parts are then in `ready`."""
+        await self.launch(*options)
+        assert self.process.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            line = (await self.process.stdout.readline()).decode()
+        said = LINE.fullmatch(line)
+        if said is None:
+            _, words = await self.end(signal.SIGTERM)
+            raise AssertionError(f"scripts/develop said {line!r}, {words}\n{self.log_tail()}")
+        self.ready = said.groupdict()
+
+    async def launch(self, *options: str) -> None:
+        """Start it, whatever may become of that."""
+        ports = ("--port", str(self.port), "--simulator-port", str(self.simulator_port))
+        state = ("--state", str(self.state))
+        self.process = await asyncio.create_subprocess_exec(
+            PYTHON, "-m", "dev", *ports, *state, *options, cwd=ROOT, stdout=PIPE, stderr=PIPE
+        )
+
+    async def end(self, number: signal.Signals) -> tuple[int, str]:
+        """Send a signal; return the exit code and what was said on the way, in both streams."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await self.gone()
+
+    async def gone(self) -> tuple[int, str]:
+        """Wait for the end of the launcher; return its exit code and what it said."""
+        async with asyncio.timeout(PATIENCE):
+            said, complained = await self.process.communicate()
+        assert self.process.returncode is not None
+        return self.process.returncode, (said + complained).decode()
+
+    async def close(self) -> None:
+        """End it if a test did not."""
+        if hasattr(self, "process") and self.process.returncode is None:
+            await self.end(signal.SIGTERM)
+
+    def home_assistant_runs(self) -> bool:
+        """Whether a Home Assistant holds the lock on the configuration folder."""
+        with (self.state / "config" / ".ha_run.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def log(self) -> str:
+        """All that Home Assistant wrote."""
+        path = self.state / "home-assistant.log"
+        return path.read_text() if path.exists() else ""
+
+    def log_tail(self, lines: int = 40) -> str:
+        """The end of what Home Assistant wrote."""
+        return "\n".join(self.log().splitlines()[-lines:])
+
+    def complaints(self) -> list[str]:
+        """What Home Assistant wrote as an error that names us."""
+        lines = self.log().splitlines()
+        return [line for line in lines if " ERROR " in line and "bticino" in line]
+
+
+def free_ports() -> tuple[int, int]:
+    """Two ports that nobody listens on."""
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+async def expect_clean_end(server: Development, number: signal.Signals) -> None:
+    """End the server with a signal: quickly, quietly, and with nobody left behind."""
+    code, said = await server.end(number)
+    assert code == 0
+    assert [line.partition(":")[0] for line in said.splitlines()] == ["develop"], said
+    assert not server.home_assistant_runs()
+    assert not answers(server.port)
+    assert not answers(server.simulator_port)
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens on a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

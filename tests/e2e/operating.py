@@ -1,0 +1,58 @@
+"""The simulator's operator, over the same interface as its page."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import aiohttp
+
+TOKEN: Final = "/oauth2/token"
+HOMESTATUS: Final = "/syncapi/v1/homestatus"
+SETSTATE: Final = "/syncapi/v1/setstate"
+PATIENCE: Final = 60.0  # seconds
+PAUSE: Final = 0.05  # seconds
+
+type Json = dict[str, Any]
+
+
+class Operator:
+    """Looks into the simulated house and changes it."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def do(self, action: str, **arguments: object) -> None:
+        """Do what a button of the page does."""
+        async with self._session.post(f"{self._url}{action}", json=arguments) as answer:
+            assert answer.status == 200, await answer.text()
+
+    async def journal(self, path: str | None = None) -> list[Json]:
+        """The requests that came, oldest first; of one path, or all."""
+        async with self._session.get(f"{self._url}journal") as answer:
+            entries: list[Json] = (await answer.json())["entries"]
+        return [entry for entry in entries if path in {None, entry["path"]}]
+
+    async def openings(self) -> dict[str, int]:
+        """How often each door's relay moved, by the door's name."""
+        async with self._session.get(f"{self._url}state") as answer:
+            state = await answer.json()
+        modules = [module for home in state["homes"] for module in home["modules"]]
+        return {each["name"]: each["openings"] for each in modules if each["kind"] == "door"}
+
+    async def notes(self) -> list[str]:
+        """What the cloud found wrong with the client's requests."""
+        async with self._session.get(f"{self._url}state") as answer:
+            notes: list[str] = (await answer.json())["notes"]["last"]
+        return notes
+
+    async def wait_for_requests(self, path: str, count: int) -> None:
+        """Wait until so many requests of a path have been answered."""
+        async with asyncio.timeout(PATIENCE):
+            answered = await self._answered(path)
+            while answered < count:
+                await asyncio.sleep(PAUSE)
+                answered = await self._answered(path)
+
+    async def _answered(self, path: str) -> int:
+        return sum(entry["status"] is not None for entry in await self.journal(path))

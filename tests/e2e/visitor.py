@@ -1,0 +1,123 @@
+"""An owner in front of Home Assistant's frontend, in a real browser."""
+
+from pathlib import Path
+import shutil
+from typing import TYPE_CHECKING, Final
+
+from playwright.async_api import expect
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+    from tests.e2e.development import Development
+
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+ARTIFACTS: Final = Path(__file__).parents[2] / "artifacts"
+DESKTOP: Final = (1280, 800)
+PHONE: Final = (390, 844)
+PATIENCE: Final = 30_000  # milliseconds
+
+
+def chromium() -> str | None:
+    """The path of a browser on this machine, if there is one."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+class Visitor:
+    """Does with the mouse what the README tells an owner to do, and takes pictures."""
+
+    def __init__(self, page: Page, server: Development) -> None:
+        self.page = page
+        self.url = server.ready["url"]
+        self._user = server.ready["user"]
+        self._password = server.ready["password"]
+        page.set_default_timeout(PATIENCE)
+
+    async def sign_in(self) -> None:
+        """From the bare address to the first page behind the login."""
+        await self.page.goto(self.url)
+        await self.page.locator("input[name=username]").fill(self._user)
+        await self.page.locator("input[name=password]").fill(self._password)
+        await self.page.get_by_role("button", name="Log in").click()
+        await self.page.locator("ha-sidebar").wait_for()
+        await self._drawn()
+
+    async def begin_to_add(self) -> None:
+        """Settings, Devices & services, Add integration, BTicino Classe: to the sign-in form."""
+        await self.page.locator("ha-sidebar").get_by_text("Settings", exact=True).click()
+        await self.page.get_by_text("Devices & services").click()
+        await self.page.get_by_text("Add integration").click()
+        await self.page.get_by_placeholder("Search for a brand name").fill("BTicino Classe")
+        await self.page.get_by_text("BTicino Classe", exact=True).click()
+        await self.page.get_by_text("Sign in to Home + Security").wait_for()
+
+    async def submit(self, **fields: str) -> None:
+        """Fill the form in front and send it."""
+        for name, value in fields.items():
+            await self.page.locator(f"input[name={name}]").fill(value)
+        await self.page.get_by_role("button", name="Submit").click()
+
+    async def see(self, text: str) -> None:
+        """Wait until a text is there to be read."""
+        await self.page.get_by_text(text).first.wait_for()
+
+    async def click(self, button: str) -> None:
+        """Press a button by its label."""
+        await self.page.get_by_role("button", name=button).click()
+
+    async def open_device(self, name: str) -> None:
+        """From the list of devices to the page of one."""
+        await self._go("config/devices/dashboard")
+        await self.page.locator("ha-data-table").get_by_text(name, exact=True).first.click()
+        await self.page.locator("ha-config-device-page").get_by_text("Controls").wait_for()
+
+    async def open_dashboard(self) -> None:
+        """The development server's own dashboard, once its doors are shown."""
+        await self._go("dev-intercom/doors")
+        await self.page.locator("hui-lock-open-door-card-feature").first.wait_for()
+
+    async def open_from_dashboard(self, door: str) -> None:
+        """The tile asks once more before it opens: two presses, as for a person."""
+        tile = self.page.locator("hui-tile-card").filter(has_text=door)
+        await tile.get_by_text("Open door", exact=True).click()
+        await tile.get_by_text("Really open?").click()
+
+    async def expect_locked(self, door: str, *, locked: bool) -> None:
+        """Wait until a door's tile shows what it should."""
+        tile = self.page.locator("hui-tile-card").filter(has_text=door)
+        await expect(tile).to_contain_text("Locked" if locked else "Unlocked", timeout=PATIENCE)
+
+    async def open_integrations(self) -> None:
+        """Settings, Devices & services."""
+        await self._go("config/integrations/dashboard")
+
+    async def picture(self, name: str) -> None:
+        """Take the screen as it is, on a desktop and on a phone."""
+        ARTIFACTS.mkdir(exist_ok=True)
+        await self._take(name)
+        await self._resize(PHONE)
+        await self._take(f"{name}-phone")
+        await self._resize(DESKTOP)
+
+    async def _go(self, path: str) -> None:
+        await self.page.goto(self.url + path)
+        await self._drawn()
+
+    async def _drawn(self) -> None:
+        await self.page.locator("#ha-launch-screen").wait_for(state="detached")
+
+    async def _take(self, name: str) -> None:
+        await self.page.screenshot(path=ARTIFACTS / f"{name}.png", animations="disabled")
+
+    async def _resize(self, size: tuple[int, int]) -> None:
+        width, height = size
+        await self.page.set_viewport_size({"width": width, "height": height})
