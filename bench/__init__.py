@@ -1,0 +1,1 @@
+"""Measurements: requests, start-up time, tokens, imports and memory; see docs/benchmarks.md."""

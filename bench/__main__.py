@@ -1,0 +1,73 @@
+"""scripts/bench: measures, prints a table, and writes JSON where it is asked to."""
+
+import argparse
+from dataclasses import dataclass
+import logging
+from pathlib import Path
+import sys
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+from . import counts, imports, memory, startup, tokens
+from .cloud import Cloud
+from .figures import Figure, as_json, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+EPILOG: Final = "docs/benchmarks.md says what each figure means."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much is measured: sizes in modules, runs that a median is taken of."""
+
+    sizes: Sequence[int]
+    runs: int
+    batches: int
+
+
+WHOLE: Final = Extent(sizes=(4, 51, 501), runs=9, batches=200)
+QUICK: Final = Extent(sizes=(4, 51), runs=1, batches=3)
+
+
+def main() -> int:
+    """Measure; 0 whether or not aims are met, since times depend on the machine."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__, epilog=EPILOG)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--quick", action="store_true", help="counts alone are of use then")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    # It warns of every custom integration, once in each life.
+    logging.getLogger("homeassistant.loader").setLevel(logging.ERROR)
+    figures = _figures(quick=arguments.quick)
+    print(table(figures))
+    if arguments.json:
+        arguments.json.write_text(as_json(figures, quick=arguments.quick))
+    return 0
+
+
+def _figures(*, quick: bool) -> list[Figure]:
+    with Cloud() as cloud, TemporaryDirectory() as folder:
+        figures = list(_first(cloud, Path(folder), QUICK if quick else WHOLE))
+        return figures if quick else [*figures, *_more(cloud, Path(folder), WHOLE)]
+
+
+def _first(cloud: Cloud, folder: Path, extent: Extent) -> Iterator[Figure]:
+    yield from counts.measure(cloud, _new(folder / "counts"))
+    yield from tokens.measure(cloud, extent.batches)
+    yield from startup.measure(cloud, _new(folder / "startup"), extent.sizes, extent.runs)
+
+
+def _more(cloud: Cloud, folder: Path, extent: Extent) -> Iterator[Figure]:
+    yield from memory.measure(cloud, _new(folder / "memory"), extent.sizes)
+    yield from imports.measure(extent.runs)
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""The simulated cloud in a process of its own, so that its work is not counted as ours."""
+
+from dataclasses import dataclass
+import json
+from pathlib import Path
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.request import Request, urlopen
+
+from custom_components.bticino_classe.client import Endpoints
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT: Final = Path(__file__).parents[1]
+TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105 - a path
+PATIENCE: Final = 10.0  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """What arrived at the cloud."""
+
+    logins: int
+    refreshes: int
+    others: int
+
+    @property
+    def tokens(self) -> int:
+        """Requests to the token endpoint."""
+        return self.logins + self.refreshes
+
+    @property
+    def total(self) -> int:
+        """All requests."""
+        return self.tokens + self.others
+
+
+class Cloud:
+    """A running simulator, driven through its operator's interface."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.simulator", "--port", "0"]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
+        assert self._process.stdout is not None
+        said = self._process.stdout.readline().split()
+        if said[:1] != ["Cloud:"]:
+            self._end()
+            raise RuntimeError("the simulator did not start")
+        self._url = said[1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        self._process.terminate()
+        self._process.communicate(timeout=PATIENCE)
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the client finds it."""
+        sockets = self._url.replace("http", "ws", 1)
+        return Endpoints(
+            api=self._url,
+            turn=self._url,
+            push=f"{sockets}/ws/",
+            signaling=f"{sockets}/appws/",
+            timeout=PATIENCE,
+        )
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """What a person types to sign in."""
+        account = self._ask("state")["account"]
+        return {"username": account["email"], "password": account["password"]}
+
+    def move(self, modules: int) -> None:
+        """Move into the house with so many modules."""
+        self._ask("house", {"name": f"modules_{modules}"})
+
+    def forget(self) -> None:
+        """Begin the count of requests anew."""
+        self._ask("clear_journal", {})
+
+    def requests(self) -> Requests:
+        """Count what arrived since `forget`; a request that the cloud found odd ends it all."""
+        notes = self._ask("state")["notes"]["last"]
+        assert not notes, notes
+        entries = self._ask("journal")["entries"]
+        grants = [entry["grant"] for entry in entries if entry["path"] == TOKEN_PATH]
+        logins = grants.count("password")
+        return Requests(
+            logins=logins, refreshes=len(grants) - logins, others=len(entries) - len(grants)
+        )
+
+    def _ask(self, what: str, arguments: Mapping[str, object] | None = None) -> dict[str, Any]:
+        data = None if arguments is None else json.dumps(arguments).encode()
+        request = Request(  # noqa: S310 - our own child
+            f"{self._url}/operator/{what}", data, {"Content-Type": "application/json"}
+        )
+        with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - our own child
+            content: dict[str, Any] = json.load(answer)
+            return content

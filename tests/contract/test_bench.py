@@ -1,0 +1,40 @@
+"""The bench still runs, and what it counts (never what it times) is as few as promised."""
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Exact: a bench in which nothing happens would keep every limit.
+COUNTS = {
+    "first.logins": 1,
+    "first.requests": 4,
+    "restart.logins": 0,
+    "restart.refreshes": 0,
+    "restart.requests": 2,
+    "late_restart.logins": 0,
+    "late_restart.refreshes": 1,
+    "late_restart.requests": 3,
+    "idle_hour.requests": 13,
+    "expired.requests": 1,
+    "restart_4.token_requests": 0,
+    "restart_4.other_requests": 2,
+    "restart_51.token_requests": 0,
+    "restart_51.other_requests": 2,
+}
+
+
+@pytest.mark.timeout(240)  # a process that imports Home Assistant on a busy machine
+def test_a_quick_bench_counts_as_few_requests_as_promised(tmp_path: Path) -> None:
+    """Run by itself, as a person does: no fixture of Home Assistant's tests is around it."""
+    written = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "bench", "--quick", "--json", str(written)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    assert ran.returncode == 0, ran.stderr
+    found = {figure["key"]: figure for figure in json.loads(written.read_text())["figures"]}
+    assert {key: found[key]["value"] for key in COUNTS if key in found} == COUNTS
+    assert all(found[key]["text"] in ran.stdout for key in COUNTS)
