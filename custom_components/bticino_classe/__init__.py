@@ -11,8 +11,8 @@ from homeassistant.const import (
 )
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
-from .client import PRODUCTION, Account, AuthHandler
-from .const import DOMAIN, ENDPOINTS
+from .client import PRODUCTION, Account, AuthHandler, Budget
+from .const import BUDGETS, DOMAIN, ENDPOINTS
 from .coordinator import BticinoConfigEntry, BticinoCoordinator
 from .devices import async_keep_devices, async_remove_what_options_replace
 
@@ -36,7 +36,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     auth = _auth_handler(hass, entry)
     entry.async_on_unload(auth.settle)
     _settle_at_stop(hass, entry, auth)
-    coordinator = BticinoCoordinator(hass, entry, Account(auth))
+    coordinator = BticinoCoordinator(hass, entry, Account(auth, budget=_budget(hass, entry)))
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
     async_remove_what_options_replace(hass, entry)
@@ -50,6 +50,11 @@ async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
+async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
+    """Forget the requests that were counted for the account."""
+    hass.data.get(BUDGETS, {}).pop(entry.entry_id, None)
+
+
 async def async_remove_config_entry_device(
     hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
     entry: BticinoConfigEntry,
@@ -57,8 +62,9 @@ async def async_remove_config_entry_device(
 ) -> bool:
     """Let a device be deleted by hand once the cloud no longer lists its module."""
     modules = {key for domain, key in device.identifiers if domain == DOMAIN}
-    coordinator = entry.runtime_data
-    if any(coordinator.is_listed(module) for module in modules):
+    coordinator: BticinoCoordinator | None = getattr(entry, "runtime_data", None)
+    # While the account is not connected, nobody knows what the cloud lists.
+    if coordinator is None or any(coordinator.is_known(module) for module in modules):
         return False
     for module in modules:
         coordinator.async_forget(module)
@@ -78,14 +84,30 @@ def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler
     return auth
 
 
+def _budget(hass: HomeAssistant, entry: BticinoConfigEntry) -> Budget:
+    """Return the account's budget: a pause that the cloud asked for outlives a failed set-up."""
+    return hass.data.setdefault(BUDGETS, {}).setdefault(entry.entry_id, Budget())
+
+
 def _token_saver(
     hass: HomeAssistant, entry: BticinoConfigEntry
 ) -> Callable[[dict[str, Any]], Awaitable[None]]:
+    credentials = _credentials(entry)
+
     async def save(tokens: dict[str, Any]) -> None:
-        """Write new tokens into the entry, from where the next start takes them; no reload."""
-        hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_TOKEN: tokens})
+        """Write new tokens into the entry, from where the next start takes them; no reload.
+
+        Those of a renewal that a new sign-in has overtaken are worth less than the new ones.
+        """
+        if credentials == _credentials(entry):
+            data = {**entry.data, CONF_TOKEN: tokens}
+            hass.config_entries.async_update_entry(entry, data=data)
 
     return save
+
+
+def _credentials(entry: BticinoConfigEntry) -> tuple[str, str]:
+    return entry.data[CONF_USERNAME], entry.data[CONF_PASSWORD]
 
 
 def _settle_at_stop(hass: HomeAssistant, entry: BticinoConfigEntry, auth: AuthHandler) -> None:

@@ -11,6 +11,7 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import CONF_PASSWORD, CONF_TOKEN, CONF_USERNAME, UnitOfTime
 from homeassistant.core import callback
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import (
     NumberSelector,
@@ -147,7 +148,11 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
 
     def _update_entry(self, entry: ConfigEntry, topology: Topology) -> ConfigFlowResult:
         """Store what was signed in with, if it is the account that the entry stands for."""
-        if entry.unique_id not in {topology.user_id, self._credentials[CONF_USERNAME].lower()}:
+        username = self._credentials[CONF_USERNAME].lower()
+        accounts = {topology.user_id, username}
+        if topology.user_id is None and username == entry.data[CONF_USERNAME].lower():
+            accounts.add(entry.unique_id)
+        if entry.unique_id not in accounts:
             return self.async_abort(reason="wrong_account")
         return self.async_update_reload_and_abort(entry, data_updates=self._entry_data)
 
@@ -201,38 +206,54 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
             if len(user_input.get(CONF_LEFT_OUT_HOMES, [])) < len(homes):
                 return self.async_create_entry(data=user_input)
             errors[CONF_LEFT_OUT_HOMES] = "all_homes_left_out"
-        values = user_input or self.config_entry.options
-        schema = self.add_suggested_values_to_schema(_options_schema(homes), values)
-        return self.async_show_form(step_id="init", data_schema=schema, errors=errors)
+        names = {home.id: home.name or home.id for home in homes}
+        lights = self._light_names(homes)
+        values = _on_offer(user_input or self.config_entry.options, names, lights)
+        schema = _options_schema(names, lights)
+        return self.async_show_form(
+            step_id="init",
+            data_schema=self.add_suggested_values_to_schema(schema, values),
+            errors=errors,
+        )
+
+    def _light_names(self, homes: list[Home]) -> dict[str, str]:
+        """Name the staircase lights as their devices are named."""
+        registry, entry_id = dr.async_get(self.hass), self.config_entry.entry_id
+        names: dict[str, str] = {}
+        for module in (m for home in homes for m in home.modules.values()):
+            if module.kind is ModuleKind.LIGHT:
+                device = registry.async_get_device_by_identifier((DOMAIN, module.id), entry_id)
+                known = (device.name_by_user or device.name) if device else None
+                names[module.id] = known or module.name or module.id
+        return names
 
 
-def _options_schema(homes: list[Home]) -> vol.Schema:
+def _options_schema(homes: Mapping[str, str], lights: Mapping[str, str]) -> vol.Schema:
     """Build the form: a choice is offered only where there is something to choose."""
+    seconds = NumberSelectorConfig(
+        min=1, max=60, mode=NumberSelectorMode.BOX, unit_of_measurement=UnitOfTime.SECONDS
+    )
     fields: dict[vol.Marker, Any] = {
         vol.Required(CONF_PULSE_TIME, default=DEFAULT_PULSE_TIME): vol.All(
-            NumberSelector(
-                NumberSelectorConfig(
-                    min=1,
-                    max=60,
-                    mode=NumberSelectorMode.BOX,
-                    unit_of_measurement=UnitOfTime.SECONDS,
-                )
-            ),
-            vol.Coerce(int),
+            NumberSelector(seconds), vol.Coerce(int)
         )
-    }
-    lights = {
-        module.id: module.name or module.id
-        for home in homes
-        for module in home.modules.values()
-        if module.kind is ModuleKind.LIGHT
     }
     if lights:
         fields[vol.Optional(CONF_LIGHTS_AS_DOORS, default=list)] = _choice(lights)
     if len(homes) > 1:
-        names = {home.id: home.name or home.id for home in homes}
-        fields[vol.Optional(CONF_LEFT_OUT_HOMES, default=list)] = _choice(names)
+        fields[vol.Optional(CONF_LEFT_OUT_HOMES, default=list)] = _choice(homes)
     return vol.Schema(fields)
+
+
+def _on_offer(
+    values: Mapping[str, Any], homes: Mapping[str, str], lights: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what was chosen before, less what is no longer there to choose."""
+    offers = {CONF_LEFT_OUT_HOMES: homes, CONF_LIGHTS_AS_DOORS: lights}
+    return {
+        key: [each for each in value if each in offers[key]] if key in offers else value
+        for key, value in values.items()
+    }
 
 
 def _choice(names: Mapping[str, str]) -> SelectSelector:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from homeassistant.util.hass_dict import HassKey
 
 if TYPE_CHECKING:
+    from .client.budget import Budget
     from .client.const import Endpoints
 
 DOMAIN: Final = "bticino_classe"
@@ -14,6 +15,9 @@ MANUFACTURER: Final = "BTicino"
 
 # Tests and the development helper point the client at the simulator here; nothing else can.
 ENDPOINTS: Final[HassKey[Endpoints]] = HassKey(f"{DOMAIN}_endpoints")
+
+# Requests are counted over reloads, by entry.
+BUDGETS: Final[HassKey[dict[str, Budget]]] = HassKey(f"{DOMAIN}_budgets")
 
 CONF_LEFT_OUT_HOMES: Final = "left_out_homes"
 CONF_PULSE_TIME: Final = "pulse_time"

@@ -1,16 +1,20 @@
 """What Home Assistant knows of the house, and how it stays true."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, override
 
 from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
 from .client import (
     Account,
+    ApiError,
+    AuthError,
     BticinoError,
     ForbiddenError,
     Home,
@@ -18,6 +22,7 @@ from .client import (
     InvalidRequestError,
     Module,
     ModuleState,
+    NoAnswerError,
     NotFoundError,
     RateLimitError,
     UnexpectedAnswerError,
@@ -86,10 +91,13 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.failed_polls = 0
         self._listed: frozenset[str] = frozenset()
         self._topology_until: datetime | None = None
+        self._reported: frozenset[str] = frozenset()
+        self._noted: dict[str, bool] = {}
+        self.command_lock = asyncio.Lock()  # the cloud minds two requests of one home at once
 
-    def is_listed(self, module_id: str) -> bool:
-        """Whether the cloud's newest list of modules has this one."""
-        return module_id in self._listed
+    def is_known(self, module_id: str) -> bool:
+        """Whether the cloud's newest lists of modules or of states have this one."""
+        return module_id in self._listed or module_id in self._reported
 
     def async_forget(self, module_id: str) -> None:
         """Drop a module whose device was deleted; it returns if the cloud lists it again."""
@@ -102,9 +110,17 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     def async_note_light(self, module_id: str, *, on: bool) -> None:
         """Show a light as it was just switched, until the next poll says how it is."""
+        self._noted[module_id] = on
         state = replace(self.data.state(module_id), on=on)
         self.data = replace(self.data, states={**self.data.states, module_id: state})
         self.async_update_listeners()
+
+    @callback
+    def async_look_soon(self) -> None:
+        """Poll once, soon, in the background."""
+        self.config_entry.async_create_background_task(
+            self.hass, self.async_request_refresh(), "bticino_classe look"
+        )
 
     @override
     async def _async_update_data(self) -> House:
@@ -138,54 +154,96 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         ) from err
 
     async def _fetch(self) -> House:
-        if self._topology_until is None or dt_util.utcnow() >= self._topology_until:
-            await self._fetch_topology()
         known: House | None = self.data
+        await self._renew_topology(known)
+        self._noted.clear()
         states = dict(known.states) if known is not None else {}
-        homes = []
-        for home in self._wanted_homes():
-            found = await self._states(home)
-            self.all_homes[home.id] = completed(home, found)
-            homes.append(self.all_homes[home.id])
+        reported = await self._all_states(known)
+        for home_id, found in reported.items():
+            # Read only now: a module may have been forgotten while the cloud was asked.
+            self.all_homes[home_id] = completed(self.all_homes[home_id], found)
             states |= found
-        house = House.of(homes, states)
+        # What was switched meanwhile is newer than the answer.
+        states |= {m: replace(states[m], on=on) for m, on in self._noted.items() if m in states}
+        self._reported = frozenset(m for found in reported.values() for m in found)
+        house = House.of((self.all_homes[home_id] for home_id in reported), states)
         if known is not None and house.modules.keys() - known.modules.keys():
             self._topology_until = None  # a new module: its name is asked for with the next poll
         return house
 
+    async def _renew_topology(self, known: House | None) -> None:
+        """Ask for the list of modules when it is due; the known one serves while none comes."""
+        if self._topology_until is not None and dt_util.utcnow() < self._topology_until:
+            return
+        try:
+            await self._fetch_topology()
+        except AuthError:
+            raise
+        except (ApiError, NoAnswerError) as err:
+            if known is None:
+                raise
+            LOGGER.debug("The list of modules could not be renewed: %s", err)
+
     async def _fetch_topology(self) -> None:
         topology = await self.account.topology()
-        if not topology.homes:
+        homes = [_merged(self.all_homes.get(home.id), home) for home in topology.homes.values()]
+        if not any(home.bridges for home in homes):
+            # An account had an intercom when it was set up: an answer without one is a poor one.
             raise UnexpectedAnswerError
-        for home in topology.homes.values():
-            self.all_homes[home.id] = _merged(self.all_homes.get(home.id), home)
+        self.all_homes |= {home.id: home for home in homes}
         self._listed = frozenset(
             module_id for home in topology.homes.values() for module_id in home.modules
         )
         self.unknown_types = topology.unknown_types
         self._topology_until = dt_util.utcnow() + TOPOLOGY_INTERVAL
 
-    def _wanted_homes(self) -> list[Home]:
+    def _wanted_homes(self, known: House | None) -> list[Home]:
+        """The homes with an intercom, and those that are shown already, less those left out."""
         left_out = self.config_entry.options.get(CONF_LEFT_OUT_HOMES, [])
-        homes = self.all_homes.values()
-        return [home for home in homes if home.bridges and home.id not in left_out]
+        shown = known.homes if known is not None else {}
+        return [
+            home
+            for home in self.all_homes.values()
+            if (home.bridges or home.id in shown) and home.id not in left_out
+        ]
 
-    async def _states(self, home: Home) -> Mapping[str, ModuleState]:
-        """Return a home's states; one home that is refused does not take the others with it."""
-        try:
-            return await self.account.states(home.id)
-        except ForbiddenError, NotFoundError, InvalidRequestError:
-            if len(self._wanted_homes()) == 1:
-                raise
-            return {m: ModuleState(id=m, reachable=False) for m in home.modules}
+    async def _all_states(self, known: House | None) -> dict[str, Mapping[str, ModuleState]]:
+        """Return the states by home; one home that is refused does not take the others with it."""
+        found: dict[str, Mapping[str, ModuleState]] = {}
+        refusals: list[ApiError] = []
+        for home in self._wanted_homes(known):
+            try:
+                found[home.id] = await self.account.states(home.id)
+            except (ForbiddenError, NotFoundError, InvalidRequestError) as err:
+                refusals.append(err)
+                found[home.id] = {m: ModuleState(id=m, reachable=False) for m in home.modules}
+        if refusals and len(refusals) == len(found):
+            raise refusals[0]
+        return found
 
 
 def _merged(known: Home | None, home: Home) -> Home:
-    """Return the newer home; what it no longer tells of its modules is kept, little may be half."""
+    """Return the newer home; what it no longer tells is kept: little may be half."""
     if known is None:
         return home
-    told = {m.id: m for m in home.modules.values() if m.type or m.id not in known.modules}
-    return replace(home, modules={**known.modules, **told})
+    told = {m.id: _filled(known.modules.get(m.id), m) for m in home.modules.values()}
+    return replace(
+        home,
+        name=home.name or known.name,
+        timezone=home.timezone or known.timezone,
+        modules={**known.modules, **told},
+    )
+
+
+def _filled(known: Module | None, module: Module) -> Module:
+    """Return the newer module with what only the known one tells."""
+    if known is None:
+        return module
+    if not module.type:
+        return known
+    return replace(
+        module, name=module.name or known.name, bridge_id=module.bridge_id or known.bridge_id
+    )
 
 
 def _without(home: Home, module_id: str) -> Home:

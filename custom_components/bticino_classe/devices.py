@@ -12,6 +12,8 @@ from .const import CONF_LEFT_OUT_HOMES, DOMAIN, MANUFACTURER
 from .entity import is_door, unique_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from homeassistant.core import HomeAssistant
 
     from .coordinator import BticinoConfigEntry, House
@@ -83,42 +85,58 @@ def _remove_replaced(hass: HomeAssistant, entry: BticinoConfigEntry, module: Mod
 def _register_devices(hass: HomeAssistant, entry: BticinoConfigEntry, house: House) -> None:
     """Register a device for every module, bridges first, since the others are linked to them."""
     registry = dr.async_get(hass)
+    known = _known_devices(registry, entry, house)
+    numbers = _numbers(house, known)
     device_ids: dict[str, str] = {}
-    numbers = _numbers(house)
     for module in sorted(house.modules.values(), key=lambda m: m.kind is not ModuleKind.BRIDGE):
         if module.kind in _HAVE_DEVICES:
-            device = registry.async_get_or_create(
-                config_entry_id=entry.entry_id,
-                **_device_info(house, module, numbers.get(module.id, 0), device_ids),
-            )
+            info = _device_info(house, module)
+            info.update(_naming(module, known.get(module.id), numbers.get(module.id, 0)))
+            if module.bridge_id in device_ids:
+                info["via_device_id"] = device_ids[module.bridge_id]
+            device = registry.async_get_or_create(config_entry_id=entry.entry_id, **info)
             device_ids[module.id] = device.id
 
 
-def _device_info(
-    house: House, module: Module, number: int, device_ids: dict[str, str]
-) -> DeviceInfo:
+def _known_devices(
+    registry: dr.DeviceRegistry, entry: BticinoConfigEntry, house: House
+) -> dict[str, str | None]:
+    """Return the names of the devices that are there already, by module."""
+    found = {
+        module_id: registry.async_get_device_by_identifier((DOMAIN, module_id), entry.entry_id)
+        for module_id in house.modules
+    }
+    return {module_id: device.name for module_id, device in found.items() if device is not None}
+
+
+def _device_info(house: House, module: Module) -> DeviceInfo:
     info = DeviceInfo(
         identifiers={(DOMAIN, module.id)},
         manufacturer=MANUFACTURER,
         model=MODELS.get(module.type),
         model_id=module.type or None,
-        sw_version=house.state(module.id).firmware,
     )
-    if module.name or module.kind is ModuleKind.BRIDGE:
-        info["name"] = module.name or MODELS.get(module.type, module.type) or MANUFACTURER
-    else:
-        info["translation_key"] = module.kind.value
-        info["translation_placeholders"] = {"number": str(number)}
-    if module.bridge_id in device_ids:
-        info["via_device_id"] = device_ids[module.bridge_id]
+    if firmware := house.state(module.id).firmware:
+        info["sw_version"] = firmware
     return info
 
 
-def _numbers(house: House) -> dict[str, int]:
-    """Number the modules that have no name, by kind and home, in the order of their ids."""
+def _naming(module: Module, known_name: str | None, number: int) -> DeviceInfo:
+    """Name a device; a number that was given once is kept, since people know the door by it."""
+    if name := module.name or known_name:
+        return DeviceInfo(name=name)
+    if module.kind is ModuleKind.BRIDGE:
+        return DeviceInfo(name=MODELS.get(module.type, module.type) or MANUFACTURER)
+    return DeviceInfo(
+        translation_key=module.kind.value, translation_placeholders={"number": str(number)}
+    )
+
+
+def _numbers(house: House, known: Mapping[str, str | None]) -> dict[str, int]:
+    """Number the modules that have no name, by kind and home; those that are there come first."""
     numbers: dict[str, int] = {}
     counts: dict[tuple[str, ModuleKind], int] = {}
-    for module in sorted(house.modules.values(), key=lambda m: m.id):
+    for module in sorted(house.modules.values(), key=lambda m: (m.id not in known, m.id)):
         if not module.name:
             place = (module.home_id, module.kind)
             counts[place] = numbers[module.id] = counts.get(place, 0) + 1

@@ -8,6 +8,7 @@ from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind
 from .client.redact import Pseudonyms, redact
+from .const import CONF_LEFT_OUT_HOMES, CONF_LIGHTS_AS_DOORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,9 @@ async def async_get_config_entry_diagnostics(
     pseudonyms = Pseudonyms()
     if coordinator is not None:
         _name_ids(coordinator, pseudonyms)
+    for option, kind in ((CONF_LEFT_OUT_HOMES, "home"), (CONF_LIGHTS_AS_DOORS, "light")):
+        for identifier in entry.options.get(option, []):
+            pseudonyms.name(identifier, kind)
     report = {
         "entry": {
             "state": entry.state.value,
@@ -44,6 +48,9 @@ def _name_ids(coordinator: BticinoCoordinator, pseudonyms: Pseudonyms) -> None:
         pseudonyms.name(home.id, "home")
         for module in home.modules.values():
             pseudonyms.name(module.id, module.kind.value)
+        for module in home.modules.values():
+            if module.bridge_id is not None:
+                pseudonyms.name(module.bridge_id, ModuleKind.BRIDGE.value)
 
 
 def _token(entry: BticinoConfigEntry) -> dict[str, Any]:
@@ -67,7 +74,7 @@ def _house(coordinator: BticinoCoordinator) -> dict[str, Any]:
                     "type": module.type,
                     "has_name": module.name is not None,
                     "bridge": module.bridge_id,
-                    "listed": coordinator.is_listed(module.id),
+                    "known": coordinator.is_known(module.id),
                     "state": _without_ids(asdict(house.state(module.id))),
                 }
                 for module in home.modules.values()

@@ -1,6 +1,7 @@
 """What all entities of a module share: its device, its availability, honest commands."""
 
 from collections.abc import Awaitable, Callable
+import math
 from typing import TYPE_CHECKING, override
 
 from homeassistant.core import callback
@@ -21,7 +22,7 @@ from .client import (
 )
 from .const import CONF_LIGHTS_AS_DOORS, DOMAIN
 from .coordinator import BticinoConfigEntry, BticinoCoordinator
-from .errors import reason
+from .errors import command_reason
 
 if TYPE_CHECKING:
     from homeassistant.helpers.entity import Entity
@@ -59,14 +60,14 @@ def async_add_for_modules(
 ) -> None:
     """Add the entities of every module that is there, and of those that appear later."""
     coordinator = entry.runtime_data
-    known: set[str] = set()
+    known: set[tuple[str, ModuleKind]] = set()
 
     @callback
     def add_new() -> None:
-        modules = coordinator.data.modules
-        new = [module for key, module in modules.items() if key not in known]
+        now = {(m.id, m.kind): m for m in coordinator.data.modules.values()}
+        new = [module for key, module in now.items() if key not in known]
         known.clear()
-        known.update(modules)
+        known.update(now)
         if entities := [entity for module in new for entity in build(coordinator, module)]:
             async_add_entities(entities)
 
@@ -98,30 +99,38 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
     @property
     @override
     def available(self) -> bool:
-        return super().available and self.coordinator.data.reachable(self.module.id)
+        module_id, coordinator = self._module.id, self.coordinator
+        return (
+            super().available
+            and coordinator.is_known(module_id)
+            and coordinator.data.reachable(module_id)
+        )
 
     async def async_command(self, command: Command) -> None:
         """Send one command, once; what keeps it from being carried out is told to the person."""
-        house = self.coordinator.data
-        if not house.reachable(self.module.id):
-            raise self._action_error("unreachable")
-        try:
-            await command(self.coordinator.account, house.homes[self.module.home_id], self.module)
-        except BticinoError as err:
-            await self._after_failure(err)
-            raise self._action_error(_action_key(err), err) from err
+        async with self.coordinator.command_lock:
+            house, module = self.coordinator.data, self.module
+            home = house.homes.get(module.home_id)
+            if home is None or not house.reachable(module.id):
+                raise self._action_error("command_unreachable")
+            try:
+                await command(self.coordinator.account, home, module)
+            except BticinoError as err:
+                self._after_failure(err)
+                raise self._action_error(command_reason(err), err) from err
 
-    async def _after_failure(self, err: BticinoError) -> None:
+    @callback
+    def _after_failure(self, err: BticinoError) -> None:
         """Have a person sign in where only that helps, and look at a house that went away."""
         if isinstance(err, InvalidCredentialsError):
             self.coordinator.config_entry.async_start_reauth(self.hass)
         if isinstance(err, UnreachableError):
-            await self.coordinator.async_request_refresh()
+            self.coordinator.async_look_soon()
 
     def _action_error(self, key: str, err: BticinoError | None = None) -> HomeAssistantError:
         placeholders = {"name": self._device_name()}
-        if key == "too_many_requests_wait" and isinstance(err, RateLimitError):
-            placeholders["seconds"] = str(round(err.retry_after or 0))
+        if isinstance(err, RateLimitError) and err.retry_after:
+            placeholders["seconds"] = str(math.ceil(err.retry_after))
         return HomeAssistantError(
             translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
         )
@@ -129,12 +138,3 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
     def _device_name(self) -> str:
         device = self.device_entry
         return (device.name_by_user or device.name if device else None) or self.module.id
-
-
-def _action_key(err: BticinoError) -> str:
-    key = reason(err)
-    if key == "cannot_connect":
-        return "not_sent"
-    if isinstance(err, RateLimitError) and err.retry_after:
-        return "too_many_requests_wait"
-    return key

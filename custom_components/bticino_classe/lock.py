@@ -42,6 +42,7 @@ class BticinoLock(BticinoEntity, LockEntity):
     _attr_supported_features = LockEntityFeature.OPEN
     _attr_is_locked = True
     _end_of_pulse: CALLBACK_TYPE | None = None
+    _is_there = False
 
     @override
     async def async_open(self, **kwargs: Any) -> None:
@@ -63,7 +64,13 @@ class BticinoLock(BticinoEntity, LockEntity):
         """Do nothing: the door falls back into its lock by itself, and no command hastens it."""
 
     @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        self._is_there = True
+
+    @override
     async def async_will_remove_from_hass(self) -> None:
+        self._is_there = False
         # Renamed on 2026.10, this object is added again: without its timer it must not stay open.
         self._stop_pulse_timer()
         self._attr_is_locked = True
@@ -75,6 +82,8 @@ class BticinoLock(BticinoEntity, LockEntity):
 
     def _begin_pulse(self) -> None:
         self._stop_pulse_timer()
+        if not self._is_there:
+            return  # the account was reloaded while the command was on its way
         self._attr_is_locked = False
         seconds = self.coordinator.config_entry.options.get(CONF_PULSE_TIME, DEFAULT_PULSE_TIME)
         self._end_of_pulse = async_call_later(self.hass, seconds, self._async_end_pulse)

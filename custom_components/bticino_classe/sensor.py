@@ -100,6 +100,7 @@ class BticinoSensor(BticinoEntity, RestoreSensor):
     """A value that the intercom reports."""
 
     entity_description: BticinoSensorDescription
+    _seen: ModuleState | None = None
 
     def __init__(
         self,
@@ -123,8 +124,11 @@ class BticinoSensor(BticinoEntity, RestoreSensor):
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        self._read(self._attr_native_value)
+        # An uptime that was read before has aged: only a new report may move the start.
+        if self.state_of_module is not self._seen:
+            self._read(self._attr_native_value)
         super()._handle_coordinator_update()
 
     def _read(self, before: Value) -> None:
+        self._seen = self.state_of_module
         self._attr_native_value = self.entity_description.read(self.state_of_module, before)

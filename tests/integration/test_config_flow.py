@@ -288,3 +288,15 @@ async def test_reconfigure_refuses_another_account(
     result = await submit(hass, flow["flow_id"], {**credentials, CONF_USERNAME: "else@example.org"})
     assert result["reason"] == "wrong_account"
     assert entry.data[CONF_USERNAME] == credentials[CONF_USERNAME]
+
+
+async def test_reauth_when_the_cloud_names_no_user(
+    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """The same address is the same account, if there is nothing better to go by."""
+    entry.async_start_reauth(hass)
+    await hass.async_block_till_done()
+    (progress,) = hass.config_entries.flow.async_progress()
+    simulator.account.user_id = ""
+    result = await submit(hass, progress["flow_id"], {CONF_PASSWORD: simulator.password})
+    assert result["reason"] == "reauth_successful"

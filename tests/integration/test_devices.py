@@ -2,14 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.bticino_classe.const import DOMAIN
 from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
-from tests.integration.conftest import act, poll, restart, sign_in, state_of
+from tests.integration.conftest import act, poll, restart, sign_in, state_of, until
 from tests.simulator import Failure, empty_topology, many_modules
+from tests.simulator.houses import CASA
 from tests.simulator.paths import HOMESDATA, HOMESTATUS
 
 if TYPE_CHECKING:
@@ -203,3 +205,169 @@ async def test_two_accounts_of_one_house(
     await hass.async_block_till_done()
     assert len(hass.states.async_entity_ids("lock")) == 3
     assert len(devices(hass, entry)) == 7
+
+
+async def test_number_of_a_door_is_kept(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Doors without names are known by their numbers: a new one does not push them on."""
+    simulator.use_house("classe_300eos")
+    entry = await sign_in(hass, credentials)
+    first = simulator.house.doors()[0].id
+    simulator.add_module(module_id="000000-0000-aa11bb22cc00", name=None)
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    await restart(hass, entry)
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, first), entry.entry_id)
+    assert device is not None
+    assert device.name == "Door 1"
+    assert "Door 3" in devices(hass, entry)
+
+
+async def test_poor_list_at_start_is_no_empty_house(
+    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """A home without modules is an answer that cannot be right: set-up is tried again."""
+    home = {"id": CASA, "name": "Casa", "timezone": "Europe/Rome", "modules": []}
+    simulator.fail(HOMESDATA, Failure(body={"status": "ok", "body": {"homes": [home]}}))
+    await restart(hass, entry)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert entry.error_reason_translation_key == "unexpected_answer"
+
+
+async def test_partial_list_costs_no_name_no_time_zone_no_link(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """What an answer leaves out stays as it was known, and the door still opens."""
+    before = devices(hass, entry)
+    bare = [{"id": m.id, "type": m.type} for m in simulator.house.homes[0].modules.values()]
+    bare[2].pop("type")
+    home: dict[str, object] = {"id": CASA, "modules": bare[:4]}
+    simulator.fail(HOMESDATA, Failure(body={"status": "ok", "body": {"homes": [home]}}))
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    assert devices(hass, entry) == before
+    await act(hass, "lock", "open", "lock.cancello")
+    await act(hass, "lock", "open", "lock.box")
+    assert len(simulator.openings) == 2
+    assert simulator.notes == []
+
+
+async def test_placeholder_that_turns_out_to_be_a_door(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A module whose kind comes later gets its lock then, without a reload."""
+    simulator.use_house("strange")
+    hidden = next(m for m in simulator.house.doors() if not m.listed)
+    hidden.silent = True
+    await sign_in(hass, credentials)
+    assert hass.states.async_entity_ids("lock") == ["lock.porta"]
+    hidden.silent = False
+    await poll(hass, freezer)
+    assert hass.states.async_entity_ids("lock") == ["lock.porta", "lock.door_1"]
+
+
+async def test_bridge_that_was_deleted_by_hand_comes_back(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+    hass_ws_client: WebSocketGenerator,
+) -> None:
+    """Its doors are still looked after, and nothing is added twice."""
+    await async_setup_component(hass, "config", {})
+    client = await hass_ws_client(hass)
+    (bridge,) = simulator.house.bridges()
+    home = simulator.house.homes[0]
+    del home.modules[bridge.id]
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, bridge.id), entry.entry_id)
+    assert device is not None
+    assert (await client.remove_device(device.id))["success"]
+    await hass.async_block_till_done()
+    await poll(hass, freezer)
+    assert simulator.journal[-1].path == HOMESTATUS
+
+    home.modules[bridge.id] = bridge
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    await poll(hass, freezer)
+    assert state_of(hass, "lock.cancello") == "locked"
+    assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "on"
+
+
+async def test_device_cannot_be_deleted_while_the_account_is_not_connected(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    hass_ws_client: WebSocketGenerator,
+) -> None:
+    """Nobody knows then what the cloud lists."""
+    await async_setup_component(hass, "config", {})
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, BOX), entry.entry_id)
+    assert device is not None
+    simulator.take_down()
+    await restart(hass, entry)
+    answer = await (await hass_ws_client(hass)).remove_device(device.id)
+    assert not answer["success"]
+    assert answer["error"]["code"] == "home_assistant_error"
+
+
+async def test_device_that_is_deleted_during_a_poll_stays_away(
+    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """The answer of a poll that began before knows it no more than the one after."""
+    simulator.remove_module(BOX)
+    entry.runtime_data._topology_until = None
+    await entry.runtime_data.async_refresh()
+    assert BOX in entry.runtime_data.data.modules
+    simulator.fail(HOMESTATUS, Failure(delay=0.1))
+    simulator.journal.clear()
+    refresh = hass.async_create_task(entry.runtime_data.async_refresh())
+    await until(lambda: simulator.journal.count(HOMESTATUS))
+    entry.runtime_data.async_forget(BOX)
+    await refresh
+    assert BOX not in entry.runtime_data.data.modules
+
+
+async def test_module_that_nobody_knows_any_more_is_unavailable(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """The doors of an intercom that was replaced do not look as if they could be opened."""
+    assert entry.runtime_data.is_known(BOX)
+    simulator.remove_module(BOX)
+    await poll(hass, freezer)
+    assert state_of(hass, "lock.box") == "locked"
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    assert state_of(hass, "lock.box") == "unavailable"
+    assert state_of(hass, "lock.cancello") == "locked"
+
+
+async def test_all_homes_refused_is_an_outage(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An account that may see nothing any more is said to, and forgets no firmware."""
+    simulator.use_house("two_homes")
+    entry = await sign_in(hass, credentials)
+    simulator.fail(HOMESTATUS, Failure(code=13), times=2)
+    await poll(hass, freezer)
+    assert "gives no usable answer" in caplog.text
+    assert state_of(hass, "lock.porta") == "locked"
+    bridge = dr.async_get(hass).async_get_device_by_identifier(
+        (DOMAIN, "00:03:50:ab:cd:ef"), entry.entry_id
+    )
+    assert bridge is not None
+    assert bridge.sw_version == "2.3.8"

@@ -81,3 +81,36 @@ async def test_entry_that_is_not_loaded(
     report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     assert report["entry"]["state"] == "setup_retry"
     assert report["house"] is None
+
+
+async def test_ids_that_only_the_options_name_are_replaced(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    hass_client: ClientSessionGenerator,
+    simulator: Simulator,
+) -> None:
+    """Of a light and a home that are gone, and of an entry that is not loaded."""
+    options = {"lights_as_doors": ["30000a-0606-gone"], "left_out_homes": ["64a1b2c3-gone"]}
+    hass.config_entries.async_update_entry(entry, options=options)
+    for _ in range(2):
+        report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+        assert report["entry"]["options"] == {
+            "lights_as_doors": [f"light-{1 + (report['house'] is not None)}"],
+            "left_out_homes": [f"home-{1 + (report['house'] is not None)}"],
+        }
+        simulator.take_down()
+        await restart(hass, entry)
+
+
+async def test_bridge_that_is_no_module_is_replaced(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    hass_client: ClientSessionGenerator,
+    simulator: Simulator,
+) -> None:
+    """Its address is named by its doors alone."""
+    simulator.house.homes[0].modules["30000a-0303-aa11bb22cc03"].bridge = "00:03:50:99:99:99"
+    await restart(hass, entry)
+    report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert "00:03:50" not in json.dumps(report)
+    assert report["house"]["home-1"]["modules"]["door-1"]["bridge"] == "bridge-2"

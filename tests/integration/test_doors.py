@@ -15,7 +15,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from tests.integration.conftest import act, look_again, refused, state_of, until
 from tests.simulator import Failure, too_many, usage_limit
-from tests.simulator.paths import SETSTATE, TOKEN
+from tests.simulator.paths import HOMESTATUS, SETSTATE, TOKEN
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -43,12 +43,12 @@ UNCLEAR = [
 ]
 CLEAR = [
     (Failure(body={"status": "ok", "errors": [{"code": 5}]}), "command_refused"),
-    (Failure(body={"status": "ok", "body": {"errors": [{"code": 6}]}}), "unreachable"),
-    (Failure(code=9), "not_found"),
-    (Failure(code=13), "forbidden"),
-    (Failure(code=21), "unexpected_answer"),
-    (usage_limit(), "too_many_requests"),
-    (too_many(retry_after=90), "too_many_requests_wait"),
+    (Failure(body={"status": "ok", "body": {"errors": [{"code": 6}]}}), "command_unreachable"),
+    (Failure(code=9), "command_not_found"),
+    (Failure(code=13), "command_forbidden"),
+    (Failure(code=21), "command_not_taken"),
+    (usage_limit(), "command_too_many_requests"),
+    (too_many(retry_after=90), "command_too_many_requests_wait"),
 ]
 
 
@@ -131,7 +131,7 @@ async def test_unclear_outcome_is_told_and_never_sent_again(  # noqa: PLR0917 - 
 ) -> None:
     """The person reads that it may have opened; the cloud got exactly one command."""
     simulator.fail(SETSTATE, failure)
-    assert await refused(hass, domain, service, entity_id) == "outcome_unknown"
+    assert await refused(hass, domain, service, entity_id) == "command_outcome_unknown"
     assert len(simulator.journal.commands) == 1
     assert len(simulator.openings) == failure.executed
     assert state_of(hass, "lock.cancello") == "locked"
@@ -158,7 +158,7 @@ async def test_unplugged_intercom_is_told_and_seen(
     """A 200 that hides the failure is no success, and the house is looked at again."""
     simulator.command_errors_at = "body" if place == "body" else "top"
     simulator.unplug_bridge()
-    assert await refused(hass, "lock", "open", "lock.cancello") == "unreachable"
+    assert await refused(hass, "lock", "open", "lock.cancello") == "command_unreachable"
     await hass.async_block_till_done(wait_background_tasks=True)
     assert state_of(hass, "lock.cancello") == "unavailable"
     assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "off"
@@ -178,7 +178,7 @@ async def test_unreachable_door_is_refused_before_sending(
     simulator.unplug_bridge()
     await look_again(hass, "lock.cancello")
     await first
-    assert await second == "unreachable"
+    assert await second == "command_unreachable"
     assert len(simulator.journal.commands) == 1
 
 
@@ -187,7 +187,7 @@ async def test_cloud_that_is_away_gets_nothing(hass: HomeAssistant, simulator: S
     """Where no line could be had, the person knows that nothing was sent."""
     await simulator.stop()
     await asyncio.sleep(0.05)  # the lines that the pool keeps are seen to be dead
-    assert await refused(hass, "lock", "open", "lock.cancello") == "not_sent"
+    assert await refused(hass, "lock", "open", "lock.cancello") == "command_not_sent"
 
 
 @pytest.mark.usefixtures("entry")
@@ -195,7 +195,7 @@ async def test_no_token_no_command(hass: HomeAssistant, simulator: Simulator) ->
     """A sign-in that fails on the way keeps the command from being sent."""
     simulator.refuse_access_tokens()
     simulator.fail(TOKEN, Failure(status=503, html=True))
-    assert await refused(hass, "lock", "open", "lock.cancello") == "not_sent"
+    assert await refused(hass, "lock", "open", "lock.cancello") == "command_not_sent"
     assert simulator.journal.commands == []
 
 
@@ -218,7 +218,7 @@ async def test_changed_password_asks_for_it_at_the_door(
 ) -> None:
     """The press says why nothing happens, and the dialogue waits in the settings."""
     simulator.change_password("another")
-    assert await refused(hass, "lock", "open", "lock.cancello") == "invalid_auth"
+    assert await refused(hass, "lock", "open", "lock.cancello") == "command_invalid_auth"
     (flow,) = hass.config_entries.flow.async_progress()
     assert flow["context"]["source"] == SOURCE_REAUTH
     assert simulator.journal.commands == []
@@ -251,3 +251,42 @@ async def test_renamed_lock_keeps_its_pulse(
     async_fire_time_changed(hass)
     await hass.async_block_till_done()
     assert state_of(hass, "lock.gate") == "locked"
+
+
+@pytest.mark.usefixtures("entry")
+async def test_every_platform_waits_its_turn(hass: HomeAssistant, simulator: Simulator) -> None:
+    """A lock, a button and a light at once are three commands, one after the other."""
+    simulator.fail(SETSTATE, Failure(delay=0.1), times=3)
+    actions = [
+        hass.async_create_task(act(hass, "lock", "open", "lock.cancello")),
+        hass.async_create_task(act(hass, "button", "press", "button.portone_open")),
+        hass.async_create_task(act(hass, "light", "turn_on", "light.luce_scale")),
+    ]
+    for count in (1, 2, 3):
+        await until(lambda: len(simulator.journal.commands) == count)  # noqa: B023 - at once
+        answered = [command for command in simulator.journal.commands if command.status]
+        assert len(answered) == count - 1
+    await asyncio.gather(*actions)
+
+
+@pytest.mark.usefixtures("entry")
+async def test_person_does_not_wait_for_the_look_at_the_house(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """The error comes at once, although the cloud does not answer what is asked next."""
+    simulator.unplug_bridge()
+    simulator.fail(HOMESTATUS, Failure(never=True))
+    assert await refused(hass, "lock", "open", "lock.cancello") == "command_unreachable"
+    assert all(request.status is None for request in simulator.journal.of(HOMESTATUS))
+
+
+async def test_account_that_is_reloaded_during_a_command_leaves_no_timer(
+    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """The door opens once, and the harness finds nothing that was left behind."""
+    simulator.fail(SETSTATE, Failure(delay=0.2))
+    action = hass.async_create_task(act(hass, "lock", "open", "lock.cancello"))
+    await until(lambda: simulator.journal.commands)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await action
+    assert len(simulator.openings) == 1

@@ -97,3 +97,33 @@ async def test_options_need_a_loaded_entry(
     result = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "not_loaded"
+
+
+async def test_choices_are_named_as_people_know_them(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """A light without a name in the app is called as its device is."""
+    simulator.use_house("classe_300eos")
+    entry = await sign_in(hass, credentials)
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    schema = form["data_schema"]
+    assert schema is not None
+    (labels,) = [
+        [option["label"] for option in selector.config["options"]]
+        for key, selector in schema.schema.items()
+        if key == CONF_LIGHTS_AS_DOORS
+    ]
+    assert labels == ["Staircase light 1"]
+
+
+async def test_choice_that_is_gone_does_not_block_the_form(
+    hass: HomeAssistant, entry: ConfigEntry[Any]
+) -> None:
+    """What is suggested can be saved as it is."""
+    hass.config_entries.async_update_entry(
+        entry, options={CONF_PULSE_TIME: 7, CONF_LIGHTS_AS_DOORS: [LIGHT, "gone"]}
+    )
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    suggested = {key: value["suggested_value"] for key, value in fields(form).items()}
+    assert suggested == {CONF_PULSE_TIME: 7, CONF_LIGHTS_AS_DOORS: [LIGHT]}
+    assert await choose(hass, entry, **suggested) == {}

@@ -1,15 +1,18 @@
 """The cloud is away for a while: what a person sees, and what the log says."""
 
+from datetime import timedelta
 import logging
 from typing import TYPE_CHECKING, Any
 
-from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
+from homeassistant.helpers.update_coordinator import UpdateFailed
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe.coordinator import TOLERATED_FAILURES
-from tests.integration.conftest import look_again, poll, state_of
+from tests.integration.conftest import poll, refused, restart, state_of
 from tests.simulator import Failure, too_many
-from tests.simulator.paths import HOMESTATUS, TOKEN
+from tests.simulator.paths import HOMESDATA, HOMESTATUS, TOKEN
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -102,11 +105,73 @@ async def test_changed_password_is_asked_for_while_running(
     assert simulator.journal.count(TOKEN, grant="password") == 1
 
 
-@pytest.mark.usefixtures("entry")
-async def test_limit_of_the_cloud_is_kept(hass: HomeAssistant, simulator: Simulator) -> None:
-    """After "too many, come back in a minute" nothing more is asked before that."""
-    simulator.fail(HOMESTATUS, too_many(retry_after=60))
+async def test_limit_of_the_cloud_is_kept(
+    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """After "too many, come back in an hour" nothing is asked, by polls or by new set-ups."""
+    simulator.fail(HOMESTATUS, too_many(retry_after=3600))
     for _ in range(3):
-        await look_again(hass, DOOR)
+        await entry.runtime_data.async_refresh()
     assert simulator.journal.count(HOMESTATUS) == 1
     assert state_of(hass, DOOR) == "locked"
+    for _ in range(3):
+        await restart(hass, entry)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert entry.error_reason_translation_key == "too_many_requests"
+    assert len(simulator.journal) == 1
+
+
+async def test_pause_that_the_cloud_wants_is_kept_by_the_schedule(
+    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """Once nothing is shown any more, the next poll waits as long as the cloud said."""
+    simulator.fail(HOMESTATUS, too_many(retry_after=3000))
+    for _ in range(TOLERATED_FAILURES + 1):
+        await entry.runtime_data.async_refresh()
+    error = entry.runtime_data.last_exception
+    assert isinstance(error, UpdateFailed)
+    assert 2990 < (error.retry_after or 0) <= 3000
+    assert state_of(hass, DOOR) == "unavailable"
+
+
+@pytest.mark.usefixtures("entry")
+async def test_list_of_modules_may_fail_as_long_as_their_states_come(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Half of the cloud is enough to open a door."""
+    caplog.clear()
+    simulator.fail(HOMESDATA, Failure(status=503, html=True), times=8)
+    await poll(hass, freezer, timedelta(hours=1))
+    for _ in range(6):
+        await poll(hass, freezer)
+        assert state_of(hass, DOOR) == "locked"
+    assert said(caplog) == []
+    assert simulator.journal.count(HOMESDATA) == 7
+
+
+@pytest.mark.usefixtures("entry")
+async def test_wrong_password_is_tried_once_however_often_the_button_is_pressed(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """Too many tries might lock the account."""
+    simulator.change_password("another")
+    for _ in range(5):
+        assert await refused(hass, "lock", "open", DOOR) == "command_invalid_auth"
+    assert simulator.journal.count(TOKEN, grant="password") == 1
+
+
+@pytest.mark.usefixtures("entry")
+async def test_what_an_idle_hour_asks(
+    hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
+) -> None:
+    """Twelve looks at the state and one at the list of modules."""
+    for _ in range(60):
+        freezer.tick(timedelta(minutes=1))
+        async_fire_time_changed(hass)
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert 11 <= simulator.journal.count(HOMESTATUS) <= 12
+    assert simulator.journal.count(HOMESDATA) <= 1
+    assert simulator.journal.count(TOKEN) == 0

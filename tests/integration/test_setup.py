@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
-from homeassistant.const import CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
+from homeassistant.const import CONF_PASSWORD, CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
 import pytest
 
 from tests.integration.conftest import act, restart, state_of, until
@@ -21,11 +21,11 @@ NOT_READY = [
     (TOKEN, Failure(never=True), "cannot_connect"),
     (TOKEN, Failure(drop=True), "cannot_connect"),
     (TOKEN, Failure(html=True), "cannot_connect"),
-    (TOKEN, too_many(), "too_many_requests"),
+    (TOKEN, too_many(retry_after=0), "too_many_requests"),
     (TOKEN, Failure(error="invalid_client"), "app_client_refused"),
     (HOMESDATA, Failure(status=503, html=True), "cannot_connect"),
     (HOMESDATA, Failure(cut=True, executed=True), "cannot_connect"),
-    (HOMESDATA, usage_limit(), "too_many_requests"),
+    (HOMESDATA, usage_limit(retry_after=0), "too_many_requests"),
     (HOMESDATA, Failure(wrong_json=True), "unexpected_answer"),
     (HOMESDATA, empty_topology(), "unexpected_answer"),
     (HOMESTATUS, Failure(never=True), "cannot_connect"),
@@ -174,3 +174,19 @@ async def test_entry_without_tokens_signs_in(
     assert entry.state is ConfigEntryState.LOADED
     assert simulator.journal.count(TOKEN, grant="password") == 1
     assert entry.data[CONF_TOKEN]["access_token"]
+
+
+async def test_renewal_that_a_new_sign_in_has_overtaken_is_not_stored(
+    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """The tokens of the new password stay."""
+    simulator.refuse_access_tokens()
+    simulator.fail(TOKEN, Failure(delay=0.2, executed=True))
+    action = hass.async_create_task(act(hass, "lock", "open", "lock.cancello"))
+    await until(lambda: simulator.journal.count(TOKEN))
+    new = {"access_token": "new", "refresh_token": "new", "expires_at": 1.0}
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, CONF_PASSWORD: "another", CONF_TOKEN: new}
+    )
+    await action
+    assert entry.data[CONF_TOKEN] == new

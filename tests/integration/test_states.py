@@ -8,7 +8,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 import pytest
 
-from tests.integration.conftest import act, poll, refused, restart, state_of
+from tests.integration.conftest import act, poll, refused, restart, state_of, until
 from tests.simulator import Failure
 from tests.simulator.paths import HOMESTATUS, SETSTATE
 
@@ -48,7 +48,7 @@ async def test_light_that_was_not_switched_does_not_shine(
 ) -> None:
     """An unclear outcome leaves the light as it was shown."""
     simulator.fail(SETSTATE, Failure(status=500))
-    assert await refused(hass, "light", "turn_on", "light.luce_scale") == "outcome_unknown"
+    assert await refused(hass, "light", "turn_on", "light.luce_scale") == "command_outcome_unknown"
     assert state_of(hass, "light.luce_scale") == "off"
     assert len(simulator.journal.commands) == 1
 
@@ -129,3 +129,49 @@ async def test_intercom_that_does_not_tell_its_uptime(
     await restart(hass, entry)
     assert state_of(hass, "sensor.classe_300x_last_start") == "unknown"
     assert state_of(hass, "sensor.classe_300x_wi_fi_strength") == "unknown"
+
+
+@pytest.mark.usefixtures("entry")
+async def test_last_start_stays_while_nothing_new_is_reported(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entity_registry: er.EntityRegistry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """An uptime that was read before an outage has aged, and moves nothing."""
+    entity_registry.async_update_entity("sensor.classe_300x_last_start", disabled_by=None)
+    await poll(hass, freezer)  # Home Assistant reloads by itself what had an entity enabled
+    first = state_of(hass, "sensor.classe_300x_last_start")
+    simulator.fail(HOMESTATUS, Failure(status=503), times=2)
+    await poll(hass, freezer)
+    await poll(hass, freezer)
+    await act(hass, "light", "turn_on", "light.luce_scale")
+    assert state_of(hass, "sensor.classe_300x_last_start") == first
+
+
+async def test_answer_that_was_asked_for_before_does_not_undo_a_switch(
+    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """A poll is under way while the light is switched: the switch is newer."""
+    off = {"id": LIGHT, "type": "BNSL", "status": "off", "bridge": "00:03:50:30:00:0a"}
+    body: dict[str, object] = {"status": "ok", "body": {"home": {"modules": [off]}}}
+    simulator.fail(HOMESTATUS, Failure(delay=0.2, body=body))
+    refresh = hass.async_create_task(entry.runtime_data.async_refresh())
+    await until(lambda: simulator.journal.count(HOMESTATUS))
+    await act(hass, "light", "turn_on", "light.luce_scale")
+    await refresh
+    assert state_of(hass, "light.luce_scale") == "on"
+    await entry.runtime_data.async_refresh()
+    assert state_of(hass, "light.luce_scale") == "on"
+
+
+async def test_bridge_alone_that_is_away_takes_its_doors_along(
+    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """The cloud may well say nothing of the doors; what it does not mention is reachable."""
+    for reachable, shown in ((False, "unavailable"), (True, "locked")):
+        bridge = {"id": "00:03:50:30:00:0a", "type": "BNC3", "reachable": reachable}
+        body: dict[str, object] = {"status": "ok", "body": {"home": {"modules": [bridge]}}}
+        simulator.fail(HOMESTATUS, Failure(body=body))
+        await entry.runtime_data.async_refresh()
+        assert state_of(hass, "lock.cancello") == shown

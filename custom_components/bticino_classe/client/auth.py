@@ -79,6 +79,7 @@ class AuthHandler:
         self._margin = REFRESH_MARGIN.total_seconds()
         self._flights: dict[str, asyncio.Task[str]] = {}
         self._saving: asyncio.Task[Any] | None = None
+        self._credentials_refused = False
         self._lock = asyncio.Lock()
         self.endpoints = endpoints
         self.counters: Counter[str] = Counter()
@@ -87,6 +88,13 @@ class AuthHandler:
     def app_version(self) -> str:
         """The app version that requests name."""
         return self._app_version
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the token may be used before it is due to be renewed; 0 if there is none."""
+        if self._token_expires_at is None:
+            return 0.0
+        return max(0.0, self._token_expires_at - self._margin - self._clock())
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -117,6 +125,7 @@ class AuthHandler:
         self._refresh_token = refresh_token
         self._token_expires_at = expires_at
         self._margin = REFRESH_MARGIN.total_seconds()
+        self._credentials_refused = False
 
     def invalidate(self, access_token: str) -> None:
         """Take note that the cloud refused this token; ignored once a newer one is held."""
@@ -126,7 +135,8 @@ class AuthHandler:
     async def get_access_token(self) -> str:
         """Return a valid access token, renewed or signed in for where necessary.
 
-        Raises AuthError: InvalidCredentialsError only where the cloud refused e-mail and password.
+        Raises AuthError: InvalidCredentialsError only where the cloud refused e-mail and password,
+        and from then on without asking, until `authenticate` succeeds or `set_tokens` is called.
         """
         return self._valid_token() or await self._share("renew", self._renew)
 
@@ -144,7 +154,7 @@ class AuthHandler:
 
     async def _renew(self) -> str:
         async with self._lock:
-            return self._valid_token() or await self._refresh() or await self._sign_in()
+            return self._valid_token() or await self._refresh() or await self._sign_in_again()
 
     async def _login(self) -> str:
         async with self._lock:
@@ -163,6 +173,12 @@ class AuthHandler:
             return None
         return await self._keep(answer, refresh_token=self._refresh_token)
 
+    async def _sign_in_again(self) -> str:
+        """Sign in, unless the cloud refused these credentials: many tries may lock an account."""
+        if self._credentials_refused:
+            raise InvalidCredentialsError
+        return await self._sign_in()
+
     async def _sign_in(self) -> str:
         self.counters["logins"] += 1
         answer = await self._ask(
@@ -175,8 +191,11 @@ class AuthHandler:
             },
         )
         if not answer.ok and answer.code == "invalid_grant" and _is_refusal(answer):
+            self._credentials_refused = True
             raise InvalidCredentialsError
-        return await self._keep(answer)
+        access = await self._keep(answer)
+        self._credentials_refused = False
+        return access
 
     async def _ask(self, grant: str, fields: dict[str, str]) -> Answer:
         form = {

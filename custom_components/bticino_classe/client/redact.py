@@ -1,9 +1,14 @@
 """What is secret, and how it is taken out: the one list for logs, diagnostics and captures."""
 
 from collections.abc import Mapping
+import re
 from typing import Any, Final
 
 REDACTED: Final = "**REDACTED**"
+
+# What a field or a kind of push is called; an id, a name or a token looks different.
+_FIELD_NAME: Final = re.compile(r"[a-z_]{1,32}")
+_PUSH_KIND: Final = re.compile(r"B[A-Z0-9]{3}-[a-z_]{1,32}")
 
 SECRET_KEYS: Final = frozenset(
     {
@@ -61,6 +66,20 @@ class Pseudonyms:
             for identifier in sorted(self._names, key=len, reverse=True):
                 value = value.replace(identifier, self._names[identifier])
         return value
+
+
+def shape_of(value: object) -> object:
+    """Return what a frame is built like: its field names and types, not one of its values."""
+    if isinstance(value, Mapping):
+        return {
+            key if _FIELD_NAME.fullmatch(str(key)) else "?": shape_of(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [shape_of(item) for item in value[:1]]
+    if isinstance(value, str) and _PUSH_KIND.fullmatch(value):
+        return value
+    return type(value).__name__
 
 
 def redact(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from http import HTTPStatus
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from .budget import Budget
@@ -21,7 +22,7 @@ from .exceptions import (
 from .wire import Answer, post
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .auth import AuthHandler
 
@@ -53,10 +54,22 @@ ERRORS_BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
 class Transport:
     """Sends requests with the account's token and turns refusals into errors."""
 
-    def __init__(self, auth: AuthHandler, *, budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        auth: AuthHandler,
+        *,
+        budget: Budget | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._auth = auth
+        self._clock = clock
+        self._ahead = 0.0  # seconds that the cloud's clock is ahead of ours
         self._budget = budget or Budget()
         self.counters: Counter[str] = Counter()
+
+    def cloud_time(self) -> float:
+        """Return the cloud's time, as its answers tell it, in seconds since 1970."""
+        return self._clock() + self._ahead
 
     async def request(
         self, url: str, payload: Mapping[str, Any], *, urgent: bool = False
@@ -98,6 +111,8 @@ class Transport:
             bearer=token,
             payload=payload,
         )
+        if answer.time is not None:
+            self._ahead = answer.time - self._clock()
         return token, answer
 
 

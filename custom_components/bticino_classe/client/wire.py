@@ -46,11 +46,15 @@ _NOT_SENT: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back: `body` is None where it is no JSON object, `retry_after` in seconds."""
+    """What came back: `body` is None where it is no JSON object, `retry_after` in seconds.
+
+    `time` is the cloud's clock, in seconds since 1970.
+    """
 
     status: int
     body: dict[str, Any] | None = field(default=None, repr=False)
     retry_after: float | None = None
+    time: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -59,13 +63,18 @@ class Answer:
 
     @property
     def code(self) -> int | str | None:
-        """The error's number or known word; both shapes of `error` occur (protocol.md 3.1)."""
-        error = (self.body or {}).get("error")
-        if isinstance(error, Mapping):
-            error = error.get("code")
-        if isinstance(error, str):
-            return error if error in _ERROR_WORDS else None
-        return error if isinstance(error, int) and not isinstance(error, bool) else None
+        """The error's number or known word."""
+        return error_code(self.body or {})
+
+
+def error_code(body: Mapping[str, Any]) -> int | str | None:
+    """Return an error's number or known word; both shapes of `error` occur (protocol.md 3.1)."""
+    error = body.get("error")
+    if isinstance(error, Mapping):
+        error = error.get("code")
+    if isinstance(error, str):
+        return error if error in _ERROR_WORDS else None
+    return error if isinstance(error, int) and not isinstance(error, bool) else None
 
 
 async def post(  # noqa: PLR0913 - one request has this many sides
@@ -91,6 +100,7 @@ async def post(  # noqa: PLR0913 - one request has this many sides
                 status=response.status,
                 body=_decode(raw),
                 retry_after=parse_retry_after(response.headers.get("Retry-After")),
+                time=_parse_date(response.headers.get("Date")),
             )
     except _NOT_SENT as err:
         failure = NoAnswerError(sent=False, reason=type(err).__name__)
@@ -121,6 +131,13 @@ def _seconds_until(date: str) -> float:
         return (moment - datetime.now(moment.tzinfo)).total_seconds()
     except ValueError, OverflowError:
         return math.nan
+
+
+def _parse_date(value: str | None) -> float | None:
+    try:
+        return None if value is None else parsedate_to_datetime(value).timestamp()
+    except ValueError, OverflowError:
+        return None
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
