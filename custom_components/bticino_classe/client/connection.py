@@ -1,0 +1,353 @@
+"""A socket to the cloud that stays subscribed; it knows nothing about doors."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+import logging
+import socket as sockets
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import orjson
+
+from .backoff import Backoff
+from .const import USER_AGENT
+from .exceptions import ApiError, BticinoError, InvalidCredentialsError
+from .wire import error_code, parse_retry_after
+
+if TYPE_CHECKING:
+    from .auth import AuthHandler
+
+type Frame = Mapping[str, Any]
+
+_LOGGER = logging.getLogger(__name__)
+
+MAX_FRAME_BYTES: Final = 256 * 1024
+CLOSE_SECONDS: Final = 1.0
+SHORTEST_SUBSCRIPTION: Final = 5.0  # seconds
+LONGEST_WAIT: Final = 3600.0  # seconds; more than that no Retry-After is believed
+KEEPALIVE_INTERVAL: Final = 20  # seconds
+KEEPALIVE_PROBES: Final = 3
+TOKEN_REFUSALS: Final = (2, 3, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+OVERLOADS: Final = (11, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+class SocketState(StrEnum):
+    """Where a socket is on its way; ONLINE means that the cloud confirmed the subscription."""
+
+    STOPPED = "stopped"
+    CONNECTING = "connecting"
+    SUBSCRIBING = "subscribing"
+    ONLINE = "online"
+    WAITING = "waiting"
+    AUTH_FAILED = "auth_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Liveness:
+    """How it is found out that a connection is dead; all in seconds, None for never.
+
+    Silence alone is no sign of death: a quiet house gives hours without a frame. By default
+    no pings are sent, since observers saw clients dropped that do (protocol.md 3.7); the
+    server's are answered. The kernel's keep-alive finds a line that a router has forgotten.
+    """
+
+    ping_every: float | None = None
+    keepalive_after: int | None = 60
+    resubscribe_every: float = 1800.0
+    reply_within: float = 30.0
+    handshake_within: float = 30.0
+    stable_after: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Why a connection ended: fixed words, and the number that came with them."""
+
+    reason: str
+    code: int | str | None = None
+    retry_after: float = 0.0
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether the cloud said itself that it has too much to do."""
+        return self.code in OVERLOADS
+
+    def __str__(self) -> str:
+        return self.reason if self.code is None else f"{self.reason} ({self.code})"
+
+
+class _EndedError(Exception):
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(str(ending))
+        self.ending = ending
+
+
+class ReconnectingSocket:
+    """Connects, subscribes, reads, and begins anew whenever that ends.
+
+    `subscription` builds the frame to subscribe with from a token. `on_frame` gets every other
+    frame, `on_state` every change of state; both are called within the reader, so they must
+    return at once. `run` lasts until it is cancelled.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it is made of
+        self,
+        auth: AuthHandler,
+        url: str,
+        *,
+        subscription: Callable[[str], Mapping[str, Any]],
+        on_frame: Callable[[Frame], None],
+        on_state: Callable[[SocketState], None] = lambda _: None,
+        liveness: Liveness | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._auth = auth
+        self._url = url
+        self._subscription = subscription
+        self._on_frame = on_frame
+        self._on_state = on_state
+        self._liveness = liveness or Liveness()
+        self._backoff = backoff or Backoff()
+        self._reply: asyncio.Future[Frame] | None = None
+        self._token: str | None = None
+        self._refusals = 0
+        self._online_since: float | None = None
+        self._outage_said = self._recovery_said = False
+        self._credentials_changed = asyncio.Event()
+        self.state = SocketState.STOPPED
+        self.last_ending: Ending | None = None
+        self.counters: Counter[str] = Counter()
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        try:
+            while True:
+                self.last_ending = await self._connection()
+                self.counters["connections_ended"] += 1
+                await self._pause(self.last_ending)
+        finally:
+            self._set_state(SocketState.STOPPED)
+
+    def credentials_changed(self) -> None:
+        """Wake a socket that has given up because its token or credentials were refused."""
+        self._credentials_changed.set()
+
+    async def _connection(self) -> Ending:
+        """Hold one connection for as long as it lasts, and say why it ended."""
+        self._set_state(SocketState.CONNECTING)
+        self._online_since = None
+        ending = Ending(reason="unexpected")
+        try:
+            async with await self._open() as socket, asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(socket), name="bticino read")
+                tasks.create_task(self._keep_subscribed(socket), name="bticino subscribe")
+        except* _EndedError as group:
+            ending = _first(group)
+        except* Exception as group:  # noqa: BLE001 - a fault of ours must not end the socket for good
+            self.counters["faults"] += 1
+            names = [type(err).__name__ for err in group.exceptions]
+            _LOGGER.error("The connection ended by a fault: %s", ", ".join(names))  # noqa: TRY400
+        return ending
+
+    async def _open(self) -> aiohttp.ClientWebSocketResponse:
+        try:
+            async with asyncio.timeout(self._liveness.handshake_within):
+                socket = await self._auth.session.ws_connect(
+                    self._url,
+                    headers={"User-Agent": USER_AGENT},
+                    heartbeat=self._liveness.ping_every,
+                    max_msg_size=MAX_FRAME_BYTES,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
+                )
+        except aiohttp.WSServerHandshakeError as err:
+            ending = _refused_handshake(err)
+        except (aiohttp.ClientError, OSError, TimeoutError, BticinoError) as err:
+            ending = Ending(reason=f"no connection: {type(err).__name__}")
+        else:
+            _keep_alive(socket, self._liveness.keepalive_after)
+            return socket
+        raise _EndedError(ending)
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        while True:
+            message = await socket.receive()
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self._take(message.data)
+            elif message.type is aiohttp.WSMsgType.BINARY:
+                self.counters["binary_frames"] += 1
+            else:
+                raise _EndedError(Ending(reason="closed", code=socket.close_code))
+
+    def _take(self, text: str) -> None:
+        """Give a frame to whom it is for; one that cannot be handled costs no other."""
+        self.counters["frames"] += 1
+        try:
+            frame = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            frame = None
+        if not isinstance(frame, dict):
+            self.counters["unreadable_frames"] += 1
+        elif _is_reply(frame):
+            self._take_reply(frame)
+        else:
+            self._deliver(frame)
+
+    def _deliver(self, frame: Frame) -> None:
+        try:
+            self._on_frame(frame)
+        except Exception as err:  # noqa: BLE001 - foreign code; its text might hold the frame
+            self.counters["failed_frames"] += 1
+            _LOGGER.error("A frame could not be handled: %s", type(err).__name__)  # noqa: TRY400
+
+    def _take_reply(self, frame: Frame) -> None:
+        """Note the answer to a subscription; an error that nobody waits for ends the connection."""
+        code = error_code(frame)
+        if code in TOKEN_REFUSALS and self._token is not None:
+            self._refusals += 1
+            self._auth.invalidate(self._token)
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result(frame)
+        elif "error" in frame:
+            raise _EndedError(Ending(reason="error", code=code))
+
+    async def _keep_subscribed(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._set_state(SocketState.SUBSCRIBING)
+        while True:
+            await self._subscribe(socket)
+            self._now_online()
+            await asyncio.sleep(self._seconds_to_next())
+
+    async def _subscribe(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Subscribe with a valid token; one that is refused is renewed once."""
+        while True:
+            self._token = await self._valid_token()
+            reply = await self._ask(socket, self._subscription(self._token))
+            if "error" not in reply:
+                self._refusals = 0
+                return
+            if error_code(reply) not in TOKEN_REFUSALS or self._refusals > 1:
+                raise _EndedError(Ending(reason="subscription refused", code=error_code(reply)))
+
+    async def _valid_token(self) -> str:
+        while True:
+            try:
+                return await self._auth.get_access_token()
+            except InvalidCredentialsError:
+                self._refusals = 2
+                ending = Ending(reason="credentials refused")
+            except BticinoError as err:
+                ending = _no_token(err)
+            if self.state is not SocketState.ONLINE or self._refusals:
+                raise _EndedError(ending)
+            # What is subscribed goes on; only the next subscription has to wait.
+            await asyncio.sleep(self._liveness.stable_after)
+
+    async def _ask(
+        self, socket: aiohttp.ClientWebSocketResponse, frame: Mapping[str, Any]
+    ) -> Frame:
+        """Send a subscription and return its answer, which the reader brings."""
+        self._reply = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._liveness.reply_within):
+                await socket.send_str(orjson.dumps(frame).decode())
+                return await self._reply
+        except TimeoutError:
+            ending = Ending(reason="no answer to the subscription")
+        except (aiohttp.ClientError, ConnectionError) as err:
+            ending = Ending(reason=f"closed while sending: {type(err).__name__}")
+        finally:
+            self._reply = None
+        raise _EndedError(ending)
+
+    def _now_online(self) -> None:
+        if self._online_since is None:
+            self._online_since = asyncio.get_running_loop().time()
+        self._set_state(SocketState.ONLINE)
+        if self._outage_said and not self._recovery_said:
+            self._recovery_said = True
+            _LOGGER.info("The connection to the cloud is back")
+
+    def _seconds_to_next(self) -> float:
+        """Subscribe anew before the token ends, and once in a while in any case."""
+        seconds = min(self._liveness.resubscribe_every, self._auth.seconds_left)
+        return max(seconds, SHORTEST_SUBSCRIPTION)
+
+    async def _pause(self, ending: Ending) -> None:
+        if self._refusals > 1:
+            await self._give_up()
+            return
+        if self._was_stable():
+            self._backoff.forgive()
+            self._outage_said = self._recovery_said = False
+        delay = self._backoff.next_delay(overloaded=ending.overloaded, at_least=ending.retry_after)
+        if self._backoff.failures > 1 and not self._outage_said:
+            self._outage_said = True
+            _LOGGER.warning("The connection to the cloud is lost: %s", ending)
+        self._set_state(SocketState.WAITING)
+        await asyncio.sleep(delay)
+
+    async def _give_up(self) -> None:
+        """Wait for other credentials; asking again with refused ones helps nobody."""
+        self._credentials_changed.clear()
+        self._set_state(SocketState.AUTH_FAILED)
+        await self._credentials_changed.wait()
+        self._refusals = 0
+        self._backoff.forgive()
+
+    def _was_stable(self) -> bool:
+        if self._online_since is None:
+            return False
+        online = asyncio.get_running_loop().time() - self._online_since
+        return online >= self._liveness.stable_after
+
+    def _set_state(self, state: SocketState) -> None:
+        if state is not self.state:
+            self.state = state
+            self._on_state(state)
+
+
+def _first(group: BaseExceptionGroup[_EndedError]) -> Ending:
+    """Return why a connection ended; of two reasons at once the first."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, _EndedError)  # noqa: S101 - for the type checker
+    return error.ending
+
+
+def _refused_handshake(err: aiohttp.WSServerHandshakeError) -> Ending:
+    wanted = parse_retry_after(err.headers.get("Retry-After") if err.headers else None)
+    return Ending(
+        reason="handshake refused",
+        code=err.status,
+        retry_after=min(wanted or 0.0, LONGEST_WAIT),
+    )
+
+
+def _no_token(err: BticinoError) -> Ending:
+    status = err.status if isinstance(err, ApiError) else None
+    return Ending(reason=f"no token: {type(err).__name__}", code=status)
+
+
+def _is_reply(frame: Frame) -> bool:
+    """Whether a frame answers a subscription: pushes and acknowledgements name their type."""
+    if "push_type" in frame or "type" in frame:
+        return False
+    return "status" in frame or "error" in frame
+
+
+def _keep_alive(socket: aiohttp.ClientWebSocketResponse, after: int | None) -> None:
+    """Have the kernel look after a silent line; where it cannot, the subscription will."""
+    line = socket.get_extra_info("socket")
+    if line is None or after is None:
+        return
+    with suppress(OSError, AttributeError):
+        line.setsockopt(sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1)
+        line.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPIDLE, after)
+        line.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
+        line.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPCNT, KEEPALIVE_PROBES)

@@ -1,0 +1,191 @@
+"""What the cloud pushes: subscribed to, decoded into typed events, repeats dropped."""
+
+from collections import Counter, OrderedDict, deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from .connection import Frame, Liveness, ReconnectingSocket, SocketState
+from .const import APP_TYPE
+from .decode import number, record, text
+from .models import Picture
+from .redact import shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .auth import AuthHandler
+    from .backoff import Backoff
+
+REMEMBERED_PUSHES: Final = 256
+KEPT_UNKNOWN: Final = 5
+DEFAULT_EXPIRY: Final = 30.0  # seconds that a call rings
+LONGEST_EXPIRY: Final = 120.0  # seconds
+
+
+class CallStep(StrEnum):
+    """What a push says of a call."""
+
+    OFFERED = "offer"
+    INCOMING = "incoming_call"
+    ACCEPTED = "accepted_call"
+    MISSED = "missed_call"
+    RESCINDED = "rescind"
+    TERMINATED = "terminate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPush:
+    """A step of a call; only an offer names the panel.
+
+    `time` is in seconds since 1970, `expiry` the seconds that it rings.
+    """
+
+    step: CallStep
+    session_id: str
+    bridge_id: str
+    home_id: str | None = None
+    panel_id: str | None = None
+    time: float | None = None
+    expiry: float = DEFAULT_EXPIRY
+    snapshot: Picture | None = None
+    vignette: Picture | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReachabilityPush:
+    """A module, mostly the intercom itself, came or went; None where it is not said which."""
+
+    module_id: str
+    home_id: str | None = None
+    reachable: bool | None = None
+
+
+type Push = CallPush | ReachabilityPush
+
+_REACHABLE: Final[Mapping[str, bool | None]] = {
+    "connection": True,
+    "websocket_connection": True,
+    "disconnection": False,
+    "reachable_module_event": None,
+}
+_CALL_STEPS: Final = frozenset(CallStep)
+
+
+def decode(frame: Frame) -> Push | None:
+    """Return what a frame says; None if it says nothing that is known here."""
+    kind = kind_of(frame)
+    extra = record(frame.get("extra_params"))
+    if kind in _REACHABLE:
+        return _reachability(kind, extra)
+    if kind == "rtc":
+        kind = text(record(extra.get("data")).get("type")) or ""
+    if kind not in _CALL_STEPS:
+        return None
+    return _call(CallStep(kind), frame, extra)
+
+
+def kind_of(frame: Frame) -> str:
+    """Return a push's kind, which stands behind the type of the bridge: `BNC1-rtc` is `rtc`."""
+    return (text(frame.get("push_type")) or "").rpartition("-")[2]
+
+
+def _call(step: CallStep, frame: Frame, extra: Frame) -> CallPush | None:
+    session_id, bridge_id = text(extra.get("session_id")), text(extra.get("device_id"))
+    if session_id is None or bridge_id is None:
+        return None
+    description = record(record(extra.get("data")).get("session_description"))
+    return CallPush(
+        step=step,
+        session_id=session_id,
+        bridge_id=bridge_id,
+        home_id=text(extra.get("home_id")),
+        panel_id=text(description.get("module_id")),
+        time=number(extra.get("timestamp")),
+        expiry=_expiry(number(frame.get("expiry"))),
+        snapshot=_picture(extra.get("snapshot_url")),
+        vignette=_picture(extra.get("vignette_url")),
+    )
+
+
+def _expiry(seconds: float | None) -> float:
+    """Return how long a call rings; nonsense is what is usual."""
+    return DEFAULT_EXPIRY if seconds is None or seconds <= 0 else min(seconds, LONGEST_EXPIRY)
+
+
+def _picture(url: object) -> Picture | None:
+    found = text(url)
+    return None if found is None else Picture(url=found)
+
+
+def _reachability(kind: str, extra: Frame) -> ReachabilityPush | None:
+    module_id = text(extra.get("module_id")) or text(extra.get("device_id"))
+    if module_id is None:
+        return None
+    reachable = _REACHABLE[kind]
+    if reachable is None and isinstance(extra.get("reachable"), bool):
+        reachable = bool(extra["reachable"])
+    return ReachabilityPush(
+        module_id=module_id, home_id=text(extra.get("home_id")), reachable=reachable
+    )
+
+
+class PushChannel:
+    """The push socket of an account: `on_push` gets every event, once, from within the reader."""
+
+    def __init__(
+        self,
+        auth: AuthHandler,
+        *,
+        on_push: Callable[[Push], None],
+        on_state: Callable[[SocketState], None] = lambda _: None,
+        liveness: Liveness | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._app_version = auth.app_version
+        self._on_push = on_push
+        self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self.counters: Counter[str] = Counter()
+        self.unknown: deque[object] = deque(maxlen=KEPT_UNKNOWN)
+        self.socket = ReconnectingSocket(
+            auth,
+            auth.endpoints.push,
+            subscription=self._subscription,
+            on_frame=self._take,
+            on_state=on_state,
+            liveness=liveness,
+            backoff=backoff,
+        )
+
+    def _subscription(self, token: str) -> Mapping[str, str]:
+        # No "filter": with it the cloud keeps the calls to itself (protocol.md 3.7).
+        return {
+            "action": "Subscribe",
+            "access_token": token,
+            "app_type": APP_TYPE,
+            "platform": "Android",
+            "version": self._app_version,
+        }
+
+    def _take(self, frame: Frame) -> None:
+        push = decode(frame)
+        if push is None:
+            self.counters["unknown"] += 1
+            self.unknown.append(shape_of(frame))
+        elif self._is_repeat(push):
+            self.counters["repeats"] += 1
+        else:
+            self.counters["pushes"] += 1
+            self._on_push(push)
+
+    def _is_repeat(self, push: Push) -> bool:
+        """Whether a step of a call came before: each is pushed once per registered receiver."""
+        if not isinstance(push, CallPush):
+            return False
+        key = (push.step.value, push.session_id)
+        if key in self._seen:
+            return True
+        self._seen[key] = None
+        if len(self._seen) > REMEMBERED_PUSHES:
+            self._seen.popitem(last=False)
+        return False

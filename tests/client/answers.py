@@ -1,0 +1,119 @@
+"""Answers that are in order, as protocol.md shows them, and what is done to them."""
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+type Path = tuple[str | int, ...]
+
+BRIDGE, PANEL, DOOR = "00:03:50:ab:cd:ef", "abcdef-0101-aa11bb22cc33", "abcdef-0202-aa11bb22cc34"
+LIGHT = "abcdef-0303-aa11bb22cc35"
+HOME = "64a1b2c3d4e5f60718293a4b"
+SESSION = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+
+HOMES: dict[str, Any] = {
+    "user": {"email": "me@example.org", "id": "5f00aa11bb22cc33dd44ee55"},
+    "homes": [
+        {
+            "id": HOME,
+            "name": "Casa",
+            "timezone": "Europe/Rome",
+            "modules": [
+                {"id": BRIDGE, "type": "BNC1", "name": "100X", "modules_bridged": [PANEL, DOOR]},
+                {"id": DOOR, "type": "BNDL", "variant": "BNDL:bndl_doorlock", "bridge": BRIDGE},
+            ],
+        }
+    ],
+}
+STATES: dict[str, Any] = {
+    "home": {
+        "id": HOME,
+        "modules": [
+            {
+                "id": BRIDGE,
+                "type": "BNC1",
+                "firmware_name": "2.3.8",
+                "firmware_revision": 203008,
+                "uptime": 812345,
+                "wifi_strength": 58,
+                "local_ipv4": "192.0.2.20",
+                "reachable": True,
+                "last_seen": 1790000000,
+            },
+            {"id": LIGHT, "type": "BNSL", "status": "off", "bridge": BRIDGE},
+        ],
+    },
+    "errors": [{"code": 6, "id": PANEL}],
+}
+EVENTS: dict[str, Any] = {
+    "home": {
+        "events": [
+            {
+                "id": "65aa00000000000000000001",
+                "type": "outdoor",
+                "time": 1789999990,
+                "module_id": BRIDGE,
+                "video_id": "0a1b2c3d-0000-4000-8000-000000000001",
+                "subevents": [
+                    {
+                        "id": "65aa00000000000000000002",
+                        "type": "incoming_call",
+                        "time": 1789999990.5,
+                        "session_id": SESSION,
+                        "snapshot": {"url": "https://blob.example/s", "expires_at": 1790003590},
+                        "vignette": {"url": "https://blob.example/v"},
+                    }
+                ],
+            }
+        ]
+    }
+}
+TURN: dict[str, Any] = {
+    "iceServers": [
+        {"urls": ["turn:turn.example:3478"], "username": "1790003600:u", "credential": "c"}
+    ]
+}
+
+FIELDS = ("id", "homes", "modules", "home", "errors", "code", "events", "subevents", "iceServers")
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+)
+#: Whatever JSON can hold.
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def places(value: object, path: Path = ()) -> Iterator[Path]:
+    """Go through the ways to everything inside of a value, itself first."""
+    yield path
+    inside = dict(enumerate(value)) if isinstance(value, list) else value
+    for key, item in inside.items() if isinstance(inside, dict) else ():
+        yield from places(item, (*path, key))
+
+
+def with_value(value: Any, path: Path, new: object) -> Any:
+    """Return a copy that holds the new value at a place."""
+    if not path:
+        return new
+    changed = copy.copy(value)
+    changed[path[0]] = with_value(value[path[0]], path[1:], new)
+    return changed
+
+
+def spoiled(good: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Make answers that are in order but for one place, which holds anything."""
+    return st.builds(with_value, st.just(good), st.sampled_from(list(places(good))), VALUES)

@@ -1,0 +1,73 @@
+"""Somebody who is signed in to the simulated cloud, and what is in that house."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from custom_components.bticino_classe.client import (
+    Account,
+    AuthHandler,
+    Budget,
+    Endpoints,
+    Home,
+    Module,
+    ModuleKind,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.simulator import Simulator
+    from tests.simulator.house import Module as Built
+
+KINDS = {
+    "BNDL": ModuleKind.DOOR,
+    "BNSL": ModuleKind.LIGHT,
+    "BNEU": ModuleKind.PANEL,
+    "BNC1": ModuleKind.BRIDGE,
+    "BNC3": ModuleKind.BRIDGE,
+    "BNCX": ModuleKind.BRIDGE,
+    "BDIY": ModuleKind.BRIDGE,
+}
+
+
+@asynccontextmanager
+async def signed_in(
+    simulator: Simulator, endpoints: Endpoints, *, budget: Budget | None = None
+) -> AsyncIterator[Account]:
+    """An account with a token, an empty journal, and in the end no fault of the client's."""
+    asyncio.get_running_loop().set_debug(False)  # it takes two thirds of the time
+    async with aiohttp.ClientSession() as session:
+        auth = AuthHandler(
+            simulator.email, simulator.password, session=session, endpoints=endpoints
+        )
+        await auth.authenticate()
+        simulator.journal.clear()
+        yield Account(auth, budget=budget)
+        await auth.settle()
+    assert simulator.notes == []
+
+
+def home_of(simulator: Simulator) -> Home:
+    """Return the first home as the client knows it, without asking."""
+    built = simulator.house.homes[0]
+    modules = {each.id: _module(each, built.id) for each in built.modules.values()}
+    return Home(id=built.id, name=built.name, timezone=built.timezone, modules=modules)
+
+
+def module_of(home: Home, kind: ModuleKind) -> Module:
+    """Return the first module of a kind."""
+    return next(module for module in home.modules.values() if module.kind is kind)
+
+
+def _module(built: Built, home_id: str) -> Module:
+    return Module(
+        id=built.id,
+        home_id=home_id,
+        kind=KINDS.get(built.type, ModuleKind.UNKNOWN),
+        type=built.type,
+        name=built.name,
+        bridge_id=built.bridge,
+    )

@@ -1,0 +1,179 @@
+"""No answer of any shape raises anything that is not ours, or gives data of a wrong type."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from itertools import count
+import json
+from typing import TYPE_CHECKING, Any, get_origin
+
+from hypothesis import HealthCheck, given, settings, strategies as st
+import pytest
+
+from custom_components.bticino_classe.client import (
+    Account,
+    BticinoError,
+    Budget,
+    Event,
+    Home,
+    IceServer,
+    ModuleKind,
+    ModuleState,
+    Topology,
+    decode,
+)
+from tests.client.answers import EVENTS, HOMES, STATES, TURN as RELAYS, VALUES, spoiled
+from tests.client.signed_in import home_of, module_of, signed_in
+from tests.simulator import Failure
+from tests.simulator.paths import GETEVENTS, HOMESDATA, HOMESTATUS, SETSTATE, TOKEN, TURN
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable
+
+    from custom_components.bticino_classe.client import Endpoints
+    from tests.simulator import Simulator
+
+GOOD: dict[str, dict[str, Any]] = {
+    HOMESDATA: HOMES,
+    HOMESTATUS: STATES,
+    GETEVENTS: EVENTS,
+    TURN: RELAYS,
+    SETSTATE: {"errors": [{"code": 5, "command": "lock"}]},
+}
+DECODERS: list[tuple[Callable[[Any], object], str, type]] = [
+    (decode.topology, HOMESDATA, Topology),
+    (decode.states, HOMESTATUS, dict),
+    (decode.events, GETEVENTS, tuple),
+    (decode.ice_servers, TURN, tuple),
+]
+GOOD_READS = [path for _, path, _ in DECODERS]
+ITEMS: dict[str, type] = {HOMESTATUS: ModuleState, GETEVENTS: Event, TURN: IceServer}
+STATUSES = st.sampled_from((200, 200, 200, 201, 400, 401, 403, 404, 418, 429, 500, 503))
+QUICK = settings(max_examples=60, deadline=None)
+ON_THE_WIRE = settings(
+    max_examples=25,
+    deadline=None,
+    # The cloud is the same for all examples; each uses up the failure that it set.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+def wrong_in(value: object) -> list[str]:
+    """Return the fields, at any depth, that do not hold what their type says."""
+    if isinstance(value, Mapping):
+        return [wrong for item in value.values() for wrong in wrong_in(item)]
+    if isinstance(value, tuple):
+        return [wrong for item in value for wrong in wrong_in(item)]
+    if not is_dataclass(value) or isinstance(value, type):
+        return []
+    found: list[str] = []
+    for field in fields(value):
+        item, hint = getattr(value, field.name), field.type
+        if not isinstance(item, _checkable(hint)):
+            found.append(f"{type(value).__name__}.{field.name}")
+        found += wrong_in(item)
+    return found
+
+
+def _checkable(hint: Any) -> Any:
+    """Return what `isinstance` takes; a mapping's own type is known to mypy alone."""
+    generic = get_origin(hint)
+    if isinstance(generic, type) and generic in (tuple, dict):
+        return generic
+    try:
+        isinstance(None, hint)
+    except TypeError:
+        return Mapping
+    return hint
+
+
+@pytest.mark.parametrize(("decoder", "path", "kind"), DECODERS, ids=GOOD_READS)
+@given(data=st.data())
+@QUICK
+def test_decoder(
+    data: st.DataObject, decoder: Callable[[Any], object], path: str, kind: type
+) -> None:
+    """None, or data of the right type in every field."""
+    body = data.draw(VALUES.map(decode.record) | spoiled(GOOD[path]).map(decode.record))
+    found = decoder(body)
+    assert found is None or isinstance(found, kind)
+    assert wrong_in(found) == []
+    if isinstance(found, dict | tuple):
+        inside = found.values() if isinstance(found, dict) else found
+        assert {type(item) for item in inside} <= {ITEMS[path]}
+
+
+@pytest.mark.parametrize(("decoder", "path", "kind"), DECODERS, ids=GOOD_READS)
+def test_decoder_of_what_is_in_order(
+    decoder: Callable[[Any], object], path: str, kind: type
+) -> None:
+    """The answers that the others are made from are good ones."""
+    found = decoder(GOOD[path])
+    assert isinstance(found, kind)
+    assert found
+
+
+@given(home=VALUES.map(decode.record) | spoiled(HOMES).map(decode.record), states=spoiled(STATES))
+@QUICK
+def test_completed(home: Mapping[str, Any], states: object) -> None:
+    """Whatever topology and status say, together they are a home."""
+    topology = decode.topology(home)
+    found = decode.states(decode.record(states)) or {}
+    for each in topology.homes.values() if topology else ():
+        done = decode.completed(each, found)
+        assert isinstance(done, Home)
+        assert wrong_in(done) == []
+        assert each.modules.keys() <= done.modules.keys()
+
+
+@given(answer=spoiled({"status": "ok", "errors": [], "body": {"errors": [{"code": 5}]}}))
+@QUICK
+def test_command_errors(answer: object) -> None:
+    """A tuple, and an empty one only where nothing stands in either place."""
+    given_answer = decode.record(answer)
+    found = decode.command_errors(given_answer)
+    assert isinstance(found, tuple)
+    there = given_answer.get("errors") or decode.record(given_answer.get("body")).get("errors")
+    assert bool(found) == bool(there)
+
+
+@pytest.fixture
+async def account(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Account]:
+    """Somebody who is signed in, for whom every pause is over at once."""
+    budget = Budget(clock=count(step=86_400).__next__)
+    async with signed_in(simulator, endpoints, budget=budget) as account:
+        yield account
+
+
+def question(account: Account, simulator: Simulator, path: str) -> Awaitable[object]:
+    """Return what asks at a path."""
+    home = home_of(simulator)
+    asked: dict[str, Callable[[], Awaitable[object]]] = {
+        HOMESDATA: account.topology,
+        HOMESTATUS: lambda: account.states(home.id),
+        GETEVENTS: lambda: account.events(home.id),
+        TURN: account.ice_servers,
+        SETSTATE: lambda: account.unlock(home, module_of(home, ModuleKind.DOOR)),
+    }
+    return asked[path]()
+
+
+@pytest.mark.parametrize("path", GOOD)
+@given(data=st.data())
+@ON_THE_WIRE
+async def test_answer_on_the_wire(
+    account: Account, simulator: Simulator, path: str, data: st.DataObject
+) -> None:
+    """Data of the right type or an error of ours; a command never goes twice."""
+    good = {"status": "ok", "body": GOOD[path]}
+    answer = json.dumps(data.draw(VALUES | spoiled(good)))
+    simulator.heal()
+    simulator.fail(path, Failure(body=answer, status=data.draw(STATUSES)), times=2)
+    simulator.journal.clear()
+    try:
+        found = await question(account, simulator, path)
+    except BticinoError:
+        found = None
+    assert wrong_in(found) == []
+    refused = simulator.journal.count(TOKEN)
+    assert simulator.journal.count(path) == 1 + refused
+    assert refused <= 1

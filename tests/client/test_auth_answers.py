@@ -1,0 +1,170 @@
+"""Whatever the cloud may answer, and what nobody may see of it: found by hypothesis."""
+
+from contextlib import suppress
+import json
+import logging
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from hypothesis import HealthCheck, given, settings, strategies as st
+import pytest
+
+from custom_components.bticino_classe.client.auth import AuthHandler
+from custom_components.bticino_classe.client.const import CLIENT_SECRET
+from custom_components.bticino_classe.client.exceptions import AuthError
+from custom_components.bticino_classe.client.wire import Answer
+from tests.simulator import Failure
+from tests.simulator.paths import TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from custom_components.bticino_classe.client.const import Endpoints
+    from tests.simulator import Simulator
+
+USES = ("get_access_token", "authenticate")
+SECRETS = {
+    "user": "user-0wn3r",
+    "password": "pass-w0rd",
+    "access": "acc-3ss",
+    "refresh": "ref-r3sh",
+}
+EXAMPLES = settings(
+    max_examples=50,
+    deadline=None,
+    database=None,
+    # The simulator's failures are used up, or taken back, by each example.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+ERRORS = (
+    JSON
+    | st.sampled_from(["invalid_grant", "invalid_client", 26, 11])
+    | st.fixed_dictionaries({"code": JSON})
+)
+ANSWERS = JSON | st.fixed_dictionaries(
+    {},
+    optional={
+        "access_token": JSON,
+        "refresh_token": JSON,
+        "expires_in": JSON,
+        "expire_in": JSON,
+        "error": ERRORS,
+    },
+)
+
+
+@pytest.fixture
+async def session(simulator: Simulator) -> AsyncIterator[aiohttp.ClientSession]:  # noqa: ARG001 - opens sockets
+    """A session that is not the handler's own."""
+    async with aiohttp.ClientSession() as shared:
+        yield shared
+
+
+def handler_of(session: aiohttp.ClientSession, endpoints: Endpoints, tail: str = "") -> AuthHandler:
+    """Make a handler with marked credentials and tokens, each with a tail."""
+    marked = {name: mark + tail for name, mark in SECRETS.items()}
+    auth = AuthHandler(marked["user"], marked["password"], session=session, endpoints=endpoints)
+    auth.set_tokens(marked["access"], marked["refresh"])
+    return auth
+
+
+async def failure_of(auth: AuthHandler, use: str) -> AuthError:
+    """Return the error that a use ends with."""
+    with pytest.raises(AuthError) as caught:
+        await getattr(auth, use)()
+    return caught.value
+
+
+@EXAMPLES
+@given(
+    body=ANSWERS.map(json.dumps) | st.text(),
+    status=st.sampled_from([200, 201, 400, 401, 403, 404, 429, 500, 503]),
+    use=st.sampled_from(USES),
+)
+async def test_any_answer_ends_in_a_token_or_an_auth_error(
+    session: aiohttp.ClientSession, simulator: Simulator, endpoints: Endpoints, **example: Any
+) -> None:
+    """Nothing that the cloud says raises anything else; what is held afterwards can travel."""
+    simulator.heal()
+    answer = Failure(body=example["body"], status=example["status"])
+    simulator.fail(TOKEN, answer, times=2)
+    auth = handler_of(session, endpoints)
+    with suppress(AuthError):
+        await getattr(auth, example["use"])()
+    assert (auth._access_token or "").isprintable()
+    assert (auth._access_token or "").isascii()
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and all that it drags along."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def shown(error: AuthError) -> str:
+    """Return all that an error can show to anybody."""
+    parts = traceback.format_exception(error)
+    for each in chain(error):
+        held = {name: getattr(each, name) for name in dir(each) if not name.startswith("__")}
+        parts += [str(each), repr(each), repr(each.args), repr(held)]
+    return "\n".join(parts)
+
+
+def echo_of(tail: str, shape: str) -> dict[str, object]:
+    """Return an error that repeats all that it was sent."""
+    text = " ".join([*(mark + tail for mark in SECRETS.values()), CLIENT_SECRET])
+    error: object = {"code": text, "message": text} if shape == "nested" else text
+    if shape == "known":
+        error = "invalid_grant"
+    return {"error": error, "error_description": text, text: text, "access_token": text + "\n"}
+
+
+@EXAMPLES
+@given(
+    tail=st.text(max_size=8).map(lambda text: text.encode("utf-8", "ignore").decode()),
+    shape=st.sampled_from(["bare", "nested", "known"]),
+    status=st.sampled_from([200, 400, 401, 403, 429, 500]),
+    use=st.sampled_from(USES),
+)
+async def test_nothing_secret_is_shown(
+    session: aiohttp.ClientSession,
+    simulator: Simulator,
+    endpoints: Endpoints,
+    caplog: pytest.LogCaptureFixture,
+    **example: Any,
+) -> None:
+    """A cloud that repeats what it was sent finds no way into a log, an error or a `repr`."""
+    caplog.set_level(logging.DEBUG)
+    caplog.clear()
+    simulator.heal()
+    body = echo_of(example["tail"], example["shape"])
+    simulator.fail(TOKEN, Failure(body=body, status=example["status"]), times=2)
+    auth = handler_of(session, endpoints, example["tail"])
+    seen = [repr(auth), shown(await failure_of(auth, example["use"])), caplog.text]
+    for secret in (*SECRETS.values(), CLIENT_SECRET):
+        assert secret not in "\n".join(seen)
+
+
+async def test_nothing_secret_is_shown_by_success(
+    session: aiohttp.ClientSession,
+    simulator: Simulator,
+    endpoints: Endpoints,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """New tokens are as secret as old ones."""
+    caplog.set_level(logging.DEBUG)
+    body: dict[str, object] = {"access_token": "acc-new", "refresh_token": "ref-new"}
+    simulator.fail(TOKEN, Failure(body=body))
+    auth = handler_of(session, endpoints)
+    assert await auth.get_access_token() == "acc-new"
+    seen = f"{auth!r} {Answer(status=200, body=body)!r} {caplog.text}"
+    for secret in (*SECRETS.values(), "acc-new", "ref-new", CLIENT_SECRET):
+        assert secret not in seen

@@ -1,0 +1,336 @@
+"""One flight for all: concurrency, cancellation, and the callback in between."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+import logging
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from custom_components.bticino_classe.client.auth import AuthHandler
+from custom_components.bticino_classe.client.exceptions import AuthServerError
+from tests.simulator import Failure
+from tests.simulator.paths import TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from custom_components.bticino_classe.client.const import Endpoints
+    from tests.simulator import Simulator
+
+LATE = Failure(executed=True, delay=0.05)
+
+
+class Saver:
+    """A callback that may be slow, or fail."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.called = asyncio.Event()
+        self.steps = 0
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.fails = False
+
+    async def __call__(self, tokens: dict[str, Any]) -> None:
+        """Take new tokens."""
+        self.told.append(dict(tokens))
+        self.called.set()
+        for _ in range(self.steps):
+            await asyncio.sleep(0)
+        await self.go_on.wait()
+        if self.fails:
+            raise ValueError(tokens["access_token"], tokens["refresh_token"])
+
+
+@pytest.fixture
+def saver() -> Saver:
+    """The callback of the handler."""
+    return Saver()
+
+
+@pytest.fixture
+async def auth(
+    simulator: Simulator, endpoints: Endpoints, saver: Saver
+) -> AsyncIterator[AuthHandler]:
+    """Somebody with an expired access token; no task is left of it in the end."""
+    async with aiohttp.ClientSession() as session:
+        handler = AuthHandler(
+            simulator.email,
+            simulator.password,
+            session=session,
+            token_callback=saver,
+            endpoints=endpoints,
+        )
+        pair = simulator.account.log_in()
+        handler.set_tokens(str(pair["access_token"]), str(pair["refresh_token"]))
+        yield handler
+        await handler.settle()
+        assert flights() == set()
+
+
+def flights() -> set[str]:
+    """Return the names of the client's tasks that run."""
+    return {task.get_name() for task in asyncio.all_tasks() if "bticino" in task.get_name()}
+
+
+def grants(simulator: Simulator) -> list[str | None]:
+    """Return the grants that were asked for, in order."""
+    return [entry.grant for entry in simulator.journal.of(TOKEN)]
+
+
+async def step(count: int = 1) -> None:
+    """Let the loop go round so often."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_many_callers_cause_one_request(auth: AuthHandler, simulator: Simulator) -> None:
+    """200 of them, an expired token, one refresh, one answer for all."""
+    tokens = await asyncio.gather(*(auth.get_access_token() for _ in range(200)))
+    assert grants(simulator) == ["refresh_token"]
+    assert set(tokens) == {auth._access_token}
+    assert simulator.account.trouble(tokens[0]) is None
+
+
+async def test_many_logins_are_one(auth: AuthHandler, simulator: Simulator) -> None:
+    """Each login mails the owner."""
+    await asyncio.gather(*(auth.authenticate() for _ in range(50)))
+    assert grants(simulator) == ["password"]
+
+
+async def test_login_during_a_refresh_follows_it(auth: AuthHandler, simulator: Simulator) -> None:
+    """Never both at once; the last one's tokens are held."""
+    simulator.fail(TOKEN, LATE)
+    refresh = asyncio.create_task(auth.get_access_token())
+    await simulator.journal.arrival(TOKEN)
+    await auth.authenticate()
+    assert grants(simulator) == ["refresh_token", "password"]
+    assert await refresh != auth._access_token
+    assert simulator.account.trouble(await auth.get_access_token()) is None
+
+
+async def test_use_during_a_login_waits_for_it(auth: AuthHandler, simulator: Simulator) -> None:
+    """What a login brings needs no refresh."""
+    simulator.fail(TOKEN, LATE)
+    login = asyncio.create_task(auth.authenticate())
+    await simulator.journal.arrival(TOKEN)
+    token = await auth.get_access_token()
+    await login
+    assert token == auth._access_token
+    assert grants(simulator) == ["password"]
+
+
+@pytest.mark.parametrize("use", ["get_access_token", "authenticate"])
+async def test_all_waiters_share_one_failure(
+    auth: AuthHandler, simulator: Simulator, use: str
+) -> None:
+    """A failure is not tried again by each of them; the next caller tries anew."""
+    simulator.fail(TOKEN, Failure(status=503, html=True))
+    calls = [getattr(auth, use)() for _ in range(50)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(each) for each in outcomes} == {AuthServerError}
+    assert simulator.journal.count(TOKEN) == 1
+    await getattr(auth, use)()
+    assert simulator.journal.count(TOKEN) == 2
+
+
+@pytest.mark.parametrize(
+    ("late", "steps"),
+    [(None, 0), (LATE, 0), (None, 30)],
+    ids=["quick", "late answer", "slow callback"],
+)
+async def test_cancelled_caller_loses_nothing(
+    auth: AuthHandler, simulator: Simulator, saver: Saver, late: Failure | None, steps: int
+) -> None:
+    """Wherever it was: one refresh, no login, no refresh token spent twice."""
+    saver.steps = steps
+    in_time = []
+    for count in range(60):
+        simulator.journal.clear()
+        if late:
+            simulator.fail(TOKEN, replace(late, delay=0.01))
+        caller = asyncio.create_task(auth.get_access_token())
+        await step(count)
+        in_time.append(caller.cancel())
+        with suppress(asyncio.CancelledError):
+            await caller
+        token = await auth.get_access_token()
+        assert grants(simulator) == ["refresh_token"], count
+        assert saver.told[-1]["access_token"] == token
+        assert len(saver.told) == count + 1
+        auth.invalidate(token)
+    assert in_time[0]
+    assert late or not in_time[-1]  # so the steps led through the whole of the flight
+    assert simulator.account.live_families() == 1
+    assert simulator.account.trouble(token) is None
+
+
+async def test_renewal_goes_on_when_all_callers_have_gone(
+    auth: AuthHandler, simulator: Simulator, saver: Saver
+) -> None:
+    """The new pair is held and was saved before anybody asks again."""
+    simulator.fail(TOKEN, LATE)
+    callers = [asyncio.create_task(auth.get_access_token()) for _ in range(3)]
+    await simulator.journal.arrival(TOKEN)
+    for caller in callers:
+        caller.cancel()
+    outcomes = await asyncio.gather(*callers, return_exceptions=True)
+    assert {type(each) for each in outcomes} == {asyncio.CancelledError}
+    await auth.settle()
+    assert simulator.account.trouble(saver.told[0]["access_token"]) is None
+    assert saver.told[0]["access_token"] == auth._access_token
+
+
+async def test_others_do_not_suffer_from_one_cancelled_caller(
+    auth: AuthHandler, simulator: Simulator
+) -> None:
+    """Also if it was the one that started the renewal."""
+    simulator.fail(TOKEN, LATE)
+    first, *others = [asyncio.create_task(auth.get_access_token()) for _ in range(5)]
+    await simulator.journal.arrival(TOKEN)
+    first.cancel()
+    assert set(await asyncio.gather(*others)) == {auth._access_token}
+    assert first.cancelled()
+
+
+async def test_failure_that_nobody_waits_for_is_no_loose_end(
+    auth: AuthHandler, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The loop does not complain that an error was never looked at."""
+    simulator.fail(TOKEN, Failure(status=503, delay=0.02))
+    caller = asyncio.create_task(auth.get_access_token())
+    await simulator.journal.arrival(TOKEN)
+    caller.cancel()
+    await auth.settle()
+    auth._flights.clear()
+    await step(3)
+    assert "never retrieved" not in caplog.text
+    assert caller.cancelled()
+
+
+async def test_flight_that_is_cancelled_with_everything_else(
+    auth: AuthHandler, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A program that ends cancels all tasks: the caller learns it, nothing complains or hangs."""
+    simulator.fail(TOKEN, Failure(never=True))
+    caller = asyncio.create_task(auth.get_access_token())
+    await simulator.journal.arrival(TOKEN)
+    auth._flights["renew"].cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    assert caller.cancelled()
+    assert "ERROR" not in caplog.text
+    assert simulator.account.trouble(await auth.get_access_token()) is None
+
+
+@pytest.mark.parametrize("wait", ["settle", "close_session"])
+async def test_settling_waits_for_flights(
+    auth: AuthHandler, simulator: Simulator, wait: str
+) -> None:
+    """A refresh and the login behind it are over afterwards, whatever their outcome."""
+    simulator.fail(TOKEN, replace(LATE, status=503))
+    simulator.fail(TOKEN, LATE)
+    calls = (auth.get_access_token(), auth.authenticate())
+    callers = [asyncio.create_task(call) for call in calls]
+    await simulator.journal.arrival(TOKEN)
+    assert flights() == {"bticino renew", "bticino login"}
+    await getattr(auth, wait)()
+    assert flights() == set()
+    outcomes = await asyncio.gather(*callers, return_exceptions=True)
+    assert [type(each) for each in outcomes] == [AuthServerError, type(None)]
+
+
+async def test_settling_without_a_flight_is_no_wait(auth: AuthHandler) -> None:
+    """Nothing was ever asked for, or all is over."""
+    await auth.settle()
+    await auth.get_access_token()
+    await auth.settle()
+
+
+@pytest.mark.parametrize("use", ["get_access_token", "authenticate"])
+async def test_token_is_saved_before_anybody_gets_it(
+    auth: AuthHandler, simulator: Simulator, saver: Saver, use: str
+) -> None:
+    """Whoever comes while the callback runs waits as well."""
+    saver.go_on.clear()
+    first = asyncio.create_task(getattr(auth, use)())
+    await saver.called.wait()
+    late = [asyncio.create_task(auth.get_access_token()) for _ in range(5)]
+    await step(50)
+    assert not any(caller.done() for caller in (first, *late))
+    saver.go_on.set()
+    assert set(await asyncio.gather(*late)) == {saver.told[0]["access_token"]}
+    await first
+    assert simulator.journal.count(TOKEN) == 1
+
+
+@pytest.mark.parametrize("use", ["get_access_token", "authenticate"])
+async def test_callback_may_ask_for_the_token(
+    auth: AuthHandler, simulator: Simulator, use: str
+) -> None:
+    """It gets the new one, at once."""
+    seen: list[tuple[str, str]] = []
+
+    async def ask(tokens: dict[str, Any]) -> None:
+        seen.append((tokens["access_token"], await auth.get_access_token()))
+
+    auth._token_callback = ask
+    await getattr(auth, use)()
+    assert seen == [(auth._access_token, auth._access_token)]
+    assert simulator.journal.count(TOKEN) == 1
+    assert auth.counters["failed_saves"] == 0
+
+
+async def test_callback_owns_what_it_was_told(auth: AuthHandler) -> None:
+    """Changing it changes nothing here."""
+
+    async def spoil(tokens: dict[str, Any]) -> None:
+        tokens.clear()
+
+    auth._token_callback = spoil
+    assert await auth.get_access_token() == auth._access_token
+
+
+@pytest.mark.parametrize(("fails", "said"), [(True, "ValueError"), (False, "TimeoutError")])
+async def test_callback_that_fails_loses_nothing(
+    auth: AuthHandler,
+    simulator: Simulator,
+    saver: Saver,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    fails: bool,
+    said: str,
+) -> None:
+    """Whether it raises or hangs: it is said without secrets, and the new pair goes on working."""
+    caplog.set_level(logging.DEBUG)
+    auth.endpoints = replace(auth.endpoints, timeout=0.1)
+    saver.fails = fails
+    if not fails:
+        saver.go_on.clear()
+    token = await auth.get_access_token()
+    assert await auth.get_access_token() == token == saver.told[0]["access_token"]
+    auth.invalidate(token)
+    await auth.get_access_token()
+    assert grants(simulator) == ["refresh_token", "refresh_token"]
+    assert auth.counters["failed_saves"] == 2
+    assert f"could not be saved: {said}" in caplog.text
+    for tokens in saver.told:
+        assert tokens["access_token"] not in caplog.text
+        assert tokens["refresh_token"] not in caplog.text
+
+
+async def test_callers_behind_a_failing_callback_get_the_token(
+    auth: AuthHandler, saver: Saver
+) -> None:
+    """The new token is good, saved or not."""
+    saver.go_on.clear()
+    saver.fails = True
+    first = asyncio.create_task(auth.get_access_token())
+    await saver.called.wait()
+    late = asyncio.create_task(auth.get_access_token())
+    await step(10)
+    saver.go_on.set()
+    assert await first == await late == auth._access_token
+    assert len(saver.told) == 1

@@ -1,0 +1,278 @@
+"""The request for a token on its way: what is sent where, and what is read."""
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+import time
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp import web
+import pytest
+
+from custom_components.bticino_classe.client import wire
+from custom_components.bticino_classe.client.auth import AuthHandler
+from custom_components.bticino_classe.client.const import USER_AGENT
+from custom_components.bticino_classe.client.exceptions import (
+    AuthApiError,
+    AuthConnectionError,
+    AuthError,
+    NoAnswerError,
+)
+from tests.simulator import Failure
+from tests.simulator.paths import TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from custom_components.bticino_classe.client.const import Endpoints
+    from tests.simulator import Simulator
+
+USES = ("get_access_token", "authenticate")
+
+
+@pytest.fixture
+async def session(simulator: Simulator) -> AsyncIterator[aiohttp.ClientSession]:  # noqa: ARG001 - opens sockets
+    """A session that is not the handler's own."""
+    async with aiohttp.ClientSession() as shared:
+        yield shared
+
+
+@pytest.fixture
+def auth(session: aiohttp.ClientSession, simulator: Simulator, endpoints: Endpoints) -> AuthHandler:
+    """Somebody with an expired access token."""
+    auth = AuthHandler(simulator.email, simulator.password, session=session, endpoints=endpoints)
+    auth.set_tokens("old", "older")
+    return auth
+
+
+async def failure_of(auth: AuthHandler, use: str) -> AuthError:
+    """Return the error that a use ends with."""
+    with pytest.raises(AuthError) as caught:
+        await getattr(auth, use)()
+    return caught.value
+
+
+@asynccontextmanager
+async def place(handler: Any) -> AsyncIterator[str]:
+    """A server that answers every request this way; yields its address."""
+    app = web.Application()
+    app.router.add_route("*", "/{anything:.*}", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.2)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("use", USES)
+async def test_foreign_session_that_was_closed(
+    auth: AuthHandler, simulator: Simulator, use: str
+) -> None:
+    """It is an error, and no other session takes its place."""
+    given = auth._session
+    assert given is not None
+    await given.close()
+    error = await failure_of(auth, use)
+    assert isinstance(error, AuthConnectionError)
+    assert (error.sent, str(error).endswith("(session closed)")) == (False, True)
+    assert auth._session is given
+    assert len(simulator.journal) == 0
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://", "nowhere"])
+async def test_nobody_to_ask(auth: AuthHandler, use: str, address: str) -> None:
+    """Nothing was sent, and the error says so."""
+    auth.endpoints = replace(auth.endpoints, api=address)
+    error = await failure_of(auth, use)
+    assert isinstance(error, AuthConnectionError)
+    assert not error.sent
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_not_followed(
+    auth: AuthHandler, simulator: Simulator, use: str, status: int
+) -> None:
+    """A password stays with the host that it was meant for; no login follows the refresh."""
+    asked: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=status, headers={"Location": f"{simulator.url}{TOKEN}"})
+
+    async with place(elsewhere) as address:
+        auth.endpoints = replace(auth.endpoints, api=address)
+        error = await failure_of(auth, use)
+    assert isinstance(error, AuthApiError)
+    assert (error.status, error.code) == (status, None)
+    assert asked == [TOKEN]
+    assert len(simulator.journal) == 0
+
+
+async def test_request_with_a_bearer(session: aiohttp.ClientSession) -> None:
+    """Header, body and the app's name arrive; the answer is data, its Date the cloud's clock."""
+    seen: list[tuple[str, str, object]] = []
+
+    async def echo(request: web.Request) -> web.Response:
+        headers = request.headers
+        seen.append((headers["Authorization"], headers["User-Agent"], await request.json()))
+        return web.json_response({"a": 1}, headers={"Retry-After": "3"})
+
+    async with place(echo) as address:
+        answer = await wire.post(session, address, timeout=1, bearer="t", payload={"b": 2})
+    assert seen == [("Bearer t", USER_AGENT, {"b": 2})]
+    assert (answer.status, answer.body, answer.retry_after) == (200, {"a": 1}, 3.0)
+    assert answer.time == pytest.approx(time.time(), abs=3)
+    assert answer.ok
+
+
+@pytest.mark.parametrize("use", USES)
+async def test_request_for_a_token_carries_none(auth: AuthHandler, use: str) -> None:
+    """No bearer, and the body is a form."""
+    seen: list[tuple[bool, str]] = []
+
+    async def look(request: web.Request) -> web.Response:
+        seen.append(("Authorization" in request.headers, request.content_type))
+        return web.json_response({"access_token": "a", "refresh_token": "b"})
+
+    async with place(look) as address:
+        auth.endpoints = replace(auth.endpoints, api=address)
+        await getattr(auth, use)()
+    assert seen == [(False, "application/x-www-form-urlencoded")]
+
+
+async def test_closed_session_sends_nothing(
+    session: aiohttp.ClientSession, simulator: Simulator
+) -> None:
+    """Also if it was closed by somebody between the look at it and the request."""
+    await session.close()
+    with pytest.raises(NoAnswerError) as caught:
+        await wire.post(session, simulator.url, timeout=1)
+    assert (caught.value.sent, caught.value.reason) == (False, "RuntimeError")
+
+
+@pytest.mark.parametrize(("more", "readable"), [(0, True), (1, False)])
+async def test_answers_are_bounded(
+    session: aiohttp.ClientSession, simulator: Simulator, *, more: int, readable: bool
+) -> None:
+    """The longest allowed answer is read; one byte more is none."""
+    body = "{}".ljust(wire.MAX_ANSWER_BYTES + more)
+    simulator.fail(TOKEN, Failure(body=body))
+    request = wire.post(session, f"{simulator.url}{TOKEN}", timeout=5)
+    if readable:
+        assert (await request).body == {}
+        return
+    with pytest.raises(NoAnswerError) as caught:
+        await request
+    assert (caught.value.sent, caught.value.reason) == (True, "ClientPayloadError")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"null",
+        b'{"a": NaN}',
+        b'{"a": Infinity}',
+        b'{"a": "\xff"}',
+        b'\xef\xbb\xbf{"a": 1}',
+        b'{"a": "\\ud800"}',
+        b'{"a":' * 5000 + b"1" + b"}" * 5000,
+        b"[" * 100_000,
+    ],
+    ids=lambda raw: repr(raw[:20]),
+)
+async def test_what_is_no_object_is_no_body(session: aiohttp.ClientSession, raw: bytes) -> None:
+    """Neither its depth nor its bytes bring anything down."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=raw, content_type="application/json")
+
+    async with place(answer) as address:
+        found = await wire.post(session, address, timeout=1)
+    assert (found.status, found.body, found.ok, found.code) == (200, None, False, None)
+
+
+def in_a_minute(zone: str) -> str:
+    """Return a date as headers have it."""
+    moment = datetime.now(UTC) + timedelta(seconds=60)
+    return format_datetime(moment, usegmt=zone == "GMT")
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0.0),
+        ("30", 30.0),
+        (" 30 ", 30.0),
+        ("1.5", 1.5),
+        ("-5", 0.0),
+        ("soon", None),
+        ("30 seconds", None),
+        ("nan", None),
+        ("inf", None),
+        ("-inf", None),
+        ("1e999", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Wed, 41 Oct 2015 07:28:00 GMT", None),
+        ("Wed, 21 Oct 99999999999 07:28:00 GMT", None),
+    ],
+)
+def test_retry_after(value: str | None, seconds: float | None) -> None:
+    """A number, a date that is over, or nothing that can be used; never less than none."""
+    assert wire.parse_retry_after(value) == seconds
+
+
+@pytest.mark.parametrize("zone", ["GMT", "+0000"])
+def test_retry_after_a_date(zone: str) -> None:
+    """A date to come is counted from now."""
+    assert wire.parse_retry_after(in_a_minute(zone)) == pytest.approx(60, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("yesterday", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1_445_412_480.0),
+        ("Wed, 41 Oct 2015 07:28:00 GMT", None),
+        ("Wed, 21 Oct 99999999999 07:28:00 GMT", None),
+    ],
+)
+def test_clock_of_the_cloud(value: str | None, expected: float | None) -> None:
+    """The Date header as seconds since 1970; None where it is none."""
+    assert wire._parse_date(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, None),
+        ({"error": None}, None),
+        ({"error": 26}, 26),
+        ({"error": True}, None),
+        ({"error": 2.0}, None),
+        ({"error": []}, None),
+        ({"error": "invalid_grant"}, "invalid_grant"),
+        ({"error": "too_many_connections"}, "too_many_connections"),
+        ({"error": "a word that nobody knows"}, None),
+        ({"error": {}}, None),
+        ({"error": {"code": 13, "message": "m"}}, 13),
+        ({"error": {"code": False}}, None),
+        ({"error": {"code": "invalid_client"}}, "invalid_client"),
+        ({"error": {"code": "26"}}, None),
+        ({"error": {"code": {"code": 1}}}, None),
+    ],
+)
+def test_code_of_an_error(body: dict[str, object], code: int | str | None) -> None:
+    """Both shapes; of words only those that cannot hold anything of ours."""
+    assert wire.error_code(body) == code

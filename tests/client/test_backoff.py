@@ -1,0 +1,67 @@
+"""How long is waited, and what that does to a cloud that ten thousand homes come back to."""
+
+from collections import Counter
+import random
+
+from hypothesis import given, strategies as st
+import pytest
+
+from custom_components.bticino_classe.client.backoff import LONGEST_DELAY, Backoff
+
+HOMES = 10_000
+MOST_IN_ONE_SECOND = HOMES // 100
+
+
+@given(st.floats(0, 1), st.integers(0, 100_000), st.booleans(), st.floats(0, 3600))
+def test_delay_is_bounded(draw: float, failures: int, overloaded: bool, wanted: float) -> None:
+    """Never shorter than the cloud wants, never longer than that and the longest delay."""
+    backoff = Backoff(draw=lambda: draw, failures=failures)
+    delay = backoff.next_delay(overloaded=overloaded, at_least=wanted)
+    assert wanted <= delay <= wanted + LONGEST_DELAY
+    assert backoff.failures == failures + 1
+
+
+def test_bound_doubles_until_it_is_forgiven() -> None:
+    """One second first, five minutes in the end."""
+    backoff = Backoff(draw=lambda: 1.0)
+    assert [backoff.next_delay() for _ in range(11)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    backoff.forgive()
+    assert backoff.next_delay() == 1
+
+
+def test_cloud_that_is_overloaded_gets_the_whole_range_at_once() -> None:
+    """Jitter is full: every moment of it is as likely as any other."""
+    drawn = random.Random(1)
+    delays = [Backoff(draw=drawn.random).next_delay(overloaded=True) for _ in range(3000)]
+    tenths = Counter(int(delay / LONGEST_DELAY * 10) for delay in delays)
+    assert min(tenths.values()) > 240
+    assert max(tenths.values()) < 360
+
+
+def arrivals(outage: float, *, overloaded: bool) -> Counter[int]:
+    """Return how many homes are back in each second after an outage that cut all of them at once."""
+    drawn = random.Random(42)
+    back: Counter[int] = Counter()
+    for _ in range(HOMES):
+        backoff, now = Backoff(draw=drawn.random), 0.0
+        while now < outage:
+            # The first attempt follows a plain cut; what the cloud answers shows in the next one.
+            now += backoff.next_delay(overloaded=overloaded and backoff.failures > 0)
+        back[int(now - outage)] += 1
+    return back
+
+
+@pytest.mark.parametrize("outage", [5, 60, 600, 3600])
+def test_fleet_that_was_told_of_the_outage_comes_back_evenly(outage: float) -> None:
+    """With 503 or error 11, no second of any outage sees more than one home in a hundred."""
+    back = arrivals(outage, overloaded=True)
+    assert max(back.values()) <= MOST_IN_ONE_SECOND
+    assert max(back) <= LONGEST_DELAY
+    assert back.total() == HOMES
+
+
+@pytest.mark.parametrize("outage", [600, 3600])
+def test_fleet_that_met_silence_comes_back_evenly(outage: float) -> None:
+    """Where nothing answered at all, the doubling alone has spread the homes."""
+    back = arrivals(outage, overloaded=False)
+    assert max(back.values()) <= MOST_IN_ONE_SECOND

@@ -1,0 +1,256 @@
+"""What the cloud pushes: read whatever comes, told once, nothing secret kept."""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given, strategies as st
+import pytest
+
+from custom_components.bticino_classe.client.connection import SocketState
+from custom_components.bticino_classe.client.push import (
+    REMEMBERED_PUSHES,
+    CallPush,
+    CallStep,
+    Push,
+    PushChannel,
+    ReachabilityPush,
+    decode,
+)
+from custom_components.bticino_classe.client.redact import shape_of
+from tests.client.lines import Cloud, Line, obey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from custom_components.bticino_classe.client.auth import AuthHandler
+
+BRIDGE, PANEL, HOME = "00:03:50:ab:cd:ef", "abcdef-0101-aa11bb22cc33", "64a1b2c3d4e5f60718293a4b"
+SESSION = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+OFFER: dict[str, Any] = {
+    "type": "Websocket",
+    "push_type": "BNC1-rtc",
+    "category": "rtc",
+    "expiry": 30,
+    "_id": "a1",
+    "extra_params": {
+        "session_id": SESSION,
+        "tag_id": "dGFnLW9uZQ==",
+        "correlation_id": 9223372036854770001,
+        "device_id": BRIDGE,
+        "home_id": HOME,
+        "data": {
+            "type": "offer",
+            "session_description": {"type": "call", "sdp": "v=0\r\ns3cret", "module_id": PANEL},
+        },
+    },
+}
+STATUS: dict[str, Any] = {
+    "push_type": "BDIY-incoming_call",
+    "extra_params": {
+        "event_type": "incoming_call",
+        "device_id": BRIDGE,
+        "home_id": HOME,
+        "timestamp": 1789999990,
+        "session_id": SESSION,
+        "snapshot_url": "https://blob.example/snap.jpg?sig=s3cret",
+    },
+}
+
+
+def end(kind: str) -> dict[str, Any]:
+    """Return the frame of a call's end."""
+    extra = {"session_id": SESSION, "device_id": BRIDGE, "data": {"type": kind}}
+    return {"push_type": "BNC1-rtc", "extra_params": extra}
+
+
+def presence(kind: str, **extra: object) -> dict[str, Any]:
+    """Return the frame of a module that came or went."""
+    return {"push_type": f"BNC3-{kind}", "extra_params": {"device_id": BRIDGE, **extra}}
+
+
+def test_offer_names_the_panel() -> None:
+    """Everything that a ring needs, whatever the bridge is called."""
+    push = decode(OFFER)
+    assert isinstance(push, CallPush)
+    told = (push.step, push.session_id, push.bridge_id, push.panel_id, push.home_id, push.expiry)
+    assert told == (CallStep.OFFERED, SESSION, BRIDGE, PANEL, HOME, 30)
+
+
+def test_status_brings_time_and_pictures() -> None:
+    """Also of models that send nothing else; a link is in no text of ours."""
+    push = decode(STATUS)
+    assert isinstance(push, CallPush)
+    assert (push.step, push.time, push.panel_id) == (CallStep.INCOMING, 1789999990, None)
+    assert push.snapshot is not None
+    assert push.snapshot.url.endswith("s3cret")
+    assert "s3cret" not in repr(push)
+
+
+@pytest.mark.parametrize(
+    ("frame", "step"),
+    [
+        (end("rescind"), CallStep.RESCINDED),
+        (end("terminate"), CallStep.TERMINATED),
+        ({**STATUS, "push_type": "BNC1-missed_call"}, CallStep.MISSED),
+        ({**STATUS, "push_type": "BNCX-accepted_call"}, CallStep.ACCEPTED),
+    ],
+)
+def test_steps_of_a_call(frame: dict[str, Any], step: CallStep) -> None:
+    """Each end has a name of its own."""
+    push = decode(frame)
+    assert isinstance(push, CallPush)
+    assert push.step is step
+
+
+@pytest.mark.parametrize(
+    ("frame", "module_id", "reachable"),
+    [
+        (presence("connection"), BRIDGE, True),
+        (presence("websocket_connection"), BRIDGE, True),
+        (presence("disconnection"), BRIDGE, False),
+        (presence("reachable_module_event"), BRIDGE, None),
+        (presence("reachable_module_event", module_id=PANEL, reachable=False), PANEL, False),
+        (presence("reachable_module_event", module_id=PANEL, reachable="?"), PANEL, None),
+    ],
+)
+def test_modules_come_and_go(frame: dict[str, Any], module_id: str, reachable: bool | None) -> None:
+    """What the cloud does not say is not guessed."""
+    push = decode(frame)
+    assert isinstance(push, ReachabilityPush)
+    assert (push.module_id, push.reachable) == (module_id, reachable)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {},
+        {"push_type": "BNC1-new_user"},
+        {"push_type": 5},
+        {"push_type": "BNC1-rtc", "extra_params": {"data": {"type": "candidate"}}},
+        {"push_type": "BNC1-incoming_call", "extra_params": {"device_id": BRIDGE}},
+        {"push_type": "BNC1-incoming_call", "extra_params": {"session_id": SESSION}},
+        {"push_type": "BNC1-connection", "extra_params": []},
+    ],
+)
+def test_what_cannot_be_used_is_nothing(frame: dict[str, Any]) -> None:
+    """Neither an error nor a ring."""
+    assert decode(frame) is None
+
+
+@asynccontextmanager
+async def listening(
+    auth: AuthHandler, *frames: dict[str, Any]
+) -> AsyncIterator[tuple[PushChannel, list[Push]]]:
+    """A channel that was sent these frames, and what it made of them."""
+
+    async def script(line: Line) -> None:
+        await line.receive()
+        await line.send({"status": "ok"})
+        for frame in frames:
+            await line.send(frame)
+        await obey(line)
+
+    async with Cloud(script) as cloud:
+        pushes: list[Push] = []
+        channel = PushChannel(auth, on_push=pushes.append)
+        channel.socket._url = cloud.url
+        task = asyncio.create_task(channel.socket.run())
+        async with asyncio.timeout(5):
+            while channel.socket.counters["frames"] < len(frames) + 1:  # noqa: ASYNC110 - many
+                await asyncio.sleep(0.001)
+        yield channel, pushes
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_every_receiver_s_copy_is_told_once(auth: AuthHandler) -> None:
+    """Each push comes once per registered phone, with another id."""
+    copies = [
+        {**frame, "_id": str(n)} for n in range(3) for frame in (OFFER, STATUS, end("rescind"))
+    ]
+    async with listening(auth, *copies) as (channel, pushes):
+        steps = [push.step for push in pushes if isinstance(push, CallPush)]
+        assert steps == [CallStep.OFFERED, CallStep.INCOMING, CallStep.RESCINDED]
+        assert channel.counters == {"pushes": 3, "repeats": 6}
+        assert channel.socket.state is SocketState.ONLINE
+
+
+async def test_presence_is_no_repeat(auth: AuthHandler) -> None:
+    """An intercom may well go, come and go again."""
+    frames = [presence("disconnection"), presence("connection"), presence("disconnection")]
+    async with listening(auth, *frames) as (_, pushes):
+        assert len(pushes) == 3
+
+
+async def test_unknown_pushes_are_counted_and_kept_without_their_values(auth: AuthHandler) -> None:
+    """The last few help to find out what the cloud has learnt; they tell nothing of the house."""
+    frames = [{**STATUS, "push_type": f"BNC1-kind_{letter}"} for letter in "abcdefg"]
+    async with listening(auth, *frames) as (channel, pushes):
+        assert pushes == []
+        assert channel.counters == {"unknown": 7}
+        assert len(channel.unknown) == 5
+        kept = json.dumps(list(channel.unknown))
+        assert "BNC1-kind_g" in kept
+        assert "BNC1-kind_a" not in kept
+        assert not any(value in kept for value in (SESSION, BRIDGE, HOME, "s3cret", "1789"))
+
+
+def test_memory_of_repeats_is_bounded(auth: AuthHandler) -> None:
+    """Ten thousand calls leave only the last ones in memory."""
+    channel = PushChannel(auth, on_push=lambda _: None)
+    for number in range(10 * REMEMBERED_PUSHES):
+        channel._take(json.loads(json.dumps(OFFER).replace(SESSION, str(number))))
+    assert len(channel._seen) == REMEMBERED_PUSHES
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+PATHS = [
+    ("push_type",),
+    ("expiry",),
+    ("extra_params",),
+    *(("extra_params", key) for key in OFFER["extra_params"]),
+    ("extra_params", "data", "type"),
+    ("extra_params", "data", "session_description"),
+    ("extra_params", "timestamp"),
+]
+
+
+@given(st.sampled_from(PATHS), JSON, st.sampled_from([OFFER, STATUS]))
+def test_any_value_in_any_place_is_borne(path: tuple[str, ...], value: object, frame: Any) -> None:
+    """Nothing is raised, and what comes out has the types it says."""
+    broken = json.loads(json.dumps(frame))
+    place = broken
+    for key in path[:-1]:
+        place = place.setdefault(key, {})
+    place[path[-1]] = value
+    push = decode(broken)
+    if isinstance(push, CallPush):
+        assert isinstance(push.session_id, str)
+        assert 0 < push.expiry <= 120
+    shape_of(broken)
+
+
+def test_a_hundred_thousand_mutated_frames() -> None:
+    """Frames scrambled at random leave the reader alive and tell nothing secret."""
+    drawn = random.Random(20261124)  # noqa: S311 - the same frames every time
+    raw = [json.dumps(frame) for frame in (OFFER, STATUS, end("rescind"), presence("connection"))]
+    readable = 0
+    for _ in range(100_000):
+        text = list(drawn.choice(raw))
+        for _ in range(drawn.randint(1, 4)):
+            text[drawn.randrange(len(text))] = drawn.choice('{}[]":,0aé\\')
+        with suppress(ValueError):
+            frame = json.loads("".join(text))
+            if isinstance(frame, dict):
+                readable += 1
+                decode(frame)
+                assert "s3cret" not in str(shape_of(frame))
+    assert readable > 10_000

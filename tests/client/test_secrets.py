@@ -1,0 +1,228 @@
+"""A cloud that repeats what we sent: none of it reaches a log, an error or a repr."""
+
+from dataclasses import replace
+import inspect
+from itertools import count
+import json
+import logging
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, given, settings, strategies as st
+import pytest
+
+from custom_components.bticino_classe.client import (
+    Account,
+    ApiError,
+    BticinoError,
+    Budget,
+    IceServer,
+    ModuleKind,
+    ModuleState,
+    NoAnswerError,
+    Picture,
+    RateLimitError,
+    exceptions,
+)
+from custom_components.bticino_classe.client.wire import Answer
+from tests.client.signed_in import home_of, module_of, signed_in
+from tests.simulator import Failure
+from tests.simulator.paths import HOMESDATA, SETSTATE, TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from custom_components.bticino_classe.client import Endpoints
+    from tests.simulator import Simulator
+
+ERRORS = [
+    kind
+    for kind in vars(exceptions).values()
+    if inspect.isclass(kind) and issubclass(kind, BticinoError)
+]
+ECHOES: list[Any] = [
+    lambda secret: {"error": {"code": 13, "message": secret}},
+    lambda secret: {"error": {"code": 2, "message": secret}},
+    lambda secret: {"error": {"code": secret}},
+    lambda secret: {"error": {secret: secret}},
+    lambda secret: {"error": secret},
+    lambda secret: {"error": "invalid_grant", "error_description": secret},
+    lambda secret: {"error": "server_error", "error_description": secret},
+    lambda secret: {secret: secret},
+    lambda secret: {"status": secret, "errors": [{"code": secret, "message": secret}]},
+    lambda secret: {"body": {"errors": [secret], "homes": secret}},
+    lambda secret: {"access_token": f"{secret}\n", "refresh_token": secret},
+    lambda secret: [secret],
+    lambda secret: secret,
+]
+HELD = st.sampled_from(("_password", "_client_secret", "_access_token", "_refresh_token"))
+FAILURES = st.builds(
+    Failure,
+    status=st.sampled_from((200, 302, 400, 401, 403, 404, 429, 500, 503)),
+    retry_after=st.none() | st.just(30),
+    cut=st.booleans(),
+)
+
+
+@pytest.fixture
+async def account(
+    simulator: Simulator, endpoints: Endpoints, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[Account]:
+    """Somebody who is signed in, with every logger at debug."""
+    caplog.set_level(logging.DEBUG)
+    # Every pause is over at once, every window empty.
+    budget = Budget(clock=count(step=86_400).__next__)
+    patient = replace(endpoints, timeout=0.2)
+    async with signed_in(simulator, patient, budget=budget) as account:
+        yield account
+
+
+def told(error: BaseException | None) -> Iterator[str]:
+    """Go through all that an error says, and those that led to it."""
+    while error is not None:
+        yield from (str(error), repr(error), repr(error.args), repr(vars(error)))
+        yield "".join(traceback.format_exception(error))
+        if error.__cause__ is not error.__context__:
+            yield from told(error.__cause__)
+        error = error.__context__
+
+
+async def trouble(account: Account, simulator: Simulator, path: str) -> BticinoError | None:
+    """Return what goes wrong with whatever asks at a path."""
+    home = home_of(simulator)
+    try:
+        match path:
+            case str() if path == SETSTATE:
+                await account.unlock(home, module_of(home, ModuleKind.DOOR))
+            case str() if path == HOMESDATA:
+                await account.topology(urgent=True)
+            case _:
+                account.auth.invalidate(await account.auth.get_access_token())
+                await account.auth.get_access_token()
+    except BticinoError as error:
+        return error
+    return None
+
+
+def secrets_of(account: Account, simulator: Simulator) -> set[str]:
+    """Return what must not be read anywhere."""
+    auth = account.auth
+    tokens = [auth._access_token, auth._refresh_token]
+    return {
+        simulator.password,
+        auth._client_secret,
+        *(part for token in tokens if token for part in (token, token.partition("|")[2])),
+    }
+
+
+@pytest.mark.parametrize("path", [HOMESDATA, SETSTATE, TOKEN])
+@given(data=st.data())
+@settings(
+    max_examples=40,
+    deadline=None,
+    # Log and cloud are emptied for each example.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+async def test_echoed_secret_is_told_nowhere(
+    account: Account,
+    simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    path: str,
+    data: st.DataObject,
+) -> None:
+    """Neither in a log at debug, nor in an error, nor in what caused it."""
+    caplog.clear()
+    hidden = secrets_of(account, simulator)
+    secret = getattr(account.auth, data.draw(HELD)) or simulator.password
+    body = json.dumps(data.draw(st.sampled_from(ECHOES))(secret))
+    simulator.heal()
+    simulator.fail(path, replace(data.draw(FAILURES), body=body), times=2)
+    said = "\n".join(told(await trouble(account, simulator, path)))
+    hidden |= secrets_of(account, simulator)
+    assert [each for each in hidden if each in said] == []
+    assert [each for each in hidden if each in caplog.text] == []
+
+
+@pytest.mark.parametrize("path", [HOMESDATA, SETSTATE, TOKEN])
+@pytest.mark.parametrize("failure", [Failure(never=True), Failure(drop=True)], ids=str)
+async def test_lost_answer_tells_nothing(
+    account: Account,
+    simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    path: str,
+    failure: Failure,
+) -> None:
+    """What aiohttp's own errors carry, the request with its headers, is not dragged along."""
+    hidden = secrets_of(account, simulator)
+    simulator.fail(path, failure, times=3)
+    error = await trouble(account, simulator, path)
+    assert error is not None
+    said = "\n".join([*told(error), caplog.text])
+    assert [each for each in hidden if each in said] == []
+
+
+async def test_retry_after_that_holds_a_secret(
+    account: Account, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A header is no way out either."""
+    simulator.fail(HOMESDATA, Failure(status=429, retry_after=simulator.password))
+    error = await trouble(account, simulator, HOMESDATA)
+    assert isinstance(error, RateLimitError)
+    assert error.retry_after is None
+    assert simulator.password not in "\n".join([*told(error), caplog.text])
+
+
+async def test_good_day_tells_nothing(
+    account: Account, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Everything works, every logger is at debug, every result is looked at."""
+    hidden = secrets_of(account, simulator)
+    home = home_of(simulator)
+    simulator.refuse_access_tokens()
+    relays = await account.ice_servers()
+    results = (await account.topology(), await account.states(home.id), relays)
+    await account.unlock(home, module_of(home, ModuleKind.DOOR))
+    hidden |= secrets_of(account, simulator) | {str(relays[0].credential), "192.0.2.20"}
+    seen = [repr(results), repr(account), repr(account.auth), repr(account.transport)]
+    said = "\n".join([*seen, str(account.transport.counters), caplog.text])
+    assert [each for each in hidden if each in said] == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Picture(url="s3cret"),
+        IceServer(urls=("turn:a",), username="s3cret", credential="s3cret"),
+        ModuleState(id="1", local_address="s3cret"),
+        Answer(status=200, body={"access_token": "s3cret"}),
+    ],
+)
+def test_repr_of_what_holds_a_secret(value: object) -> None:
+    """A link opens a picture, a credential a relay, an address the house."""
+    assert "s3cret" not in repr(value)
+    assert "s3cret" not in str(value)
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_text_of_an_error(kind: type[BticinoError]) -> None:
+    """Fixed, plain, and its own."""
+    assert str(kind()) == kind.text
+    assert kind().args == (kind.text,)
+    assert kind.text[0].isupper()
+    assert [other for other in ERRORS if other.text == kind.text] == [kind]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ERRORS if issubclass(kind, ApiError)])
+def test_details_of_an_error(kind: type[ApiError]) -> None:
+    """Status, number and pause are told where they are known."""
+    assert str(kind(status=429, code=26)) == f"{kind.text} (status 429, code 26)"
+    assert str(kind(retry_after=7.5)) == f"{kind.text} (retry after 7.5)"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ERRORS if issubclass(kind, NoAnswerError)])
+def test_reason_of_silence(kind: type[NoAnswerError]) -> None:
+    """Told by its name alone; by default nothing was sent."""
+    assert str(kind(reason="TimeoutError")) == f"{kind.text} (TimeoutError)"
+    assert (kind().sent, kind().reason) == (False, None)
