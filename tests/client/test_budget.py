@@ -233,6 +233,18 @@ async def test_our_own_refusal_is_no_new_pause(
     assert simulator.journal.count() == 1
 
 
+async def test_our_own_refusal_of_a_poll_stops_no_person(
+    account: Account, budget: Budget, simulator: Simulator
+) -> None:
+    """It is not taken for a pause that the cloud named."""
+    home = home_of(simulator)
+    fill(budget, 40)
+    with pytest.raises(RateLimitError):
+        await account.topology()
+    await account.unlock(home, module_of(home, ModuleKind.DOOR))
+    assert len(simulator.openings) == 1
+
+
 async def test_repeat_after_a_refused_token_is_counted(
     account: Account, budget: Budget, simulator: Simulator
 ) -> None:
