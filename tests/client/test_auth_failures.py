@@ -167,6 +167,7 @@ async def test_no_readable_answer(
     error = await failure_of(auth, use)
     assert isinstance(error, AuthConnectionError)
     assert error.sent
+    assert error.__context__ is None  # it might hold what was sent
     assert simulator.journal.count(TOKEN) == 1
     auth.endpoints = patient
     assert simulator.account.trouble(await auth.get_access_token()) is None

@@ -152,6 +152,7 @@ async def test_closed_session_sends_nothing(
     with pytest.raises(NoAnswerError) as caught:
         await wire.post(session, simulator.url, timeout=1)
     assert (caught.value.sent, caught.value.reason) == (False, "RuntimeError")
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(("more", "readable"), [(0, True), (1, False)])

@@ -12,10 +12,10 @@ from custom_components.bticino_classe.client.backoff import Backoff
 from custom_components.bticino_classe.client.connection import (
     MAX_FRAME_BYTES,
     Frame,
-    Liveness,
     ReconnectingSocket,
     SocketState,
 )
+from custom_components.bticino_classe.client.liveness import Liveness
 from tests.client.lines import Cloud, Line, Refusal, Script, answering, obey, refused
 from tests.simulator import Failure
 from tests.simulator.paths import TOKEN
@@ -488,3 +488,16 @@ async def test_nothing_secret_is_logged(
     assert token not in caplog.text
     assert await auth.get_access_token() not in caplog.text
     assert "ValueError" in caplog.text
+
+
+async def test_stopped_socket_begins_no_new_connection(auth: AuthHandler) -> None:
+    """Even if its cancellation was swallowed by a time-out of the same moment."""
+    async with Cloud(confirm_and_go) as cloud:
+        client = Client(auth, cloud.url, STEADY)
+        task = asyncio.create_task(client.socket.run())
+        await until(lambda: cloud.handshakes == 1)
+        client.socket.stop()
+        async with asyncio.timeout(2):
+            await task
+        assert client.socket.state is SocketState.STOPPED
+        assert cloud.handshakes == 1

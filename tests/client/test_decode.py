@@ -194,9 +194,10 @@ def test_fact_of_a_state(wire: dict[str, object], name: str, expected: object) -
     assert getattr(found[DOOR], name) == expected
 
 
-def test_errors_of_a_status_that_name_nobody() -> None:
-    """They cost nobody their state."""
-    body = {"home": {"modules": [{"id": DOOR}]}, "errors": [{"code": 6}, None, {"id": 5}]}
+def test_parts_of_a_status_that_name_nobody() -> None:
+    """They cost nobody else their state."""
+    modules = [{"type": "BNDL"}, None, {"id": DOOR}]
+    body = {"home": {"modules": modules}, "errors": [{"code": 6}, None, {"id": 5}]}
     assert decode.states(body) == {DOOR: ModuleState(id=DOOR)}
 
 

@@ -150,7 +150,9 @@ class AuthHandler:
         if flight is None or flight.done():
             flight = self._flights[name] = asyncio.create_task(work(), name=f"bticino {name}")
             flight.add_done_callback(_retrieve)
-        return await asyncio.shield(flight)
+        # Not shield(): once a caller was cancelled, it has the loop report the flight's failure.
+        await asyncio.wait([flight])
+        return flight.result()
 
     async def _renew(self) -> str:
         async with self._lock:

@@ -3,12 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 import logging
-import socket as sockets
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -17,6 +15,7 @@ import orjson
 from .backoff import Backoff
 from .const import USER_AGENT
 from .exceptions import ApiError, BticinoError, InvalidCredentialsError
+from .liveness import Liveness, keep_alive
 from .wire import error_code, parse_retry_after
 
 if TYPE_CHECKING:
@@ -30,8 +29,6 @@ MAX_FRAME_BYTES: Final = 256 * 1024
 CLOSE_SECONDS: Final = 1.0
 SHORTEST_SUBSCRIPTION: Final = 5.0  # seconds
 LONGEST_WAIT: Final = 3600.0  # seconds; more than that no Retry-After is believed
-KEEPALIVE_INTERVAL: Final = 20  # seconds
-KEEPALIVE_PROBES: Final = 3
 TOKEN_REFUSALS: Final = (2, 3, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 OVERLOADS: Final = (11, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -45,23 +42,6 @@ class SocketState(StrEnum):
     ONLINE = "online"
     WAITING = "waiting"
     AUTH_FAILED = "auth_failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Liveness:
-    """How it is found out that a connection is dead; all in seconds, None for never.
-
-    Silence alone is no sign of death: a quiet house gives hours without a frame. By default
-    no pings are sent, since observers saw clients dropped that do (protocol.md 3.7); the
-    server's are answered. The kernel's keep-alive finds a line that a router has forgotten.
-    """
-
-    ping_every: float | None = None
-    keepalive_after: int | None = 60
-    resubscribe_every: float = 1800.0
-    reply_within: float = 30.0
-    handshake_within: float = 30.0
-    stable_after: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,19 +99,25 @@ class ReconnectingSocket:
         self._online_since: float | None = None
         self._outage_said = self._recovery_said = False
         self._credentials_changed = asyncio.Event()
+        self._stopped = False
         self.state = SocketState.STOPPED
         self.last_ending: Ending | None = None
         self.counters: Counter[str] = Counter()
 
     async def run(self) -> None:
-        """Stay connected until cancelled."""
+        """Stay connected until cancelled; call `stop` before."""
         try:
-            while True:
+            while not self._stopped:
                 self.last_ending = await self._connection()
                 self.counters["connections_ended"] += 1
-                await self._pause(self.last_ending)
+                if not self._stopped:
+                    await self._pause(self.last_ending)
         finally:
             self._set_state(SocketState.STOPPED)
+
+    def stop(self) -> None:
+        """Begin no new connection: a time-out in the same moment may swallow a cancellation."""
+        self._stopped = True
 
     def credentials_changed(self) -> None:
         """Wake a socket that has given up because its token or credentials were refused."""
@@ -169,7 +155,7 @@ class ReconnectingSocket:
         except (aiohttp.ClientError, OSError, TimeoutError, BticinoError) as err:
             ending = Ending(reason=f"no connection: {type(err).__name__}")
         else:
-            _keep_alive(socket, self._liveness.keepalive_after)
+            keep_alive(socket, self._liveness.keepalive_after)
             return socket
         raise _EndedError(ending)
 
@@ -322,11 +308,8 @@ def _first(group: BaseExceptionGroup[_EndedError]) -> Ending:
 
 def _refused_handshake(err: aiohttp.WSServerHandshakeError) -> Ending:
     wanted = parse_retry_after(err.headers.get("Retry-After") if err.headers else None)
-    return Ending(
-        reason="handshake refused",
-        code=err.status,
-        retry_after=min(wanted or 0.0, LONGEST_WAIT),
-    )
+    seconds = min(wanted or 0.0, LONGEST_WAIT)
+    return Ending(reason="handshake refused", code=err.status, retry_after=seconds)
 
 
 def _no_token(err: BticinoError) -> Ending:
@@ -339,15 +322,3 @@ def _is_reply(frame: Frame) -> bool:
     if "push_type" in frame or "type" in frame:
         return False
     return "status" in frame or "error" in frame
-
-
-def _keep_alive(socket: aiohttp.ClientWebSocketResponse, after: int | None) -> None:
-    """Have the kernel look after a silent line; where it cannot, the subscription will."""
-    line = socket.get_extra_info("socket")
-    if line is None or after is None:
-        return
-    with suppress(OSError, AttributeError):
-        line.setsockopt(sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1)
-        line.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPIDLE, after)
-        line.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
-        line.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPCNT, KEEPALIVE_PROBES)

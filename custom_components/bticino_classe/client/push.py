@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from .connection import Frame, Liveness, ReconnectingSocket, SocketState
+from .connection import Frame, ReconnectingSocket, SocketState
 from .const import APP_TYPE
 from .decode import number, record, text
 from .models import Picture
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .auth import AuthHandler
     from .backoff import Backoff
+    from .liveness import Liveness
 
 REMEMBERED_PUSHES: Final = 256
 KEPT_UNKNOWN: Final = 5

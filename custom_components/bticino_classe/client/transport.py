@@ -59,10 +59,10 @@ class Transport:
         auth: AuthHandler,
         *,
         budget: Budget | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._auth = auth
-        self._clock = clock
+        self._clock = clock or time.time
         self._ahead = 0.0  # seconds that the cloud's clock is ahead of ours
         self._budget = budget or Budget()
         self.counters: Counter[str] = Counter()
