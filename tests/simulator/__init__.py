@@ -1,5 +1,6 @@
 """The vendor's cloud and an intercom behind it, played over real sockets."""
 
+from tests.simulator.calls import Call
 from tests.simulator.faults import (
     Failure,
     concurrency,
@@ -9,22 +10,28 @@ from tests.simulator.faults import (
     usage_limit,
 )
 from tests.simulator.house import House, Opening
-from tests.simulator.houses import HOUSES, many_modules
+from tests.simulator.houses import HOUSES, many_modules, many_panels
 from tests.simulator.journal import Entry, Journal
+from tests.simulator.lines import Line
 from tests.simulator.server import Simulator
+from tests.simulator.socket_settings import SocketSettings
 
 __all__ = [
     "HOUSES",
+    "Call",
     "Entry",
     "Failure",
     "House",
     "Journal",
+    "Line",
     "Opening",
     "Simulator",
+    "SocketSettings",
     "concurrency",
     "empty_topology",
     "maintenance",
     "many_modules",
+    "many_panels",
     "too_many",
     "usage_limit",
 ]

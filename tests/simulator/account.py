@@ -85,6 +85,16 @@ class Account:
             return INVALID
         return EXPIRED if access.expires_at <= self.clock() else None
 
+    def carries(self, access_token: str) -> bool:
+        """Tell whether a line that was subscribed with this token still gets pushes.
+
+        A newer token of the same log-in does not end it; running out and being revoked do.
+        """
+        access = self._access.get(access_token)
+        if access is None or access.family.revoked:
+            return False
+        return access.expires_at > self.clock()
+
     def expire_access_tokens(self) -> None:
         """Let all access tokens be past their time; refresh tokens live on."""
         for access in self._access.values():

@@ -9,8 +9,10 @@ from tests.simulator.faults import Failure
 from tests.simulator.house import Light
 from tests.simulator.houses import HOUSES
 from tests.simulator.refusal import Kinds, fault_in
+from tests.simulator.socket_settings import SocketSettings
 
 if TYPE_CHECKING:
+    from tests.simulator.calls import Call
     from tests.simulator.cloud import Cloud
 
 type Arguments = Mapping[str, Any]
@@ -35,6 +37,40 @@ FAILURE: Mapping[str, Kinds] = MappingProxyType(
 PLACES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"command_errors_at": ("body", "top"), "unreachable_shown": ("both", "errors")}
 )
+RING: Mapping[str, Kinds] = MappingProxyType(
+    {
+        "panel": str,
+        "offer": bool,
+        "status": bool,
+        "status_first": bool,
+        "receivers": int,
+        "pictures": bool,
+        "expiry": NUMBER,
+        "late": NUMBER,
+    }
+)
+NOTHING = type(None)
+SECONDS = (int, float, NOTHING)
+CODE = (int, NOTHING)
+SOCKETS: Mapping[str, Kinds] = MappingProxyType(
+    {
+        "server_ping_every": SECONDS,
+        "drop_clients_that_ping": bool,
+        "drop_clients_that_do_not_ping_within": SECONDS,
+        "half_open": bool,
+        "accept_then_close": (str, NOTHING),
+        "refuse_subscriptions": CODE,
+        "refuse_first": CODE,
+        "refuse_resubscriptions": CODE,
+        "silent": bool,
+        "handshake_status": CODE,
+        "handshake_retry_after": (int, str, NOTHING),
+        "handshake_delay": NUMBER,
+        "close_code": CODE,
+        "pushes_stop_with_token": bool,
+    }
+)
+ONE_CALL: Mapping[str, Kinds] = MappingProxyType({"session": str})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +104,30 @@ def _switch(cloud: Cloud, given: Arguments) -> None:
 
 
 def _reach(cloud: Cloud, given: Arguments) -> None:
-    cloud.house.find(given["id"]).reachable = given["reachable"]
+    cloud.reach(given["id"], given["reachable"])
+
+
+def _ring(cloud: Cloud, given: Arguments) -> None:
+    cloud.ring(given.get("panel"), **{name: given[name] for name in given if name != "panel"})
+
+
+def _call(cloud: Cloud, given: Arguments) -> Call:
+    """Return a call that is going on, the newest if none is named."""
+    if not cloud.calls:
+        raise KeyError("a call")
+    return cloud.calls[given["session"]] if "session" in given else [*cloud.calls.values()][-1]
+
+
+def _set_sockets(cloud: Cloud, given: Arguments) -> None:
+    fault = SocketSettings.fault_in(given)
+    if fault:
+        raise ValueError(fault)
+    for name, value in given.items():
+        setattr(cloud.sockets, name, value)
+
+
+def _set_journal_pushes(cloud: Cloud, given: Arguments) -> None:
+    cloud.journal_pushes = given["on"]
 
 
 def _limit(cloud: Cloud, given: Arguments) -> None:
@@ -120,7 +179,33 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             optional={"status": int, "html": bool},
         ),
         "up": Action(do=lambda cloud, _: cloud.bring_up()),
+        "ring": Action(do=_ring, optional=RING),
+        "answer_elsewhere": Action(
+            do=lambda cloud, given: cloud.answer_elsewhere(_call(cloud, given)), optional=ONE_CALL
+        ),
+        "hang_up": Action(
+            do=lambda cloud, given: cloud.hang_up(_call(cloud, given)), optional=ONE_CALL
+        ),
+        "miss": Action(do=lambda cloud, given: cloud.miss(_call(cloud, given)), optional=ONE_CALL),
+        "forget_end": Action(
+            do=lambda cloud, given: cloud.forget_end(_call(cloud, given)), optional=ONE_CALL
+        ),
+        "push": Action(
+            do=lambda cloud, given: cloud.push(given["frame"], home=given.get("home")),
+            required={"frame": dict},
+            optional={"home": str},
+        ),
+        "push_raw": Action(
+            do=lambda cloud, given: cloud.push_raw(given["data"]), required={"data": str}
+        ),
+        "journal_pushes": Action(do=_set_journal_pushes, required={"on": bool}),
+        "sockets": Action(do=_set_sockets, optional=SOCKETS),
+        "reset_sockets": Action(do=lambda cloud, _: cloud.sockets.reset()),
         "cut_lines": Action(do=lambda cloud, _: cloud.cut_lines()),
+        "close_lines": Action(
+            do=lambda cloud, given: cloud.close_all(given.get("code", 1001)), optional={"code": int}
+        ),
+        "lose_lines": Action(do=lambda cloud, _: cloud.lose_lines()),
         "fail": Action(do=_fail, required={"path": str}, optional={"times": int, **FAILURE}),
         "heal": Action(do=lambda cloud, _: cloud.heal()),
         "limit": Action(do=_limit, optional={"requests": int, "seconds": NUMBER}),

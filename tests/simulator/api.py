@@ -73,7 +73,8 @@ async def getevents(request: web.Request) -> web.Response:
     size = given["size"]
     if not isinstance(size, int) or size < 1:
         raise api(21, f"size is {size}", noted=True)
-    return _ok(cloud, {"home": {"id": home.id, "events": home.events[:size]}})
+    events = [cloud.pictures.shown(event, cloud.url) for event in home.events[:size]]
+    return _ok(cloud, {"home": {"id": home.id, "events": events}})
 
 
 async def turn(request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from aiohttp import web
 
 from tests.simulator.account import EMAIL, PASSWORD, TOKEN_LIFETIME, USER_ID, Account
+from tests.simulator.bell import Bell
 from tests.simulator.faults import Failure, Faults
 from tests.simulator.houses import HOUSES, Factory, child_id, new_module
 from tests.simulator.journal import Journal
@@ -15,16 +16,14 @@ from tests.simulator.journal import Journal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.simulator.house import Bridge, Home, House, Module, Opening
-    from tests.simulator.lines import Line
+    from tests.simulator.house import Bridge, Home, Module, Opening
 
 _LOGGER = logging.getLogger(__name__)
 
 
-class Cloud:
+class Cloud(Bell):
     """The account, the house behind it, and what is wrong at the moment."""
 
-    house: House
     house_name: str
     #: (requests, seconds) that the API allows; None: no limit.
     limit: tuple[int, float] | None = None
@@ -45,7 +44,7 @@ class Cloud:
         token_lifetime: float | None = TOKEN_LIFETIME,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.clock = clock
+        super().__init__(clock)
         self.account = Account(
             clock=clock,
             email=email,
@@ -58,8 +57,6 @@ class Cloud:
         self.served: deque[float] = deque()
         #: Every fault of the client's: unknown, missing, badly typed fields, wrong headers.
         self.notes: list[str] = []
-        #: The clients that hold a socket open.
-        self.lines: set[Line] = set()
         self.use_house(house)
 
     @property
@@ -98,6 +95,7 @@ class Cloud:
         factory = HOUSES[house] if isinstance(house, str) else house
         self.house_name = house if isinstance(house, str) else "own"
         self.house = factory(self.clock())
+        self.calls.clear()
 
     def expire_access_tokens(self) -> None:
         """Let the access tokens run out: 403 code 3. Refresh tokens live on."""
@@ -125,14 +123,18 @@ class Cloud:
         self.account.client_retired = False
 
     def unplug_bridge(self, bridge_id: str | None = None) -> None:
-        """Take the power from one bridge, or from all."""
+        """Take the power from one bridge, or from all; the cloud says that it went."""
         for bridge in self._bridges(bridge_id):
-            bridge.unplug(self.clock())
+            if bridge.reachable:
+                bridge.unplug(self.clock())
+                self.presence(bridge, "disconnection")
 
     def plug_bridge(self, bridge_id: str | None = None) -> None:
-        """Give the power back to one bridge, or to all."""
+        """Give the power back to one bridge, or to all; the cloud says that it came."""
         for bridge in self._bridges(bridge_id):
-            bridge.plug(self.clock())
+            if not bridge.reachable:
+                bridge.plug(self.clock())
+                self.presence(bridge, "connection")
 
     def take_down(self, status: int = 503, *, html: bool = True) -> None:
         """Answer everything with an outage, and cut the open sockets."""
@@ -142,11 +144,6 @@ class Cloud:
     def bring_up(self) -> None:
         """End the outage."""
         self.down = None
-
-    def cut_lines(self) -> None:
-        """Cut all open sockets; they may come again."""
-        for line in self.lines:
-            line.cut()
 
     def fail(self, path: str, failure: Failure, times: int = 1) -> None:
         """Let the next requests of a path, or of any (`*`), meet a failure; used up in order."""

@@ -10,7 +10,7 @@ from aiohttp import web
 from tests.simulator.cloud import CLOUD
 from tests.simulator.faults import Failure, maintenance
 from tests.simulator.journal import Entry, readable
-from tests.simulator.paths import BAD_TOKEN_CODES, PUSH, SIGNALING
+from tests.simulator.paths import BAD_TOKEN_CODES, BLOB, PUSH, SIGNALING
 from tests.simulator.refusal import Refusal
 
 #: Set when the simulator ends: whatever hangs lets go.
@@ -41,14 +41,29 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
+async def wait(request: web.Request, seconds: float | None) -> None:
+    """Let time pass, for ever if None; the line is cut when the simulator ends meanwhile."""
+    if seconds == 0:
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            await request.app[STOPPING].wait()
+    except TimeoutError:
+        return
+    raise Dropped
+
+
 async def _arrive(request: web.Request) -> Entry:
     """Write the request into the journal before anything can happen to it."""
     cloud = request.app[CLOUD]
     body = readable(await request.read(), request.content_type)
-    entry = cloud.journal.add(at=cloud.clock(), method=request.method, path=request.path, body=body)
+    path = _place(request)
+    if path == BLOB:
+        body = request.path.removeprefix(BLOB)
+    entry = cloud.journal.add(at=cloud.clock(), method=request.method, path=path, body=body)
     request[ENTRY] = entry
     agent = request.headers.get("User-Agent", "none")
-    if request.path not in (PUSH, SIGNALING) and not USER_AGENT.fullmatch(agent):
+    if path not in (PUSH, SIGNALING, BLOB) and not USER_AGENT.fullmatch(agent):
         cloud.note(f"{request.path}: User-Agent is not the app's but {agent}")
     return entry
 
@@ -59,7 +74,7 @@ async def _meet(request: web.Request, entry: Entry, handler: Handler) -> web.Str
         entry.fault = "the cloud is down"
         status, html = cloud.down
         return (maintenance(status) if html else Failure(status=status, body="")).response()
-    failure = cloud.faults.take(request.path)
+    failure = cloud.faults.take(_place(request))
     if failure is None:
         return await _carry_out(request, entry, handler)
     entry.fault = str(failure)
@@ -86,7 +101,7 @@ async def _fail(
 ) -> web.StreamResponse:
     """Play a failure on a request."""
     done = await _carry_out(request, entry, handler) if failure.executed else None
-    await _wait(request, None if failure.never else failure.delay)
+    await wait(request, None if failure.never else failure.delay)
     if failure.drop:
         raise Dropped
     if failure.answers:
@@ -95,18 +110,6 @@ async def _fail(
     if failure.cut:
         return await _half(request, entry, done)
     return await _carry_out(request, entry, handler) if done is None else done
-
-
-async def _wait(request: web.Request, seconds: float | None) -> None:
-    """Let time pass, for ever if None; the line is cut when the simulator ends meanwhile."""
-    if seconds == 0:
-        return
-    try:
-        async with asyncio.timeout(seconds):
-            await request.app[STOPPING].wait()
-    except TimeoutError:
-        return
-    raise Dropped
 
 
 async def _half(
@@ -124,6 +127,11 @@ async def _half(
     if request.transport is not None:
         request.transport.close()
     return response
+
+
+def _place(request: web.Request) -> str:
+    """Return the path that a request is counted under; all pictures are one."""
+    return BLOB if request.path.startswith(BLOB) else request.path
 
 
 def _cut_line(request: web.Request) -> None:

@@ -98,13 +98,19 @@ class Bridge(Module):
 
     def unplug(self, now: float) -> None:
         """Take the power away."""
-        if self.reachable:
-            self.reachable, self.went_at = False, now
+        self.reachable, self.went_at = False, now
 
     def plug(self, now: float) -> None:
         """Give the power back: it boots."""
-        if not self.reachable:
-            self.reachable, self.went_at, self.booted_at = True, None, now
+        self.reachable, self.went_at, self.booted_at = True, None, now
+
+
+@dataclass(slots=True, kw_only=True)
+class Panel(Module):
+    """An external unit with a bell."""
+
+    #: It has no camera: no pictures, and its calls are only offered.
+    voice_only: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -205,6 +211,10 @@ class House:
     def bridges(self) -> list[Bridge]:
         """Return the indoor units."""
         return [bridge for home in self.homes for bridge in home.bridges()]
+
+    def panels(self) -> list[Panel]:
+        """Return the external units."""
+        return [module for module in self.modules() if isinstance(module, Panel)]
 
     def doors(self) -> list[Door]:
         """Return the doors."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from tests.simulator.house import Bridge, Door, Home, House, Json, Light, Module
+from tests.simulator.house import Bridge, Door, Home, House, Json, Light, Module, Panel
 
 #: Takes the time at which the house begins.
 type Factory = Callable[[float], House]
@@ -69,6 +69,33 @@ def easykit(now: float) -> House:
     return _house(now, bridge, ((PANEL, None), (DOOR, None)))
 
 
+def three_panels(now: float) -> House:
+    """Build a 300X with three panels, and a door at each."""
+    bridge = Bridge(
+        id="00:03:50:30:00:0b", type="BNC3", name="Classe 300X", booted_at=now - UP_SECONDS
+    )
+    places = ("Cancello", "Portone", "Box")
+    panels = tuple((PANEL, f"Posto esterno {place.lower()}") for place in places)
+    return _house(now, bridge, panels + tuple((DOOR, place) for place in places))
+
+
+def easykit_three_panels(now: float) -> House:
+    """Build an EasyKit with three panels: its pushes do not say which of them rings."""
+    bridge = Bridge(id="00:03:50:ea:51:02", type="BDIY", booted_at=now - UP_SECONDS)
+    return _house(now, bridge, ((PANEL, None), (PANEL, None), (PANEL, None), (DOOR, None)))
+
+
+def voice_only(now: float) -> House:
+    """Build a 100X with a panel that has no camera, and a door."""
+    bridge = Bridge(
+        id="00:03:50:ab:cd:f0", type="BNC1", name="Classe 100X", booted_at=now - UP_SECONDS
+    )
+    house = _house(now, bridge, ((PANEL, "Citofono"), (DOOR, "Porta")))
+    for panel in house.panels():
+        panel.voice_only = True
+    return house
+
+
 def two_homes(now: float) -> House:
     """Build two homes with an intercom each, in one account."""
     city, seaside = classe_100x(now).homes[0], classe_300x(now).homes[0]
@@ -129,16 +156,35 @@ def many_modules(count: int) -> Factory:
     return build
 
 
+def many_panels(count: int) -> Factory:
+    """Return the factory of a house with so many panels and one door."""
+
+    def build(now: float) -> House:
+        bridge = Bridge(
+            id="00:03:50:9a:4e:15", type="BNC3", name="Classe 300X", booted_at=now - UP_SECONDS
+        )
+        panels = tuple((PANEL, f"Ingresso {number}") for number in range(1, count + 1))
+        return _house(now, bridge, (*panels, (DOOR, "Porta")))
+
+    return build
+
+
 HOUSES: Mapping[str, Factory] = MappingProxyType(
     {
         "classe_100x": classe_100x,
         "classe_300x": classe_300x,
         "classe_300eos": classe_300eos,
         "easykit": easykit,
+        "three_panels": three_panels,
+        "easykit_three_panels": easykit_three_panels,
+        "voice_only": voice_only,
         "two_homes": two_homes,
         "no_intercom": no_intercom,
         "empty": empty,
         "strange": strange,
+        "panels_1": many_panels(1),
+        "panels_10": many_panels(10),
+        "panels_100": many_panels(100),
         "modules_4": many_modules(4),
         "modules_51": many_modules(51),
         "modules_501": many_modules(501),
@@ -148,7 +194,13 @@ HOUSES: Mapping[str, Factory] = MappingProxyType(
 
 def new_module(kind: str, *, module_id: str, bridge: str | None, name: str | None) -> Module:
     """Build a module of a wire type; what is no door and no light obeys nothing."""
-    makers: dict[str, type[Module]] = {DOOR: Door, "BNLO": Door, LIGHT: Light}
+    makers: dict[str, type[Module]] = {
+        PANEL: Panel,
+        "BCEPL": Panel,
+        DOOR: Door,
+        "BNLO": Door,
+        LIGHT: Light,
+    }
     maker = makers.get(kind, Module)
     variant = VARIANTS.get(kind) if name is not None else None
     return maker(id=module_id, type=kind, name=name, variant=variant, bridge=bridge)

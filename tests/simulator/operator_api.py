@@ -1,16 +1,21 @@
 """The operator's page, and the JSON interface behind it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from tests.simulator.actions import ACTIONS, act
 from tests.simulator.cloud import CLOUD, Cloud
-from tests.simulator.house import Bridge, Door, Home, Json, Light, Module
+from tests.simulator.house import Bridge, Door, Home, Json, Light, Module, Panel
 from tests.simulator.houses import HOUSES
 from tests.simulator.paths import PUSH, SIGNALING
 
+if TYPE_CHECKING:
+    from tests.simulator.lines import Line
+
 PAGE = Path(__file__).with_name("operator.html")
+SCRIPT = Path(__file__).with_name("operator_bell.js")
 NEWEST = 10_000
 SHOWN_NOTES = 50
 
@@ -18,6 +23,11 @@ SHOWN_NOTES = 50
 async def page(_: web.Request) -> web.FileResponse:
     """Show the page."""
     return web.FileResponse(PAGE, headers={"Cache-Control": "no-store"})
+
+
+async def script(_: web.Request) -> web.FileResponse:
+    """Give the page its bell."""
+    return web.FileResponse(SCRIPT, headers={"Cache-Control": "no-store"})
 
 
 async def to_page(_: web.Request) -> web.Response:
@@ -42,7 +52,7 @@ async def journal(request: web.Request) -> web.Response:
 
 
 async def action(request: web.Request) -> web.Response:
-    """Do what the path names; the new state is the answer.
+    """Do what the path names; the new state is the answer, unless `?brief` says not to bother.
 
     Only JSON is taken: no other site's form can send that from an operator's browser.
     """
@@ -61,7 +71,7 @@ async def action(request: web.Request) -> web.Response:
         return _wrong(404, f"{error.args[0]} is not known here")
     except ValueError as error:
         return _wrong(400, str(error))
-    return web.json_response(_state(cloud))
+    return web.json_response({} if "brief" in request.query else _state(cloud))
 
 
 def _wrong(status: int, why: str) -> web.Response:
@@ -76,6 +86,9 @@ def _state(cloud: Cloud) -> Json:
         "house": cloud.house_name,
         "houses": list(HOUSES),
         "homes": [_home(cloud, home) for home in cloud.house.homes],
+        "calls": [call.as_json() for call in cloud.calls.values()],
+        "lines": [_line(cloud, line) for line in sorted(cloud.lines, key=lambda line: line.number)],
+        "sockets": {name: getattr(cloud.sockets, name) for name in cloud.sockets.names()},
         "notes": {"count": len(cloud.notes), "last": cloud.notes[-SHOWN_NOTES:]},
         "journal": len(cloud.journal),
     }
@@ -109,6 +122,12 @@ def _subscribed(cloud: Cloud, path: str) -> int:
     return sum(line.subscribed for line in cloud.lines if line.path == path)
 
 
+def _line(cloud: Cloud, line: Line) -> Json:
+    shown = ("number", "path", "opened_at", "subscribed", "subscriptions", "pings", "frames_sent")
+    known: Json = {name: getattr(line, name) for name in shown}
+    return known | {"half_open": line.dead, "hears": cloud.hears(line)}
+
+
 def _home(cloud: Cloud, home: Home) -> Json:
     modules = [_module(cloud, home, module) for module in home.modules.values()]
     return {"id": home.id, "name": home.name, "modules": modules}
@@ -139,4 +158,6 @@ def _own(cloud: Cloud, module: Module) -> Json:
             return {"kind": "door", "openings": len(module.openings), "last_opened": last}
         case Light():
             return {"kind": "light", "on": module.is_on(cloud.clock())}
-    return {"kind": "panel" if module.type == "BNEU" else "other"}
+        case Panel():
+            return {"kind": "panel", "voice_only": module.voice_only}
+    return {"kind": "other"}

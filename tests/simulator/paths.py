@@ -14,6 +14,8 @@ GETEVENTS = "/api/getevents"
 TURN = "/api/getcredentials"
 PUSH = "/ws/"
 SIGNALING = "/appws/"
+#: In front of a picture's id; in the journal it stands for all pictures.
+BLOB = "/blob/"
 
 #: An error's usual HTTP status and its message.
 ERRORS: Mapping[int, tuple[int, str]] = MappingProxyType(

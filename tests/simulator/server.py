@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from tests.simulator import api, oauth, operator_api, paths, sockets
+from tests.simulator import api, blobs, oauth, operator_api, paths, sockets
 from tests.simulator.cloud import CLOUD, Cloud
 from tests.simulator.gate import STOPPING, gate
 
@@ -16,8 +16,6 @@ class Simulator(Cloud):
     """The vendor's cloud, an intercom behind it, and the hands of an operator."""
 
     _runner: web.AppRunner | None = None
-    _host = "127.0.0.1"
-    port = 0
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; port 0 takes a free one. OSError: the port is in use."""
@@ -29,7 +27,7 @@ class Simulator(Cloud):
         except OSError:
             await runner.cleanup()
             raise
-        self._runner, self._host, self.port = runner, host, runner.addresses[0][1]
+        self._runner, self.host, self.port = runner, host, runner.addresses[0][1]
 
     async def stop(self) -> None:
         """Stop listening and cut what hangs; the state stays, and `start` may come again."""
@@ -41,19 +39,14 @@ class Simulator(Cloud):
         await runner.cleanup()
 
     @property
-    def url(self) -> str:
-        """The address that stands for all of the vendor's hosts."""
-        return f"http://{self._host}:{self.port}"
-
-    @property
     def push_url(self) -> str:
         """The address of the push socket."""
-        return f"ws://{self._host}:{self.port}{paths.PUSH}"
+        return f"ws://{self.host}:{self.port}{paths.PUSH}"
 
     @property
     def signaling_url(self) -> str:
         """The address of the signaling socket."""
-        return f"ws://{self._host}:{self.port}{paths.SIGNALING}"
+        return f"ws://{self.host}:{self.port}{paths.SIGNALING}"
 
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[gate])
@@ -66,6 +59,7 @@ class Simulator(Cloud):
         app.router.add_post(paths.TURN, api.turn)
         app.router.add_get(paths.PUSH, sockets.socket)
         app.router.add_get(paths.SIGNALING, sockets.socket)
+        app.router.add_get(paths.BLOB + "{id}", blobs.blob)
         _add_operator(app)
         return app
 
@@ -74,6 +68,7 @@ def _add_operator(app: web.Application) -> None:
     app.router.add_get("/operator/", operator_api.page)
     app.router.add_get("/operator", operator_api.to_page)
     app.router.add_get("/", operator_api.to_page)
+    app.router.add_get("/operator/bell.js", operator_api.script)
     app.router.add_get("/operator/state", operator_api.state)
     app.router.add_get("/operator/journal", operator_api.journal)
     app.router.add_post("/operator/{action}", operator_api.action)

@@ -1,5 +1,8 @@
-"""The doors of the two sockets: the subscribe handshake, and an open line after it."""
+"""The two sockets: the handshake, the subscriptions, and an open line after them."""
 
+import asyncio
+from contextlib import asynccontextmanager
+import itertools
 import json
 import logging
 from typing import TYPE_CHECKING
@@ -7,18 +10,21 @@ from typing import TYPE_CHECKING
 from aiohttp import WSMsgType, web
 
 from tests.simulator.cloud import CLOUD, Cloud
-from tests.simulator.gate import ENTRY
-from tests.simulator.lines import Line
-from tests.simulator.paths import PUSH, SIGNALING
+from tests.simulator.gate import ENTRY, wait
+from tests.simulator.lines import Frame, Line
+from tests.simulator.paths import BAD_TOKEN_CODES, ERRORS, PUSH, SIGNALING
 from tests.simulator.refusal import fault_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from tests.simulator.house import Json
+    from tests.simulator.journal import Entry
 
 _LOGGER = logging.getLogger(__name__)
 
+#: Seconds that a client has for its part of a close.
+CLOSE_SECONDS = 1.0
 SUBSCRIBE: Mapping[str, Mapping[str, str | None]] = {
     PUSH: {"action": "Subscribe", "app_type": "app_camera", "platform": "Android", "version": None},
     SIGNALING: {
@@ -29,59 +35,140 @@ SUBSCRIBE: Mapping[str, Mapping[str, str | None]] = {
     },
 }
 OPTIONAL: Mapping[str, Mapping[str, type]] = {PUSH: {"filter": str}, SIGNALING: {}}
+_numbers = itertools.count(1)
 
 
-async def socket(request: web.Request) -> web.WebSocketResponse:
+async def socket(request: web.Request) -> web.StreamResponse:
     """Hold one line open and answer its frames."""
-    cloud, response = request.app[CLOUD], web.WebSocketResponse()
+    cloud = request.app[CLOUD]
+    refused = await _handshake(cloud, request)
+    if refused is not None:
+        return refused
+    response = web.WebSocketResponse(
+        timeout=CLOSE_SECONDS, autoclose=False, autoping=False, compress=False
+    )
     await response.prepare(request)
     request[ENTRY].status = response.status
-    line = Line(path=request.path, socket=response, transport=request.transport)
+    line = Line(
+        number=next(_numbers),
+        path=request.path,
+        socket=response,
+        transport=request.transport,
+        settings=cloud.sockets,
+        opened_at=cloud.clock(),
+    )
+    async with _open(cloud, line):
+        await _serve(cloud, line)
+    return response
+
+
+async def _handshake(cloud: Cloud, request: web.Request) -> web.Response | None:
+    """Return the answer that refuses a handshake, after the delay that is set for all."""
+    settings = cloud.sockets
+    await wait(request, settings.handshake_delay)
+    if settings.handshake_status is None:
+        return None
+    request[ENTRY].fault = "the handshake is refused"
+    after = settings.handshake_retry_after
+    headers = {} if after is None else {"Retry-After": str(after)}
+    return web.Response(status=settings.handshake_status, headers=headers)
+
+
+@asynccontextmanager
+async def _open(cloud: Cloud, line: Line) -> AsyncIterator[None]:
+    """Keep a line among the open ones, with the tasks that send on it and look after it."""
+    writer, minder = asyncio.create_task(line.write()), asyncio.create_task(line.mind())
     cloud.lines.add(line)
     try:
-        async for message in response:
-            if message.type is WSMsgType.TEXT:
-                await response.send_json(_answer(cloud, line, message.data))
+        yield
     except ConnectionError:
         _LOGGER.debug("The line was lost while it was being answered")
     finally:
         cloud.lines.discard(line)
-    return response
+        minder.cancel()
+        if not line.ending:
+            writer.cancel()
+        await asyncio.gather(writer, minder, return_exceptions=True)
 
 
-def _answer(cloud: Cloud, line: Line, text: str) -> Json:
-    """Answer one frame, and write it into the journal."""
-    path = line.path
+async def _serve(cloud: Cloud, line: Line) -> None:
+    settings = cloud.sockets
+    if settings.accept_then_close == "handshake":
+        line.close(settings.close_code)
+    async for message in line.socket:
+        if message.type is WSMsgType.TEXT:
+            _take(cloud, line, message.data)
+        elif message.type is WSMsgType.PING:
+            await _pinged(line, message.data)
+        elif message.type is WSMsgType.PONG:
+            line.pongs += 1
+    if line.dead:
+        await line.gone()
+
+
+async def _pinged(line: Line, data: bytes) -> None:
+    line.pinged()
+    if line.dead:
+        return
+    if line.settings.drop_clients_that_ping:
+        line.close(line.settings.close_code)
+    else:
+        await line.socket.pong(data)
+
+
+def _take(cloud: Cloud, line: Line, text: str) -> None:
+    """Write one frame into the journal, and answer it if the line lives."""
     try:
         frame = json.loads(text)
     except ValueError:
         frame = None
-    entry = cloud.journal.add(at=cloud.clock(), method="FRAME", path=path, body=frame)
+    entry = cloud.journal.add(at=cloud.clock(), method="FRAME", path=line.path, body=frame)
+    if line.dead:
+        entry.fault = "the line is half open"
+        return
+    answer = _answer(cloud, line, frame, entry)
+    if answer is None:
+        entry.fault = "no answer"
+        return
     entry.status = 200
-    fault = _fault(path, frame)
+    line.send(Frame(payload=json.dumps(answer).encode()))
+    if "error" not in answer and cloud.sockets.accept_then_close == "subscribed":
+        line.close(cloud.sockets.close_code)
+
+
+def _answer(cloud: Cloud, line: Line, frame: object, entry: Entry) -> Json | None:
+    """Return the answer to a subscription; None: there is none."""
+    given = frame if isinstance(frame, dict) else {}
+    fault = _fault(line.path, given)
     if fault:
-        cloud.note(f"{path}: {fault}")
-        entry.refused = fault
-        return _error(21, fault)
-    if cloud.account.trouble(frame["access_token"]) is not None:
-        entry.refused, entry.bad_token = "the access token is no good", True
-        return _error(2, "Invalid access token")
-    if "filter" in frame:
-        cloud.note(f"{path}: filter hides the calls")
-    line.subscribed = True
+        cloud.note(f"{line.path}: {fault}")
+        return _refuse(entry, 21, fault, fault)
+    code = cloud.sockets.refusal(again=line.subscriptions > 0)
+    if code is not None:
+        return _refuse(entry, code, "as is set for the sockets")
+    if cloud.sockets.silent:
+        return None
+    if cloud.account.trouble(given["access_token"]) is not None:
+        return _refuse(entry, 2, "the access token is no good")
+    if "filter" in given:
+        cloud.note(f"{line.path}: filter hides the calls")
+    line.subscribed, line.filtered = True, "filter" in given
+    line.subscriptions += 1
+    line.token = given["access_token"]
     return {"status": "ok"}
 
 
-def _fault(path: str, frame: object) -> str | None:
+def _refuse(entry: Entry, code: int, reason: str, message: str | None = None) -> Json:
+    usual = ERRORS.get(code, (400, "Unknown error"))[1]
+    entry.refused, entry.bad_token = reason, code in BAD_TOKEN_CODES
+    return {"error": {"code": code, "message": message or usual}}
+
+
+def _fault(path: str, given: Mapping[str, object]) -> str | None:
     """Return what is wrong with a subscribe frame, in words."""
-    given = frame if isinstance(frame, dict) else {}
     wanted = SUBSCRIBE[path]
     fault = fault_in(given, {"access_token": str, **dict.fromkeys(wanted, str)}, OPTIONAL[path])
     if fault:
         return fault
     wrong = [name for name, value in wanted.items() if value not in (None, given[name])]
     return f"{wrong[0]} is {given[wrong[0]]}" if wrong else None
-
-
-def _error(code: int, message: str) -> Json:
-    return {"error": {"code": code, "message": message}}

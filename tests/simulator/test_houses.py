@@ -26,6 +26,9 @@ async def seen(visitor: Visitor, home: int = 0) -> tuple[Modules, Modules]:
         ("classe_300x", ["BNC3", "BNEU", "BNEU", "BNDL", "BNDL", "BNDL", "BNSL"]),
         ("classe_300eos", ["BNCX", "BNEU", "BNDL", "BNDL", "BNSL"]),
         ("easykit", ["BDIY", "BNEU", "BNDL"]),
+        ("three_panels", ["BNC3", "BNEU", "BNEU", "BNEU", "BNDL", "BNDL", "BNDL"]),
+        ("easykit_three_panels", ["BDIY", "BNEU", "BNEU", "BNEU", "BNDL"]),
+        ("voice_only", ["BNC1", "BNEU", "BNDL"]),
         ("no_intercom", ["NAPlug", "NATherm1", "NACamera"]),
     ],
 )
@@ -39,7 +42,7 @@ async def test_what_is_built_in(
     assert [module["type"] for module in status] == types
 
 
-@pytest.mark.parametrize("house", ["classe_300eos", "easykit"])
+@pytest.mark.parametrize("house", ["classe_300eos", "easykit", "easykit_three_panels"])
 async def test_modules_without_name_variant_and_reachable(
     visitor: Visitor, sim: Simulator, house: str
 ) -> None:
@@ -83,6 +86,16 @@ async def test_many_modules(visitor: Visitor, sim: Simulator, count: int) -> Non
     described, status = await seen(visitor)
     assert len({module["id"] for module in described}) == len(status) == count
     assert f"modules_{count}" in HOUSES
+
+
+@pytest.mark.parametrize("count", [1, 10, 100])
+async def test_many_panels(visitor: Visitor, sim: Simulator, count: int) -> None:
+    """Each of many panels has a bell."""
+    sim.use_house(f"panels_{count}")
+    described, _ = await seen(visitor)
+    panels = [module["id"] for module in described if module["type"] == "BNEU"]
+    assert [sim.ring(panel).panel_id for panel in panels] == panels
+    assert len(set(panels)) == count
 
 
 async def test_modules_come_and_go(visitor: Visitor, sim: Simulator) -> None:

@@ -1,12 +1,14 @@
 import re
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 
-from tests.simulator import Failure
+from tests.simulator import Failure, SocketSettings
 from tests.simulator.actions import ACTIONS
-from tests.simulator.operator_api import PAGE
-from tests.simulator.paths import HOMESDATA, SETSTATE
+from tests.simulator.listener import listen
+from tests.simulator.operator_api import PAGE, SCRIPT
+from tests.simulator.paths import HOMESDATA, PUSH, SETSTATE
 
 if TYPE_CHECKING:
     from tests.simulator.server import Simulator
@@ -112,6 +114,53 @@ async def test_the_house(visitor: Visitor, sim: Simulator) -> None:
     assert sim.house.bridges()[0].type == "BDIY"
 
 
+async def test_the_bell(visitor: Visitor, sim: Simulator) -> None:
+    """A call can be begun and ended over HTTP, the newest if none is named."""
+    ways = {"receivers": 2, "pictures": False, "expiry": 20, "late": 1.5, "status_first": True}
+    answer = await visitor.operate("ring", panel="Posto esterno cortile", **ways)
+    (call,) = answer.json["calls"]
+    assert call["panel_id"] == sim.house.find("Posto esterno cortile").id
+    assert call["name"] == "Posto esterno cortile"
+    assert sim.calls[call["session_id"]].receivers == 2
+    await visitor.operate("ring")
+    answer = await visitor.operate("answer_elsewhere", session=call["session_id"])
+    assert [each["answered"] for each in answer.json["calls"]] == [True, False]
+    assert (await visitor.operate("miss")).json["calls"] == [call | {"answered": True}]
+    assert (await visitor.operate("hang_up")).json["calls"] == []
+    assert (await visitor.operate("hang_up")).status == 404
+    await visitor.operate("ring")
+    assert (await visitor.operate("forget_end")).json["calls"] == []
+    assert (await visitor.operate("ring?brief")).json == {}
+    assert len(sim.calls) == 1
+    await visitor.operate("house", name="easykit")
+    assert sim.calls == {}
+
+
+async def test_the_sockets(visitor: Visitor, sim: Simulator) -> None:
+    """The lines can be seen, spoken on, troubled and ended over HTTP."""
+    async with listen(visitor, autoclose=False) as listener:
+        await visitor.operate("push", frame={"push_type": "BNC1-new_user"}, home="h")
+        assert (await listener.frame())["extra_params"] == {"home_id": "h"}
+        await visitor.operate("push_raw", data="{")
+        assert (await listener.line.receive()).data == "{"
+        await visitor.operate("journal_pushes", on=False)
+        assert not sim.journal_pushes
+        (line,) = (await read(visitor, "state"))["lines"]
+        assert (line["path"], line["hears"], line["frames_sent"]) == (PUSH, True, 3)
+        answer = await visitor.operate("sockets", silent=True, server_ping_every=20)
+        assert answer.json["sockets"]["silent"]
+        assert sim.sockets == SocketSettings(silent=True, server_ping_every=20)
+        await visitor.operate("sockets", server_ping_every=None)
+        assert sim.sockets == SocketSettings(silent=True)
+        await visitor.operate("reset_sockets")
+        assert sim.sockets == SocketSettings()
+        await visitor.operate("close_lines", code=1012)
+        assert await listener.ending() == (aiohttp.WSMsgType.CLOSE, 1012)
+    async with listen(visitor):
+        (line,) = (await visitor.operate("lose_lines")).json["lines"]
+        assert (line["half_open"], line["hears"]) == (True, False)
+
+
 async def test_clearing(visitor: Visitor, sim: Simulator) -> None:
     """Journal and notes can be emptied."""
     await visitor.api(HOMESDATA, nonsense=1)
@@ -135,6 +184,14 @@ async def test_clearing(visitor: Visitor, sim: Simulator) -> None:
         ("fail", {"status": 500}, 400),
         ("fail", {"path": "*", "executed": 1}, 400),
         ("remove_module", {"id": "nothing"}, 404),
+        ("ring", {"panel": "nobody"}, 404),
+        ("ring", {"panel": "Portone"}, 400),
+        ("miss", {}, 404),
+        ("push", {}, 400),
+        ("sockets", {"accept_then_close": "later"}, 400),
+        ("sockets", {"server_ping_every": 0}, 400),
+        ("sockets", {"handshake_delay": -1}, 400),
+        ("sockets", {"silent": 1}, 400),
     ],
 )
 async def test_wrong_actions_say_why(
@@ -168,13 +225,17 @@ async def test_page_is_served_and_needs_nothing_else(visitor: Visitor, sim: Simu
         assert response.url.path == "/operator/"
         assert response.content_type == "text/html"
         page = await response.text()
+    for script in re.findall(r'src="([^"]+)"', page):
+        async with visitor.session.get(sim.url + script) as response:
+            page += await response.text()
+    assert "showLines" in page
     assert not re.findall(r"https?://|@import|url\(", page)
 
 
 def test_page_knows_every_action() -> None:
     """Every button has its action, and nearly every action a button."""
-    page = PAGE.read_text()
+    page = PAGE.read_text() + SCRIPT.read_text()
     named = set(re.findall(r'data-action="(\w+)"|\bact\("(\w+)"|, "(\w+)", \{', page))
     used = {name for names in named for name in names if name}
     assert used <= set(ACTIONS)
-    assert set(ACTIONS) - used == {"lifetime"}
+    assert set(ACTIONS) - used == {"lifetime", "push", "push_raw", "journal_pushes"}

@@ -5,26 +5,13 @@ import aiohttp
 import pytest
 
 from tests.simulator import Failure
+from tests.simulator.listener import FRAMES
 from tests.simulator.paths import PUSH, SIGNALING
 
 if TYPE_CHECKING:
     from tests.simulator.server import Simulator
     from tests.simulator.visitor import Visitor
 
-FRAMES: dict[str, dict[str, str]] = {
-    PUSH: {
-        "action": "Subscribe",
-        "app_type": "app_camera",
-        "platform": "Android",
-        "version": "4.1.1.3",
-    },
-    SIGNALING: {
-        "action": "subscribe",
-        "app_type": "app_security",
-        "version": "1.0",
-        "platform": "android",
-    },
-}
 BOTH = pytest.mark.parametrize("path", [PUSH, SIGNALING])
 
 

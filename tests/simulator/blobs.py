@@ -1,0 +1,19 @@
+"""The store of pictures, which is no part of the API: a signed link is all it wants."""
+
+from aiohttp import web
+
+from tests.simulator.cloud import CLOUD
+from tests.simulator.gate import ENTRY
+from tests.simulator.pictures import jpeg
+
+
+async def blob(request: web.Request) -> web.Response:
+    """Answer with a picture, or with 403 once its link is dead."""
+    cloud, picture_id = request.app[CLOUD], request.match_info["id"]
+    if "Authorization" in request.headers:
+        cloud.note(f"{request.path}: the store of pictures was told the access token")
+    trouble = cloud.pictures.trouble(picture_id, request.query)
+    if trouble:
+        request[ENTRY].refused = trouble
+        return web.Response(status=403, text=trouble)
+    return web.Response(body=jpeg(picture_id), content_type="image/jpeg")

@@ -1,0 +1,130 @@
+"""What the cloud pushes, frame by frame; each is a dict of its own, ready to be encoded."""
+
+import base64
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.simulator.calls import Call
+    from tests.simulator.house import Json
+
+WEBSOCKET = "Websocket"
+APP_TYPE = "app_camera"
+#: What a line with a filter is spared.
+CALL_KINDS = frozenset(
+    {"rtc", "incoming_call", "accepted_call", "missed_call", "offer", "rescind", "terminate"}
+)
+#: The first correlation id, far above what a double can count.
+CORRELATION = 9_223_372_036_800_000_001
+
+DEVICE_SDP = "\r\n".join(
+    (
+        "v=0",
+        "o=- 1790000000 1 IN IP4 192.0.2.20",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE 0 1",
+        "a=msid-semantic: WMS *",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+        "c=IN IP4 0.0.0.0",
+        "a=rtcp:9 IN IP4 0.0.0.0",
+        "a=ice-ufrag:sim1",
+        "a=ice-pwd:simulatedsimulatedsimula",
+        "a=fingerprint:sha-256 " + ":".join(["5A"] * 32),
+        "a=setup:actpass",
+        "a=mid:0",
+        "a=sendrecv",
+        "a=rtcp-mux",
+        "a=rtpmap:111 opus/48000/2",
+        "a=fmtp:111 minptime=10;useinbandfec=1",
+        "a=ssrc:305419896 cname:simulated",
+        "m=video 9 UDP/TLS/RTP/SAVPF 109",
+        "c=IN IP4 0.0.0.0",
+        "a=rtcp:9 IN IP4 0.0.0.0",
+        "a=ice-ufrag:sim1",
+        "a=ice-pwd:simulatedsimulatedsimula",
+        "a=fingerprint:sha-256 " + ":".join(["5A"] * 32),
+        "a=setup:actpass",
+        "a=mid:1",
+        "a=sendonly",
+        "a=rtcp-mux",
+        "a=rtpmap:109 H264/90000",
+        "a=rtcp-fb:109 nack pli",
+        "a=fmtp:109 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f",
+        "a=ssrc:305419897 cname:simulated",
+        "",
+    )
+)
+
+
+def offer(call: Call, number: int) -> Json:
+    """Return the set-up of a call: the only push that names the panel, if anybody knows it."""
+    description: Json = {"type": "call", "sdp": DEVICE_SDP}
+    if call.panel_id is not None:
+        description["module_id"] = call.panel_id
+    data: Json = {"type": "offer", "session_description": description | {"modules": call.doors}}
+    extra = _ids(call, number) | {
+        "correlation_id": CORRELATION + number,
+        "home_id": call.home_id,
+        "data": data,
+    }
+    rings: Json = {"category": "rtc", "voip_call": True, "expiry": call.expiry}
+    return _frame(call.prefix, "rtc", extra) | rings
+
+
+def end(call: Call, kind: str, number: int) -> Json:
+    """Return `rescind` or `terminate`: no home, and the correlation id as text this time."""
+    extra = _ids(call, number) | {
+        "correlation_id": str(CORRELATION + number),
+        "data": {"type": kind},
+    }
+    return _frame(call.prefix, "rtc", extra)
+
+
+def status(call: Call, kind: str, *, at: float, subevent_id: str) -> Json:
+    """Return that a call came in, or what became of it; it does not say who rings."""
+    extra: Json = {
+        "event_type": kind,
+        "device_id": call.bridge_id,
+        "camera_id": call.bridge_id,
+        "home_id": call.home_id,
+        "home_name": call.home_name,
+        "timestamp": int(at),
+        "event_id": call.event_id,
+        "subevent_id": subevent_id,
+        "session_id": call.session_id,
+    }
+    frame = _frame(call.prefix, kind, extra)
+    return frame | {"category": kind, "app_type": APP_TYPE}
+
+
+def notice(prefix: str, kind: str, extra: Json) -> Json:
+    """Return a push that has nothing to do with a call."""
+    return _frame(prefix, kind, {"event_type": kind} | extra) | {"app_type": APP_TYPE}
+
+
+def kind_of(frame: Mapping[str, object]) -> str:
+    """Return what a push is about; of call set-up, which part of it."""
+    kind = str(frame.get("push_type")).rpartition("-")[2]
+    if kind != "rtc":
+        return kind
+    extra = frame.get("extra_params")
+    data = extra.get("data") if isinstance(extra, dict) else None
+    return str(data.get("type", kind)) if isinstance(data, dict) else kind
+
+
+def session_of(frame: Mapping[str, object]) -> str | None:
+    """Return the call that a push is about."""
+    extra = frame.get("extra_params")
+    found = extra.get("session_id") if isinstance(extra, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _frame(prefix: str, kind: str, extra: Json) -> Json:
+    return {"type": WEBSOCKET, "push_type": f"{prefix}-{kind}", "extra_params": extra}
+
+
+def _ids(call: Call, number: int) -> Json:
+    tag = base64.b64encode(f"tag-{number}".encode()).decode()
+    return {"session_id": call.session_id, "tag_id": tag, "device_id": call.bridge_id}

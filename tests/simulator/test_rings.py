@@ -1,0 +1,312 @@
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.simulator.conftest import START, Clock
+from tests.simulator.listener import listen
+from tests.simulator.paths import BLOB, GETEVENTS
+
+if TYPE_CHECKING:
+    from tests.simulator.server import Simulator
+    from tests.simulator.visitor import Visitor
+
+#: The largest number that a double counts exactly.
+EXACT = 2**53
+
+
+def kinds(frames: list[Any]) -> list[str]:
+    """Return what each push is, call set-up by its part."""
+    return [
+        frame["extra_params"]["data"]["type"]
+        if frame["push_type"].endswith("-rtc")
+        else frame["push_type"]
+        for frame in frames
+    ]
+
+
+async def events(visitor: Visitor, size: int = 1) -> list[Any]:
+    """Return the newest events of the first home."""
+    home = visitor.sim.house.homes[0].id
+    answer = await visitor.api(GETEVENTS, home_id=home, size=size)
+    found: list[Any] = answer.json["body"]["home"]["events"]
+    return found
+
+
+async def test_shape_of_an_offer(visitor: Visitor, sim: Simulator) -> None:
+    """It has the panel, the doors, and a number too great for a double."""
+    sim.use_house("classe_100x")
+    async with listen(visitor) as listener:
+        call = sim.ring("Cancello", expiry=20)
+        offer = await listener.frame()
+    extra = offer["extra_params"]
+    description = extra["data"]["session_description"]
+    door = sim.house.doors()[0]
+    assert (offer["type"], offer["push_type"], offer["category"]) == (
+        "Websocket",
+        "BNC1-rtc",
+        "rtc",
+    )
+    assert (offer["voip_call"], offer["expiry"]) == (True, 20)
+    assert extra["data"]["type"] == "offer"
+    assert description["module_id"] == call.panel_id == sim.house.panels()[0].id
+    assert description["modules"] == [{"type": "BNDL", "id": door.id, "name": "Porta"}]
+    assert description["sdp"].startswith("v=0\r\n")
+    assert extra["correlation_id"] > EXACT
+    assert (extra["session_id"], extra["home_id"]) == (call.session_id, call.home_id)
+
+
+async def test_shape_of_a_status(visitor: Visitor, sim: Simulator) -> None:
+    """It has the time, the ids of the event and links to the pictures, but no panel."""
+    sim.use_house("classe_100x")
+    async with listen(visitor) as listener:
+        call = sim.ring(offer=False)
+        status = await listener.frame()
+    extra = status["extra_params"]
+    assert (status["push_type"], status["category"]) == ("BNC1-incoming_call", "incoming_call")
+    assert extra.pop("snapshot_url") != extra.pop("vignette_url")
+    assert extra == {
+        "event_type": "incoming_call",
+        "device_id": call.bridge_id,
+        "camera_id": call.bridge_id,
+        "home_id": call.home_id,
+        "home_name": "Casa",
+        "timestamp": int(START),
+        "event_id": call.event_id,
+        "subevent_id": call.subevent_id,
+        "session_id": call.session_id,
+    }
+
+
+@pytest.mark.parametrize(
+    ("house", "pushed"),
+    [
+        ("classe_100x", ["offer", "BNC1-incoming_call"]),
+        ("classe_300x", ["offer", "BNC3-incoming_call"]),
+        ("three_panels", ["offer", "BNC3-incoming_call"]),
+        ("classe_300eos", ["BNCX-incoming_call"]),
+        ("easykit", ["BDIY-incoming_call"]),
+        ("easykit_three_panels", ["BDIY-incoming_call"]),
+        ("voice_only", ["offer"]),
+    ],
+)
+async def test_each_model_rings_in_its_way(
+    visitor: Visitor, sim: Simulator, house: str, pushed: list[str]
+) -> None:
+    """What is pushed depends on the model, and nothing else is."""
+    sim.use_house(house)
+    async with listen(visitor) as listener:
+        call = sim.ring()
+        frames = await listener.frames(len(pushed))
+        assert await listener.nothing_before()
+    assert kinds(frames) == pushed
+    assert call.panel_id == sim.house.panels()[0].id
+    assert (call.panel_id in str(frames)) is ("offer" in pushed)
+
+
+@pytest.mark.parametrize(
+    ("how", "pushed"),
+    [
+        ({"status": False}, ["offer"]),
+        ({"offer": False}, ["BNC3-incoming_call"]),
+        ({"status_first": True}, ["BNC3-incoming_call", "offer"]),
+        ({"receivers": 2}, ["offer", "offer", "BNC3-incoming_call", "BNC3-incoming_call"]),
+        ({"offer": False, "status": False}, []),
+    ],
+)
+async def test_forced_ways(
+    visitor: Visitor, sim: Simulator, how: dict[str, Any], pushed: list[str]
+) -> None:
+    """Whatever the model does, the operator has the last word; every push has its own id."""
+    async with listen(visitor) as listener:
+        sim.ring(**how)
+        frames = await listener.frames(len(pushed))
+        assert await listener.nothing_before()
+    assert kinds(frames) == pushed
+    assert len({frame["_id"] for frame in frames}) == len(pushed)
+    assert len({frame["extra_params"]["session_id"] for frame in frames}) == bool(pushed)
+
+
+async def test_late_ring(visitor: Visitor, sim: Simulator) -> None:
+    """A late push has the time at which it should have come, and so has the event."""
+    async with listen(visitor) as listener:
+        sim.ring(late=90, offer=False)
+        frame = await listener.frame()
+    assert frame["extra_params"]["timestamp"] == START - 90
+    (event,) = await events(visitor)
+    assert event["time"] == event["subevents"][0]["time"] == START - 90
+
+
+async def test_who_rings(sim: Simulator) -> None:
+    """A panel by id or name; a bridge for a panel that nobody knows; nothing else."""
+    second = sim.house.panels()[1]
+    assert sim.ring(second.id).panel_id == sim.ring(second.name).panel_id == second.id
+    assert sim.ring(sim.house.bridges()[0].id).panel_id is None
+    with pytest.raises(KeyError):
+        sim.ring("nobody")
+    with pytest.raises(ValueError, match="bell"):
+        sim.ring("Portone")
+    sim.use_house("empty")
+    with pytest.raises(KeyError):
+        sim.ring()
+
+
+async def test_ring_of_no_known_panel(visitor: Visitor, sim: Simulator) -> None:
+    """An offer need not name a panel."""
+    async with listen(visitor) as listener:
+        sim.ring("Classe 300X")
+        offer = await listener.frame()
+    assert "module_id" not in offer["extra_params"]["data"]["session_description"]
+
+
+@pytest.mark.parametrize(
+    ("house", "do", "pushed"),
+    [
+        ("classe_100x", "answer_elsewhere", ["BNC1-accepted_call", "rescind"]),
+        ("classe_100x", "hang_up", ["terminate"]),
+        ("classe_100x", "miss", ["BNC1-missed_call"]),
+        ("classe_100x", "forget_end", []),
+        ("easykit", "answer_elsewhere", ["BDIY-accepted_call"]),
+        ("easykit", "hang_up", []),
+        ("classe_300eos", "miss", ["BNCX-missed_call"]),
+    ],
+)
+async def test_ends(
+    visitor: Visitor, sim: Simulator, *, house: str, do: str, pushed: list[str]
+) -> None:
+    """Each end is told in the model's way, to each receiver, with the call's session."""
+    sim.use_house(house)
+    call = sim.ring(receivers=2)
+    async with listen(visitor) as listener:
+        getattr(sim, do)(call)
+        frames = await listener.frames(2 * len(pushed))
+        assert await listener.nothing_before()
+    assert kinds(frames) == [kind for kind in pushed for _ in range(2)]
+    assert {frame["extra_params"]["session_id"] for frame in frames} <= {call.session_id}
+    assert list(sim.calls.values()) == ([call] if do == "answer_elsewhere" else [])
+
+
+async def test_shape_of_an_end(visitor: Visitor, sim: Simulator) -> None:
+    """Other ids than the offer's, the correlation id as text, and no home."""
+    async with listen(visitor) as listener:
+        call = sim.ring(status=False)
+        sim.hang_up(call)
+        offer, end = (frame["extra_params"] for frame in await listener.frames(2))
+    correlation = end.pop("correlation_id")
+    assert isinstance(correlation, str)
+    assert int(correlation) > offer["correlation_id"]
+    assert end.pop("tag_id") != offer["tag_id"]
+    assert end == {
+        "session_id": call.session_id,
+        "device_id": call.bridge_id,
+        "data": {"type": "terminate"},
+    }
+
+
+async def test_call_in_the_events(visitor: Visitor, sim: Simulator, clock: Clock) -> None:
+    """A call is an `outdoor` event that grows at its head, the newest call first."""
+    first, second = sim.ring(), sim.ring("Posto esterno cortile")
+    clock.now += 30
+    sim.miss(second)
+    sim.answer_elsewhere(first)
+    newest, older = await events(visitor, 2)
+    assert [event["id"] for event in (newest, older)] == [second.event_id, first.event_id]
+    assert {event["type"] for event in (newest, older)} == {"outdoor"}
+    assert newest["module_id"] == second.bridge_id
+    missed, incoming = newest["subevents"]
+    assert (missed["type"], missed["time"]) == ("missed_call", int(START) + 30)
+    assert (incoming["type"], incoming["id"]) == ("incoming_call", second.subevent_id)
+    assert {each["session_id"] for each in newest["subevents"]} == {second.session_id}
+    assert incoming["message"] == "Posto esterno cortile is calling"
+    assert [each["type"] for each in older["subevents"]] == ["accepted_call", "incoming_call"]
+
+
+async def test_pictures_die_and_can_be_had_anew(
+    visitor: Visitor, sim: Simulator, clock: Clock
+) -> None:
+    """A link works until its time; getevents gives another; both fetches are in the journal."""
+    async with listen(visitor) as listener:
+        sim.ring(offer=False)
+        extra = (await listener.frame())["extra_params"]
+    snapshot, vignette = [
+        await get(visitor, extra[f"{kind}_url"]) for kind in ("snapshot", "vignette")
+    ]
+    assert snapshot[0] == vignette[0] == 200
+    assert snapshot[1].startswith(b"\xff\xd8\xff")
+    assert snapshot[1].endswith(b"\xff\xd9")
+    assert len({snapshot[1], vignette[1]}) == 2
+    clock.now += sim.pictures.push_seconds
+    assert (await get(visitor, extra["snapshot_url"]))[0] == 403
+    (event,) = await events(visitor)
+    picture = event["subevents"][0]["snapshot"]
+    assert picture["expires_at"] == clock.now + sim.pictures.event_seconds
+    assert await get(visitor, picture["url"]) == snapshot
+    assert (await get(visitor, picture["url"].replace("se=", "se=9")))[0] == 403
+    assert [entry.status for entry in sim.journal.of(BLOB)] == [200, 200, 403, 200, 403]
+    assert sim.notes == []
+
+
+async def get(visitor: Visitor, url: str) -> tuple[int, bytes]:
+    """Fetch a picture as anybody can who has the link."""
+    async with visitor.session.get(url) as response:
+        return response.status, await response.read()
+
+
+async def test_token_is_not_for_the_store_of_pictures(visitor: Visitor, sim: Simulator) -> None:
+    """A bearer that is shown to the store is a fault of the client's."""
+    async with listen(visitor) as listener:
+        sim.ring(offer=False)
+        url = (await listener.frame())["extra_params"]["snapshot_url"]
+    async with visitor.session.get(url, headers=visitor.bearer) as response:
+        assert response.status == 200
+    assert len(sim.notes) == 1
+
+
+@pytest.mark.parametrize("house", ["classe_100x", "voice_only"])
+async def test_no_pictures(visitor: Visitor, sim: Simulator, house: str) -> None:
+    """A voice-only panel has no pictures, and any panel can lack them."""
+    sim.use_house(house)
+    async with listen(visitor) as listener:
+        sim.ring(offer=False, status=True, pictures=house == "voice_only")
+        assert "_url" not in str(await listener.frame())
+    (event,) = await events(visitor)
+    assert not {"snapshot", "vignette"} & set(event["subevents"][0])
+    assert "video_id" not in event
+
+
+async def test_bridges_come_and_go(visitor: Visitor, sim: Simulator, clock: Clock) -> None:
+    """A bridge that goes or comes is pushed once, and an event."""
+    bridge = sim.house.bridges()[0]
+    async with listen(visitor) as listener:
+        for _ in range(2):
+            sim.unplug_bridge()
+        clock.now += 60
+        sim.plug_bridge(bridge.id)
+        gone, back = await listener.frames(2)
+        assert await listener.nothing_before()
+    assert (gone["push_type"], back["push_type"]) == ("BNC3-disconnection", "BNC3-connection")
+    assert gone["extra_params"] | {"event_id": ""} == {
+        "event_type": "disconnection",
+        "device_id": bridge.id,
+        "home_id": sim.house.homes[0].id,
+        "home_name": "Casa",
+        "timestamp": int(START),
+        "event_id": "",
+    }
+    newest, older = await events(visitor, 2)
+    assert (newest["type"], newest["time"]) == ("connection", int(START) + 60)
+    assert (older["type"], older["id"]) == ("disconnection", gone["extra_params"]["event_id"])
+
+
+async def test_modules_come_and_go(visitor: Visitor, sim: Simulator) -> None:
+    """A module that is lost is pushed with its bridge's type, once."""
+    door = sim.house.find("Portone")
+    async with listen(visitor) as listener:
+        sim.reach("Portone", reachable=False)
+        sim.reach(door, reachable=False)
+        frame = await listener.frame()
+        assert await listener.nothing_before()
+    assert frame["push_type"] == "BNC3-reachable_module_event"
+    assert frame["extra_params"]["module_id"] == door.id
+    assert frame["extra_params"]["device_id"] == door.bridge
+    assert frame["extra_params"]["reachable"] is False
+    assert not door.reachable
