@@ -11,7 +11,7 @@ from tests.simulator import Simulator
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-PATIENCE = 0.5  # seconds that the client waits for an answer in tests
+PATIENCE = 1.0  # seconds that the client waits for an answer in tests
 
 
 @pytest.fixture

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
+async def simulator(simulator: Simulator) -> AsyncIterator[Simulator]:
+    """The cloud, which in the end has nothing to complain about the client's requests."""
+    yield simulator
+    assert simulator.notes == []
+
+
+@pytest.fixture
 async def auth(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[AuthHandler]:
     """Somebody who is signed in."""
     async with aiohttp.ClientSession() as session:

@@ -90,7 +90,7 @@ class Cloud:
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get("/ws/", self._accept)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = f"ws://127.0.0.1:{self._runner.addresses[0][1]}/ws/"

@@ -159,6 +159,22 @@ def test_short_pause_does_not_shorten_a_long_one(budget: Budget) -> None:
     assert wait_of(budget) == TO_THE_HOUR
 
 
+def test_pause_is_not_shortened(budget: Budget) -> None:
+    """Of two answers that were under way together, the later one may name less."""
+    for seconds in (60, 5):
+        budget.note(RateLimitError(status=429, retry_after=seconds))
+    assert wait_of(budget, urgent=True) == 60.0
+
+
+def test_smallest_limit(clock: Clock) -> None:
+    """Its share for polling is rounded down, but not to nothing."""
+    budget = Budget(limits=((1, 10.0),), clock=clock)
+    fill(budget, 1)
+    assert wait_of(budget) == 10.0
+    clock.now += 10
+    fill(budget, 1)
+
+
 def test_longest_wait_counts(budget: Budget) -> None:
     """A full window and a pause: both must be over."""
     fill(budget, 40)

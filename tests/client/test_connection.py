@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from custom_components.bticino_classe.client.auth import AuthHandler
     from tests.simulator import Simulator
 
-STEADY = Liveness(reply_within=0.3, handshake_within=1, stable_after=30, resubscribe_every=60)
+STEADY = Liveness(reply_within=5, handshake_within=5, stable_after=30, resubscribe_every=60)
 QUICK = replace(STEADY, stable_after=0.02)
 ONLINE = [SocketState.CONNECTING, SocketState.SUBSCRIBING, SocketState.ONLINE]
 
@@ -176,7 +176,8 @@ async def test_every_ending_is_followed_by_a_new_beginning(
     auth: AuthHandler, first: Script | Refusal, reason: str
 ) -> None:
     """The reason is kept as data, and the next connection stands."""
-    async with running(auth, first, obey) as (client, cloud):
+    impatient = replace(STEADY, reply_within=0.5)
+    async with running(auth, first, obey, liveness=impatient) as (client, cloud):
         await until(lambda: cloud.handshakes == 2)
         await until(lambda: client.socket.state is SocketState.ONLINE)
         assert str(client.socket.last_ending) == reason
@@ -222,7 +223,7 @@ async def test_delays_grow_until_the_connection_has_proved_itself(auth: AuthHand
 
     async def stay(line: Line) -> None:
         await confirm_and_go(line)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.15)
 
     async with running(auth, stay, liveness=QUICK) as (client, cloud):
         await until(lambda: cloud.handshakes == 4)
@@ -327,7 +328,7 @@ async def test_subscription_follows_the_life_of_the_token(
 ) -> None:
     """A token that ends sooner than the usual interval is replaced in time."""
     monkeypatch.setattr(f"{ReconnectingSocket.__module__}.SHORTEST_SUBSCRIPTION", 0.01)
-    auth.set_tokens("short", "lived", auth._clock() + 60.05)
+    auth.set_tokens("short", "lived", auth._clock() + 62)
     async with running(auth, obey, answering(None)) as (_, cloud):
         await until(lambda: cloud.lines and cloud.lines[0].frames)
         assert cloud.lines[0].frames[0]["access_token"] == "short"
@@ -348,7 +349,7 @@ async def test_renewal_that_fails_is_a_dead_connection(
 ) -> None:
     """A line that is half open is found out by its silence after a question."""
     monkeypatch.setattr(f"{ReconnectingSocket.__module__}.SHORTEST_SUBSCRIPTION", 0.01)
-    liveness = replace(STEADY, resubscribe_every=0.02, reply_within=0.05)
+    liveness = replace(STEADY, resubscribe_every=0.02, reply_within=0.5)
     async with running(auth, answering({"status": "ok"}, second), obey, liveness=liveness) as (
         client,
         cloud,
@@ -459,7 +460,7 @@ async def test_blip_is_no_warning(auth: AuthHandler, caplog: pytest.LogCaptureFi
 
     async def stay(line: Line) -> None:
         await confirm_and_go(line)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.15)
 
     async with running(auth, stay, stay, obey, liveness=QUICK) as (client, cloud):
         await until(lambda: cloud.handshakes == 3)

@@ -201,6 +201,14 @@ def test_parts_of_a_status_that_name_nobody() -> None:
     assert decode.states(body) == {DOOR: ModuleState(id=DOOR)}
 
 
+@pytest.mark.parametrize("home", [None, {}, {"id": HOME}])
+def test_status_that_is_all_errors(home: object) -> None:
+    """A house that is off the cloud may be named by its errors alone; naming none is no answer."""
+    lost = {DOOR: ModuleState(id=DOOR, reachable=False)}
+    assert decode.states({"home": home, "errors": [{"code": 6, "id": DOOR}]}) == lost
+    assert decode.states({"home": home, "errors": [{"code": 26}]}) is None
+
+
 @pytest.mark.parametrize("child", ["BNDL", "BNSL", "BNEU", "BCEPL"])
 def test_bridge_of_an_unknown_type(child: str) -> None:
     """What a part of an intercom hangs on is an intercom, in topology and status."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
 from http import HTTPStatus
 import logging
 import time
@@ -40,6 +41,14 @@ TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105 - a path
 _REFUSALS: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _CLIENT_REFUSED: Final = ("invalid_client", "unauthorized_client")
 _BUSY: Final = (11, 26, "too_many_connections")
+_ILL: Final = ("server_error", "temporarily_unavailable")
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a flight brought; asyncio's debug log shows the result of a task."""
+
+    access_token: str = field(repr=False)
 
 
 class AuthHandler:
@@ -77,7 +86,7 @@ class AuthHandler:
         self._token_callback = token_callback
         self._clock = clock
         self._margin = REFRESH_MARGIN.total_seconds()
-        self._flights: dict[str, asyncio.Task[str]] = {}
+        self._flights: dict[str, asyncio.Task[_Outcome]] = {}
         self._saving: asyncio.Task[Any] | None = None
         self._credentials_refused = False
         self._lock = asyncio.Lock()
@@ -148,11 +157,12 @@ class AuthHandler:
         """Join the flight of that name or start it; a caller's cancellation does not end it."""
         flight = self._flights.get(name)
         if flight is None or flight.done():
-            flight = self._flights[name] = asyncio.create_task(work(), name=f"bticino {name}")
+            flight = asyncio.create_task(_outcome_of(work), name=f"bticino {name}")
+            self._flights[name] = flight
             flight.add_done_callback(_retrieve)
         # Not shield(): once a caller was cancelled, it has the loop report the flight's failure.
         await asyncio.wait([flight])
-        return flight.result()
+        return flight.result().access_token
 
     async def _renew(self) -> str:
         async with self._lock:
@@ -164,16 +174,16 @@ class AuthHandler:
 
     async def _refresh(self) -> str | None:
         """Spend the refresh token; None if there is none or the cloud refused it."""
-        if self._refresh_token is None:
+        spent = self._refresh_token
+        if not spent:
             return None
-        fields = {"refresh_token": self._refresh_token}
         self.counters["refreshes"] += 1
-        answer = await self._ask("refresh_token", fields)
+        answer = await self._ask("refresh_token", {"refresh_token": spent})
         if not answer.ok and _is_refusal(answer):
             _LOGGER.debug("The cloud refused the refresh token")
             self._refresh_token = None
             return None
-        return await self._keep(answer, refresh_token=self._refresh_token)
+        return await self._keep(answer, refresh_token=spent)
 
     async def _sign_in_again(self) -> str:
         """Sign in, unless the cloud refused these credentials: many tries may lock an account."""
@@ -219,7 +229,7 @@ class AuthHandler:
         if not answer.ok or body is None:
             raise _error_of(answer)
         access = _token(body.get("access_token"))
-        refresh = _token(body.get("refresh_token", refresh_token))
+        refresh = _token(body.get("refresh_token") or refresh_token)
         if not access or not refresh:
             raise AuthConnectionError(sent=True, reason="no tokens in the answer")
         lifetime = _lifetime(body)
@@ -239,15 +249,23 @@ class AuthHandler:
             "refresh_token": self._refresh_token,
             "expires_at": self._token_expires_at,
         }
-        self._saving = asyncio.current_task()
+        flight = self._saving = asyncio.current_task()
         try:
             async with asyncio.timeout(self.endpoints.timeout):
                 await self._token_callback(tokens)
-        except Exception as err:  # noqa: BLE001 - foreign code; its text might hold the tokens
-            self.counters["failed_saves"] += 1
-            _LOGGER.error("The new tokens could not be saved: %s", type(err).__name__)  # noqa: TRY400
+        except asyncio.CancelledError as err:
+            if flight is None or flight.cancelling():
+                raise
+            self._note_failed_save(err)  # something that the callback waited for was cancelled
+        except Exception as err:  # noqa: BLE001 - foreign code
+            self._note_failed_save(err)
         finally:
             self._saving = None
+
+    def _note_failed_save(self, err: BaseException) -> None:
+        """Say so without the error's text, which might hold the tokens."""
+        self.counters["failed_saves"] += 1
+        _LOGGER.error("The new tokens could not be saved: %s", type(err).__name__)
 
     def _valid_token(self) -> str | None:
         if self._token_expires_at is None or self._clock() >= self._token_expires_at - self._margin:
@@ -257,7 +275,11 @@ class AuthHandler:
         return self._access_token
 
 
-def _retrieve(flight: asyncio.Task[str]) -> None:
+async def _outcome_of(work: Callable[[], Coroutine[Any, Any, str]]) -> _Outcome:
+    return _Outcome(await work())
+
+
+def _retrieve(flight: asyncio.Task[_Outcome]) -> None:
     """Look at a flight's outcome, so that one whose callers have all gone is no loose end."""
     if not flight.cancelled():
         flight.exception()
@@ -267,7 +289,7 @@ def _is_refusal(answer: Answer) -> bool:
     """Whether the cloud refused what was presented, rather than being busy or ill itself."""
     if answer.status not in _REFUSALS or answer.body is None or "error" not in answer.body:
         return False
-    return answer.code not in (*_CLIENT_REFUSED, *_BUSY)
+    return answer.code not in (*_CLIENT_REFUSED, *_BUSY, *_ILL)
 
 
 def _error_of(answer: Answer) -> AuthConnectionError | AuthApiError:
@@ -278,7 +300,7 @@ def _error_of(answer: Answer) -> AuthConnectionError | AuthApiError:
         kind = AppClientRefusedError
     elif answer.code in _BUSY or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         kind = AuthRateLimitError
-    elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.code in _ILL:
         kind = AuthServerError
     return kind(status=answer.status, code=answer.code, retry_after=answer.retry_after)
 

@@ -50,7 +50,8 @@ class Budget:
         """Keep the pause that the cloud's refusal asks for, or the one it implies."""
         now = self._clock()
         if error.retry_after is not None:
-            self._told_until = now + min(error.retry_after, LONGEST_PAUSE)
+            pause = min(error.retry_after, LONGEST_PAUSE)
+            self._told_until = max(self._told_until, now + pause)
         elif error.code == USAGE_LIMIT_CODE:
             self._assumed_until = now + LONGEST_PAUSE - self._wall_clock() % LONGEST_PAUSE
         else:
@@ -62,7 +63,9 @@ class Budget:
 
     def _window_left(self, now: float, *, urgent: bool) -> float:
         share = 1.0 if urgent else ROUTINE_SHARE
-        return max(self._left(int(count * share), span, now) for count, span in self._limits)
+        return max(
+            self._left(max(1, int(count * share)), span, now) for count, span in self._limits
+        )
 
     def _left(self, count: int, span: float, now: float) -> float:
         """Seconds until the window has room for one more."""

@@ -107,15 +107,16 @@ def _with_named_bridges(modules: dict[str, Module]) -> dict[str, Module]:
 
 
 def states(body: Record) -> dict[str, ModuleState] | None:
-    """Decode homestatus; None if the answer has no list of modules at all."""
+    """Decode homestatus; None if the answer tells of modules neither in its list nor as errors."""
     modules = record(body.get("home")).get("modules")
-    if not isinstance(modules, list):
+    errors = map(text, (error.get("id") for error in records(body.get("errors"))))
+    lost = [module_id for module_id in errors if module_id is not None]
+    if not isinstance(modules, list) and not lost:
         return None
     found = {s.id: s for item in records(modules) if (s := _state(item)) is not None}
-    for error in records(body.get("errors")):
-        if (module_id := text(error.get("id"))) is not None:
-            known = found.get(module_id, ModuleState(id=module_id))
-            found[module_id] = replace(known, reachable=False)
+    for module_id in lost:
+        known = found.get(module_id, ModuleState(id=module_id))
+        found[module_id] = replace(known, reachable=False)
     return found
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 import math
+import time
 from typing import Any, Final
 
 import aiohttp
@@ -40,7 +41,6 @@ _NOT_SENT: Final = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
     aiohttp.InvalidURL,
-    RuntimeError,  # the session is closed
 )
 
 
@@ -91,10 +91,9 @@ async def post(  # noqa: PLR0913 - one request has this many sides
     Redirects are not followed: one would carry a password or a command to another place.
     Raises NoAnswerError outside of the `except`, so that it drags no request headers along.
     """
-    limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, CONNECT_TIMEOUT))
     sent: dict[str, Any] = {"data": form, "json": payload, "headers": _headers(bearer)}
     try:
-        async with session.post(url, timeout=limits, allow_redirects=False, **sent) as response:
+        async with session.post(url, **_manners(timeout), **sent) as response:
             raw = await _read(response)
             return Answer(
                 status=response.status,
@@ -104,9 +103,21 @@ async def post(  # noqa: PLR0913 - one request has this many sides
             )
     except _NOT_SENT as err:
         failure = NoAnswerError(sent=False, reason=type(err).__name__)
+    except RuntimeError as err:  # mostly aiohttp's word for a closed session
+        failure = NoAnswerError(sent=not session.closed, reason=type(err).__name__)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as err:
         failure = NoAnswerError(sent=True, reason=type(err).__name__)
     raise failure
+
+
+def _manners(timeout: float) -> dict[str, Any]:
+    return {
+        # `connect` also bounds the look-up of the name; after `total` it would count as sent.
+        "timeout": aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_TIMEOUT)),
+        "allow_redirects": False,
+        # A session may be set to raise for a status, and what the answer says would be lost.
+        "raise_for_status": False,
+    }
 
 
 def _headers(bearer: str | None) -> dict[str, str]:
@@ -121,23 +132,20 @@ def parse_retry_after(value: str | None) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
-        seconds = _seconds_until(value)
+        moment = _parse_date(value)
+        seconds = math.nan if moment is None else moment - time.time()
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def _seconds_until(date: str) -> float:
-    try:
-        moment = parsedate_to_datetime(date)
-        return (moment - datetime.now(moment.tzinfo)).total_seconds()
-    except ValueError, OverflowError:
-        return math.nan
-
-
 def _parse_date(value: str | None) -> float | None:
+    """Return a header's date in seconds since 1970; one that names no zone is in UTC."""
+    if value is None:
+        return None
     try:
-        return None if value is None else parsedate_to_datetime(value).timestamp()
+        moment = parsedate_to_datetime(value)
     except ValueError, OverflowError:
         return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

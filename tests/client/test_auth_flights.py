@@ -1,0 +1,158 @@
+"""What a renewal leaves behind, and what it makes of half an answer."""
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from custom_components.bticino_classe.client import (
+    AuthConnectionError,
+    AuthError,
+    AuthHandler,
+    AuthServerError,
+)
+from tests.simulator import Failure
+from tests.simulator.paths import TOKEN
+
+if TYPE_CHECKING:
+    from tests.simulator import Simulator
+
+USES = ("get_access_token", "authenticate")
+TAIL = 8  # characters; of a long text asyncio shows both ends
+
+
+def grants(simulator: Simulator) -> list[str | None]:
+    """Return the grants that were asked for, in order."""
+    return [entry.grant for entry in simulator.journal.of(TOKEN)]
+
+
+def flights() -> list[str]:
+    """Return the names of the client's tasks that run."""
+    return [task.get_name() for task in asyncio.all_tasks() if "bticino" in task.get_name()]
+
+
+@pytest.mark.parametrize("use", USES)
+async def test_debug_log_of_the_loop_shows_no_token(
+    auth: AuthHandler, caplog: pytest.LogCaptureFixture, use: str
+) -> None:
+    """In debug mode asyncio writes down the tasks that took long, with their results."""
+    caplog.set_level(logging.DEBUG)
+    auth.invalidate(await auth.get_access_token())
+    loop = asyncio.get_running_loop()
+    usual = loop.slow_callback_duration
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0
+    try:
+        await getattr(auth, use)()
+    finally:
+        loop.slow_callback_duration = usual
+        loop.set_debug(False)
+    assert "Executing <Task finished name='bticino" in caplog.text
+    for token in (auth._access_token, auth._refresh_token):
+        assert token
+        assert token[-TAIL:] not in caplog.text
+
+
+async def test_never_two_flights_at_once(auth: AuthHandler, simulator: Simulator) -> None:
+    """Callers come in bursts, before, during and after each answer; in the end none is left."""
+    seen: list[list[str]] = []
+
+    async def burst(tokens: dict[str, Any]) -> None:
+        del tokens
+        late = [asyncio.create_task(auth.get_access_token()) for _ in range(3)]
+        await asyncio.sleep(0)
+        seen.append(flights())
+        waiting.extend(late)
+
+    waiting: list[asyncio.Task[str]] = []
+    auth._token_callback = burst
+    for _ in range(10):
+        auth.invalidate(auth._access_token or "")
+        await asyncio.gather(*(auth.get_access_token() for _ in range(5)))
+        await asyncio.gather(*waiting)
+    assert seen == [["bticino renew"]] * 10
+    assert grants(simulator) == ["refresh_token"] * 10
+    assert flights() == []
+
+
+async def test_callback_that_waits_for_something_cancelled(
+    auth: AuthHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its cancellation is not that of the renewal: callers get the token."""
+
+    async def save(_: dict[str, Any]) -> None:
+        writing = asyncio.create_task(asyncio.sleep(60))
+        writing.cancel()
+        await writing
+
+    auth._token_callback = save
+    auth.invalidate(auth._access_token or "")
+    tokens = await asyncio.gather(*(auth.get_access_token() for _ in range(3)))
+    assert set(tokens) == {auth._access_token}
+    assert auth.counters["failed_saves"] == 1
+    assert "could not be saved: CancelledError" in caplog.text
+
+
+async def test_flight_that_is_cancelled_while_it_saves(
+    auth: AuthHandler, simulator: Simulator
+) -> None:
+    """The program ends: that is no failed save, and the new pair is held."""
+    called = asyncio.Event()
+
+    async def save(_: dict[str, Any]) -> None:
+        called.set()
+        await asyncio.Event().wait()
+
+    auth._token_callback = save
+    auth.invalidate(auth._access_token or "")
+    caller = asyncio.create_task(auth.get_access_token())
+    await called.wait()
+    auth._flights["renew"].cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    assert caller.cancelled()
+    assert auth.counters["failed_saves"] == 0
+    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert grants(simulator) == ["refresh_token"]
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+async def test_refresh_whose_answer_has_an_empty_refresh_token(
+    auth: AuthHandler, simulator: Simulator, empty: str | None
+) -> None:
+    """That is none, so the old one is kept; a login without one is no answer."""
+    old = auth._refresh_token
+    body: dict[str, object] = {"access_token": "new", "refresh_token": empty}
+    simulator.fail(TOKEN, Failure(body=body), times=2)
+    auth.invalidate(auth._access_token or "")
+    assert await auth.get_access_token() == "new"
+    assert auth._refresh_token == old
+    with pytest.raises(AuthConnectionError):
+        await auth.authenticate()
+
+
+async def test_empty_stored_refresh_token_is_none(auth: AuthHandler, simulator: Simulator) -> None:
+    """It is not sent; the password is used at once."""
+    auth.set_tokens("stored", "", time.time() - 1)
+    await auth.get_access_token()
+    assert grants(simulator) == ["password"]
+    assert simulator.notes == []
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 503])
+@pytest.mark.parametrize("word", ["server_error", "temporarily_unavailable"])
+async def test_oauth_words_for_an_outage(
+    auth: AuthHandler, simulator: Simulator, use: str, word: str, status: int
+) -> None:
+    """Whatever status they come with: no login follows, and the refresh token lives on."""
+    simulator.fail(TOKEN, Failure(error=word, status=status))
+    auth.invalidate(auth._access_token or "")
+    with pytest.raises(AuthError) as caught:
+        await getattr(auth, use)()
+    assert type(caught.value) is AuthServerError
+    assert (caught.value.status, caught.value.code) == (status, word)
+    simulator.journal.clear()
+    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert grants(simulator) == ["refresh_token"]
