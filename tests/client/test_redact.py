@@ -4,7 +4,7 @@ import copy
 import re
 from typing import Any
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 import pytest
 
 from custom_components.bticino_classe.client.redact import (
@@ -57,6 +57,7 @@ def test_no_secret_survives(value: Any) -> None:
 @QUICK
 def test_what_is_not_secret_stays(value: object) -> None:
     """Nothing is lost but what the list names."""
+    assume(not SECRET_KEYS & {str(key).lower() for key in keys_in(value)})
     assert redact(value) == value
 
 

@@ -94,13 +94,7 @@ async def post(  # noqa: PLR0913 - one request has this many sides
     sent: dict[str, Any] = {"data": form, "json": payload, "headers": _headers(bearer)}
     try:
         async with session.post(url, **_manners(timeout), **sent) as response:
-            raw = await _read(response)
-            return Answer(
-                status=response.status,
-                body=_decode(raw),
-                retry_after=parse_retry_after(response.headers.get("Retry-After")),
-                time=_parse_date(response.headers.get("Date")),
-            )
+            return await _answer(response)
     except _NOT_SENT as err:
         failure = NoAnswerError(sent=False, reason=type(err).__name__)
     except RuntimeError as err:  # mostly aiohttp's word for a closed session
@@ -123,6 +117,15 @@ def _manners(timeout: float) -> dict[str, Any]:
 def _headers(bearer: str | None) -> dict[str, str]:
     agent = {"User-Agent": USER_AGENT}
     return agent if bearer is None else {**agent, "Authorization": f"Bearer {bearer}"}
+
+
+async def _answer(response: aiohttp.ClientResponse) -> Answer:
+    return Answer(
+        status=response.status,
+        body=_decode(await _read(response)),
+        retry_after=parse_retry_after(response.headers.get("Retry-After")),
+        time=_parse_date(response.headers.get("Date")),
+    )
 
 
 def parse_retry_after(value: str | None) -> float | None:
