@@ -1,6 +1,5 @@
 """The cloud in the words of the house: homes, their state, doors, lights, what happened."""
 
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from . import decode
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from .auth import AuthHandler
     from .budget import Budget
     from .models import Event, Home, IceServer, Module, ModuleState, Topology
-
-_LOGGER = logging.getLogger(__name__)
 
 HOMES_PATH: Final = "/api/homesdata"
 STATUS_PATH: Final = "/syncapi/v1/homestatus"
