@@ -40,6 +40,8 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING)
     # It warns of every custom integration, once in each life.
     logging.getLogger("homeassistant.loader").setLevel(logging.ERROR)
+    # The outages that are measured are no news.
+    logging.getLogger("custom_components.bticino_classe").setLevel(logging.ERROR)
     figures = _figures(quick=arguments.quick)
     print(table(figures))
     if arguments.json:

@@ -1,5 +1,6 @@
 """The simulated cloud in a process of its own, so that its work is not counted as ours."""
 
+from collections import Counter
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -15,26 +16,55 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[1]
 TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105 - a path
+TOPOLOGY_PATH: Final = "/api/homesdata"
+STATUS_PATH: Final = "/syncapi/v1/homestatus"
+EVENTS_PATH: Final = "/api/getevents"
+PUSH_PATH: Final = "/ws/"
 PATIENCE: Final = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requests:
-    """What arrived at the cloud."""
+    """What arrived at the cloud: requests by path, the handshakes of sockets among them."""
 
+    by_path: Counter[str]
     logins: int
-    refreshes: int
-    others: int
+    subscriptions: int
 
     @property
     def tokens(self) -> int:
         """Requests to the token endpoint."""
-        return self.logins + self.refreshes
+        return self.by_path[TOKEN_PATH]
 
     @property
-    def total(self) -> int:
-        """All requests."""
-        return self.tokens + self.others
+    def refreshes(self) -> int:
+        """Requests to the token endpoint that are no login."""
+        return self.tokens - self.logins
+
+    @property
+    def topologies(self) -> int:
+        """Requests for the list of modules."""
+        return self.by_path[TOPOLOGY_PATH]
+
+    @property
+    def statuses(self) -> int:
+        """Requests for the states of a home."""
+        return self.by_path[STATUS_PATH]
+
+    @property
+    def events(self) -> int:
+        """Requests for what happened lately in a home."""
+        return self.by_path[EVENTS_PATH]
+
+    @property
+    def handshakes(self) -> int:
+        """Attempts to open the push socket."""
+        return self.by_path[PUSH_PATH]
+
+    @property
+    def others(self) -> int:
+        """All the rest: the list of modules, states, and whatever nobody expects."""
+        return self.by_path.total() - self.tokens - self.events - self.handshakes
 
 
 class Cloud:
@@ -82,6 +112,10 @@ class Cloud:
         """Move into the house with so many modules."""
         self._ask("house", {"name": f"modules_{modules}"})
 
+    def refuse_sockets(self, status: int | None) -> None:
+        """Answer handshakes with a status; None lets them be opened."""
+        self._ask("sockets", {"handshake_status": status})
+
     def forget(self) -> None:
         """Begin the count of requests anew."""
         self._ask("clear_journal", {})
@@ -91,10 +125,11 @@ class Cloud:
         notes = self._ask("state")["notes"]["last"]
         assert not notes, notes
         entries = self._ask("journal")["entries"]
-        grants = [entry["grant"] for entry in entries if entry["path"] == TOKEN_PATH]
-        logins = grants.count("password")
+        arrived = [entry for entry in entries if entry["method"] not in {"FRAME", "PUSH"}]
         return Requests(
-            logins=logins, refreshes=len(grants) - logins, others=len(entries) - len(grants)
+            by_path=Counter(entry["path"] for entry in arrived),
+            logins=sum(entry["grant"] == "password" for entry in arrived),
+            subscriptions=sum(entry["method"] == "FRAME" for entry in entries),
         )
 
     def _ask(self, what: str, arguments: Mapping[str, object] | None = None) -> dict[str, Any]:

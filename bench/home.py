@@ -20,6 +20,8 @@ from homeassistant.setup import async_setup_component
 
 from custom_components.bticino_classe.const import DOMAIN, ENDPOINTS
 
+from .settling import settle
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
@@ -56,6 +58,7 @@ async def sign_in(hass: HomeAssistant, credentials: dict[str, str]) -> None:
     assert result["type"] == "create_entry", result
     await hass.async_block_till_done()
     _check(hass)
+    await settle(hass)
 
 
 async def set_up(hass: HomeAssistant) -> Spent:
@@ -65,6 +68,7 @@ async def set_up(hass: HomeAssistant) -> Spent:
     await async_setup_component(hass, DOMAIN, {})
     spent = Spent(passed=perf_counter() - began, worked=process_time() - worked)
     _check(hass)
+    await settle(hass)
     return spent
 
 

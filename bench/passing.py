@@ -10,6 +10,8 @@ from unittest.mock import patch
 from homeassistant.util import dt as dt_util
 from homeassistant.util.async_ import get_scheduled_timer_handles
 
+from .settling import settle
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,7 +34,7 @@ class Passing:
         while (due := self._next_timer()) <= end:
             self._ahead += max(0.0, due - loop.time())
             await asyncio.sleep(0)
-            await self._hass.async_block_till_done(wait_background_tasks=True)
+            await settle(self._hass)
         self._ahead += max(0.0, end - loop.time())
 
     def _next_timer(self) -> float:

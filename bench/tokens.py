@@ -29,7 +29,7 @@ def measure(cloud: Cloud, batches: int) -> Iterator[Figure]:
         samples=nanoseconds,
     )
     text = f"{CALLERS} callers with an expired token: requests"
-    yield count("expired.requests", text, cloud.requests().total, aim=1)
+    yield count("expired.requests", text, cloud.requests().by_path.total(), aim=1)
 
 
 async def _ask_together(cloud: Cloud, batches: int) -> list[float]:

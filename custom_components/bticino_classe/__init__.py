@@ -9,26 +9,40 @@ from homeassistant.const import (
     EVENT_HOMEASSISTANT_STOP,
     Platform,
 )
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .client import PRODUCTION, Account, AuthHandler, Budget
 from .const import BUDGETS, DOMAIN, ENDPOINTS
 from .coordinator import BticinoConfigEntry, BticinoCoordinator
 from .devices import async_keep_devices, async_remove_what_options_replace
+from .history import history_store
+from .services import async_setup_services
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from homeassistant.core import Event, HomeAssistant
     from homeassistant.helpers.device_registry import DeviceEntry
+    from homeassistant.helpers.typing import ConfigType
 
 PLATFORMS: Final = (
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
+    Platform.EVENT,
     Platform.LIGHT,
     Platform.LOCK,
     Platform.SENSOR,
 )
+
+
+CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa: ARG001 - Home Assistant's signature
+    """Register the actions."""
+    async_setup_services(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> bool:
@@ -41,7 +55,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     entry.runtime_data = coordinator
     async_remove_what_options_replace(hass, entry)
     async_keep_devices(hass, entry)
+    await coordinator.bell.async_prepare()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    coordinator.bell.async_start()
     return True
 
 
@@ -51,7 +67,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
-    """Forget the requests that were counted for the account."""
+    """Remove what is kept of the account beside the entry: its history of calls, its budget."""
+    await history_store(hass, entry.entry_id).async_remove()
     hass.data.get(BUDGETS, {}).pop(entry.entry_id, None)
 
 

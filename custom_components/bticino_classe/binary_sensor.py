@@ -1,4 +1,4 @@
-"""Whether the intercom is connected to the cloud."""
+"""Whether it rings, and whether the lines to intercom and cloud stand."""
 
 from typing import TYPE_CHECKING, override
 
@@ -7,7 +7,7 @@ from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.const import EntityCategory
 
 from .client import Module, ModuleKind
-from .entity import BticinoEntity, async_add_for_modules
+from .entity import BticinoCallEntity, BticinoEntity, async_add_for_modules
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -24,13 +24,34 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the connection of every intercom."""
+    """Add who rings, and how every intercom is connected."""
 
     def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
-        is_bridge = module.kind is ModuleKind.BRIDGE
-        return [BticinoConnection(coordinator, module, "connection")] if is_bridge else []
+        if module.kind is ModuleKind.PANEL:
+            return [BticinoRinging(coordinator, module, "ringing")]
+        if module.kind is not ModuleKind.BRIDGE:
+            return []
+        return [
+            BticinoRinging(coordinator, module, "ringing"),
+            BticinoConnection(coordinator, module, "connection"),
+            BticinoPushConnection(coordinator, module, "push_connection"),
+        ]
 
     async_add_for_modules(entry, async_add_entities, build)
+
+
+class BticinoRinging(BticinoCallEntity, BinarySensorEntity):
+    """On while somebody waits at the panel; of an intercom, at any of its panels."""
+
+    _attr_translation_key = "ringing"
+
+    @property
+    @override
+    def is_on(self) -> bool:
+        return any(
+            self.module.id in {call.panel_id, call.bridge_id}
+            for call in self.coordinator.bell.book.ringing
+        )
 
 
 class BticinoConnection(BticinoEntity, BinarySensorEntity):
@@ -49,3 +70,21 @@ class BticinoConnection(BticinoEntity, BinarySensorEntity):
     @override
     def is_on(self) -> bool:
         return self.state_of_module.reachable
+
+
+class BticinoPushConnection(BticinoEntity, BinarySensorEntity):
+    """Home Assistant's own line to the cloud, over which rings come; without it none does."""
+
+    _attr_device_class = BinarySensorDeviceClass.CONNECTIVITY
+    _attr_entity_category = EntityCategory.DIAGNOSTIC
+    _attr_translation_key = "push_connection"
+
+    @property
+    @override
+    def available(self) -> bool:
+        return True
+
+    @property
+    @override
+    def is_on(self) -> bool:
+        return self.coordinator.bell.online

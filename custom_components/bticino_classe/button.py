@@ -1,9 +1,10 @@
-"""A button per door, for those who want to press rather than unlock."""
+"""Buttons: open a door, forget the missed calls."""
 
 from typing import TYPE_CHECKING, override
 
 from homeassistant.components.button import ButtonEntity
 
+from .client import ModuleKind
 from .entity import BticinoEntity, async_add_for_modules, async_open, is_door
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add a button for every door."""
+    """Add a button for every door, and one for the missed calls of every intercom."""
 
     def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
+        if module.kind is ModuleKind.BRIDGE:
+            return [BticinoResetButton(coordinator, module, "reset_missed_calls")]
         return [BticinoButton(coordinator, module, "open")] if is_door(entry, module) else []
 
     async_add_for_modules(entry, async_add_entities, build)
@@ -38,3 +41,18 @@ class BticinoButton(BticinoEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         await self.async_command(async_open)
+
+
+class BticinoResetButton(BticinoEntity, ButtonEntity):
+    """Says that somebody has looked at the missed calls."""
+
+    _attr_translation_key = "reset_missed_calls"
+
+    @property
+    @override
+    def available(self) -> bool:
+        return True
+
+    @override
+    async def async_press(self) -> None:
+        self.coordinator.bell.async_look(self.module.id)

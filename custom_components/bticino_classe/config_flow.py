@@ -14,6 +14,7 @@ from homeassistant.core import callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -31,6 +32,7 @@ from .const import (
     CONF_LEFT_OUT_HOMES,
     CONF_LIGHTS_AS_DOORS,
     CONF_PULSE_TIME,
+    CONF_SIMULATED_RINGS,
     DEFAULT_PULSE_TIME,
     DOMAIN,
     ENDPOINTS,
@@ -196,7 +198,7 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
     config_entry: BticinoConfigEntry
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Homes to leave out, the pulse time of doors, lights that are doors."""
+        """Pulse time of doors, lights that are doors, homes to leave out, simulated rings."""
         coordinator = getattr(self.config_entry, "runtime_data", None)
         if coordinator is None:
             return self.async_abort(reason="not_loaded")
@@ -242,6 +244,7 @@ def _options_schema(homes: Mapping[str, str], lights: Mapping[str, str]) -> vol.
         fields[vol.Optional(CONF_LIGHTS_AS_DOORS, default=list)] = _choice(lights)
     if len(homes) > 1:
         fields[vol.Optional(CONF_LEFT_OUT_HOMES, default=list)] = _choice(homes)
+    fields[vol.Required(CONF_SIMULATED_RINGS, default=False)] = BooleanSelector()
     return vol.Schema(fields)
 
 

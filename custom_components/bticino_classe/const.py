@@ -22,4 +22,5 @@ BUDGETS: Final[HassKey[dict[str, Budget]]] = HassKey(f"{DOMAIN}_budgets")
 CONF_LEFT_OUT_HOMES: Final = "left_out_homes"
 CONF_PULSE_TIME: Final = "pulse_time"
 CONF_LIGHTS_AS_DOORS: Final = "lights_as_doors"
+CONF_SIMULATED_RINGS: Final = "simulated_rings"
 DEFAULT_PULSE_TIME: Final = 5  # seconds

@@ -11,6 +11,7 @@ from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
+from .bell import Bell
 from .client import (
     Account,
     ApiError,
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 
 type BticinoConfigEntry = ConfigEntry[BticinoCoordinator]
 
-STATUS_INTERVAL: Final = timedelta(minutes=5)
+STATUS_INTERVAL: Final = timedelta(minutes=5)  # while nothing is pushed
+SAFETY_INTERVAL: Final = timedelta(minutes=30)  # while the cloud tells of changes by itself
 TOPOLOGY_INTERVAL: Final = timedelta(hours=1)
 TOLERATED_FAILURES: Final = 3  # polls that may fail before the last values are no longer shown
 
@@ -86,6 +88,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             always_update=False,
         )
         self.account = account
+        self.bell = Bell(hass, entry, self)
         self.all_homes: dict[str, Home] = {}
         self.unknown_types: Mapping[str, int] = {}
         self.failed_polls = 0
@@ -116,11 +119,37 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.async_update_listeners()
 
     @callback
+    def async_note_reachable(self, module_id: str, *, reachable: bool | None) -> None:
+        """Show at once that a module came or went; look where the cloud does not say which."""
+        if reachable is None or module_id not in self.data.modules:
+            self.async_look_soon()
+            return
+        state = replace(self.data.state(module_id), reachable=reachable)
+        self.data = replace(self.data, states={**self.data.states, module_id: state})
+        self.async_update_listeners()
+
+    @callback
+    def async_expect_module(self, module_id: str) -> None:
+        """Ask for the homes anew if a module that is not known here takes part in something."""
+        if module_id not in self.data.modules and self._topology_until is not None:
+            self._topology_until = None
+            self.async_look_soon()
+
+    @callback
     def async_look_soon(self) -> None:
         """Poll once, soon, in the background."""
         self.config_entry.async_create_background_task(
             self.hass, self.async_request_refresh(), "bticino_classe look"
         )
+
+    @callback
+    def async_follow_socket(self, *, online: bool) -> None:
+        """Poll seldom while the cloud tells of changes, and often while it cannot."""
+        interval = SAFETY_INTERVAL if online else STATUS_INTERVAL
+        if interval != self.update_interval:
+            self.update_interval = interval
+            self._schedule_refresh()
+        self.async_update_listeners()
 
     @override
     async def _async_update_data(self) -> House:

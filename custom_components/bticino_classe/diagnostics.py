@@ -37,6 +37,7 @@ async def async_get_config_entry_diagnostics(
             "options": dict(entry.options),
         },
         "house": None if coordinator is None else _house(coordinator),
+        "bell": None if coordinator is None else _bell(coordinator),
         "counters": None if coordinator is None else _counters(coordinator),
     }
     found: dict[str, Any] = redact(pseudonyms.replace(report))
@@ -81,6 +82,25 @@ def _house(coordinator: BticinoCoordinator) -> dict[str, Any]:
             },
         }
         for home in coordinator.all_homes.values()
+    }
+
+
+def _bell(coordinator: BticinoCoordinator) -> dict[str, Any]:
+    """Tell how the push socket fares, and what frames looked like that nobody understood."""
+    channel, house = coordinator.bell.channel, coordinator.data
+    ending = channel.socket.last_ending
+    return {
+        "state": channel.socket.state.value,
+        "last_ending": None if ending is None else str(ending),
+        "socket": dict(channel.socket.counters),
+        "pushes": dict(channel.counters),
+        "unknown_pushes": list(channel.unknown),
+        "ringing": len(coordinator.bell.book.ringing),
+        "missed": {
+            module.id: coordinator.bell.history.missed(module.id)
+            for module in house.modules.values()
+            if module.kind is ModuleKind.BRIDGE
+        },
     }
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity import Entity
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+    from .client.calls import CallChange
+
 type Command = Callable[[Account, Home, Module], Awaitable[None]]
 
 
@@ -138,3 +140,30 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
     def _device_name(self) -> str:
         device = self.device_entry
         return (device.name_by_user or device.name if device else None) or self.module.id
+
+
+class BticinoCallEntity(BticinoEntity):
+    """An entity that follows the calls of its panel, or of all panels of its intercom.
+
+    It is always available: what happened stays true while the intercom is away, and an event that
+    comes back from being unavailable would look like one that happens.
+    """
+
+    @property
+    @override
+    def available(self) -> bool:
+        return True
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        self.async_on_remove(self.coordinator.bell.async_listen(self._on_change))
+
+    @callback
+    def async_entity_id_changed(self, old_entity_id: str) -> None:
+        """Go on listening when renamed (Home Assistant 2026.11)."""
+
+    @callback
+    def _on_change(self, change: CallChange) -> None:
+        if self.module.id in {change.call.panel_id, change.call.bridge_id}:
+            self.async_write_ha_state()

@@ -1,4 +1,4 @@
-"""What an intercom tells of itself: its Wi-Fi, when it started, where it is in the network."""
+"""What an intercom tells of itself and of its calls."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, override
 from homeassistant.components.sensor import (
     RestoreSensor,
     SensorDeviceClass,
+    SensorEntity,
     SensorEntityDescription,
     SensorStateClass,
 )
@@ -15,7 +16,8 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
 from .client import Module, ModuleKind, ModuleState
-from .entity import BticinoEntity, async_add_for_modules
+from .entity import BticinoCallEntity, BticinoEntity, async_add_for_modules
+from .history import OUTCOMES, CallHistory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +83,48 @@ SENSORS: Final = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class BticinoCallSensorDescription(SensorEntityDescription):
+    """A sensor and how its value is read off the history of an intercom's calls."""
+
+    read: Callable[[CallHistory, str], Value]
+
+
+def last_call_time(history: CallHistory, bridge_id: str) -> datetime | None:
+    """Return when it last rang."""
+    call = history.last(bridge_id)
+    return None if call is None else dt_util.utc_from_timestamp(call.time)
+
+
+def last_call_outcome(history: CallHistory, bridge_id: str) -> str | None:
+    """Return what became of the last call."""
+    call = history.last(bridge_id)
+    return None if call is None else call.outcome
+
+
+CALL_SENSORS: Final = (
+    BticinoCallSensorDescription(
+        key="last_call",
+        translation_key="last_call",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        read=last_call_time,
+    ),
+    BticinoCallSensorDescription(
+        key="last_call_outcome",
+        translation_key="last_call_outcome",
+        device_class=SensorDeviceClass.ENUM,
+        options=list(OUTCOMES),
+        read=last_call_outcome,
+    ),
+    BticinoCallSensorDescription(
+        key="missed_calls",
+        translation_key="missed_calls",
+        state_class=SensorStateClass.TOTAL,
+        read=CallHistory.missed,
+    ),
+)
+
+
 async def async_setup_entry(
     hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
     entry: BticinoConfigEntry,
@@ -91,7 +135,9 @@ async def async_setup_entry(
     def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
         if module.kind is not ModuleKind.BRIDGE:
             return []
-        return [BticinoSensor(coordinator, module, description) for description in SENSORS]
+        own = [BticinoSensor(coordinator, module, description) for description in SENSORS]
+        calls = [BticinoCallSensor(coordinator, module, each) for each in CALL_SENSORS]
+        return [*own, *calls]
 
     async_add_for_modules(entry, async_add_entities, build)
 
@@ -132,3 +178,23 @@ class BticinoSensor(BticinoEntity, RestoreSensor):
     def _read(self, before: Value) -> None:
         self._seen = self.state_of_module
         self._attr_native_value = self.entity_description.read(self.state_of_module, before)
+
+
+class BticinoCallSensor(BticinoCallEntity, SensorEntity):
+    """What is remembered of the calls."""
+
+    entity_description: BticinoCallSensorDescription
+
+    def __init__(
+        self,
+        coordinator: BticinoCoordinator,
+        module: Module,
+        description: BticinoCallSensorDescription,
+    ) -> None:
+        super().__init__(coordinator, module, description.key)
+        self.entity_description = description
+
+    @property
+    @override
+    def native_value(self) -> Value:
+        return self.entity_description.read(self.coordinator.bell.history, self.module.id)

@@ -6,23 +6,50 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry
 from homeassistant.const import CONF_PASSWORD, CONF_USERNAME
+from homeassistant.core import State
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
 import pytest
-from pytest_homeassistant_custom_component.common import async_fire_time_changed
+from pytest_homeassistant_custom_component.common import (
+    async_capture_events,
+    async_fire_time_changed,
+)
 
 from custom_components.bticino_classe.const import DOMAIN, ENDPOINTS
 from custom_components.bticino_classe.coordinator import STATUS_INTERVAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from freezegun.api import FrozenDateTimeFactory
-    from homeassistant.core import HomeAssistant
+    from homeassistant.core import Event, HomeAssistant
     from homeassistant.data_entry_flow import FlowResult
 
     from custom_components.bticino_classe.client import Endpoints
     from tests.simulator import Entry, Simulator
+
+
+class Happenings:
+    """The events that event entities told, in their order."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        self._changes: list[Event[Any]] = async_capture_events(hass, "state_changed")
+
+    def told(self) -> list[tuple[str, str]]:
+        """Return entity and event type of each."""
+        states = [change.data["new_state"] for change in self._changes]
+        return [
+            (state.entity_id, state.attributes["event_type"])
+            for state in states
+            if isinstance(state, State)
+            and state.domain == "event"
+            and state.state != "unknown"
+            and state.attributes.get("event_type")
+        ]
+
+    def rings(self) -> list[str]:
+        """Return the doorbells that rang."""
+        return [entity_id for entity_id, kind in self.told() if kind == "ring"]
 
 
 @pytest.fixture
@@ -36,8 +63,11 @@ def _integration(
     enable_custom_integrations: None,  # noqa: ARG001 - lets Home Assistant find it
     hass: HomeAssistant,
     endpoints: Endpoints,
+    simulator: Simulator,
 ) -> None:
+    """Nothing is pushed, so that what is polled can be told apart; the bell's tests change that."""
     hass.data[ENDPOINTS] = endpoints
+    simulator.sockets.handshake_status = 503
 
 
 @pytest.fixture
@@ -56,6 +86,26 @@ async def entry(
     return found
 
 
+@pytest.fixture(name="house_name")
+def _house_name() -> str:
+    return "classe_300x"
+
+
+@pytest.fixture(name="bell")
+async def _bell(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str], house_name: str
+) -> AsyncIterator[Happenings]:
+    """A house that hears pushes, and what it tells from now on."""
+    simulator.sockets.handshake_status = None
+    simulator.use_house(house_name)
+    entry = await sign_in(hass, credentials)
+    await online(entry)
+    simulator.journal.clear()
+    happenings = Happenings(hass)
+    yield happenings
+    assert simulator.notes == []
+
+
 async def sign_in(hass: HomeAssistant, credentials: dict[str, str]) -> ConfigEntry[Any]:
     """Add the account as a person does, and wait until it is set up."""
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
@@ -64,6 +114,12 @@ async def sign_in(hass: HomeAssistant, credentials: dict[str, str]) -> ConfigEnt
     await hass.async_block_till_done()
     found: ConfigEntry[Any] = result["result"]
     return found
+
+
+async def online(entry: ConfigEntry[Any]) -> None:
+    """Wait until pushes can come, and what was missed meanwhile has been asked for."""
+    await until(lambda: entry.runtime_data.bell.online)
+    await settle(entry.runtime_data.hass)
 
 
 async def restart(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
@@ -78,7 +134,15 @@ async def poll(
     """Let time pass until the next poll is over."""
     freezer.tick(interval + timedelta(seconds=1))
     async_fire_time_changed(hass)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await settle(hass)
+
+
+async def settle(hass: HomeAssistant) -> None:
+    """Wait until nothing is under way but what lasts: the socket that pushes come through."""
+    await hass.async_block_till_done()
+    while tasks := [t for t in hass._background_tasks if "push socket" not in repr(t)]:
+        await asyncio.wait(tasks)
+        await hass.async_block_till_done()
 
 
 async def refused(hass: HomeAssistant, domain: str, service: str, entity_id: str) -> str | None:
@@ -112,7 +176,7 @@ async def look_again(hass: HomeAssistant, entity_id: str) -> None:
     """Ask Home Assistant to update an entity now, as a person or automation can."""
     await async_setup_component(hass, "homeassistant", {})
     await act(hass, "homeassistant", "update_entity", entity_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await settle(hass)
 
 
 def fields(result: FlowResult[Any, Any]) -> dict[str, Any]:
@@ -131,3 +195,16 @@ def requested(entries: list[Entry], *path: str) -> list[Any]:
             value = value[key]
         found.append(value)
     return found
+
+
+def the_entry(hass: HomeAssistant) -> ConfigEntry[Any]:
+    """Return the account that is set up."""
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    return entry
+
+
+async def heard(hass: HomeAssistant, count: int) -> None:
+    """Wait until so many frames have been read, and their effect is there."""
+    counters = the_entry(hass).runtime_data.bell.channel.socket.counters
+    await until(lambda: counters["frames"] >= count)
+    await hass.async_block_till_done()

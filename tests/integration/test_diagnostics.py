@@ -8,7 +8,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
 
-from tests.integration.conftest import refused, restart, sign_in
+from tests.integration.conftest import Happenings, heard, refused, restart, sign_in, the_entry
 from tests.simulator import Failure
 from tests.simulator.paths import SETSTATE
 
@@ -114,3 +114,29 @@ async def test_bridge_that_is_no_module_is_replaced(
     report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     assert "00:03:50" not in json.dumps(report)
     assert report["house"]["home-1"]["modules"]["door-1"]["bridge"] == "bridge-2"
+
+
+async def test_bell_is_described(
+    hass: HomeAssistant,
+    bell: Happenings,
+    hass_client: ClientSessionGenerator,
+    simulator: Simulator,
+) -> None:
+    """How the socket fares, and the shape of what nobody understood; no value of it."""
+    simulator.miss(simulator.ring("Posto esterno strada", receivers=2))
+    simulator.push({"push_type": "BNC3-party", "extra_params": {"device_id": "00:03:50:30:00:0a"}})
+    await heard(hass, 8)
+    report = await get_diagnostics_for_config_entry(hass, hass_client, the_entry(hass))
+    assert report["bell"] == {
+        "state": "online",
+        "last_ending": None,
+        "socket": {"frames": 8},
+        "pushes": {"pushes": 3, "repeats": 3, "unknown": 1},
+        "unknown_pushes": [
+            {"_id": "str", "push_type": "BNC3-party", "extra_params": {"device_id": "str"}}
+        ],
+        "ringing": 0,
+        "missed": {"bridge-1": 1},
+    }
+    assert [s for s in personal(simulator, the_entry(hass)) if s in json.dumps(report)] == []
+    assert len(bell.rings()) == 1

@@ -13,7 +13,7 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from tests.integration.conftest import act, look_again, refused, state_of, until
+from tests.integration.conftest import act, look_again, refused, settle, state_of, until
 from tests.simulator import Failure, too_many, usage_limit
 from tests.simulator.paths import HOMESTATUS, SETSTATE, TOKEN
 
@@ -159,7 +159,7 @@ async def test_unplugged_intercom_is_told_and_seen(
     simulator.command_errors_at = "body" if place == "body" else "top"
     simulator.unplug_bridge()
     assert await refused(hass, "lock", "open", "lock.cancello") == "command_unreachable"
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await settle(hass)
     assert state_of(hass, "lock.cancello") == "unavailable"
     assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "off"
     assert len(simulator.journal.commands) == 1

@@ -9,6 +9,7 @@ from custom_components.bticino_classe.const import (
     CONF_LEFT_OUT_HOMES,
     CONF_LIGHTS_AS_DOORS,
     CONF_PULSE_TIME,
+    CONF_SIMULATED_RINGS,
 )
 from tests.integration.conftest import act, fields, requested, restart, sign_in, state_of
 from tests.simulator.houses import CASA, SEASIDE
@@ -37,7 +38,7 @@ async def test_form_offers_only_what_there_is_to_choose(
 ) -> None:
     """One home: no question about homes."""
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    assert list(fields(form)) == [CONF_PULSE_TIME, CONF_LIGHTS_AS_DOORS]
+    assert list(fields(form)) == [CONF_PULSE_TIME, CONF_LIGHTS_AS_DOORS, CONF_SIMULATED_RINGS]
 
 
 async def test_house_without_choices(
@@ -47,7 +48,7 @@ async def test_house_without_choices(
     simulator.use_house("easykit")
     entry = await sign_in(hass, credentials)
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    assert list(fields(form)) == [CONF_PULSE_TIME]
+    assert list(fields(form)) == [CONF_PULSE_TIME, CONF_SIMULATED_RINGS]
 
 
 async def test_staircase_light_becomes_a_door_and_a_light_again(
@@ -124,6 +125,6 @@ async def test_choice_that_is_gone_does_not_block_the_form(
         entry, options={CONF_PULSE_TIME: 7, CONF_LIGHTS_AS_DOORS: [LIGHT, "gone"]}
     )
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    suggested = {key: value["suggested_value"] for key, value in fields(form).items()}
+    suggested = {key: value["suggested_value"] for key, value in fields(form).items() if value}
     assert suggested == {CONF_PULSE_TIME: 7, CONF_LIGHTS_AS_DOORS: [LIGHT]}
     assert await choose(hass, entry, **suggested) == {}

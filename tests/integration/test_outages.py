@@ -10,7 +10,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe.coordinator import TOLERATED_FAILURES
-from tests.integration.conftest import poll, refused, restart, state_of
+from tests.integration.conftest import poll, refused, restart, settle, state_of
 from tests.simulator import Failure, too_many
 from tests.simulator.paths import HOMESDATA, HOMESTATUS, TOKEN
 
@@ -25,7 +25,7 @@ DOOR = "lock.cancello"
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return the levels of what the integration logged above debug."""
-    records = [r for r in caplog.records if r.name.startswith("custom_components.bticino_classe")]
+    records = [r for r in caplog.records if r.name == "custom_components.bticino_classe"]
     return [record.levelname for record in records if record.levelno > logging.DEBUG]
 
 
@@ -171,7 +171,7 @@ async def test_what_an_idle_hour_asks(
     for _ in range(60):
         freezer.tick(timedelta(minutes=1))
         async_fire_time_changed(hass)
-        await hass.async_block_till_done(wait_background_tasks=True)
+        await settle(hass)
     assert 11 <= simulator.journal.count(HOMESTATUS) <= 12
     assert simulator.journal.count(HOMESDATA) <= 1
     assert simulator.journal.count(TOKEN) == 0

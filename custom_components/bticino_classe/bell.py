@@ -1,0 +1,160 @@
+"""The bell in Home Assistant: calls as they go, what became of them, who missed which."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.event import async_call_later
+
+from .client import BticinoError, ModuleKind
+from .client.calls import CallBook, CallChange
+from .client.connection import SocketState
+from .client.push import CallPush, PushChannel, ReachabilityPush
+from .const import LOGGER
+from .history import CallHistory
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .client.push import Push
+    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+
+type CallListener = Callable[[CallChange], None]
+
+# Intercoms of these types push the offer that names the panel; others only that somebody rings.
+OFFERING_TYPES: Final = frozenset({"BNC1", "BNC3"})
+
+
+class Bell:
+    """Receives what the cloud pushes, tells listeners what happened, keeps the coordinator true."""
+
+    def __init__(
+        self, hass: HomeAssistant, entry: BticinoConfigEntry, coordinator: BticinoCoordinator
+    ) -> None:
+        self._hass = hass
+        self._entry = entry
+        self._coordinator = coordinator
+        self._listeners: list[CallListener] = []
+        self._cancel_timer: CALLBACK_TYPE | None = None
+        self._was_online = False
+        account = coordinator.account
+        self.book = CallBook(
+            panels_of=self._panels_of,
+            offers_follow=self._offers_follow,
+            clock=account.transport.cloud_time,
+        )
+        self.channel = PushChannel(
+            account.auth, on_push=self._on_push, on_state=self._on_socket_state
+        )
+        self.history = CallHistory(hass, entry.entry_id, account.transport.cloud_time)
+
+    @property
+    def online(self) -> bool:
+        """Whether the cloud can tell of a ring at this moment."""
+        return self.channel.socket.state is SocketState.ONLINE
+
+    async def async_prepare(self) -> None:
+        """Load what is remembered of the calls."""
+        await self.history.async_load()
+
+    @callback
+    def async_start(self) -> None:
+        """Connect in the background; all ends with the entry."""
+        self._entry.async_create_background_task(
+            self._hass, self.channel.socket.run(), "bticino_classe push socket"
+        )
+        self._entry.async_on_unload(self._stop_timer)
+        self._entry.async_on_unload(self.history.async_save)
+        self._entry.async_on_unload(self.channel.socket.stop)
+
+    @callback
+    def async_listen(self, listener: CallListener) -> CALLBACK_TYPE:
+        """Tell a listener of every change of a call; returns what ends that."""
+        self._listeners.append(listener)
+        return partial(self._listeners.remove, listener)
+
+    @callback
+    def async_look(self, bridge_id: str) -> None:
+        """Note that somebody has looked at the missed calls of an intercom."""
+        self.history.async_look(bridge_id)
+        self._coordinator.async_update_listeners()
+
+    @callback
+    def async_take(self, push: CallPush) -> None:
+        """Let a push of a call have its effect."""
+        self._tell(self.book.take(push))
+
+    @callback
+    def _on_push(self, push: Push) -> None:
+        if isinstance(push, ReachabilityPush):
+            self._coordinator.async_note_reachable(push.module_id, reachable=push.reachable)
+        else:
+            self._coordinator.async_expect_module(push.bridge_id)
+            self.async_take(push)
+
+    @callback
+    def _on_socket_state(self, state: SocketState) -> None:
+        if state is SocketState.STOPPED:
+            return  # the entry is being unloaded
+        self._coordinator.async_follow_socket(online=state is SocketState.ONLINE)
+        if state is SocketState.AUTH_FAILED:
+            self._entry.async_start_reauth(self._hass)
+        if state is SocketState.ONLINE:
+            self._entry.async_create_background_task(
+                self._hass, self._catch_up(after_gap=self._was_online), "bticino_classe catch up"
+            )
+            self._was_online = True
+
+    async def _catch_up(self, *, after_gap: bool) -> None:
+        """Learn what happened while nothing could be pushed; no ring is made of it."""
+        if after_gap:
+            await self._coordinator.async_request_refresh()
+        for home in self._coordinator.data.homes.values():
+            try:
+                events = await self._coordinator.account.events(home.id)
+            except BticinoError as err:
+                LOGGER.debug("The latest events could not be asked for: %s", err)
+            else:
+                self.history.async_add_events(events)
+        self._coordinator.async_update_listeners()
+
+    def _tell(self, changes: tuple[CallChange, ...]) -> None:
+        for change in changes:
+            self.history.async_add(change)
+            for listener in tuple(self._listeners):
+                self._tell_one(listener, change)
+        self._set_timer()
+
+    def _tell_one(self, listener: CallListener, change: CallChange) -> None:
+        try:
+            listener(change)
+        except Exception:  # noqa: BLE001 - one listener's fault must not cost the others the ring
+            LOGGER.exception("A call could not be shown")
+
+    def _set_timer(self) -> None:
+        self._stop_timer()
+        if (due := self.book.next_due) is not None:
+            wait = max(0.0, due - self._coordinator.account.transport.cloud_time())
+            self._cancel_timer = async_call_later(self._hass, wait, self._on_timer)
+
+    @callback
+    def _on_timer(self, _now: datetime) -> None:
+        self._cancel_timer = None
+        self._tell(self.book.tick())
+
+    @callback
+    def _stop_timer(self) -> None:
+        if self._cancel_timer is not None:
+            self._cancel_timer()
+            self._cancel_timer = None
+
+    def _panels_of(self, bridge_id: str) -> tuple[str, ...]:
+        modules = self._coordinator.data.modules.values()
+        return tuple(
+            m.id for m in modules if m.kind is ModuleKind.PANEL and m.bridge_id == bridge_id
+        )
+
+    def _offers_follow(self, bridge_id: str) -> bool:
+        bridge = self._coordinator.data.modules.get(bridge_id)
+        return bridge is not None and bridge.type in OFFERING_TYPES

@@ -1,0 +1,106 @@
+"""The bell as events: somebody rings, and what becomes of the call."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, override
+
+from homeassistant.components.event import (
+    DoorbellEventType,
+    EventDeviceClass,
+    EventEntity,
+    EventEntityDescription,
+)
+from homeassistant.core import callback
+
+from .client import Module, ModuleKind
+from .client.calls import Happening
+from .entity import BticinoCallEntity, async_add_for_modules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.entity import Entity
+    from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+    from .client.calls import Call, CallChange
+    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+
+PARALLEL_UPDATES = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BticinoEventDescription(EventEntityDescription):
+    """An event entity, and which happenings of a call it tells by which name."""
+
+    names: Mapping[Happening, str]
+
+
+DOORBELL: Final = BticinoEventDescription(
+    key="doorbell",
+    translation_key="doorbell",
+    device_class=EventDeviceClass.DOORBELL,
+    event_types=[DoorbellEventType.RING],
+    names={Happening.RING: DoorbellEventType.RING},
+)
+CALL: Final = BticinoEventDescription(
+    key="call",
+    translation_key="call",
+    event_types=["incoming", "answered", "missed", "ended"],
+    names={
+        Happening.RING: "incoming",
+        Happening.ANSWERED: "answered",
+        Happening.MISSED: "missed",
+        Happening.ENDED: "ended",
+    },
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
+    entry: BticinoConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add doorbell and calls of every panel; an intercom has those of rings of no known panel."""
+
+    def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
+        if module.kind not in {ModuleKind.BRIDGE, ModuleKind.PANEL}:
+            return []
+        return [BticinoEvent(coordinator, module, each) for each in (DOORBELL, CALL)]
+
+    async_add_for_modules(entry, async_add_entities, build)
+
+
+class BticinoEvent(BticinoCallEntity, EventEntity):
+    """Tells what happens to the calls of its panel."""
+
+    entity_description: BticinoEventDescription
+
+    def __init__(
+        self,
+        coordinator: BticinoCoordinator,
+        module: Module,
+        description: BticinoEventDescription,
+    ) -> None:
+        super().__init__(coordinator, module, description.key)
+        self.entity_description = description
+
+    @callback
+    @override
+    def _on_change(self, change: CallChange) -> None:
+        name = self.entity_description.names.get(change.happening)
+        if name is not None and self._is_mine(change.call):
+            self._trigger_event(name, self._attributes(change.call))
+            self.async_write_ha_state()
+
+    def _is_mine(self, call: Call) -> bool:
+        is_known = call.panel_id in self.coordinator.data.modules
+        return self.module.id == (call.panel_id if is_known else call.bridge_id)
+
+    def _attributes(self, call: Call) -> dict[str, Any]:
+        panel = self.coordinator.data.modules.get(call.panel_id or "")
+        told = {
+            "panel": panel.name if panel else None,
+            "answered_by": call.answered_by,
+            "duration": None if call.duration is None else round(call.duration),
+        }
+        return {name: value for name, value in told.items() if value is not None}

@@ -1,0 +1,121 @@
+"""Actions besides those of the entities."""
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final
+import uuid
+
+from homeassistant.const import ATTR_DEVICE_ID
+from homeassistant.core import callback
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.service import (
+    async_get_device_and_config_entry,
+    async_register_admin_service,
+)
+import voluptuous as vol
+
+from .client import ModuleKind
+from .client.push import CallPush, CallStep
+from .const import CONF_SIMULATED_RINGS, DOMAIN
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant, ServiceCall
+
+    from .bell import Bell
+    from .client import Module
+    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+
+RESET_MISSED_CALLS: Final = "reset_missed_calls"
+SIMULATE_RING: Final = "simulate_ring"
+ATTR_OUTCOME: Final = "outcome"
+ATTR_SECONDS: Final = "seconds"
+
+_OUTCOMES: Final = {
+    "answered": CallStep.ACCEPTED,
+    "missed": CallStep.MISSED,
+    "ended": CallStep.TERMINATED,
+}
+_RESET_SCHEMA: Final = vol.Schema({vol.Optional(ATTR_DEVICE_ID): cv.string})
+_RING_SCHEMA: Final = vol.Schema(
+    {
+        vol.Required(ATTR_DEVICE_ID): cv.string,
+        vol.Optional(ATTR_OUTCOME, default="missed"): vol.In(_OUTCOMES),
+        vol.Optional(ATTR_SECONDS, default=10): vol.All(vol.Coerce(float), vol.Range(1, 40)),
+    }
+)
+
+
+@callback
+def async_setup_services(hass: HomeAssistant) -> None:
+    """Register the actions; they are there even while no account is connected."""
+    hass.services.async_register(
+        DOMAIN, RESET_MISSED_CALLS, partial(_reset_missed_calls, hass), _RESET_SCHEMA
+    )
+    async_register_admin_service(
+        hass, DOMAIN, SIMULATE_RING, partial(_simulate_ring, hass), _RING_SCHEMA
+    )
+
+
+@callback
+def _reset_missed_calls(hass: HomeAssistant, call: ServiceCall) -> None:
+    """Note that somebody has looked: at one intercom's missed calls, or at all."""
+    if device_id := call.data.get(ATTR_DEVICE_ID):
+        entry, module = _find(hass, device_id)
+        entry.runtime_data.bell.async_look(_bridge_id(module))
+        return
+    entries: list[BticinoConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
+    for coordinator in (entry.runtime_data for entry in entries):
+        for bridge in _bridges(coordinator):
+            coordinator.bell.async_look(bridge.id)
+
+
+@callback
+def _simulate_ring(hass: HomeAssistant, call: ServiceCall) -> None:
+    """Ring as if somebody stood at the panel, for trying out automations; the cloud is not told."""
+    entry, module = _find(hass, call.data[ATTR_DEVICE_ID])
+    if not entry.options.get(CONF_SIMULATED_RINGS, False):
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key="simulated_rings_not_allowed"
+        )
+    outcome = _OUTCOMES[call.data[ATTR_OUTCOME]]
+    ring = _ring(entry.runtime_data.bell, module, outcome, call.data[ATTR_SECONDS])
+    entry.async_create_background_task(hass, ring, "bticino_classe simulated ring")
+
+
+async def _ring(bell: Bell, module: Module, outcome: CallStep, seconds: float) -> None:
+    """Ring for so long, then let the outcome be."""
+    session_id = f"simulated-{uuid.uuid4().hex}"
+    panel_id = module.id if module.kind is ModuleKind.PANEL else None
+    for step, pause in ((CallStep.OFFERED, seconds), (outcome, 0.0)):
+        bell.async_take(
+            CallPush(
+                step=step,
+                session_id=session_id,
+                bridge_id=_bridge_id(module),
+                home_id=module.home_id,
+                panel_id=panel_id,
+            )
+        )
+        await asyncio.sleep(pause)
+
+
+def _find(hass: HomeAssistant, device_id: str) -> tuple[BticinoConfigEntry, Module]:
+    """Return the account and the module of a device."""
+    device, entry = async_get_device_and_config_entry(
+        hass, DOMAIN, device_id, include_child_devices=False
+    )
+    modules = entry.runtime_data.data.modules
+    for domain, module_id in device.identifiers:
+        if domain == DOMAIN and module_id in modules:
+            return entry, modules[module_id]
+    raise ServiceValidationError(translation_domain=DOMAIN, translation_key="device_gone")
+
+
+def _bridges(coordinator: BticinoCoordinator) -> list[Module]:
+    modules = coordinator.data.modules.values()
+    return [module for module in modules if module.kind is ModuleKind.BRIDGE]
+
+
+def _bridge_id(module: Module) -> str:
+    return module.bridge_id or module.id
