@@ -1,1 +1,1 @@
-"""Measurements: requests, start-up time, tokens, imports and memory; see docs/benchmarks.md."""
+"""Measurements: requests, times, tokens, rings, outages, memory; see docs/benchmarks.md."""

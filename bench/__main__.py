@@ -8,7 +8,7 @@ import sys
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from . import counts, imports, memory, startup, tokens
+from . import counts, fleet, growth, imports, memory, outages, rate, rings, startup, tokens
 from .cloud import Cloud
 from .figures import Figure, as_json, table
 
@@ -20,15 +20,31 @@ EPILOG: Final = "docs/benchmarks.md says what each figure means."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """How much is measured: sizes in modules, runs that a median is taken of."""
+    """How much is measured: sizes in modules, runs that a median is taken of.
+
+    `halts` are numbers of rings; from the first to the last nothing may grow.
+    """
 
     sizes: Sequence[int]
     runs: int
     batches: int
+    panels: Sequence[int]
+    rings: int
+    halts: Sequence[int]
+    outages: int = 0
 
 
-WHOLE: Final = Extent(sizes=(4, 51, 501), runs=9, batches=200)
-QUICK: Final = Extent(sizes=(4, 51), runs=1, batches=3)
+WHOLE: Final = Extent(
+    sizes=(4, 51, 501),
+    runs=9,
+    batches=200,
+    panels=(1, 10, 100),
+    rings=1000,
+    halts=range(1000, 10_001, 1000),
+    outages=100,
+)
+# All that is remembered of calls has to be at its largest at the first halt.
+QUICK: Final = Extent(sizes=(4, 51), runs=1, batches=3, panels=(1,), rings=50, halts=(250, 500))
 
 
 def main() -> int:
@@ -59,10 +75,15 @@ def _first(cloud: Cloud, folder: Path, extent: Extent) -> Iterator[Figure]:
     yield from counts.measure(cloud, _new(folder / "counts"))
     yield from tokens.measure(cloud, extent.batches)
     yield from startup.measure(cloud, _new(folder / "startup"), extent.sizes, extent.runs)
+    yield from rings.measure(cloud, _new(folder / "rings"), extent.panels, extent.rings)
+    yield from growth.measure(cloud, _new(folder / "growth"), extent.halts)
 
 
 def _more(cloud: Cloud, folder: Path, extent: Extent) -> Iterator[Figure]:
     yield from memory.measure(cloud, _new(folder / "memory"), extent.sizes)
+    yield from rate.measure(cloud, _new(folder / "rate"))
+    yield from outages.measure(cloud, _new(folder / "outages"), extent.outages)
+    yield from fleet.measure()
     yield from imports.measure(extent.runs)
 
 

@@ -21,6 +21,7 @@ STATUS_PATH: Final = "/syncapi/v1/homestatus"
 EVENTS_PATH: Final = "/api/getevents"
 PUSH_PATH: Final = "/ws/"
 PATIENCE: Final = 10.0  # seconds
+MANY: Final = 1000  # attempts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +109,42 @@ class Cloud:
         account = self._ask("state")["account"]
         return {"username": account["email"], "password": account["password"]}
 
-    def move(self, modules: int) -> None:
-        """Move into the house with so many modules."""
-        self._ask("house", {"name": f"modules_{modules}"})
+    @property
+    def url(self) -> str:
+        """Where it is itself."""
+        return self._url
+
+    def move(self, house: str) -> None:
+        """Move into another house, as new."""
+        self._ask("house", {"name": house})
+
+    def cut(self) -> None:
+        """Cut the open sockets; they may come again at once."""
+        self._ask("cut_lines", {})
+
+    def take_down(self) -> None:
+        """Cut the open sockets and answer everything with 503."""
+        self._ask("down", {})
+
+    def drop_handshakes(self) -> None:
+        """Cut the open sockets, and end every attempt to open one without a word."""
+        self._ask("fail", {"path": PUSH_PATH, "times": MANY, "drop": True})
+        self.cut()
+
+    def bring_up(self) -> None:
+        """End all outages."""
+        self._ask("up", {})
+        self._ask("heal", {})
+
+    def note_pushes(self, *, on: bool) -> None:
+        """Write every push into the journal, or not: ten thousand rings do not need it."""
+        self._ask("journal_pushes", {"on": on})
+
+    def rings(self) -> dict[str, float]:
+        """When each ring since `forget` was given to the socket, by session, in epoch seconds."""
+        pushes = [entry for entry in self._ask("journal")["entries"] if entry["method"] == "PUSH"]
+        rings = [entry for entry in pushes if entry["body"]["kind"] == "offer"]
+        return {entry["body"]["session"]: entry["at"] for entry in rings}
 
     def refuse_sockets(self, status: int | None) -> None:
         """Answer handshakes with a status; None lets them be opened."""

@@ -32,7 +32,7 @@ def measure(cloud: Cloud, folder: Path, sizes: Sequence[int]) -> Iterator[Figure
 
 
 def _bytes(cloud: Cloud, folder: Path, modules: int) -> int:
-    cloud.move(modules)
+    cloud.move(f"modules_{modules}")
     folder.mkdir()
     live(folder, cloud.endpoints, partial(sign_in, credentials=cloud.credentials))
     return live(folder, cloud.endpoints, _traced)

@@ -13,7 +13,7 @@ from homeassistant.util.async_ import get_scheduled_timer_handles
 from .settling import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from homeassistant.core import HomeAssistant
 
@@ -29,13 +29,19 @@ class Passing:
 
     async def seconds(self, seconds: float) -> None:
         """Let so many seconds pass; whatever falls due is done, in order."""
+        await self.until(lambda: False, at_most=seconds)
+
+    async def until(self, condition: Callable[[], bool], *, at_most: float) -> None:
+        """Let time pass until something has happened, at most so many seconds."""
         loop = self._hass.loop
-        end = loop.time() + seconds
-        while (due := self._next_timer()) <= end:
-            self._ahead += max(0.0, due - loop.time())
+        end = loop.time() + at_most
+        while not condition():
+            due = self._next_timer()
+            self._ahead += max(0.0, min(due, end) - loop.time())
+            if due > end:
+                return
             await asyncio.sleep(0)
             await settle(self._hass)
-        self._ahead += max(0.0, end - loop.time())
 
     def _next_timer(self) -> float:
         timers = get_scheduled_timer_handles(self._hass.loop)

@@ -51,7 +51,7 @@ def measure(cloud: Cloud, folder: Path, sizes: Sequence[int], runs: int) -> Iter
 
 
 def _restarts(cloud: Cloud, folder: Path, modules: int, runs: int) -> Restarts:
-    cloud.move(modules)
+    cloud.move(f"modules_{modules}")
     folder.mkdir()
     live(folder, cloud.endpoints, partial(sign_in, credentials=cloud.credentials))
     live(folder, cloud.endpoints, set_up)  # imports what Home Assistant itself brings

@@ -41,6 +41,13 @@ COUNTS = {
     "restart_4.other_requests": 2,
     "restart_51.token_requests": 0,
     "restart_51.other_requests": 2,
+    "ring_1.rings": 50,
+    "ring_1.lost": 0,
+    "ring_1.extra": 0,
+    "ring_1.requests": 0,
+    "growth.tasks": 0,
+    "growth.timers": 0,
+    "growth.remembered": 0,
 }
 
 

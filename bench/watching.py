@@ -1,0 +1,115 @@
+"""Rings that are pressed in one process and watched for in Home Assistant's states."""
+
+import asyncio
+from asyncio.subprocess import PIPE
+from contextlib import contextmanager
+from dataclasses import dataclass
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+from unittest.mock import patch
+
+from aiohttp.client_proto import ResponseHandler
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import callback
+from homeassistant.helpers import entity_registry as er
+
+from custom_components.bticino_classe.client.calls import Happening
+
+from .cloud import ROOT
+from .home import entry_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from homeassistant.core import Event, EventStateChangedData, HomeAssistant
+
+    from custom_components.bticino_classe.client.calls import CallChange
+
+    from .cloud import Cloud
+
+LOOK_SECONDS: Final = 0.01
+LOST_AFTER: Final = 10.0  # seconds without any further ring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One ring in Home Assistant, all in epoch seconds.
+
+    `read` is when the event loop took the bytes from the socket, `shown` when the doorbell's state
+    was in the state machine, `done` when every entity had written what the ring changes.
+    """
+
+    read: float
+    shown: float
+    done: float
+
+
+class Watcher:
+    """Notes every ring that reaches the state machine, by session."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        entry = entry_of(hass)
+        entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+        self._doorbells = {e.entity_id for e in entities if e.unique_id.endswith("-doorbell")}
+        self._shown = self._read = 0.0
+        self.states = 0
+        self.seen: dict[str, Seen] = {}
+
+    @callback
+    def on_state(self, event: Event[EventStateChangedData]) -> None:
+        """Note the moment at which a doorbell's state changed."""
+        if event.data["entity_id"] in self._doorbells:
+            self._shown = time.time()
+            self.states += 1
+
+    @callback
+    def on_change(self, change: CallChange) -> None:
+        """Note a ring, after all entities: they listened before."""
+        if change.happening is Happening.RING:
+            self.seen[change.call.session_id] = Seen(
+                read=self._read, shown=self._shown, done=time.time()
+            )
+
+    def on_bytes(self) -> None:
+        """Note the moment at which bytes came from a socket."""
+        self._read = time.time()
+
+
+@contextmanager
+def watching(hass: HomeAssistant) -> Iterator[Watcher]:
+    """Watch; the entities have to be there already."""
+    watcher, receive = Watcher(hass), ResponseHandler.data_received
+
+    def data_received(self: ResponseHandler, data: bytes) -> None:
+        watcher.on_bytes()
+        receive(self, data)
+
+    with patch.object(ResponseHandler, "data_received", data_received):
+        stop = hass.bus.async_listen(EVENT_STATE_CHANGED, watcher.on_state)
+        forget = entry_of(hass).runtime_data.bell.async_listen(watcher.on_change)
+        try:
+            yield watcher
+        finally:
+            stop()
+            forget()
+
+
+async def press(cloud: Cloud, watcher: Watcher, rings: int, *options: str) -> float:
+    """Press the bell so often, wait for the rings, and return the seconds the pressing took."""
+    command = ("-m", "bench.presser", cloud.url, "--rings", str(rings), *options)
+    wanted = len(watcher.seen) + rings
+    presser = await asyncio.create_subprocess_exec(sys.executable, *command, cwd=ROOT, stdout=PIPE)
+    said, _ = await presser.communicate()
+    assert presser.returncode == 0, said
+    await _arrival(watcher, wanted)
+    return float(said)
+
+
+async def _arrival(watcher: Watcher, wanted: int) -> None:
+    """Wait until so many rings have been seen, or no more come."""
+    found, since = len(watcher.seen), time.monotonic()
+    while found < wanted and time.monotonic() - since < LOST_AFTER:
+        await asyncio.sleep(LOOK_SECONDS)
+        if len(watcher.seen) > found:
+            found, since = len(watcher.seen), time.monotonic()
