@@ -8,7 +8,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 
 from .client import BticinoError, ModuleKind
-from .client.calls import CallBook, CallChange
+from .client.calls import Call, CallBook, CallChange
 from .client.connection import SocketState
 from .client.push import CallPush, PushChannel, ReachabilityPush
 from .const import LOGGER
@@ -86,18 +86,28 @@ class Bell:
         self._tell(self.book.take(push))
 
     @callback
+    def place(self, call: Call) -> str:
+        """Return the module at which a call is shown: its panel, or else its intercom."""
+        panel = self._coordinator.data.modules.get(call.panel_id or "")
+        if panel is None or panel.kind is not ModuleKind.PANEL:
+            return call.bridge_id
+        return panel.id
+
+    @callback
     def _on_push(self, push: Push) -> None:
+        coordinator = self._coordinator
         if isinstance(push, ReachabilityPush):
-            self._coordinator.async_note_reachable(push.module_id, reachable=push.reachable)
-        else:
-            self._coordinator.async_expect_module(push.bridge_id)
+            if not coordinator.is_left_out(push.module_id):
+                coordinator.async_note_reachable(push.module_id, reachable=push.reachable)
+        elif not coordinator.is_left_out(push.bridge_id):
+            coordinator.async_expect_modules(push.bridge_id, push.panel_id)
             self.async_take(push)
 
     @callback
     def _on_socket_state(self, state: SocketState) -> None:
         if state is SocketState.STOPPED:
             return  # the entry is being unloaded
-        self._coordinator.async_follow_socket(online=state is SocketState.ONLINE)
+        self._coordinator.async_follow_socket()
         if state is SocketState.AUTH_FAILED:
             self._entry.async_start_reauth(self._hass)
         if state is SocketState.ONLINE:

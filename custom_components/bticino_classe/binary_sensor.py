@@ -48,9 +48,9 @@ class BticinoRinging(BticinoCallEntity, BinarySensorEntity):
     @property
     @override
     def is_on(self) -> bool:
+        bell = self.coordinator.bell
         return any(
-            self.module.id in {call.panel_id, call.bridge_id}
-            for call in self.coordinator.bell.book.ringing
+            self.module.id in {bell.place(call), call.bridge_id} for call in bell.book.ringing
         )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, override
+from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import callback
@@ -22,6 +22,7 @@ from .client import (
     InvalidCredentialsError,
     InvalidRequestError,
     Module,
+    ModuleKind,
     ModuleState,
     NoAnswerError,
     NotFoundError,
@@ -41,7 +42,7 @@ type BticinoConfigEntry = ConfigEntry[BticinoCoordinator]
 
 STATUS_INTERVAL: Final = timedelta(minutes=5)  # while nothing is pushed
 SAFETY_INTERVAL: Final = timedelta(minutes=30)  # while the cloud tells of changes by itself
-TOPOLOGY_INTERVAL: Final = timedelta(hours=1)
+TOPOLOGY_INTERVAL: Final = timedelta(minutes=59)  # less than an hour: two safety intervals
 TOLERATED_FAILURES: Final = 3  # polls that may fail before the last values are no longer shown
 
 
@@ -92,10 +93,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.all_homes: dict[str, Home] = {}
         self.unknown_types: Mapping[str, int] = {}
         self.failed_polls = 0
+        self._outage_said = False
         self._listed: frozenset[str] = frozenset()
         self._topology_until: datetime | None = None
         self._reported: frozenset[str] = frozenset()
-        self._noted: dict[str, bool] = {}
+        self._noted: dict[str, dict[str, Any]] = {}
+        self._expected: set[str] = set()
         self.command_lock = asyncio.Lock()  # the cloud minds two requests of one home at once
 
     def is_known(self, module_id: str) -> bool:
@@ -113,10 +116,8 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     def async_note_light(self, module_id: str, *, on: bool) -> None:
         """Show a light as it was just switched, until the next poll says how it is."""
-        self._noted[module_id] = on
-        state = replace(self.data.state(module_id), on=on)
-        self.data = replace(self.data, states={**self.data.states, module_id: state})
-        self.async_update_listeners()
+        self._note(module_id, on=on)
+        self.async_follow_socket()
 
     @callback
     def async_note_reachable(self, module_id: str, *, reachable: bool | None) -> None:
@@ -124,16 +125,30 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         if reachable is None or module_id not in self.data.modules:
             self.async_look_soon()
             return
-        state = replace(self.data.state(module_id), reachable=reachable)
-        self.data = replace(self.data, states={**self.data.states, module_id: state})
+        self._note(module_id, reachable=reachable)
         self.async_update_listeners()
+        if reachable and self.data.modules[module_id].kind is ModuleKind.BRIDGE:
+            self.async_look_soon()  # what is behind it may have been seen as unreachable
+
+    def _note(self, module_id: str, **news: Any) -> None:
+        """Show what is known from elsewhere, until a poll that begins later says how it is."""
+        self._noted[module_id] = self._noted.get(module_id, {}) | news
+        state = replace(self.data.state(module_id), **news)
+        self.data = replace(self.data, states={**self.data.states, module_id: state})
 
     @callback
-    def async_expect_module(self, module_id: str) -> None:
-        """Ask for the homes anew if a module that is not known here takes part in something."""
-        if module_id not in self.data.modules and self._topology_until is not None:
+    def async_expect_modules(self, *module_ids: str | None) -> None:
+        """Ask for the homes anew, once, for a module that takes part in something unknown here."""
+        unknown = {m for m in module_ids if m is not None and m not in self.data.modules}
+        if unknown - self._expected:
+            self._expected |= unknown
             self._topology_until = None
             self.async_look_soon()
+
+    def is_left_out(self, module_id: str) -> bool:
+        """Whether a module is known, in a home that is not shown."""
+        listed = any(module_id in home.modules for home in self.all_homes.values())
+        return listed and module_id not in self.data.modules
 
     @callback
     def async_look_soon(self) -> None:
@@ -143,13 +158,22 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         )
 
     @callback
-    def async_follow_socket(self, *, online: bool) -> None:
-        """Poll seldom while the cloud tells of changes, and often while it cannot."""
-        interval = SAFETY_INTERVAL if online else STATUS_INTERVAL
-        if interval != self.update_interval:
-            self.update_interval = interval
+    def async_follow_socket(self) -> None:
+        """Poll at the interval that is right now, from now on."""
+        before, self.update_interval = self.update_interval, self._right_interval
+        if before != self.update_interval:
             self._schedule_refresh()
         self.async_update_listeners()
+
+    @property
+    def _right_interval(self) -> timedelta:
+        """Seldom while the cloud tells of changes, often while it cannot.
+
+        Often, too, after a light was switched, whose timer puts it out without a word.
+        """
+        told = self.bell.online and not self.failed_polls
+        lit = any(news.get("on") for news in self._noted.values())
+        return SAFETY_INTERVAL if told and not lit else STATUS_INTERVAL
 
     @override
     async def _async_update_data(self) -> House:
@@ -161,18 +185,22 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             ) from err
         except BticinoError as err:
             return self._outlast(err)
-        if self.failed_polls and self.last_update_success:
+        if self._outage_said:
             LOGGER.info("The cloud of %s answers again", self.name)
+        self._outage_said = False
+        self.last_update_success = True  # the base class would say it a second time
         self.failed_polls = 0
+        self.update_interval = self._right_interval
         return house
 
     def _outlast(self, err: BticinoError) -> House:
         """Return the last values while the outage is short, and say once that there is one."""
         self.failed_polls += 1
+        self.update_interval = self._right_interval
         known: House | None = self.data
         if known is not None:
             if self.failed_polls == 1:
-                LOGGER.warning("The cloud of %s gives no usable answer: %s", self.name, err)
+                self._say_outage(err)
             if self.failed_polls <= TOLERATED_FAILURES:
                 return known
             # Said above already; the base class would say it a second time.
@@ -181,6 +209,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         raise UpdateFailed(
             translation_domain=DOMAIN, translation_key=reason(err), retry_after=retry_after
         ) from err
+
+    def _say_outage(self, err: BticinoError) -> None:
+        """Say once that there is an outage, unless the push connection has said it of the same."""
+        if not self.bell.channel.socket.is_said_lost:
+            self._outage_said = True
+            LOGGER.warning("The cloud of %s gives no usable answer: %s", self.name, err)
 
     async def _fetch(self) -> House:
         known: House | None = self.data
@@ -193,7 +227,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             self.all_homes[home_id] = completed(self.all_homes[home_id], found)
             states |= found
         # What was switched meanwhile is newer than the answer.
-        states |= {m: replace(states[m], on=on) for m, on in self._noted.items() if m in states}
+        states |= {m: replace(states[m], **n) for m, n in self._noted.items() if m in states}
         self._reported = frozenset(m for found in reported.values() for m in found)
         house = House.of((self.all_homes[home_id] for home_id in reported), states)
         if known is not None and house.modules.keys() - known.modules.keys():

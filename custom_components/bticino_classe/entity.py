@@ -165,5 +165,6 @@ class BticinoCallEntity(BticinoEntity):
 
     @callback
     def _on_change(self, change: CallChange) -> None:
-        if self.module.id in {change.call.panel_id, change.call.bridge_id}:
+        call = change.call
+        if self.module.id in {self.coordinator.bell.place(call), call.bridge_id}:
             self.async_write_ha_state()

@@ -88,13 +88,9 @@ class BticinoEvent(BticinoCallEntity, EventEntity):
     @override
     def _on_change(self, change: CallChange) -> None:
         name = self.entity_description.names.get(change.happening)
-        if name is not None and self._is_mine(change.call):
+        if name is not None and self.coordinator.bell.place(change.call) == self.module.id:
             self._trigger_event(name, self._attributes(change.call))
             self.async_write_ha_state()
-
-    def _is_mine(self, call: Call) -> bool:
-        is_known = call.panel_id in self.coordinator.data.modules
-        return self.module.id == (call.panel_id if is_known else call.bridge_id)
 
     def _attributes(self, call: Call) -> dict[str, Any]:
         panel = self.coordinator.data.modules.get(call.panel_id or "")

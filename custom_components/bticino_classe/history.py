@@ -1,6 +1,7 @@
 """What became of the calls: the last of each intercom, and those missed since somebody looked."""
 
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
 import math
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ from .client.calls import CallState, Happening
 from .const import DOMAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from homeassistant.core import HomeAssistant
 
@@ -22,6 +23,7 @@ STORAGE_VERSION: Final = 1
 SAVE_DELAY: Final = 2.0  # seconds
 REMEMBERED_MISSED: Final = 200
 OUTCOMES: Final = tuple(state.value for state in CallState)
+_FINAL: Final = (CallState.ANSWERED, CallState.MISSED)
 _OUTCOMES_BY_PART: Final = {"accepted_call": CallState.ANSWERED, "missed_call": CallState.MISSED}
 
 
@@ -51,8 +53,9 @@ class CallHistory:
         stored = await self._store.async_load() or {}
         # The cloud's times are whole seconds.
         self._begun_at = stored.get("begun_at", math.floor(self._clock()))
-        self._last = {c["bridge_id"]: PastCall(**c) for c in stored.get("last", [])}
-        self._missed = {c["session_id"]: PastCall(**c) for c in stored.get("missed", [])}
+        self._last = {call.bridge_id: _over(call) for call in _restored(stored.get("last"))}
+        self._missed = {call.session_id: call for call in _restored(stored.get("missed"))}
+        self._save()
 
     async def async_save(self) -> None:
         """Write at once what is still to be written: a reload reads it again."""
@@ -80,12 +83,13 @@ class CallHistory:
         """Take note of what happened to a call."""
         if change.happening is not Happening.ENRICHED:
             call = change.call
+            answered = call.answered_at is not None
             self._note(
                 PastCall(
                     session_id=call.session_id,
                     bridge_id=call.bridge_id,
                     time=call.began_at,
-                    outcome=call.state.value,
+                    outcome=CallState.ANSWERED if answered else call.state,
                 )
             )
 
@@ -93,8 +97,15 @@ class CallHistory:
     def async_add_events(self, events: Iterable[Event]) -> None:
         """Take note of the calls among the cloud's events, in whatever order they come."""
         for event in sorted(events, key=lambda event: event.time):
-            if (call := _past_call(event)) is not None:
-                self._note(call)
+            if (call := _past_call(event)) is not None and not self._knows_better(call):
+                self._note(replace(call, time=min(call.time, self._clock())))
+
+    def _knows_better(self, call: PastCall) -> bool:
+        """Whether the last call is this one, and more is known of it than that it was."""
+        last = self._last.get(call.bridge_id)
+        if last is None or last.session_id != call.session_id:
+            return False
+        return call.outcome == CallState.ENDED or last.outcome in _FINAL
 
     def _note(self, call: PastCall) -> None:
         last = self._last.get(call.bridge_id)
@@ -119,6 +130,20 @@ class CallHistory:
 def history_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
     """Return the file of an account's history, which only Home Assistant's user may read."""
     return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}", private=True)
+
+
+def _restored(stored: object) -> Iterator[PastCall]:
+    """Yield the calls that can be read: another version may have written others."""
+    names = {field.name for field in fields(PastCall)}
+    for each in stored if isinstance(stored, list) else ():
+        with suppress(TypeError, AttributeError):
+            yield PastCall(**{key: value for key, value in each.items() if key in names})
+
+
+def _over(call: PastCall) -> PastCall:
+    """Return a call as it is after a restart: nobody rings any more, whatever became of it."""
+    ringing = call.outcome == CallState.RINGING
+    return replace(call, outcome=CallState.ENDED) if ringing else call
 
 
 def _past_call(event: Event) -> PastCall | None:

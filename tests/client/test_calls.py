@@ -111,7 +111,52 @@ def test_lost_offer_rings_the_intercom_after_a_blink() -> None:
     assert house.wait(OFFER_FOLLOWS_WITHIN) == [Happening.RING]
     assert house.ringing() == [None]
     assert house.take(OFFER) == []
-    assert house.ringing() == [YARD]
+    assert house.ringing() == [None], "where it rang, it goes on"
+
+
+@pytest.mark.parametrize(
+    ("early", "wanted"),
+    [
+        (CallStep.TERMINATED, Happening.ENDED),
+        (CallStep.RESCINDED, Happening.ANSWERED),
+        (CallStep.ACCEPTED, Happening.ANSWERED),
+    ],
+)
+@pytest.mark.parametrize("begin", [STATUS, OFFER])
+def test_end_that_overtakes_its_ring(early: CallStep, wanted: Happening, begin: CallPush) -> None:
+    """Somebody was there, and does not ring on for a minute."""
+    house = House(GATE, YARD)
+    assert house.take(push(early)) == []
+    assert house.take(begin) == [Happening.RING, wanted]
+    assert house.ringing() == []
+
+
+def test_ends_without_a_beginning_do_not_pile_up() -> None:
+    """The oldest of them are forgotten."""
+    house = House(GATE)
+    for number in range(REMEMBERED_CALLS + 1):
+        house.take(push(CallStep.TERMINATED, session=str(number)))
+    assert house.take(push(CallStep.OFFERED, session="0", panel=GATE)) == [Happening.RING]
+    last = push(CallStep.OFFERED, session=str(REMEMBERED_CALLS), panel=GATE)
+    assert house.take(last) == [Happening.RING, Happening.ENDED]
+
+
+def test_session_id_that_comes_again_another_day_is_another_call() -> None:
+    """Within the hour it is the same one."""
+    house = House(GATE)
+    assert house.take(OFFER, push(CallStep.TERMINATED)) == [Happening.RING, Happening.ENDED]
+    house.now += 3599
+    assert house.take(OFFER) == []
+    house.now += 2
+    assert house.take(OFFER) == [Happening.RING]
+
+
+@pytest.mark.parametrize("time", [NOW * 1000, NOW + 86400])
+def test_time_that_is_still_to_come_is_none(time: float) -> None:
+    """Milliseconds, or a clock that is wrong: it rings, now."""
+    house = House(GATE)
+    assert house.take(replace(STATUS, time=time)) == [Happening.RING]
+    assert [call.began_at for call in house.book.ringing] == [NOW]
 
 
 def test_ring_that_is_held_back_comes_before_its_end() -> None:
@@ -197,7 +242,7 @@ def test_visitor_of_long_ago_does_not_ring() -> None:
     """A push that is older than its expiry belongs to the history, whatever follows it."""
     house = House(GATE)
     late = replace(STATUS, time=NOW - 31, expiry=30)
-    assert house.take(late, push(CallStep.OFFERED, panel=GATE)) == []
+    assert house.take(late, push(CallStep.OFFERED, panel=GATE)) == [Happening.PAST]
     assert house.ringing() == []
     assert house.take(push(CallStep.MISSED)) == [Happening.MISSED]
 

@@ -15,6 +15,11 @@ from custom_components.bticino_classe.client.connection import (
     ReconnectingSocket,
     SocketState,
 )
+from custom_components.bticino_classe.client.endings import LONGEST_WAIT, no_token
+from custom_components.bticino_classe.client.exceptions import (
+    AuthConnectionError,
+    AuthRateLimitError,
+)
 from custom_components.bticino_classe.client.liveness import Liveness
 from tests.client.lines import Cloud, Line, Refusal, Script, answering, obey, refused
 from tests.simulator import Failure
@@ -43,6 +48,7 @@ class Client:
         self.socket = ReconnectingSocket(
             auth,
             url,
+            name="push connection",
             subscription=lambda token: {"action": "Subscribe", "access_token": token},
             on_frame=self.take,
             on_state=self.states.append,
@@ -502,3 +508,41 @@ async def test_stopped_socket_begins_no_new_connection(auth: AuthHandler) -> Non
             await task
         assert client.socket.state is SocketState.STOPPED
         assert cloud.handshakes == 1
+
+
+async def test_listener_that_fails_does_not_end_the_socket(
+    auth: AuthHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is counted and said, and the socket goes its way."""
+
+    def fail(state: SocketState) -> None:
+        raise ValueError(f"s3cret of {state}")
+
+    async with running(auth, obey) as (client, _):
+        client.socket._on_state = fail
+        await until(lambda: client.socket.state is SocketState.ONLINE)
+        assert client.socket.counters["failed_states"] == len(ONLINE)
+    assert "s3cret" not in caplog.text
+
+
+async def test_answer_that_is_not_ok_is_no_subscription(auth: AuthHandler) -> None:
+    """An error may come without being called one."""
+
+    async def deny(line: Line) -> None:
+        await line.receive()
+        await line.send({"status": "error"})
+        await line.receive()
+
+    async with running(auth, deny, obey) as (client, cloud):
+        await until(lambda: client.socket.state is SocketState.ONLINE)
+        assert len(cloud.lines) == 2
+        assert client.socket.last_ending is not None
+        assert client.socket.last_ending.reason == "subscription refused"
+
+
+def test_pause_that_the_token_endpoint_wants_is_kept() -> None:
+    """And no longer than is believable."""
+    for wanted, kept in ((None, 0.0), (600.0, 600.0), (1e9, LONGEST_WAIT)):
+        ending = no_token(AuthRateLimitError(status=429, retry_after=wanted))
+        assert (ending.retry_after, ending.overloaded) == (kept, True)
+    assert no_token(AuthConnectionError()).retry_after == 0.0

@@ -1,6 +1,7 @@
 """What the cloud pushes: read whatever comes, told once, nothing secret kept."""
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager, suppress
 import json
 import random
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, strategies as st
 import pytest
 
+from custom_components.bticino_classe.client.calls import CallBook
 from custom_components.bticino_classe.client.push import (
     REMEMBERED_PUSHES,
     CallPush,
@@ -238,19 +240,29 @@ def test_any_value_in_any_place_is_borne(path: tuple[str, ...], value: object, f
     shape_of(broken)
 
 
-def test_a_hundred_thousand_mutated_frames() -> None:
-    """Frames scrambled at random leave the reader alive and tell nothing secret."""
+def test_a_hundred_thousand_mutated_frames(
+    auth: AuthHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Frames scrambled at random leave reader and calls alive and tell nothing secret."""
     drawn = random.Random(20261124)  # noqa: S311 - the same frames every time
     raw = [json.dumps(frame) for frame in (OFFER, STATUS, end("rescind"), presence("connection"))]
-    readable = 0
+    book = CallBook(panels_of=lambda _: ("one", "two"), offers_follow=lambda _: True)
+    pushed: Counter[type] = Counter()
+
+    def take(push: Push) -> None:
+        pushed[type(push)] += 1
+        if isinstance(push, CallPush):
+            book.take(push)
+
+    channel = PushChannel(auth, on_push=take)
     for _ in range(100_000):
         text = list(drawn.choice(raw))
         for _ in range(drawn.randint(1, 4)):
             text[drawn.randrange(len(text))] = drawn.choice('{}[]":,0aé\\')
-        with suppress(ValueError):
-            frame = json.loads("".join(text))
-            if isinstance(frame, dict):
-                readable += 1
-                decode(frame)
-                assert "s3cret" not in str(shape_of(frame))
-    assert readable > 10_000
+        channel.socket._take("".join(text))
+    counted = channel.socket.counters
+    assert counted["frames"] == 100_000
+    assert counted["failed_frames"] == 0
+    assert channel.counters.total() > 10_000
+    assert min(pushed[CallPush], pushed[ReachabilityPush]) > 100
+    assert "s3cret" not in str(list(channel.unknown)) + caplog.text

@@ -50,7 +50,7 @@ class Account:
         body = await self._read(STATUS_PATH, {"home_id": home_id})
         return _required(decode.states(body))
 
-    async def events(self, home_id: str, *, size: int = 30) -> tuple[Event, ...]:
+    async def events(self, home_id: str, *, size: int = 100) -> tuple[Event, ...]:
         """Return the newest events of a home, as many as `size` at the most."""
         body = await self._read(EVENTS_PATH, {"home_id": home_id, "size": size})
         return _required(decode.events(body))

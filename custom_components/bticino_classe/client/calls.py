@@ -17,6 +17,7 @@ REMEMBERED_CALLS: Final = 64
 OFFER_FOLLOWS_WITHIN: Final = 0.7  # seconds that a ring waits for the push that names its panel
 LONGEST_RING: Final = 45.0  # seconds a call rings when no end of it comes
 LONGEST_TALK: Final = 600.0  # seconds
+NEW_AFTER: Final = 3600.0  # seconds after which a session id that comes again is another call
 
 
 class CallState(StrEnum):
@@ -29,13 +30,14 @@ class CallState(StrEnum):
 
 
 class Happening(StrEnum):
-    """What a change of a call is to the people of the house."""
+    """What a change of a call is to the people of the house; PAST is one that nobody heard."""
 
     RING = "ring"
     ANSWERED = "answered"
     MISSED = "missed"
     ENDED = "ended"
     ENRICHED = "enriched"
+    PAST = "past"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,7 @@ class CallBook:
         self._calls: OrderedDict[str, Call] = OrderedDict()
         self._due: dict[str, float] = {}
         self._held: set[str] = set()
+        self._early: OrderedDict[str, CallStep] = OrderedDict()
 
     @property
     def ringing(self) -> tuple[Call, ...]:
@@ -109,9 +112,11 @@ class CallBook:
         """Return what a push changes."""
         call = self._calls.get(push.session_id)
         if push.step in {CallStep.OFFERED, CallStep.INCOMING}:
-            return self._begin(push) if call is None else self._enrich(call, push)
+            if call is None or self._is_long_over(call):
+                return self._begin_and_go_on(push)
+            return self._enrich(call, push)
         if call is None:
-            return self._note_missed(push) if push.step is CallStep.MISSED else ()
+            return self._take_early(push)
         return (*self._announce(call), *self._go_on(self._calls[call.session_id], push.step))
 
     def answered_here(self, session_id: str) -> tuple[CallChange, ...]:
@@ -125,8 +130,25 @@ class CallBook:
         changes: list[CallChange] = []
         for session_id in [key for key, due in self._due.items() if due <= now]:
             call = self._calls[session_id]
-            changes += self._announce(call) if self._is_held(call) else self._end(call)
+            changes += self._announce(call) if self._is_held(call) else self._end(call, at=None)
         return tuple(changes)
+
+    def _take_early(self, push: CallPush) -> tuple[CallChange, ...]:
+        """Remember what overtook the beginning of its call, or came without one."""
+        if push.step is CallStep.MISSED:
+            return self._note_missed(push)
+        self._early[push.session_id] = push.step
+        if len(self._early) > REMEMBERED_CALLS:
+            self._early.popitem(last=False)
+        return ()
+
+    def _begin_and_go_on(self, push: CallPush) -> tuple[CallChange, ...]:
+        begun = self._begin(push)
+        step = self._early.pop(push.session_id, None)
+        if step is None:
+            return begun
+        call = self._calls[push.session_id]
+        return (*begun, *self._announce(call), *self._go_on(call, step))
 
     def _begin(self, push: CallPush) -> tuple[CallChange, ...]:
         now = self._clock()
@@ -135,15 +157,16 @@ class CallBook:
         call = Call(
             session_id=push.session_id,
             bridge_id=push.bridge_id,
-            began_at=now if push.time is None else push.time,
+            # A time that is still to come is none.
+            began_at=now if push.time is None else min(push.time, now),
             panel_id=push.panel_id or only,
             snapshot=push.snapshot,
             vignette=push.vignette,
         )
         if push.time is not None and now > push.time + push.expiry:
             # Too old to be a visitor who still waits: no ring, only a call that was.
-            self._keep(replace(call, state=CallState.ENDED, ended_at=push.time + push.expiry))
-            return ()
+            past = replace(call, state=CallState.ENDED, ended_at=push.time + push.expiry)
+            return self._changed(Happening.PAST, past)
         self._keep(call, due=now + max(push.expiry, LONGEST_RING))
         if call.panel_id is None and panels and self._offers_follow(push.bridge_id):
             self._held.add(call.session_id)
@@ -154,7 +177,8 @@ class CallBook:
     def _enrich(self, call: Call, push: CallPush) -> tuple[CallChange, ...]:
         richer = replace(
             call,
-            panel_id=push.panel_id or call.panel_id,
+            # Where it rang, it goes on: a panel that is named too late changes nothing.
+            panel_id=(push.panel_id or call.panel_id) if self._is_held(call) else call.panel_id,
             snapshot=push.snapshot or call.snapshot,
             vignette=push.vignette or call.vignette,
         )
@@ -178,7 +202,7 @@ class CallBook:
             return self._answer(call, "elsewhere")
         if step is CallStep.MISSED:
             return self._miss(call)
-        return self._end(call)
+        return self._end(call, at=self._clock())
 
     def _answer(self, call: Call, by: str) -> tuple[CallChange, ...]:
         if call.state is not CallState.RINGING:
@@ -187,10 +211,11 @@ class CallBook:
         call = replace(call, state=CallState.ANSWERED, answered_by=by, answered_at=now)
         return self._changed(Happening.ANSWERED, call, due=now + LONGEST_TALK)
 
-    def _end(self, call: Call) -> tuple[CallChange, ...]:
+    def _end(self, call: Call, *, at: float | None) -> tuple[CallChange, ...]:
+        """End a call; when is not known (`at` is None) where only the patience has ended."""
         if call.state not in {CallState.RINGING, CallState.ANSWERED}:
             return ()
-        call = replace(call, state=CallState.ENDED, ended_at=self._clock())
+        call = replace(call, state=CallState.ENDED, ended_at=at)
         return self._changed(Happening.ENDED, call)
 
     def _miss(self, call: Call) -> tuple[CallChange, ...]:
@@ -229,6 +254,10 @@ class CallBook:
             oldest, _ = self._calls.popitem(last=False)
             self._due.pop(oldest, None)
             self._held.discard(oldest)
+
+    def _is_long_over(self, call: Call) -> bool:
+        over = call.state not in {CallState.RINGING, CallState.ANSWERED}
+        return over and self._clock() - call.began_at > NEW_AFTER
 
     def _is_held(self, call: Call) -> bool:
         return call.session_id in self._held

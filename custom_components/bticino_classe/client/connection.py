@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from enum import StrEnum
 from http import HTTPStatus
 import logging
@@ -14,9 +14,10 @@ import orjson
 
 from .backoff import Backoff
 from .const import USER_AGENT
-from .exceptions import ApiError, BticinoError, InvalidCredentialsError
+from .endings import CREDENTIALS_REFUSED, LONGEST_WAIT, Ending, no_token, refused_handshake
+from .exceptions import BticinoError, InvalidCredentialsError
 from .liveness import Liveness, keep_alive
-from .wire import error_code, parse_retry_after
+from .wire import error_code
 
 if TYPE_CHECKING:
     from .auth import AuthHandler
@@ -28,9 +29,7 @@ _LOGGER = logging.getLogger(__name__)
 MAX_FRAME_BYTES: Final = 256 * 1024
 CLOSE_SECONDS: Final = 1.0
 SHORTEST_SUBSCRIPTION: Final = 5.0  # seconds
-LONGEST_WAIT: Final = 3600.0  # seconds; more than that no Retry-After is believed
 TOKEN_REFUSALS: Final = (2, 3, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-OVERLOADS: Final = (11, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class SocketState(StrEnum):
@@ -44,23 +43,6 @@ class SocketState(StrEnum):
     AUTH_FAILED = "auth_failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """Why a connection ended: fixed words, and the number that came with them."""
-
-    reason: str
-    code: int | str | None = None
-    retry_after: float = 0.0
-
-    @property
-    def overloaded(self) -> bool:
-        """Whether the cloud said itself that it has too much to do."""
-        return self.code in OVERLOADS
-
-    def __str__(self) -> str:
-        return self.reason if self.code is None else f"{self.reason} ({self.code})"
-
-
 class _EndedError(Exception):
     def __init__(self, ending: Ending) -> None:
         super().__init__(str(ending))
@@ -70,9 +52,9 @@ class _EndedError(Exception):
 class ReconnectingSocket:
     """Connects, subscribes, reads, and begins anew whenever that ends.
 
-    `subscription` builds the frame to subscribe with from a token. `on_frame` gets every other
-    frame, `on_state` every change of state; both are called within the reader, so they must
-    return at once. `run` lasts until it is cancelled.
+    `name` is what log lines call it. `subscription` builds the frame to subscribe with from a
+    token. `on_frame` gets every other frame, `on_state` every change of state; both are called
+    within the reader, so they must return at once. `run` lasts until it is cancelled.
     """
 
     def __init__(  # noqa: PLR0913 - what it is made of
@@ -80,6 +62,7 @@ class ReconnectingSocket:
         auth: AuthHandler,
         url: str,
         *,
+        name: str,
         subscription: Callable[[str], Mapping[str, Any]],
         on_frame: Callable[[Frame], None],
         on_state: Callable[[SocketState], None] = lambda _: None,
@@ -88,6 +71,7 @@ class ReconnectingSocket:
     ) -> None:
         self._auth = auth
         self._url = url
+        self._name = name
         self._subscription = subscription
         self._on_frame = on_frame
         self._on_state = on_state
@@ -103,6 +87,11 @@ class ReconnectingSocket:
         self.state = SocketState.STOPPED
         self.last_ending: Ending | None = None
         self.counters: Counter[str] = Counter()
+
+    @property
+    def is_said_lost(self) -> bool:
+        """Whether the log's last word on the connection is that it is lost."""
+        return self._outage_said and not self._recovery_said
 
     async def run(self) -> None:
         """Stay connected until cancelled; call `stop` before."""
@@ -151,7 +140,7 @@ class ReconnectingSocket:
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
                 )
         except aiohttp.WSServerHandshakeError as err:
-            ending = _refused_handshake(err)
+            ending = refused_handshake(err)
         except (aiohttp.ClientError, OSError, TimeoutError, BticinoError) as err:
             ending = Ending(reason=f"no connection: {type(err).__name__}")
         else:
@@ -213,7 +202,7 @@ class ReconnectingSocket:
         while True:
             self._token = await self._valid_token()
             reply = await self._ask(socket, self._subscription(self._token))
-            if "error" not in reply:
+            if "error" not in reply and reply.get("status", "ok") == "ok":
                 self._refusals = 0
                 return
             if error_code(reply) not in TOKEN_REFUSALS or self._refusals > 1:
@@ -225,9 +214,9 @@ class ReconnectingSocket:
                 return await self._auth.get_access_token()
             except InvalidCredentialsError:
                 self._refusals = 2
-                ending = Ending(reason="credentials refused")
+                ending = Ending(reason=CREDENTIALS_REFUSED)
             except BticinoError as err:
-                ending = _no_token(err)
+                ending = no_token(err)
             if self.state is not SocketState.ONLINE or self._refusals:
                 raise _EndedError(ending)
             # What is subscribed goes on; only the next subscription has to wait.
@@ -256,7 +245,7 @@ class ReconnectingSocket:
         self._set_state(SocketState.ONLINE)
         if self._outage_said and not self._recovery_said:
             self._recovery_said = True
-            _LOGGER.info("The connection to the cloud is back")
+            _LOGGER.info("The %s to the cloud is back", self._name)
 
     def _seconds_to_next(self) -> float:
         """Subscribe anew before the token ends, and once in a while in any case."""
@@ -265,25 +254,37 @@ class ReconnectingSocket:
 
     async def _pause(self, ending: Ending) -> None:
         if self._refusals > 1:
-            await self._give_up()
+            await self._give_up(ending)
             return
         if self._was_stable():
             self._backoff.forgive()
             self._outage_said = self._recovery_said = False
         delay = self._backoff.next_delay(overloaded=ending.overloaded, at_least=ending.retry_after)
-        if self._backoff.failures > 1 and not self._outage_said:
-            self._outage_said = True
-            _LOGGER.warning("The connection to the cloud is lost: %s", ending)
+        if self._backoff.failures > 1:
+            self._say_lost(ending)
         self._set_state(SocketState.WAITING)
         await asyncio.sleep(delay)
 
-    async def _give_up(self) -> None:
-        """Wait for other credentials; asking again with refused ones helps nobody."""
+    async def _give_up(self, ending: Ending) -> None:
+        """Wait for other credentials; asking again with refused ones helps nobody.
+
+        Credentials that are good, and tokens that are refused all the same, are tried again after
+        an hour: that is the cloud's own trouble, and it may have passed.
+        """
         self._credentials_changed.clear()
+        self._say_lost(ending)
         self._set_state(SocketState.AUTH_FAILED)
-        await self._credentials_changed.wait()
+        patience = None if ending.reason == CREDENTIALS_REFUSED else LONGEST_WAIT
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._credentials_changed.wait()
         self._refusals = 0
         self._backoff.forgive()
+
+    def _say_lost(self, ending: Ending) -> None:
+        if not self._outage_said:
+            self._outage_said = True
+            _LOGGER.warning("The %s to the cloud is lost: %s", self._name, ending)
 
     def _was_stable(self) -> bool:
         if self._online_since is None:
@@ -294,7 +295,11 @@ class ReconnectingSocket:
     def _set_state(self, state: SocketState) -> None:
         if state is not self.state:
             self.state = state
-            self._on_state(state)
+            try:
+                self._on_state(state)
+            except Exception as err:  # noqa: BLE001 - foreign code must not end the socket for good
+                self.counters["failed_states"] += 1
+                _LOGGER.error("A state could not be handled: %s", type(err).__name__)  # noqa: TRY400
 
 
 def _first(group: BaseExceptionGroup[_EndedError]) -> Ending:
@@ -304,17 +309,6 @@ def _first(group: BaseExceptionGroup[_EndedError]) -> Ending:
         error = error.exceptions[0]
     assert isinstance(error, _EndedError)  # noqa: S101 - for the type checker
     return error.ending
-
-
-def _refused_handshake(err: aiohttp.WSServerHandshakeError) -> Ending:
-    wanted = parse_retry_after(err.headers.get("Retry-After") if err.headers else None)
-    seconds = min(wanted or 0.0, LONGEST_WAIT)
-    return Ending(reason="handshake refused", code=err.status, retry_after=seconds)
-
-
-def _no_token(err: BticinoError) -> Ending:
-    status = err.status if isinstance(err, ApiError) else None
-    return Ending(reason=f"no token: {type(err).__name__}", code=status)
 
 
 def _is_reply(frame: Frame) -> bool:

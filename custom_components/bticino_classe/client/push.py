@@ -3,6 +3,7 @@
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from enum import StrEnum
+import time
 from typing import TYPE_CHECKING, Final
 
 from .connection import Frame, ReconnectingSocket, SocketState
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .liveness import Liveness
 
 REMEMBERED_PUSHES: Final = 256
+REPEATED_WITHIN: Final = 3600.0  # seconds
 KEPT_UNKNOWN: Final = 5
 DEFAULT_EXPIRY: Final = 30.0  # seconds that a call rings
 LONGEST_EXPIRY: Final = 120.0  # seconds
@@ -134,7 +136,7 @@ def _reachability(kind: str, extra: Frame) -> ReachabilityPush | None:
 class PushChannel:
     """The push socket of an account: `on_push` gets every event, once, from within the reader."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of
         self,
         auth: AuthHandler,
         *,
@@ -142,15 +144,18 @@ class PushChannel:
         on_state: Callable[[SocketState], None] = lambda _: None,
         liveness: Liveness | None = None,
         backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._app_version = auth.app_version
         self._on_push = on_push
-        self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()
         self.counters: Counter[str] = Counter()
         self.unknown: deque[object] = deque(maxlen=KEPT_UNKNOWN)
         self.socket = ReconnectingSocket(
             auth,
             auth.endpoints.push,
+            name="push connection",
             subscription=self._subscription,
             on_frame=self._take,
             on_state=on_state,
@@ -184,9 +189,10 @@ class PushChannel:
         if not isinstance(push, CallPush):
             return False
         key = (push.step.value, push.session_id)
-        if key in self._seen:
+        now, before = self._clock(), self._seen.get(key)
+        if before is not None and now - before < REPEATED_WITHIN:
             return True
-        self._seen[key] = None
+        self._seen[key] = now
         if len(self._seen) > REMEMBERED_PUSHES:
             self._seen.popitem(last=False)
         return False

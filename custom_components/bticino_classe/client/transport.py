@@ -60,16 +60,22 @@ class Transport:
         *,
         budget: Budget | None = None,
         clock: Callable[[], float] | None = None,
+        monotonic: Callable[[], float] | None = None,
     ) -> None:
         self._auth = auth
         self._clock = clock or time.time
-        self._ahead = 0.0  # seconds that the cloud's clock is ahead of ours
+        self._monotonic = monotonic or time.monotonic
+        self._ahead: float | None = None  # seconds that the cloud's time is ahead of `monotonic`
         self._budget = budget or Budget()
         self.counters: Counter[str] = Counter()
 
     def cloud_time(self) -> float:
-        """Return the cloud's time, as its answers tell it, in seconds since 1970."""
-        return self._clock() + self._ahead
+        """Return the cloud's time, as its answers tell it, in seconds since 1970.
+
+        It goes on evenly when this machine's clock is set, as it is soon after the start of one
+        that has no battery; until the cloud has told the time, that clock has to do.
+        """
+        return self._clock() if self._ahead is None else self._monotonic() + self._ahead
 
     async def request(
         self, url: str, payload: Mapping[str, Any], *, urgent: bool = False
@@ -112,7 +118,7 @@ class Transport:
             payload=payload,
         )
         if answer.time is not None:
-            self._ahead = answer.time - self._clock()
+            self._ahead = answer.time - self._monotonic()
         return token, answer
 
 
