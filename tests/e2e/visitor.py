@@ -96,6 +96,11 @@ class Visitor:
         tile = self.page.locator("hui-tile-card").filter(has_text=door)
         await expect(tile).to_contain_text("Locked" if locked else "Unlocked", timeout=PATIENCE)
 
+    async def expect_tile(self, name: str, text: str) -> None:
+        """Wait until a tile shows a text."""
+        tile = self.page.locator("hui-tile-card").filter(has_text=name)
+        await expect(tile.first).to_contain_text(text, timeout=PATIENCE)
+
     async def open_integrations(self) -> None:
         """Settings, Devices & services."""
         await self._go("config/integrations/dashboard")
