@@ -20,6 +20,7 @@ from .client import (
     RateLimitError,
     UnreachableError,
 )
+from .client.calls import Happening
 from .const import CONF_LIGHTS_AS_DOORS, DOMAIN
 from .coordinator import BticinoConfigEntry, BticinoCoordinator
 from .errors import command_reason
@@ -165,6 +166,6 @@ class BticinoCallEntity(BticinoEntity):
 
     @callback
     def _on_change(self, change: CallChange) -> None:
-        call = change.call
-        if self.module.id in {self.coordinator.bell.place(call), call.bridge_id}:
+        call, is_news = change.call, change.happening is not Happening.ENRICHED
+        if is_news and self.module.id in {self.coordinator.bell.place(call), call.bridge_id}:
             self.async_write_ha_state()

@@ -6,10 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.core import callback
+from homeassistant.exceptions import UnsupportedStorageVersionError
 from homeassistant.helpers.storage import Store
 
 from .client.calls import CallState, Happening
-from .const import DOMAIN
+from .const import DOMAIN, LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -50,7 +51,11 @@ class CallHistory:
 
     async def async_load(self) -> None:
         """Take over what was remembered; what happened before the first start counts as seen."""
-        stored = await self._store.async_load() or {}
+        try:
+            stored = await self._store.async_load() or {}
+        except UnsupportedStorageVersionError:
+            LOGGER.warning("The history of calls is of a newer version and begins anew")
+            stored = {}
         # The cloud's times are whole seconds.
         self._begun_at = stored.get("begun_at", math.floor(self._clock()))
         self._last = {call.bridge_id: _over(call) for call in _restored(stored.get("last"))}

@@ -246,11 +246,16 @@ async def test_settling_waits_for_flights(
     assert [type(each) for each in outcomes] == [AuthServerError, type(None)]
 
 
-async def test_settling_without_a_flight_is_no_wait(auth: AuthHandler) -> None:
-    """Nothing was ever asked for, or all is over."""
+async def test_settling_without_a_flight_is_no_wait(
+    auth: AuthHandler, simulator: Simulator
+) -> None:
+    """Nothing was ever asked for, or all is over; nothing is asked for it."""
     await auth.settle()
+    assert simulator.journal.count(TOKEN) == 0
     await auth.get_access_token()
+    asked = simulator.journal.count(TOKEN)
     await auth.settle()
+    assert simulator.journal.count(TOKEN) == asked
 
 
 @pytest.mark.parametrize("use", ["get_access_token", "authenticate"])

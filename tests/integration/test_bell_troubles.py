@@ -145,6 +145,20 @@ async def test_history_that_cannot_be_read_costs_only_itself(
 
 
 @pytest.mark.usefixtures("bell")
+async def test_history_of_a_newer_version_costs_only_itself(
+    hass: HomeAssistant, hass_storage: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a downgrade the bell rings, and it is said that the history is gone."""
+    entry = the_entry(hass)
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass_storage[f"bticino_classe.{entry.entry_id}"]["version"] = 99
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await online(entry)
+    assert "begins anew" in caplog.text
+    assert state_of(hass, MISSED) == "0"
+
+
+@pytest.mark.usefixtures("bell")
 async def test_history_of_another_version_is_kept(
     hass: HomeAssistant, simulator: Simulator, hass_storage: dict[str, Any]
 ) -> None:
