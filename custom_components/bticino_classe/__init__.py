@@ -55,7 +55,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     entry.runtime_data = coordinator
     async_remove_what_options_replace(hass, entry)
     async_keep_devices(hass, entry)
-    await coordinator.bell.async_prepare()
+    await coordinator.bell.history.async_load()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     coordinator.bell.async_start()
     return True

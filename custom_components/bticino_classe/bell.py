@@ -54,10 +54,6 @@ class Bell:
         """Whether the cloud can tell of a ring at this moment."""
         return self.channel.socket.state is SocketState.ONLINE
 
-    async def async_prepare(self) -> None:
-        """Load what is remembered of the calls."""
-        await self.history.async_load()
-
     @callback
     def async_start(self) -> None:
         """Connect in the background; all ends with the entry."""
@@ -107,7 +103,7 @@ class Bell:
     def _on_socket_state(self, state: SocketState) -> None:
         if state is SocketState.STOPPED:
             return  # the entry is being unloaded
-        self._coordinator.async_follow_socket()
+        self._coordinator.async_adapt_interval()
         if state is SocketState.AUTH_FAILED:
             self._entry.async_start_reauth(self._hass)
         if state is SocketState.ONLINE:

@@ -7,7 +7,7 @@ from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.const import EntityCategory
 
 from .client import Module, ModuleKind
-from .entity import BticinoCallEntity, BticinoEntity, async_add_for_modules
+from .entity import BticinoCallEntity, BticinoEntity, BticinoOwnEntity, async_add_for_modules
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -72,17 +72,12 @@ class BticinoConnection(BticinoEntity, BinarySensorEntity):
         return self.state_of_module.reachable
 
 
-class BticinoPushConnection(BticinoEntity, BinarySensorEntity):
+class BticinoPushConnection(BticinoOwnEntity, BinarySensorEntity):
     """Home Assistant's own line to the cloud, over which rings come; without it none does."""
 
     _attr_device_class = BinarySensorDeviceClass.CONNECTIVITY
     _attr_entity_category = EntityCategory.DIAGNOSTIC
     _attr_translation_key = "push_connection"
-
-    @property
-    @override
-    def available(self) -> bool:
-        return True
 
     @property
     @override

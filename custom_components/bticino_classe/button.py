@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, override
 from homeassistant.components.button import ButtonEntity
 
 from .client import ModuleKind
-from .entity import BticinoEntity, async_add_for_modules, async_open, is_door
+from .entity import BticinoEntity, BticinoOwnEntity, async_add_for_modules, async_open, is_door
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -43,15 +43,10 @@ class BticinoButton(BticinoEntity, ButtonEntity):
         await self.async_command(async_open)
 
 
-class BticinoResetButton(BticinoEntity, ButtonEntity):
+class BticinoResetButton(BticinoOwnEntity, ButtonEntity):
     """Says that somebody has looked at the missed calls."""
 
     _attr_translation_key = "reset_missed_calls"
-
-    @property
-    @override
-    def available(self) -> bool:
-        return True
 
     @override
     async def async_press(self) -> None:

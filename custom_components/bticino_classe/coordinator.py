@@ -61,6 +61,11 @@ class House:
         modules = {m.id: m for home in by_id.values() for m in home.modules.values()}
         return cls(homes=by_id, modules=modules, states=states)
 
+    @property
+    def bridges(self) -> tuple[Module, ...]:
+        """The intercoms of all homes."""
+        return tuple(bridge for home in self.homes.values() for bridge in home.bridges)
+
     def state(self, module_id: str) -> ModuleState:
         """Return what a module last reported; one that never did counts as reachable."""
         return self.states.get(module_id) or ModuleState(id=module_id)
@@ -117,7 +122,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     def async_note_light(self, module_id: str, *, on: bool) -> None:
         """Show a light as it was just switched, until the next poll says how it is."""
         self._note(module_id, on=on)
-        self.async_follow_socket()
+        self.async_adapt_interval()
 
     @callback
     def async_note_reachable(self, module_id: str, *, reachable: bool | None) -> None:
@@ -158,7 +163,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         )
 
     @callback
-    def async_follow_socket(self) -> None:
+    def async_adapt_interval(self) -> None:
         """Poll at the interval that is right now, from now on."""
         before, self.update_interval = self.update_interval, self._right_interval
         if before != self.update_interval:

@@ -87,7 +87,7 @@ def _house(coordinator: BticinoCoordinator) -> dict[str, Any]:
 
 def _bell(coordinator: BticinoCoordinator) -> dict[str, Any]:
     """Tell how the push socket fares, and what frames looked like that nobody understood."""
-    channel, house = coordinator.bell.channel, coordinator.data
+    channel = coordinator.bell.channel
     ending = channel.socket.last_ending
     return {
         "state": channel.socket.state.value,
@@ -97,9 +97,8 @@ def _bell(coordinator: BticinoCoordinator) -> dict[str, Any]:
         "unknown_pushes": list(channel.unknown),
         "ringing": len(coordinator.bell.book.ringing),
         "missed": {
-            module.id: coordinator.bell.history.missed(module.id)
-            for module in house.modules.values()
-            if module.kind is ModuleKind.BRIDGE
+            bridge.id: coordinator.bell.history.missed(bridge.id)
+            for bridge in coordinator.data.bridges
         },
     }
 

@@ -26,7 +26,7 @@ from .coordinator import BticinoConfigEntry, BticinoCoordinator
 from .errors import command_reason
 
 if TYPE_CHECKING:
-    from homeassistant.helpers.entity import Entity
+    from homeassistant.helpers.entity import Entity, EntityDescription
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .client.calls import CallChange
@@ -83,9 +83,16 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
 
     _attr_has_entity_name = True
 
-    def __init__(self, coordinator: BticinoCoordinator, module: Module, key: str) -> None:
+    def __init__(
+        self, coordinator: BticinoCoordinator, module: Module, what: EntityDescription | str
+    ) -> None:
+        """`what` is the entity's description, or its key where there is none."""
         super().__init__(coordinator)
         self._module = module
+        if isinstance(what, str):
+            key = what
+        else:
+            key, self.entity_description = what.key, what
         self._attr_unique_id = unique_id(coordinator.config_entry, module, key)
         self._attr_device_info = DeviceInfo(identifiers={(DOMAIN, module.id)})
 
@@ -143,17 +150,20 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
         return (device.name_by_user or device.name if device else None) or self.module.id
 
 
-class BticinoCallEntity(BticinoEntity):
-    """An entity that follows the calls of its panel, or of all panels of its intercom.
-
-    It is always available: what happened stays true while the intercom is away, and an event that
-    comes back from being unavailable would look like one that happens.
-    """
+class BticinoOwnEntity(BticinoEntity):
+    """An entity of what is known here, and is true while cloud and intercom are away."""
 
     @property
     @override
     def available(self) -> bool:
         return True
+
+
+class BticinoCallEntity(BticinoOwnEntity):
+    """An entity that follows the calls of its panel, or of all panels of its intercom.
+
+    An event that comes back from being unavailable would look like one that happens.
+    """
 
     @override
     async def async_added_to_hass(self) -> None:

@@ -75,15 +75,6 @@ class BticinoEvent(BticinoCallEntity, EventEntity):
 
     entity_description: BticinoEventDescription
 
-    def __init__(
-        self,
-        coordinator: BticinoCoordinator,
-        module: Module,
-        description: BticinoEventDescription,
-    ) -> None:
-        super().__init__(coordinator, module, description.key)
-        self.entity_description = description
-
     @callback
     @override
     def _on_change(self, change: CallChange) -> None:

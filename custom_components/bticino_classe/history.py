@@ -60,7 +60,8 @@ class CallHistory:
         self._begun_at = stored.get("begun_at", math.floor(self._clock()))
         self._last = {call.bridge_id: _over(call) for call in _restored(stored.get("last"))}
         self._missed = {call.session_id: call for call in _restored(stored.get("missed"))}
-        self._save()
+        if "begun_at" not in stored:
+            self._save()
 
     async def async_save(self) -> None:
         """Write at once what is still to be written: a reload reads it again."""

@@ -148,15 +148,6 @@ class BticinoSensor(BticinoEntity, RestoreSensor):
     entity_description: BticinoSensorDescription
     _seen: ModuleState | None = None
 
-    def __init__(
-        self,
-        coordinator: BticinoCoordinator,
-        module: Module,
-        description: BticinoSensorDescription,
-    ) -> None:
-        super().__init__(coordinator, module, description.key)
-        self.entity_description = description
-
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
@@ -184,15 +175,6 @@ class BticinoCallSensor(BticinoCallEntity, SensorEntity):
     """What is remembered of the calls."""
 
     entity_description: BticinoCallSensorDescription
-
-    def __init__(
-        self,
-        coordinator: BticinoCoordinator,
-        module: Module,
-        description: BticinoCallSensorDescription,
-    ) -> None:
-        super().__init__(coordinator, module, description.key)
-        self.entity_description = description
 
     @property
     @override

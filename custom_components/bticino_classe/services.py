@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .bell import Bell
     from .client import Module
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .coordinator import BticinoConfigEntry
 
 RESET_MISSED_CALLS: Final = "reset_missed_calls"
 SIMULATE_RING: Final = "simulate_ring"
@@ -66,7 +66,7 @@ def _reset_missed_calls(hass: HomeAssistant, call: ServiceCall) -> None:
         return
     entries: list[BticinoConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     for coordinator in (entry.runtime_data for entry in entries):
-        for bridge in _bridges(coordinator):
+        for bridge in coordinator.data.bridges:
             coordinator.bell.async_look(bridge.id)
 
 
@@ -110,11 +110,6 @@ def _find(hass: HomeAssistant, device_id: str) -> tuple[BticinoConfigEntry, Modu
         if domain == DOMAIN and module_id in modules:
             return entry, modules[module_id]
     raise ServiceValidationError(translation_domain=DOMAIN, translation_key="device_gone")
-
-
-def _bridges(coordinator: BticinoCoordinator) -> list[Module]:
-    modules = coordinator.data.modules.values()
-    return [module for module in modules if module.kind is ModuleKind.BRIDGE]
 
 
 def _bridge_id(module: Module) -> str:

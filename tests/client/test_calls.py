@@ -159,6 +159,12 @@ def test_time_that_is_still_to_come_is_none(time: float) -> None:
     assert [call.began_at for call in house.book.ringing] == [NOW]
 
 
+def test_missed_call_of_a_time_that_is_still_to_come_is_of_now() -> None:
+    """Or it would stay the last call until then."""
+    (change,) = House(GATE).book.take(replace(push(CallStep.MISSED), time=NOW + 86400))
+    assert (change.call.began_at, change.call.ended_at) == (NOW, NOW)
+
+
 def test_ring_that_is_held_back_comes_before_its_end() -> None:
     """Whoever gives up at once has still been there."""
     house = House(GATE, YARD)

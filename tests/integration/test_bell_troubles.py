@@ -349,3 +349,4 @@ async def test_refused_tokens_are_tried_again_after_an_hour(
     await until(lambda: state_of(hass, PUSH) == "on")
     simulator.ring(STREET)
     await until(bell.rings)
+    assert bell.rings() == ["event.posto_esterno_strada_doorbell"]

@@ -151,24 +151,13 @@ class CallBook:
         return (*begun, *self._announce(call), *self._go_on(call, step))
 
     def _begin(self, push: CallPush) -> tuple[CallChange, ...]:
-        now = self._clock()
-        panels = self._panels_of(push.bridge_id)
-        only = panels[0] if len(panels) == 1 else None
-        call = Call(
-            session_id=push.session_id,
-            bridge_id=push.bridge_id,
-            # A time that is still to come is none.
-            began_at=now if push.time is None else min(push.time, now),
-            panel_id=push.panel_id or only,
-            snapshot=push.snapshot,
-            vignette=push.vignette,
-        )
+        now, call = self._clock(), self._new_call(push)
         if push.time is not None and now > push.time + push.expiry:
             # Too old to be a visitor who still waits: no ring, only a call that was.
             past = replace(call, state=CallState.ENDED, ended_at=push.time + push.expiry)
             return self._changed(Happening.PAST, past)
         self._keep(call, due=now + max(push.expiry, LONGEST_RING))
-        if call.panel_id is None and panels and self._offers_follow(push.bridge_id):
+        if call.panel_id is None and self._will_be_named(push.bridge_id):
             self._held.add(call.session_id)
             self._due[call.session_id] = now + OFFER_FOLLOWS_WITHIN
             return ()
@@ -227,17 +216,25 @@ class CallBook:
 
     def _note_missed(self, push: CallPush) -> tuple[CallChange, ...]:
         """A call whose ring never came was missed all the same; it is not made to ring now."""
-        panels = self._panels_of(push.bridge_id)
-        now = self._clock() if push.time is None else push.time
-        call = Call(
+        call = self._new_call(push)
+        missed = replace(call, state=CallState.MISSED, ended_at=call.began_at)
+        return self._changed(Happening.MISSED, missed)
+
+    def _new_call(self, push: CallPush) -> Call:
+        now, panels = self._clock(), self._panels_of(push.bridge_id)
+        return Call(
             session_id=push.session_id,
             bridge_id=push.bridge_id,
-            began_at=now,
-            ended_at=now,
-            state=CallState.MISSED,
-            panel_id=panels[0] if len(panels) == 1 else None,
+            # A time that is still to come is none.
+            began_at=now if push.time is None else min(push.time, now),
+            panel_id=push.panel_id or (panels[0] if len(panels) == 1 else None),
+            snapshot=push.snapshot,
+            vignette=push.vignette,
         )
-        return self._changed(Happening.MISSED, call)
+
+    def _will_be_named(self, bridge_id: str) -> bool:
+        """Whether a push that names the panel is still to come."""
+        return bool(self._panels_of(bridge_id)) and self._offers_follow(bridge_id)
 
     def _changed(
         self, happening: Happening, call: Call, *, due: float | None = None
