@@ -13,6 +13,8 @@ from tests.simulator.house import House, Opening
 from tests.simulator.houses import HOUSES, many_modules, many_panels
 from tests.simulator.journal import Entry, Journal
 from tests.simulator.lines import Line
+from tests.simulator.rtc_session import Heard, Session
+from tests.simulator.rtc_settings import RtcSettings
 from tests.simulator.server import Simulator
 from tests.simulator.socket_settings import SocketSettings
 
@@ -21,10 +23,13 @@ __all__ = [
     "Call",
     "Entry",
     "Failure",
+    "Heard",
     "House",
     "Journal",
     "Line",
     "Opening",
+    "RtcSettings",
+    "Session",
     "Simulator",
     "SocketSettings",
     "concurrency",

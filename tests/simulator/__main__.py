@@ -9,6 +9,7 @@ import sys
 
 from tests.simulator.account import EMAIL, PASSWORD
 from tests.simulator.houses import HOUSES
+from tests.simulator.rtc_settings import WORDS
 from tests.simulator.server import Simulator
 
 PORT = 8124
@@ -39,6 +40,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--house", choices=HOUSES, default="classe_300x")
     parser.add_argument("--email", default=EMAIL)
     parser.add_argument("--password", default=PASSWORD)
+    parser.add_argument(
+        "--peer",
+        choices=WORDS["peer"],
+        default="scripted",
+        help="who answers calls: a text, or an intercom with picture and sound",
+    )
     return parser.parse_args()
 
 
@@ -50,6 +57,7 @@ def _port(text: str) -> int:
 
 async def _run(arguments: argparse.Namespace) -> None:
     simulator = Simulator(arguments.house, email=arguments.email, password=arguments.password)
+    simulator.rtc.use(arguments.peer)
     await simulator.start(arguments.host, arguments.port)
     sys.stdout.write(
         f"Cloud: {simulator.url} - account: {simulator.email} / {simulator.password}"

@@ -9,11 +9,13 @@ from tests.simulator.faults import Failure
 from tests.simulator.house import Light
 from tests.simulator.houses import HOUSES
 from tests.simulator.refusal import Kinds, fault_in
+from tests.simulator.rtc_settings import RtcSettings
 from tests.simulator.socket_settings import SocketSettings
 
 if TYPE_CHECKING:
     from tests.simulator.calls import Call
     from tests.simulator.cloud import Cloud
+    from tests.simulator.rtc_session import Session
 
 type Arguments = Mapping[str, Any]
 
@@ -71,6 +73,31 @@ SOCKETS: Mapping[str, Kinds] = MappingProxyType(
     }
 )
 ONE_CALL: Mapping[str, Kinds] = MappingProxyType({"session": str})
+CALLS: Mapping[str, Kinds] = MappingProxyType(
+    {
+        "peer": str,
+        "ack_delay": NUMBER,
+        "answer_delay": NUMBER,
+        "ack_echo": str,
+        "silent_acks": bool,
+        "silent_answers": bool,
+        "refuse_offers": CODE,
+        "answer_twice": bool,
+        "candidates_before_answer": bool,
+        "frames_to_all": bool,
+        "foreign_frames": bool,
+        "slots": int,
+        "slot_lingers": NUMBER,
+        "view_seconds": NUMBER,
+        "call_seconds": NUMBER,
+        "big_offer_bytes": int,
+        "reboot_delay": NUMBER,
+        "reboot_seconds": NUMBER,
+        "rescind_own": bool,
+        "trickle": bool,
+        "sound_needs": str,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +151,24 @@ def _set_sockets(cloud: Cloud, given: Arguments) -> None:
         raise ValueError(fault)
     for name, value in given.items():
         setattr(cloud.sockets, name, value)
+
+
+def _set_calls(cloud: Cloud, given: Arguments) -> None:
+    fault = RtcSettings.fault_in(given)
+    if fault:
+        raise ValueError(fault)
+    for name, value in given.items():
+        setattr(cloud.rtc.settings, name, value)
+    if "peer" in given:
+        cloud.rtc.use(given["peer"])
+
+
+def _session(cloud: Cloud, given: Arguments) -> Session:
+    """Return a client's call that goes on, the newest if none is named."""
+    going_on = {each.id: each for each in cloud.rtc.open}
+    if not going_on:
+        raise KeyError("a call of a client's")
+    return going_on[given["session"]] if "session" in given else [*going_on.values()][-1]
 
 
 def _set_journal_pushes(cloud: Cloud, given: Arguments) -> None:
@@ -201,6 +246,21 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         "journal_pushes": Action(do=_set_journal_pushes, required={"on": bool}),
         "sockets": Action(do=_set_sockets, optional=SOCKETS),
         "reset_sockets": Action(do=lambda cloud, _: cloud.sockets.reset()),
+        "rtc": Action(do=_set_calls, optional=CALLS),
+        "reset_rtc": Action(do=lambda cloud, _: cloud.rtc.settings.reset()),
+        "end_view": Action(
+            do=lambda cloud, given: cloud.end_view(_session(cloud, given)), optional=ONE_CALL
+        ),
+        "device_error": Action(
+            do=lambda cloud, given: cloud.device_error(
+                _session(cloud, given), given["code"], given.get("message")
+            ),
+            required={"code": int},
+            optional={"message": str, **ONE_CALL},
+        ),
+        "rescind": Action(
+            do=lambda cloud, given: cloud.rescind(_session(cloud, given)), optional=ONE_CALL
+        ),
         "cut_lines": Action(do=lambda cloud, _: cloud.cut_lines()),
         "close_lines": Action(
             do=lambda cloud, given: cloud.close_all(given.get("code", 1001)), optional={"code": int}

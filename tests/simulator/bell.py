@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.simulator.house import Bridge, House, Json, Module
+    from tests.simulator.rtc import Rtc
+    from tests.simulator.rtc_session import Ender
 
 #: Calls that are remembered until somebody ends them.
 REMEMBERED_CALLS = 50
@@ -20,6 +22,7 @@ class Bell(Delivery):
     """Rings, and tells what comes of it, by pushes and in the events of the home."""
 
     house: House
+    rtc: Rtc
     host = "127.0.0.1"
     port = 0
 
@@ -63,14 +66,20 @@ class Bell(Delivery):
 
     def answer_elsewhere(self, call: Call) -> None:
         """Let somebody else answer."""
+        self.accepted(call, rescind=True)
+
+    def accepted(self, call: Call, *, rescind: bool) -> None:
+        """Tell that somebody has answered, and the others that it was not they."""
         call.answered = True
         self._push_status(call, "accepted_call")
-        self._push_end(call, "rescind")
+        if rescind:
+            self._push_end(call, "rescind")
 
-    def hang_up(self, call: Call) -> None:
+    def hang_up(self, call: Call, by: Ender = "operator") -> None:
         """Let the call be over; a model without call set-up tells nobody."""
+        self.calls.pop(call.session_id, None)
         self._push_end(call, "terminate")
-        self.forget_end(call)
+        self.rtc.call_over(call, by, told=True)
 
     def miss(self, call: Call) -> None:
         """Let the call be over with nobody having answered."""
@@ -80,6 +89,7 @@ class Bell(Delivery):
     def forget_end(self, call: Call) -> None:
         """Let the call be over, and nobody is told."""
         self.calls.pop(call.session_id, None)
+        self.rtc.call_over(call, "operator", told=False)
 
     def reach(self, module: Module | str, reachable: bool) -> None:
         """Lose or find a module, given by itself, its id or its name; a change is pushed."""
@@ -129,9 +139,15 @@ class Bell(Delivery):
         if call.announced and status_first:
             self._push_incoming(call)
         if call.offered:
-            number = self.number()
-            self._push(pushes.offer(call, number), call.receivers)
-        if call.announced and not status_first:
+            self.rtc.rang(call, lambda sdp: self._set_up(call, sdp, then=not status_first))
+        elif not status_first:
+            self._set_up(call, "", then=True)
+
+    def _set_up(self, call: Call, sdp: str, *, then: bool) -> None:
+        """Push the set-up if there is one, and the status after it if that is still to come."""
+        if sdp:
+            self._push(pushes.offer(call, self.number(), sdp), call.receivers)
+        if call.announced and then:
             self._push_incoming(call)
 
     def _push_incoming(self, call: Call) -> None:

@@ -46,6 +46,9 @@ class Call:
     pictures: bool = True
     #: Somebody else talks to the visitor.
     answered: bool = False
+    #: What the set-up was sent with, and an answer has to bear; empty: there was none.
+    tag_id: str = ""
+    correlation_id: str = ""
     #: The doors that are offered with the call.
     doors: list[Json] = field(default_factory=list, repr=False)
     #: The home's event, which grows with the call.

@@ -12,11 +12,13 @@ from tests.simulator.bell import Bell
 from tests.simulator.faults import Failure, Faults
 from tests.simulator.houses import HOUSES, Factory, child_id, new_module
 from tests.simulator.journal import Journal
+from tests.simulator.rtc import Rtc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.simulator.house import Bridge, Home, Module, Opening
+    from tests.simulator.rtc_session import Session
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class Cloud(Bell):
         self.served: deque[float] = deque()
         #: Every fault of the client's: unknown, missing, badly typed fields, wrong headers.
         self.notes: list[str] = []
+        self.rtc = Rtc(self)
         self.use_house(house)
 
     @property
@@ -96,6 +99,7 @@ class Cloud(Bell):
         self.house_name = house if isinstance(house, str) else "own"
         self.house = factory(self.clock())
         self.calls.clear()
+        self.rtc.forget()
 
     def expire_access_tokens(self) -> None:
         """Let the access tokens run out: 403 code 3. Refresh tokens live on."""
@@ -127,6 +131,7 @@ class Cloud(Bell):
         for bridge in self._bridges(bridge_id):
             if bridge.reachable:
                 bridge.unplug(self.clock())
+                self.rtc.power_lost(bridge)
                 self.presence(bridge, "disconnection")
 
     def plug_bridge(self, bridge_id: str | None = None) -> None:
@@ -135,6 +140,18 @@ class Cloud(Bell):
             if not bridge.reachable:
                 bridge.plug(self.clock())
                 self.presence(bridge, "connection")
+
+    def end_view(self, session: Session) -> None:
+        """Let the intercom end a call of a client's, with a word on its line."""
+        self.rtc.end_view(session)
+
+    def device_error(self, session: Session, code: int, message: str | None = None) -> None:
+        """Let the intercom end a call of a client's with an error."""
+        self.rtc.device_error(session, code, message)
+
+    def rescind(self, session: Session) -> None:
+        """Say on a call's line that somebody else has answered."""
+        self.rtc.rescind(session)
 
     def take_down(self, status: int = 503, *, html: bool = True) -> None:
         """Answer everything with an outage, and cut the open sockets."""

@@ -10,14 +10,19 @@ from tests.simulator.cloud import CLOUD, Cloud
 from tests.simulator.house import Bridge, Door, Home, Json, Light, Module, Panel
 from tests.simulator.houses import HOUSES
 from tests.simulator.paths import PUSH, SIGNALING
+from tests.simulator.rtc_settings import RtcSettings
 
 if TYPE_CHECKING:
     from tests.simulator.lines import Line
 
 PAGE = Path(__file__).with_name("operator.html")
-SCRIPT = Path(__file__).with_name("operator_bell.js")
+SCRIPTS = {
+    "bell.js": Path(__file__).with_name("operator_bell.js"),
+    "calls.js": Path(__file__).with_name("operator_calls.js"),
+}
 NEWEST = 10_000
 SHOWN_NOTES = 50
+SHOWN_SESSIONS = 8
 
 
 async def page(_: web.Request) -> web.FileResponse:
@@ -25,9 +30,10 @@ async def page(_: web.Request) -> web.FileResponse:
     return web.FileResponse(PAGE, headers={"Cache-Control": "no-store"})
 
 
-async def script(_: web.Request) -> web.FileResponse:
-    """Give the page its bell."""
-    return web.FileResponse(SCRIPT, headers={"Cache-Control": "no-store"})
+async def script(request: web.Request) -> web.FileResponse:
+    """Give the page its bell, and its calls."""
+    wanted = SCRIPTS[request.path.rpartition("/")[2]]
+    return web.FileResponse(wanted, headers={"Cache-Control": "no-store"})
 
 
 async def to_page(_: web.Request) -> web.Response:
@@ -89,9 +95,21 @@ def _state(cloud: Cloud) -> Json:
         "calls": [call.as_json() for call in cloud.calls.values()],
         "lines": [_line(cloud, line) for line in sorted(cloud.lines, key=lambda line: line.number)],
         "sockets": {name: getattr(cloud.sockets, name) for name in cloud.sockets.names()},
+        "rtc": _rtc(cloud),
         "notes": {"count": len(cloud.notes), "last": cloud.notes[-SHOWN_NOTES:]},
         "journal": len(cloud.journal),
     }
+
+
+def _rtc(cloud: Cloud) -> Json:
+    rtc = cloud.rtc
+    shown = [each.as_json() for each in rtc.sessions.values()][-SHOWN_SESSIONS:]
+    names = ("offers", "answers", "terminates", "leaked", "peak")
+    known: Json = {name: getattr(rtc, name) for name in names}
+    settings = {name: getattr(rtc.settings, name) for name in rtc.settings.names()}
+    usual = RtcSettings()
+    normal = {name: getattr(usual, name) for name in rtc.settings.names() if name != "peer"}
+    return known | {"settings": settings, "usual": normal, "sessions": shown}
 
 
 def _account(cloud: Cloud) -> Json:

@@ -30,7 +30,6 @@ const CHOICES = [
 ];
 const NORMAL = { pushes_stop_with_token: true, handshake_delay: 0 };
 const normal = (name) => NORMAL[name] ?? ([...SWITCHES].some(([each]) => each === name) ? false : null);
-const setting = (name, value) => act("sockets", { [name]: value }, "Set");
 
 function ring(panel) {
   const given = { panel, ...MANNERS[$("manner").value], pictures: $("pictures").checked, receivers: Number($("receivers").value) || 1 };
@@ -84,9 +83,12 @@ function showSockets() {
   const off = Object.entries(state.sockets).filter(([name, value]) => value !== normal(name)).length;
   $("troubles").textContent = off ? `${off} ${off === 1 ? "setting is" : "settings are"} not normal` : "they behave";
   $("troubles").className = "pill " + (off ? "warn" : "good");
-  for (const node of document.querySelectorAll("[data-setting]")) {
-    const value = state.sockets[node.dataset.setting];
-    node.closest("label").classList.toggle("off", value !== normal(node.dataset.setting));
+  showSettings("sockets", state.sockets, normal);
+}
+function showSettings(of, values, usual) {
+  for (const node of document.querySelectorAll(`[data-of=${of}]`)) {
+    const value = values[node.dataset.setting];
+    node.closest("label").classList.toggle("off", value !== usual(node.dataset.setting));
     if (document.activeElement === node && node.type === "number") continue;
     if (node.type === "checkbox") node.checked = node.dataset.seconds ? Boolean(value) : value;
     else if (node.type === "number") { if (value) node.value = value; }
@@ -95,25 +97,34 @@ function showSockets() {
   }
 }
 function buildSockets() {
-  for (const [name, text] of SWITCHES) {
-    const label = make("label"), box = make("input");
-    box.type = "checkbox"; box.dataset.setting = name; box.onchange = () => setting(name, box.checked);
-    label.append(box, text); $("switches").append(label);
-  }
+  buildSwitches("switches", SWITCHES, sockets);
   for (const [name, text, usual] of SECONDS) {
     const label = make("label"), box = make("input"), number = make("input");
     box.type = "checkbox"; number.type = "number"; number.value = usual; number.min = 0.1; number.step = "any";
     box.dataset.setting = number.dataset.setting = name; box.dataset.seconds = "yes";
+    box.dataset.of = number.dataset.of = "sockets";
     number.setAttribute("aria-label", `${text}: seconds`);
-    box.onchange = () => setting(name, box.checked ? Number(number.value) || usual : normal(name));
+    box.onchange = () => sockets(name, box.checked ? Number(number.value) || usual : normal(name));
     number.onchange = () => { if (box.checked) box.onchange(); };
     label.append(box, text + " ", number, " s"); $("switches").append(label);
   }
-  for (const [name, text, values] of CHOICES) {
-    const label = make("label"), select = make("select");
-    select.dataset.setting = name; select.append(...values.map(([said, value]) => new Option(said, JSON.stringify(value))));
-    select.onchange = () => setting(name, JSON.parse(select.value));
-    label.append(make("span", text), select); $("choices").append(label);
-  }
+  buildChoices("choices", CHOICES, sockets);
   $("manner").replaceChildren(...Object.keys(MANNERS).map((name) => new Option(name)));
+}
+function sockets(name, value) { act("sockets", { [name]: value }, "Set"); }
+function buildSwitches(place, switches, set) {
+  for (const [name, text] of switches) {
+    const label = make("label"), box = make("input");
+    box.type = "checkbox"; box.dataset.setting = name; box.dataset.of = set.name; box.onchange = () => set(name, box.checked);
+    label.append(box, text); $(place).append(label);
+  }
+}
+function buildChoices(place, choices, set) {
+  for (const [name, text, values] of choices) {
+    const label = make("label"), select = make("select");
+    select.dataset.setting = name; select.dataset.of = set.name;
+    select.append(...values.map(([said, value]) => new Option(said, JSON.stringify(value))));
+    select.onchange = () => set(name, JSON.parse(select.value));
+    label.append(make("span", text), select); $(place).append(label);
+  }
 }

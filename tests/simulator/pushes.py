@@ -58,9 +58,13 @@ DEVICE_SDP = "\r\n".join(
 )
 
 
-def offer(call: Call, number: int) -> Json:
-    """Return the set-up of a call: the only push that names the panel, if anybody knows it."""
-    description: Json = {"type": "call", "sdp": DEVICE_SDP}
+def offer(call: Call, number: int, sdp: str = DEVICE_SDP) -> Json:
+    """Return the set-up of a call: the only push that names the panel, if anybody knows it.
+
+    The call keeps the ids that an answer has to bear; there the correlation id is text.
+    """
+    call.tag_id, call.correlation_id = _tag(number), str(CORRELATION + number)
+    description: Json = {"type": "call", "sdp": sdp}
     if call.panel_id is not None:
         description["module_id"] = call.panel_id
     data: Json = {"type": "offer", "session_description": description | {"modules": call.doors}}
@@ -126,5 +130,8 @@ def _frame(prefix: str, kind: str, extra: Json) -> Json:
 
 
 def _ids(call: Call, number: int) -> Json:
-    tag = base64.b64encode(f"tag-{number}".encode()).decode()
-    return {"session_id": call.session_id, "tag_id": tag, "device_id": call.bridge_id}
+    return {"session_id": call.session_id, "tag_id": _tag(number), "device_id": call.bridge_id}
+
+
+def _tag(number: int) -> str:
+    return base64.b64encode(f"tag-{number}".encode()).decode()

@@ -35,6 +35,7 @@ class Simulator(Cloud):
         if runner is None:
             return
         runner.app[STOPPING].set()
+        await self.rtc.close()
         self.cut_lines()
         await runner.cleanup()
 
@@ -68,7 +69,8 @@ def _add_operator(app: web.Application) -> None:
     app.router.add_get("/operator/", operator_api.page)
     app.router.add_get("/operator", operator_api.to_page)
     app.router.add_get("/", operator_api.to_page)
-    app.router.add_get("/operator/bell.js", operator_api.script)
+    for name in operator_api.SCRIPTS:
+        app.router.add_get(f"/operator/{name}", operator_api.script)
     app.router.add_get("/operator/state", operator_api.state)
     app.router.add_get("/operator/journal", operator_api.journal)
     app.router.add_post("/operator/{action}", operator_api.action)

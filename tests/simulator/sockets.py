@@ -126,6 +126,9 @@ def _take(cloud: Cloud, line: Line, text: str) -> None:
     if line.dead:
         entry.fault = "the line is half open"
         return
+    if line.path == SIGNALING and isinstance(frame, dict) and frame.get("action") == "rtc":
+        cloud.rtc.take(line, frame, entry)
+        return
     answer = _answer(cloud, line, frame, entry)
     if answer is None:
         entry.fault = "no answer"

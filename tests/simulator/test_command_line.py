@@ -34,7 +34,9 @@ async def run(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
 @pytest.mark.usefixtures("socket_enabled")
 async def test_says_where_it_is_and_ends_on_ctrl_c() -> None:
     """One line says all, and Ctrl-C ends without a trace."""
-    async with run("--port", "0", "--house", "easykit", "--password", "pw") as process:
+    async with run(
+        "--port", "0", "--house", "easykit", "--password", "pw", "--peer", "real"
+    ) as process:
         assert process.stdout
         line = (await process.stdout.readline()).decode()
         address = line.split()[1]
@@ -48,6 +50,7 @@ async def test_says_where_it_is_and_ends_on_ctrl_c() -> None:
     assert line.strip().endswith(f"operator: {address}/operator/")
     assert "owner@example.org / pw" in line
     assert state["house"] == "easykit"
+    assert state["rtc"]["settings"]["peer"] == "real"
     assert (process.returncode, rest, errors) == (0, b"", b"")
 
 

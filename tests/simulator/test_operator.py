@@ -7,7 +7,7 @@ import pytest
 from tests.simulator import Failure, SocketSettings
 from tests.simulator.actions import ACTIONS
 from tests.simulator.listener import listen
-from tests.simulator.operator_api import PAGE, SCRIPT
+from tests.simulator.operator_api import PAGE, SCRIPTS
 from tests.simulator.paths import HOMESDATA, PUSH, SETSTATE
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ async def test_page_is_served_and_needs_nothing_else(visitor: Visitor, sim: Simu
 
 def test_page_knows_every_action() -> None:
     """Every button has its action, and nearly every action a button."""
-    page = PAGE.read_text() + SCRIPT.read_text()
+    page = PAGE.read_text() + "".join(script.read_text() for script in SCRIPTS.values())
     named = set(re.findall(r'data-action="(\w+)"|\bact\("(\w+)"|, "(\w+)", \{', page))
     used = {name for names in named for name in names if name}
     assert used <= set(ACTIONS)
