@@ -1,7 +1,6 @@
 """A socket that stays up: when it counts as online, when as dead, and how it comes back."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 import logging
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ import pytest
 from custom_components.bticino_classe.client.backoff import Backoff
 from custom_components.bticino_classe.client.connection import (
     MAX_FRAME_BYTES,
-    Frame,
     ReconnectingSocket,
     SocketState,
 )
@@ -20,73 +18,14 @@ from custom_components.bticino_classe.client.exceptions import (
     AuthConnectionError,
     AuthRateLimitError,
 )
-from custom_components.bticino_classe.client.liveness import Liveness
 from tests.client.lines import Cloud, Line, Refusal, Script, answering, obey, refused
+from tests.client.running import ONLINE, QUICK, STEADY, Client, running, until
 from tests.simulator import Failure
 from tests.simulator.paths import TOKEN
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
     from custom_components.bticino_classe.client.auth import AuthHandler
     from tests.simulator import Simulator
-
-STEADY = Liveness(reply_within=5, handshake_within=5, stable_after=30, resubscribe_every=60)
-QUICK = replace(STEADY, stable_after=0.02)
-ONLINE = [SocketState.CONNECTING, SocketState.SUBSCRIBING, SocketState.ONLINE]
-
-
-class Client:
-    """The socket under test and what it told."""
-
-    def __init__(self, auth: AuthHandler, url: str, liveness: Liveness) -> None:
-        self.auth = auth
-        self.states: list[SocketState] = []
-        self.frames: list[Frame] = []
-        self.bounds: list[float] = []
-        self.backoff = Backoff(first=0.01, longest=0.04, draw=lambda: 1.0)
-        self.socket = ReconnectingSocket(
-            auth,
-            url,
-            name="push connection",
-            subscription=lambda token: {"action": "Subscribe", "access_token": token},
-            on_frame=self.take,
-            on_state=self.states.append,
-            liveness=liveness,
-            backoff=self.backoff,
-        )
-
-    def take(self, frame: Frame) -> None:
-        """Keep a frame, unless it is one that nobody can bear."""
-        if "unbearable" in frame:
-            raise ValueError(frame["unbearable"])
-        self.frames.append(frame)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - many things are waited for
-            await asyncio.sleep(0.001)
-
-
-@asynccontextmanager
-async def running(
-    auth: AuthHandler, *scripts: Script | Refusal, liveness: Liveness = STEADY
-) -> AsyncIterator[tuple[Client, Cloud]]:
-    """A client that runs against a cloud with these scripts; nothing is left of it in the end."""
-    async with Cloud(*scripts) as cloud:
-        client = Client(auth, cloud.url, liveness)
-        before = asyncio.all_tasks()
-        task = asyncio.create_task(client.socket.run())
-        try:
-            yield client, cloud
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        assert client.socket.state is SocketState.STOPPED
-        assert {t for t in asyncio.all_tasks() - before if "bticino" in t.get_name()} == set()
 
 
 async def test_online_means_that_the_subscription_was_confirmed(auth: AuthHandler) -> None:

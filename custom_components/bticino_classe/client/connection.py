@@ -14,10 +14,18 @@ import orjson
 
 from .backoff import Backoff
 from .const import USER_AGENT
-from .endings import CREDENTIALS_REFUSED, LONGEST_WAIT, Ending, no_token, refused_handshake
-from .exceptions import BticinoError, InvalidCredentialsError
+from .endings import (
+    CREDENTIALS_REFUSED,
+    LONGEST_WAIT,
+    EndedError,
+    Ending,
+    first_ending,
+    no_token,
+    refused_handshake,
+)
+from .exceptions import BticinoError, InvalidCredentialsError, NoAnswerError, TokenRefusedError
 from .liveness import Liveness, keep_alive
-from .wire import error_code
+from .wire import error_code, is_reply
 
 if TYPE_CHECKING:
     from .auth import AuthHandler
@@ -43,12 +51,6 @@ class SocketState(StrEnum):
     AUTH_FAILED = "auth_failed"
 
 
-class _EndedError(Exception):
-    def __init__(self, ending: Ending) -> None:
-        super().__init__(str(ending))
-        self.ending = ending
-
-
 class ReconnectingSocket:
     """Connects, subscribes, reads, and begins anew whenever that ends.
 
@@ -56,6 +58,11 @@ class ReconnectingSocket:
     token. `on_frame` gets every other frame, `on_state` every change of state; both are called
     within the reader, so they must return at once. `run` lasts until it is cancelled.
     """
+
+    _reply: asyncio.Future[Frame] | None = None
+    _token: str | None = None
+    _online_since: float | None = None
+    _socket: aiohttp.ClientWebSocketResponse | None = None
 
     def __init__(  # noqa: PLR0913 - what it is made of
         self,
@@ -77,12 +84,11 @@ class ReconnectingSocket:
         self._on_state = on_state
         self._liveness = liveness or Liveness()
         self._backoff = backoff or Backoff()
-        self._reply: asyncio.Future[Frame] | None = None
-        self._token: str | None = None
         self._refusals = 0
-        self._online_since: float | None = None
         self._outage_said = self._recovery_said = False
         self._credentials_changed = asyncio.Event()
+        self._renew_now = asyncio.Event()
+        self._waiters: list[asyncio.Future[None]] = []
         self._stopped = False
         self.state = SocketState.STOPPED
         self.last_ending: Ending | None = None
@@ -94,7 +100,8 @@ class ReconnectingSocket:
         return self._outage_said and not self._recovery_said
 
     async def run(self) -> None:
-        """Stay connected until cancelled; call `stop` before."""
+        """Stay connected until cancelled; call `stop` before. May be called again after that."""
+        self._stopped = False
         try:
             while not self._stopped:
                 self.last_ending = await self._connection()
@@ -103,6 +110,7 @@ class ReconnectingSocket:
                     await self._pause(self.last_ending)
         finally:
             self._set_state(SocketState.STOPPED)
+            self._answer_waiters(len(self._waiters), NoAnswerError(reason="stopped"))
 
     def stop(self) -> None:
         """Begin no new connection: a time-out in the same moment may swallow a cancellation."""
@@ -112,6 +120,25 @@ class ReconnectingSocket:
         """Wake a socket that has given up because its token or credentials were refused."""
         self._credentials_changed.set()
 
+    async def renewed(self) -> None:
+        """Return once a subscription is confirmed that began after this call.
+
+        Lasts as long as the cloud is away; AuthError or ApiError: it refuses to be asked again.
+        """
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._renew_now.set()
+        await waiter
+
+    async def send(self, frame: Mapping[str, Any]) -> None:
+        """Send a frame, once; NoAnswerError if there is no connection, or it ends meanwhile."""
+        if self._socket is None or self.state is not SocketState.ONLINE:
+            raise NoAnswerError(reason="no connection")
+        try:
+            await self._socket.send_str(orjson.dumps(frame).decode())
+        except (aiohttp.ClientError, ConnectionError) as err:
+            raise NoAnswerError(sent=True, reason=type(err).__name__) from err
+
     async def _connection(self) -> Ending:
         """Hold one connection for as long as it lasts, and say why it ended."""
         self._set_state(SocketState.CONNECTING)
@@ -119,14 +146,16 @@ class ReconnectingSocket:
         ending = Ending(reason="unexpected")
         try:
             async with await self._open() as socket, asyncio.TaskGroup() as tasks:
+                self._socket = socket
                 tasks.create_task(self._read(socket), name="bticino read")
                 tasks.create_task(self._keep_subscribed(socket), name="bticino subscribe")
-        except* _EndedError as group:
-            ending = _first(group)
+        except* EndedError as group:
+            ending = first_ending(group)
         except* Exception as group:  # noqa: BLE001 - a fault of ours must not end the socket for good
             self.counters["faults"] += 1
             names = [type(err).__name__ for err in group.exceptions]
             _LOGGER.error("The connection ended by a fault: %s", ", ".join(names))  # noqa: TRY400
+        self._socket = None
         return ending
 
     async def _open(self) -> aiohttp.ClientWebSocketResponse:
@@ -146,7 +175,7 @@ class ReconnectingSocket:
         else:
             keep_alive(socket, self._liveness.keepalive_after)
             return socket
-        raise _EndedError(ending)
+        raise EndedError(ending)
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
@@ -156,7 +185,7 @@ class ReconnectingSocket:
             elif message.type is aiohttp.WSMsgType.BINARY:
                 self.counters["binary_frames"] += 1
             else:
-                raise _EndedError(Ending(reason="closed", code=socket.close_code))
+                raise EndedError(Ending(reason="closed", code=socket.close_code))
 
     def _take(self, text: str) -> None:
         """Give a frame to whom it is for; one that cannot be handled costs no other."""
@@ -167,7 +196,7 @@ class ReconnectingSocket:
             frame = None
         if not isinstance(frame, dict):
             self.counters["unreadable_frames"] += 1
-        elif _is_reply(frame):
+        elif is_reply(frame):
             self._take_reply(frame)
         else:
             self._deliver(frame)
@@ -188,14 +217,30 @@ class ReconnectingSocket:
         if self._reply is not None and not self._reply.done():
             self._reply.set_result(frame)
         elif "error" in frame:
-            raise _EndedError(Ending(reason="error", code=code))
+            raise EndedError(Ending(reason="error", code=code))
 
     async def _keep_subscribed(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._set_state(SocketState.SUBSCRIBING)
         while True:
+            self._renew_now.clear()
+            waiting = len(self._waiters)
             await self._subscribe(socket)
             self._now_online()
-            await asyncio.sleep(self._seconds_to_next())
+            self._answer_waiters(waiting)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds_to_next()):
+                    await self._renew_now.wait()
+
+    def _answer_waiters(self, count: int, error: BticinoError | None = None) -> None:
+        """Tell the first so many who wait for a subscription that it is there, or will not be."""
+        for waiter in self._waiters[:count]:
+            if waiter.done():
+                continue  # whoever waited has gone
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+        del self._waiters[:count]
 
     async def _subscribe(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Subscribe with a valid token; one that is refused is renewed once."""
@@ -206,7 +251,7 @@ class ReconnectingSocket:
                 self._refusals = 0
                 return
             if error_code(reply) not in TOKEN_REFUSALS or self._refusals > 1:
-                raise _EndedError(Ending(reason="subscription refused", code=error_code(reply)))
+                raise EndedError(Ending(reason="subscription refused", code=error_code(reply)))
 
     async def _valid_token(self) -> str:
         while True:
@@ -218,7 +263,7 @@ class ReconnectingSocket:
             except BticinoError as err:
                 ending = no_token(err)
             if self.state is not SocketState.ONLINE or self._refusals:
-                raise _EndedError(ending)
+                raise EndedError(ending)
             # What is subscribed goes on; only the next subscription has to wait.
             await asyncio.sleep(self._liveness.stable_after)
 
@@ -237,7 +282,7 @@ class ReconnectingSocket:
             ending = Ending(reason=f"closed while sending: {type(err).__name__}")
         finally:
             self._reply = None
-        raise _EndedError(ending)
+        raise EndedError(ending)
 
     def _now_online(self) -> None:
         if self._online_since is None:
@@ -274,7 +319,10 @@ class ReconnectingSocket:
         self._credentials_changed.clear()
         self._say_lost(ending)
         self._set_state(SocketState.AUTH_FAILED)
-        patience = None if ending.reason == CREDENTIALS_REFUSED else LONGEST_WAIT
+        no_credentials = ending.reason == CREDENTIALS_REFUSED
+        error = InvalidCredentialsError() if no_credentials else TokenRefusedError()
+        self._answer_waiters(len(self._waiters), error)
+        patience = None if no_credentials else LONGEST_WAIT
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self._credentials_changed.wait()
@@ -300,19 +348,3 @@ class ReconnectingSocket:
             except Exception as err:  # noqa: BLE001 - foreign code must not end the socket for good
                 self.counters["failed_states"] += 1
                 _LOGGER.error("A state could not be handled: %s", type(err).__name__)  # noqa: TRY400
-
-
-def _first(group: BaseExceptionGroup[_EndedError]) -> Ending:
-    """Return why a connection ended; of two reasons at once the first."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, _EndedError)  # noqa: S101 - for the type checker
-    return error.ending
-
-
-def _is_reply(frame: Frame) -> bool:
-    """Whether a frame answers a subscription: pushes and acknowledgements name their type."""
-    if "push_type" in frame or "type" in frame:
-        return False
-    return "status" in frame or "error" in frame

@@ -34,6 +34,23 @@ class Ending:
         return self.reason if self.code is None else f"{self.reason} ({self.code})"
 
 
+class EndedError(Exception):
+    """A connection has ended, within the tasks that hold it."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(str(ending))
+        self.ending = ending
+
+
+def first_ending(group: BaseExceptionGroup[EndedError]) -> Ending:
+    """Return why a connection ended; of two reasons at once the first."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, EndedError)  # noqa: S101 - for the type checker
+    return error.ending
+
+
 def refused_handshake(err: aiohttp.WSServerHandshakeError) -> Ending:
     """Return the ending that a handshake's refusal is."""
     wanted = parse_retry_after(err.headers.get("Retry-After") if err.headers else None)

@@ -77,6 +77,13 @@ def error_code(body: Mapping[str, Any]) -> int | str | None:
     return error if isinstance(error, int) and not isinstance(error, bool) else None
 
 
+def is_reply(frame: Mapping[str, Any]) -> bool:
+    """Whether a frame answers a subscription: pushes and acknowledgements name their type."""
+    if "push_type" in frame or "type" in frame:
+        return False
+    return "status" in frame or "error" in frame
+
+
 async def post(  # noqa: PLR0913 - one request has this many sides
     session: aiohttp.ClientSession,
     url: str,

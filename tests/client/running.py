@@ -1,0 +1,77 @@
+"""A socket that runs against a cloud with scripts."""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from custom_components.bticino_classe.client.backoff import Backoff
+from custom_components.bticino_classe.client.connection import (
+    Frame,
+    ReconnectingSocket,
+    SocketState,
+)
+from custom_components.bticino_classe.client.liveness import Liveness
+from tests.client.lines import Cloud, Refusal, Script
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from custom_components.bticino_classe.client.auth import AuthHandler
+
+STEADY = Liveness(reply_within=5, handshake_within=5, stable_after=30, resubscribe_every=60)
+QUICK = replace(STEADY, stable_after=0.02)
+ONLINE = [SocketState.CONNECTING, SocketState.SUBSCRIBING, SocketState.ONLINE]
+
+
+class Client:
+    """The socket under test and what it told."""
+
+    def __init__(self, auth: AuthHandler, url: str, liveness: Liveness) -> None:
+        self.auth = auth
+        self.states: list[SocketState] = []
+        self.frames: list[Frame] = []
+        self.bounds: list[float] = []
+        self.backoff = Backoff(first=0.01, longest=0.04, draw=lambda: 1.0)
+        self.socket = ReconnectingSocket(
+            auth,
+            url,
+            name="push connection",
+            subscription=lambda token: {"action": "Subscribe", "access_token": token},
+            on_frame=self.take,
+            on_state=self.states.append,
+            liveness=liveness,
+            backoff=self.backoff,
+        )
+
+    def take(self, frame: Frame) -> None:
+        """Keep a frame, unless it is one that nobody can bear."""
+        if "unbearable" in frame:
+            raise ValueError(frame["unbearable"])
+        self.frames.append(frame)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - many things are waited for
+            await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def running(
+    auth: AuthHandler, *scripts: Script | Refusal, liveness: Liveness = STEADY
+) -> AsyncIterator[tuple[Client, Cloud]]:
+    """A client that runs against a cloud with these scripts; nothing is left of it in the end."""
+    async with Cloud(*scripts) as cloud:
+        client = Client(auth, cloud.url, liveness)
+        before = asyncio.all_tasks()
+        task = asyncio.create_task(client.socket.run())
+        try:
+            yield client, cloud
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        assert client.socket.state is SocketState.STOPPED
+        assert {t for t in asyncio.all_tasks() - before if "bticino" in t.get_name()} == set()
