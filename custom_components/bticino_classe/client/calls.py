@@ -11,7 +11,7 @@ from .push import CallPush, CallStep
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .models import Picture
+    from .models import Picture, RingOffer
 
 REMEMBERED_CALLS: Final = 64
 OFFER_FOLLOWS_WITHIN: Final = 0.7  # seconds that a ring waits for the push that names its panel
@@ -58,6 +58,7 @@ class Call:
     ended_at: float | None = None
     snapshot: Picture | None = None
     vignette: Picture | None = None
+    offer: RingOffer | None = None
 
     @property
     def duration(self) -> float | None:
@@ -104,6 +105,11 @@ class CallBook:
         return tuple(c for c in calls if c.state is CallState.RINGING and not self._is_held(c))
 
     @property
+    def answered(self) -> tuple[Call, ...]:
+        """The calls in which somebody talks, here or elsewhere."""
+        return tuple(c for c in self._calls.values() if c.state is CallState.ANSWERED)
+
+    @property
     def next_due(self) -> float | None:
         """When `tick` has something to do next, by the clock; None if nothing is under way."""
         return min(self._due.values(), default=None)
@@ -123,6 +129,11 @@ class CallBook:
         """Note that somebody answers in Home Assistant."""
         call = self._calls.get(session_id)
         return () if call is None else self._answer(call, "here")
+
+    def ended_here(self, session_id: str) -> tuple[CallChange, ...]:
+        """Note that somebody hangs up in Home Assistant."""
+        call = self._calls.get(session_id)
+        return () if call is None else self._end(call, at=self._clock())
 
     def tick(self) -> tuple[CallChange, ...]:
         """Return what time alone has changed: rings held back, ends that never came."""
@@ -170,6 +181,7 @@ class CallBook:
             panel_id=(push.panel_id or call.panel_id) if self._is_held(call) else call.panel_id,
             snapshot=push.snapshot or call.snapshot,
             vignette=push.vignette or call.vignette,
+            offer=call.offer or push.offer,
         )
         self._calls[call.session_id] = richer
         if self._is_held(call):
@@ -230,6 +242,7 @@ class CallBook:
             panel_id=push.panel_id or (panels[0] if len(panels) == 1 else None),
             snapshot=push.snapshot,
             vignette=push.vignette,
+            offer=push.offer,
         )
 
     def _will_be_named(self, bridge_id: str) -> bool:

@@ -117,6 +117,50 @@ class OutcomeUnknownError(BticinoError):
     text = "The command was sent, its outcome is unknown"
 
 
+class CallError(BticinoError):
+    """A call could not be set up, or goes on no longer."""
+
+    text = "The call could not be set up"
+
+
+class LineBusyError(CallError):
+    """The intercom serves as many viewers as it can."""
+
+    text = "The intercom takes no more viewers"
+
+
+class AnsweredElsewhereError(CallError):
+    """Somebody else has answered: a phone, the indoor unit."""
+
+    text = "Somebody else has answered the call"
+
+
+class CallOverError(CallError):
+    """The intercom has ended the call, by its own limit or because of `code`."""
+
+    text = "The intercom has ended the call"
+
+    def __init__(self, *, code: int | str | None = None) -> None:
+        super().__init__()
+        self.code = code
+
+    def __str__(self) -> str:
+        return self.text if self.code is None else f"{self.text} (code {self.code})"
+
+
+class OfferTooLargeError(BticinoError):
+    """An offer that the intercom would not survive was not sent; `size` is in bytes."""
+
+    text = "The browser's offer is too large for the intercom"
+
+    def __init__(self, *, size: int | None = None) -> None:
+        super().__init__()
+        self.size = size
+
+    def __str__(self) -> str:
+        return self.text if self.size is None else f"{self.text} ({self.size} bytes)"
+
+
 class AuthError(BticinoError):
     """No valid access token can be had."""
 

@@ -103,3 +103,22 @@ class IceServer:
     urls: tuple[str, ...]
     username: str | None = field(default=None, repr=False)
     credential: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RingOffer:
+    """What a ringing intercom offers to whoever answers; ids go back to it as they came."""
+
+    session_id: str = field(repr=False)
+    tag_id: str = field(repr=False)
+    correlation_id: str = field(repr=False)
+    sdp: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An address of one side of a call, for the m-line of that name or place."""
+
+    candidate: str = field(repr=False)
+    mid: str | None = None
+    index: int | None = None

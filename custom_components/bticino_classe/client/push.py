@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from .connection import Frame, ReconnectingSocket, SocketState
 from .const import APP_TYPE
 from .decode import number, record, text
-from .models import Picture
+from .models import Picture, RingOffer
 from .redact import shape_of
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class CallPush:
     expiry: float = DEFAULT_EXPIRY
     snapshot: Picture | None = None
     vignette: Picture | None = None
+    offer: RingOffer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,20 @@ def _call(step: CallStep, frame: Frame, extra: Frame) -> CallPush | None:
         expiry=_expiry(number(frame.get("expiry"))),
         snapshot=_picture(extra.get("snapshot_url")),
         vignette=_picture(extra.get("vignette_url")),
+        offer=_offer(session_id, extra) if step is CallStep.OFFERED else None,
     )
+
+
+def _offer(session_id: str, extra: Frame) -> RingOffer | None:
+    """Return what an answer needs; None if part of it is missing, then it cannot be answered."""
+    sdp = text(record(record(extra.get("data")).get("session_description")).get("sdp"))
+    tag_id, correlation_id = text(extra.get("tag_id")), extra.get("correlation_id")
+    if isinstance(correlation_id, int) and not isinstance(correlation_id, bool):
+        correlation_id = str(correlation_id)  # beyond 2^53, so never through a float
+    found = text(correlation_id)
+    if sdp is None or tag_id is None or found is None:
+        return None
+    return RingOffer(session_id=session_id, tag_id=tag_id, correlation_id=found, sdp=sdp)
 
 
 def _expiry(seconds: float | None) -> float:

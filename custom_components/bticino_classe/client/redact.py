@@ -13,7 +13,9 @@ _PUSH_KIND: Final = re.compile(r"B[A-Z0-9]{3}-[a-z_]{1,32}")
 SECRET_KEYS: Final = frozenset(
     {
         "access_token",
+        "answer",
         "authorization",
+        "candidate",
         "city",
         "client_secret",
         "coordinates",
@@ -28,6 +30,7 @@ SECRET_KEYS: Final = frozenset(
         "local_ipv4",
         "message",
         "name",
+        "offer",
         "password",
         "refresh_token",
         "sdp",

@@ -1,0 +1,45 @@
+"""What cloud and intercom complain of in a call."""
+
+from typing import TYPE_CHECKING, Final
+
+from .decode import record, text, whole
+from .exceptions import (
+    BticinoError,
+    CallOverError,
+    CommandRefusedError,
+    LineBusyError,
+    UnreachableError,
+)
+from .transport import error_kind
+from .wire import error_code
+
+if TYPE_CHECKING:
+    from .connection import Frame
+
+# "Max number of peers reached" is the one complaint on record (protocol.md 3.8).
+BUSY_CODE: Final = 1
+BUSY_WORDS: Final = "number of peers"
+DEVICE_UNREACHABLE: Final = 41
+
+
+def refusal(reply: Frame) -> BticinoError:
+    """Return what an acknowledgement complains of."""
+    code = error_code(reply)
+    if _is_busy(reply):
+        return LineBusyError()
+    kind = UnreachableError if code == DEVICE_UNREACHABLE else error_kind(code)
+    return (kind or CommandRefusedError)(code=code)
+
+
+def end_of_call(data: Frame) -> BticinoError:
+    """Return why the intercom ended a call."""
+    code = error_code(data)
+    if _is_busy(data):
+        return LineBusyError()
+    return UnreachableError(code=code) if code == DEVICE_UNREACHABLE else CallOverError(code=code)
+
+
+def _is_busy(source: Frame) -> bool:
+    """Whether an error says that all places are taken: by its number or by its words."""
+    error = record(source.get("error"))
+    return whole(error.get("code")) == BUSY_CODE or BUSY_WORDS in (text(error.get("message")) or "")

@@ -1,0 +1,139 @@
+"""Pictures behind signed links: got once, from where a picture may come from, and only pictures."""
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+from yarl import URL
+
+from .const import USER_AGENT
+from .exceptions import BticinoError
+from .wire import CONNECT_TIMEOUT
+
+if TYPE_CHECKING:
+    from .const import Endpoints
+    from .models import Picture
+
+MAX_PICTURE_BYTES: Final = 4 * 1024 * 1024
+
+# Last parts of names that are given at home (RFC 6762, RFC 8375, and custom).
+_HOUSE_NAMES: Final = frozenset(
+    {"arpa", "home", "internal", "intranet", "lan", "local", "localdomain", "localhost"}
+)
+# A picture is never compressed again, so what comes compressed is refused, not unpacked.
+_HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillImage:
+    """A picture as it came, with the type that its first bytes tell."""
+
+    content: bytes = field(repr=False)
+    content_type: str
+
+
+class PictureError(BticinoError):
+    """A picture could not be had, for a `reason` that says nothing of its link.
+
+    `is_early` where the store may only not have it yet: clouds write pictures late.
+    """
+
+    text = "The picture could not be had"
+
+    def __init__(self, *, reason: str | None = None, is_early: bool = False) -> None:
+        super().__init__()
+        self.reason = reason
+        self.is_early = is_early
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.reason})" if self.reason else self.text
+
+
+async def download(
+    session: aiohttp.ClientSession, picture: Picture, *, endpoints: Endpoints
+) -> StillImage:
+    """Return a JPEG, PNG or WEBP picture, asked for once and without a token.
+
+    Raises PictureError outside of the `except`, so that it drags no link along.
+    """
+    address = _address(picture.url, endpoints)
+    try:
+        # Not followed: a redirect could lead into the house.
+        async with session.get(
+            address,
+            headers=_HEADERS,
+            allow_redirects=False,
+            raise_for_status=False,
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(
+                total=endpoints.timeout, connect=min(endpoints.timeout, CONNECT_TIMEOUT)
+            ),
+        ) as response:
+            return await _picture_in(response)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:
+        failure = PictureError(reason=type(err).__name__)
+    raise failure
+
+
+def _address(link: str, endpoints: Endpoints) -> URL:
+    """Return where a link leads, byte for byte; PictureError: nobody goes there."""
+    try:
+        # As it came: to quote it anew could break its signature. Its parts are read, and may turn
+        # out to be none, only when they are asked for.
+        address = URL(link, encoded=True)
+        is_followed = _is_one_word(link) and _is_store(address, endpoints)
+    except ValueError:
+        is_followed = False
+    if not is_followed:
+        raise PictureError(reason="a link that must not be followed")
+    return address
+
+
+def _is_one_word(link: str) -> bool:
+    return link.isascii() and link.isprintable() and " " not in link
+
+
+def _is_store(address: URL, endpoints: Endpoints) -> bool:
+    """Whether pictures may be there: at a public name that speaks https, or at the cloud itself.
+
+    The cloud's own host is what lets the simulator have pictures.
+    """
+    # A name before the host would be sent as an Authorization header.
+    if address.user is not None or address.password is not None:
+        return False
+    if address.origin() == URL(endpoints.api).origin():
+        return True
+    return address.scheme == "https" and _is_public_name(address.raw_host or "")
+
+
+def _is_public_name(host: str) -> bool:
+    """Whether a host is called as those of the internet are: no number, no name of the house."""
+    *parts, last = host.rstrip(".").lower().split(".")
+    if not parts or ":" in host or last in _HOUSE_NAMES:
+        return False
+    return last.isalpha() or last.startswith("xn--")
+
+
+async def _picture_in(response: aiohttp.ClientResponse) -> StillImage:
+    status = response.status
+    if status != HTTPStatus.OK:
+        is_early = status == HTTPStatus.NOT_FOUND or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        raise PictureError(reason=f"status {status}", is_early=is_early)
+    raw = bytearray()
+    async for chunk in response.content.iter_any():
+        raw += chunk
+        if len(raw) > MAX_PICTURE_BYTES:
+            raise PictureError(reason="too large")
+    content_type = _type_of(raw)
+    if content_type is None:
+        raise PictureError(reason="no picture")
+    return StillImage(content=bytes(raw), content_type=content_type)
+
+
+def _type_of(raw: bytearray) -> str | None:
+    if raw.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if raw.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    return "image/webp" if raw.startswith(b"RIFF") and raw[8:12] == b"WEBP" else None
