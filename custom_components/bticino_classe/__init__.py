@@ -15,9 +15,10 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from .client import PRODUCTION, Account, AuthHandler, Budget
 from .const import BUDGETS, DOMAIN, ENDPOINTS
 from .coordinator import BticinoConfigEntry, BticinoCoordinator
-from .devices import async_keep_devices, async_remove_what_options_replace
+from .devices import async_keep_devices, async_remove_what_is_replaced
 from .history import history_store
 from .services import async_setup_services
+from .texts import async_load_spoken
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 PLATFORMS: Final = (
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
+    Platform.CAMERA,
     Platform.EVENT,
     Platform.LIGHT,
     Platform.LOCK,
@@ -53,17 +55,23 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     coordinator = BticinoCoordinator(hass, entry, Account(auth, budget=_budget(hass, entry)))
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
-    async_remove_what_options_replace(hass, entry)
+    async_remove_what_is_replaced(hass, entry)
     async_keep_devices(hass, entry)
     await coordinator.bell.history.async_load()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    await async_load_spoken(hass)
     coordinator.bell.async_start()
+    coordinator.intercom.async_start()
+    coordinator.pictures.async_start()
     return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> bool:
-    """Unload the platforms; what else was started ends with the entry."""
-    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    """Unload the platforms and end the calls; what else was started ends with the entry."""
+    unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    if unloaded:
+        await entry.runtime_data.intercom.async_close()
+    return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:

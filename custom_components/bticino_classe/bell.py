@@ -82,6 +82,16 @@ class Bell:
         self._tell(self.book.take(push))
 
     @callback
+    def async_answered_here(self, session_id: str) -> None:
+        """Note that somebody answers in Home Assistant."""
+        self._tell(self.book.answered_here(session_id))
+
+    @callback
+    def async_ended_here(self, session_id: str) -> None:
+        """Note that a call that was answered or declined in Home Assistant is over."""
+        self._tell(self.book.ended_here(session_id))
+
+    @callback
     def place(self, call: Call) -> str:
         """Return the module at which a call is shown: its panel, or else its intercom."""
         panel = self._coordinator.data.modules.get(call.panel_id or "")
@@ -97,7 +107,8 @@ class Bell:
                 coordinator.async_note_reachable(push.module_id, reachable=push.reachable)
         elif not coordinator.is_left_out(push.bridge_id):
             coordinator.async_expect_modules(push.bridge_id, push.panel_id)
-            self.async_take(push)
+            if not coordinator.intercom.async_looks_after(push):
+                self.async_take(push)
 
     @callback
     def _on_socket_state(self, state: SocketState) -> None:
@@ -156,10 +167,7 @@ class Bell:
             self._cancel_timer = None
 
     def _panels_of(self, bridge_id: str) -> tuple[str, ...]:
-        modules = self._coordinator.data.modules.values()
-        return tuple(
-            m.id for m in modules if m.kind is ModuleKind.PANEL and m.bridge_id == bridge_id
-        )
+        return self._coordinator.data.panels_of(bridge_id)
 
     def _offers_follow(self, bridge_id: str) -> bool:
         bridge = self._coordinator.data.modules.get(bridge_id)

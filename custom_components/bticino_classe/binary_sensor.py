@@ -1,4 +1,4 @@
-"""Whether it rings, and whether the lines to intercom and cloud stand."""
+"""Whether it rings or somebody talks, and whether the lines to intercom and cloud stand."""
 
 from typing import TYPE_CHECKING, override
 
@@ -24,15 +24,19 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add who rings, and how every intercom is connected."""
+    """Add who rings and talks, and how every intercom is connected."""
 
     def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
         if module.kind is ModuleKind.PANEL:
-            return [BticinoRinging(coordinator, module, "ringing")]
+            return [
+                BticinoRinging(coordinator, module, "ringing"),
+                BticinoInCall(coordinator, module, "in_call"),
+            ]
         if module.kind is not ModuleKind.BRIDGE:
             return []
         return [
             BticinoRinging(coordinator, module, "ringing"),
+            BticinoInCall(coordinator, module, "in_call"),
             BticinoConnection(coordinator, module, "connection"),
             BticinoPushConnection(coordinator, module, "push_connection"),
         ]
@@ -52,6 +56,17 @@ class BticinoRinging(BticinoCallEntity, BinarySensorEntity):
         return any(
             self.module.id in {bell.place(call), call.bridge_id} for call in bell.book.ringing
         )
+
+
+class BticinoInCall(BticinoCallEntity, BinarySensorEntity):
+    """On while somebody watches or talks here, or has answered elsewhere."""
+
+    _attr_translation_key = "in_call"
+
+    @property
+    @override
+    def is_on(self) -> bool:
+        return self.coordinator.intercom.in_call(self.module.id)
 
 
 class BticinoConnection(BticinoEntity, BinarySensorEntity):

@@ -1,4 +1,4 @@
-"""Buttons: open a door, forget the missed calls."""
+"""Buttons: open a door, forget the missed calls, see the next panel."""
 
 from typing import TYPE_CHECKING, override
 
@@ -6,6 +6,7 @@ from homeassistant.components.button import ButtonEntity
 
 from .client import ModuleKind
 from .entity import BticinoEntity, BticinoOwnEntity, async_add_for_modules, async_open, is_door
+from .errors import call_errors
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -23,11 +24,14 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add a button for every door, and one for the missed calls of every intercom."""
+    """Add a button for every door, and those of every intercom."""
 
     def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
         if module.kind is ModuleKind.BRIDGE:
-            return [BticinoResetButton(coordinator, module, "reset_missed_calls")]
+            return [
+                BticinoResetButton(coordinator, module, "reset_missed_calls"),
+                BticinoNextPanelButton(coordinator, module, "next_panel"),
+            ]
         return [BticinoButton(coordinator, module, "open")] if is_door(entry, module) else []
 
     async_add_for_modules(entry, async_add_entities, build)
@@ -51,3 +55,19 @@ class BticinoResetButton(BticinoOwnEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         self.coordinator.bell.async_look(self.module.id)
+
+
+class BticinoNextPanelButton(BticinoEntity, ButtonEntity):
+    """Shows the intercom's next panel to who watches or talks; there only while somebody does."""
+
+    _attr_translation_key = "next_panel"
+
+    @property
+    @override
+    def available(self) -> bool:
+        return super().available and self.coordinator.intercom.is_watched(self.module.id)
+
+    @override
+    async def async_press(self) -> None:
+        with call_errors():
+            await self.coordinator.intercom.async_next_panel(self.module)

@@ -32,6 +32,8 @@ from .client import (
 from .client.decode import completed
 from .const import CONF_LEFT_OUT_HOMES, DOMAIN, LOGGER
 from .errors import reason
+from .intercom import Intercom
+from .pictures import LastPictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,6 +68,11 @@ class House:
         """The intercoms of all homes."""
         return tuple(bridge for home in self.homes.values() for bridge in home.bridges)
 
+    def panels_of(self, bridge_id: str) -> tuple[str, ...]:
+        """The panels behind an intercom."""
+        panels = (m for m in self.modules.values() if m.kind is ModuleKind.PANEL)
+        return tuple(panel.id for panel in panels if panel.bridge_id == bridge_id)
+
     def state(self, module_id: str) -> ModuleState:
         """Return what a module last reported; one that never did counts as reachable."""
         return self.states.get(module_id) or ModuleState(id=module_id)
@@ -95,6 +102,8 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         )
         self.account = account
         self.bell = Bell(hass, entry, self)
+        self.intercom = Intercom(hass, entry, self)
+        self.pictures = LastPictures(hass, entry, self)
         self.all_homes: dict[str, Home] = {}
         self.unknown_types: Mapping[str, int] = {}
         self.failed_polls = 0

@@ -54,8 +54,8 @@ def async_keep_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
 
 
 @callback
-def async_remove_what_options_replace(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
-    """Remove what a person chose away: devices of a home, the light that is a door or its doors."""
+def async_remove_what_is_replaced(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
+    """Remove what others stand for now: by a person's choice, or as more of the house is known."""
     left_out = entry.options.get(CONF_LEFT_OUT_HOMES, [])
     for home in entry.runtime_data.all_homes.values():
         if home.id in left_out:
@@ -63,6 +63,8 @@ def async_remove_what_options_replace(hass: HomeAssistant, entry: BticinoConfigE
         for module in home.modules.values():
             if module.kind is ModuleKind.LIGHT:
                 _remove_replaced(hass, entry, module)
+            if entry.runtime_data.data.panels_of(module.id):
+                _remove_entity(hass, entry, module, Platform.CAMERA, "camera")
 
 
 def _remove_devices(hass: HomeAssistant, entry: BticinoConfigEntry, home: Home) -> None:
@@ -74,12 +76,18 @@ def _remove_devices(hass: HomeAssistant, entry: BticinoConfigEntry, home: Home) 
 
 
 def _remove_replaced(hass: HomeAssistant, entry: BticinoConfigEntry, module: Module) -> None:
-    registry = er.async_get(hass)
     doors = ((Platform.LOCK, "lock"), (Platform.BUTTON, "open"))
     for platform, key in ((Platform.LIGHT, "light"),) if is_door(entry, module) else doors:
-        wanted = unique_id(entry, module, key)
-        if entity_id := registry.async_get_entity_id(platform, DOMAIN, wanted):
-            registry.async_remove(entity_id)
+        _remove_entity(hass, entry, module, platform, key)
+
+
+def _remove_entity(
+    hass: HomeAssistant, entry: BticinoConfigEntry, module: Module, platform: Platform, key: str
+) -> None:
+    registry = er.async_get(hass)
+    wanted = unique_id(entry, module, key)
+    if entity_id := registry.async_get_entity_id(platform, DOMAIN, wanted):
+        registry.async_remove(entity_id)
 
 
 def _register_devices(hass: HomeAssistant, entry: BticinoConfigEntry, house: House) -> None:

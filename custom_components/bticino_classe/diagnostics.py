@@ -38,6 +38,7 @@ async def async_get_config_entry_diagnostics(
         },
         "house": None if coordinator is None else _house(coordinator),
         "bell": None if coordinator is None else _bell(coordinator),
+        "calls": None if coordinator is None else _calls(coordinator),
         "counters": None if coordinator is None else _counters(coordinator),
     }
     found: dict[str, Any] = redact(pseudonyms.replace(report))
@@ -100,6 +101,20 @@ def _bell(coordinator: BticinoCoordinator) -> dict[str, Any]:
             bridge.id: coordinator.bell.history.missed(bridge.id)
             for bridge in coordinator.data.bridges
         },
+    }
+
+
+def _calls(coordinator: BticinoCoordinator) -> dict[str, Any]:
+    """Tell how the calls from Home Assistant fare; of who and what was said, nothing."""
+    intercom = coordinator.intercom
+    ending = intercom.channel.socket.last_ending
+    return {
+        "state": intercom.channel.socket.state.value,
+        "last_ending": None if ending is None else str(ending),
+        "socket": dict(intercom.channel.socket.counters),
+        "signaling": dict(intercom.channel.counters),
+        "viewers": intercom.viewers,
+        "relays": len(intercom.relays.servers),
     }
 
 

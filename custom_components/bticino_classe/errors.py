@@ -1,6 +1,9 @@
 """The client's errors in words that a person understands: translation keys."""
 
-from typing import Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .client import (
     AppClientRefusedError,
@@ -15,6 +18,16 @@ from .client import (
     ServerError,
     UnreachableError,
 )
+from .client.exceptions import (
+    AnsweredElsewhereError,
+    CallOverError,
+    LineBusyError,
+    OfferTooLargeError,
+)
+from .const import DOMAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Why the cloud could not be asked, for forms and for the entry's card; the first that fits.
 _REASONS: Final[tuple[tuple[type[BticinoError], str], ...]] = (
@@ -42,6 +55,21 @@ _COMMAND_REASONS: Final[tuple[tuple[type[BticinoError], str], ...]] = (
 )
 
 
+# Why there is no picture (any more), for the viewer; the first that fits.
+_CALL_REASONS: Final[tuple[tuple[type[BticinoError], str], ...]] = (
+    (InvalidCredentialsError, "invalid_auth"),
+    (AppClientRefusedError, "app_client_refused"),
+    (RateLimitError, "too_many_requests"),
+    (UnreachableError, "call_unreachable"),
+    (LineBusyError, "call_busy"),
+    (AnsweredElsewhereError, "call_answered_elsewhere"),
+    (CallOverError, "call_over"),
+    (OfferTooLargeError, "call_offer_too_large"),
+    (NoAnswerError, "call_no_answer"),
+    (ServerError, "cannot_connect"),
+)
+
+
 def reason(error: BticinoError) -> str:
     """Return the translation key that says why the cloud could not be asked."""
     return next((key for kind, key in _REASONS if isinstance(error, kind)), "unexpected_answer")
@@ -53,3 +81,26 @@ def command_reason(error: BticinoError) -> str:
         return "command_too_many_requests_wait"
     reasons = (key for kind, key in _COMMAND_REASONS if isinstance(error, kind))
     return next(reasons, "command_not_taken")
+
+
+def call_reason(error: BticinoError) -> str:
+    """Return the translation key that says why a call did not come about, or is over."""
+    if isinstance(error, NoAnswerError) and not error.sent:
+        return "cannot_connect"
+    return next((key for kind, key in _CALL_REASONS if isinstance(error, kind)), "call_failed")
+
+
+def refused(key: str) -> ServiceValidationError:
+    """Return the error for an action that makes no sense at the moment."""
+    return ServiceValidationError(translation_domain=DOMAIN, translation_key=key)
+
+
+@contextmanager
+def call_errors() -> Iterator[None]:
+    """Tell the person who acts why a call did not do as told."""
+    try:
+        yield
+    except BticinoError as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN, translation_key=call_reason(err)
+        ) from err

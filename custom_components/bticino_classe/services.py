@@ -5,13 +5,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 import uuid
 
-from homeassistant.const import ATTR_DEVICE_ID
+from homeassistant.const import ATTR_DEVICE_ID, Platform
 from homeassistant.core import callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import (
     async_get_device_and_config_entry,
     async_register_admin_service,
+    async_register_platform_entity_service,
 )
 import voluptuous as vol
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 RESET_MISSED_CALLS: Final = "reset_missed_calls"
 SIMULATE_RING: Final = "simulate_ring"
+CAMERA_ACTIONS: Final = ("hang_up", "decline_ring", "next_panel")
 ATTR_OUTCOME: Final = "outcome"
 ATTR_SECONDS: Final = "seconds"
 
@@ -55,6 +57,15 @@ def async_setup_services(hass: HomeAssistant) -> None:
     async_register_admin_service(
         hass, DOMAIN, SIMULATE_RING, partial(_simulate_ring, hass), _RING_SCHEMA
     )
+    for action in CAMERA_ACTIONS:
+        async_register_platform_entity_service(
+            hass,
+            DOMAIN,
+            action,
+            entity_domain=Platform.CAMERA,
+            func=f"async_{action}",
+            schema=None,
+        )
 
 
 @callback

@@ -1,6 +1,7 @@
 """Home Assistant with the integration, pointed at the simulated cloud."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.bticino_classe.const import DOMAIN, ENDPOINTS
 from custom_components.bticino_classe.coordinator import STATUS_INTERVAL
+from tests.integration.player import STREET, Page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import Event, HomeAssistant
     from homeassistant.data_entry_flow import FlowResult
+    from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
     from custom_components.bticino_classe.client import Endpoints
     from tests.simulator import Entry, Simulator
@@ -106,12 +109,26 @@ async def _bell(
     assert simulator.notes == []
 
 
+@pytest.fixture(name="page")
+async def _page(
+    hass: HomeAssistant,
+    bell: Happenings,  # noqa: ARG001 - a house that rings
+    hass_ws_client: WebSocketGenerator,
+) -> Page:
+    """A page that shows the camera of the street; the intercom's patience is a test's."""
+    channel = the_entry(hass).runtime_data.intercom.channel
+    channel.patience = replace(
+        channel.patience, connected=2, acknowledged=1, answered=1, terminated=1, busy=0.01
+    )
+    return await Page.open(hass_ws_client, STREET)
+
+
 async def sign_in(hass: HomeAssistant, credentials: dict[str, str]) -> ConfigEntry[Any]:
     """Add the account as a person does, and wait until it is set up."""
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     result = await hass.config_entries.flow.async_configure(flow["flow_id"], credentials)
     assert result["type"] == "create_entry", result
-    await hass.async_block_till_done()
+    await settle(hass)
     found: ConfigEntry[Any] = result["result"]
     return found
 
@@ -125,7 +142,7 @@ async def online(entry: ConfigEntry[Any]) -> None:
 async def restart(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Set the account up anew from what the entry holds, as a restart does."""
     await hass.config_entries.async_reload(entry.entry_id)
-    await hass.async_block_till_done()
+    await settle(hass)
 
 
 async def poll(

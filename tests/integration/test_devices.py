@@ -8,11 +8,11 @@ from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
-from tests.integration.conftest import act, poll, restart, sign_in, state_of, until
+from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL, TOPOLOGY_INTERVAL
+from tests.integration.conftest import act, online, poll, restart, sign_in, state_of, until
 from tests.simulator import Failure, empty_topology, many_modules
 from tests.simulator.houses import CASA
-from tests.simulator.paths import HOMESDATA, HOMESTATUS, PUSH
+from tests.simulator.paths import HOMESDATA, HOMESTATUS, PUSH, TURN
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -181,12 +181,13 @@ async def test_removed_module_can_be_deleted_by_hand_only(
 async def test_hundreds_of_modules_cost_no_more_requests(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """A house of any size is two requests."""
+    """A house of any size is two requests, and one for the relays of all its cameras."""
     simulator.use_house(many_modules(101))
     entry = await sign_in(hass, credentials)
     simulator.journal.clear()
     await restart(hass, entry)
-    assert len(simulator.journal) == 2
+    assert [simulator.journal.count(path) for path in (HOMESDATA, HOMESTATUS, TURN)] == [1, 1, 1]
+    assert {entry.path for entry in simulator.journal} == {HOMESDATA, HOMESTATUS, TURN, PUSH}
     assert len(devices(hass, entry)) == 101
 
 
@@ -360,10 +361,12 @@ async def test_all_homes_refused_is_an_outage(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """An account that may see nothing any more is said to, and forgets no firmware."""
+    simulator.sockets.handshake_status = None
     simulator.use_house("two_homes")
     entry = await sign_in(hass, credentials)
+    await online(entry)
     simulator.fail(HOMESTATUS, Failure(code=13), times=2)
-    await poll(hass, freezer)
+    await poll(hass, freezer, SAFETY_INTERVAL)
     assert "gives no usable answer" in caplog.text
     assert state_of(hass, "lock.porta") == "locked"
     bridge = dr.async_get(hass).async_get_device_by_identifier(

@@ -88,7 +88,9 @@ async def test_sensors_of_the_intercom(
     assert disabled == {"sensor.classe_300x_last_start", "sensor.classe_300x_local_address"}
     own = {key: e.entity_category for key, e in of_bridge.items() if "call" not in key}
     own = {
-        key: category for key, category in own.items() if "ring" not in key and "bell" not in key
+        key: category
+        for key, category in own.items()
+        if not any(word in key for word in ("ring", "bell", "panel"))
     }
     assert set(own.values()) == {EntityCategory.DIAGNOSTIC}
 

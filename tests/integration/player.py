@@ -1,0 +1,131 @@
+"""Home Assistant's own player, as far as it talks to Home Assistant: one page in one browser."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_homeassistant_custom_component.typing import (
+        MockHAClientWebSocket,
+        WebSocketGenerator,
+    )
+
+    from tests.simulator import Simulator
+
+STREET, COURT = "camera.posto_esterno_strada", "camera.posto_esterno_cortile"
+OFFERS = Path(__file__).parents[1] / "client" / "offers"
+
+
+def offer(name: str = "chromium_watch", *, version: int = 1) -> str:
+    """Return a browser's offer as it was captured; each version comes from another connection."""
+    captured = (OFFERS / f"{name}.sdp").read_bytes().decode()
+    lines = captured.split("\r\n")
+    origin = lines[1].split(" ")
+    origin[1] = str(int(origin[1]) + version)
+    return "\r\n".join([lines[0], " ".join(origin), *lines[2:]])
+
+
+class View:
+    """One view of one camera: what Home Assistant has said of it."""
+
+    def __init__(self, page: Page, number: int) -> None:
+        self._page = page
+        self.number = number
+        self.messages: list[dict[str, Any]] = []
+
+    def said(self, kind: str) -> list[Any]:
+        """Return what was said of one kind."""
+        return [message for message in self.messages if message["type"] == kind]
+
+    @property
+    def session_id(self) -> str:
+        """The name that Home Assistant gave the view."""
+        found: str = self.said("session")[0]["session_id"]
+        return found
+
+    @property
+    def error(self) -> str:
+        """Why there are no pictures."""
+        found: str = self.said("error")[0]["code"]
+        return found
+
+    async def hears(self, kind: str, count: int = 1) -> Any:
+        """Wait until so many messages of a kind have come, and return the last of them."""
+        while len(self.said(kind)) < count:
+            await self._page.read()
+        return self.said(kind)[count - 1]
+
+    async def close(self) -> None:
+        """Leave, and wait until Home Assistant has taken note."""
+        await self._page.ask({"type": "unsubscribe_events", "subscription": self.number})
+
+    async def candidate(self, candidate: str, mid: str = "0", index: int = 0) -> None:
+        """Tell an address of the browser's."""
+        found = {"candidate": candidate, "sdpMid": mid, "sdpMLineIndex": index}
+        await self._page.ask(
+            {
+                "type": "camera/webrtc/candidate",
+                "entity_id": self._page.camera,
+                "session_id": self.session_id,
+                "candidate": found,
+            }
+        )
+
+
+class Page:
+    """A browser's connection to Home Assistant, with any number of views."""
+
+    def __init__(self, socket: MockHAClientWebSocket, camera: str) -> None:
+        self._socket = socket
+        self._views: dict[int, View] = {}
+        self._results: dict[int, dict[str, Any]] = {}
+        self.camera = camera
+
+    @classmethod
+    async def open(cls, generator: WebSocketGenerator, camera: str) -> Page:
+        """Sign in."""
+        return cls(await generator(), camera)
+
+    async def view(self, sdp: str) -> View:
+        """Send an offer; what comes of it is read off the view."""
+        command = {"type": "camera/webrtc/offer", "entity_id": self.camera, "offer": sdp}
+        number = await self._send(command)
+        view = self._views[number] = View(self, number)
+        await view.hears("session")
+        return view
+
+    async def ask(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Send a command and return its result."""
+        number = await self._send(command)
+        while number not in self._results:
+            await self.read()
+        return self._results.pop(number)
+
+    async def leave(self) -> None:
+        """Close the browser, without a word."""
+        await self._socket.close()
+
+    async def read(self) -> None:
+        """Take the next message."""
+        async with asyncio.timeout(5):
+            message = await self._socket.receive_json()
+        if message["type"] == "event":
+            self._views[message["id"]].messages.append(message["event"])
+        else:
+            self._results[message["id"]] = message
+
+    async def _send(self, command: dict[str, Any]) -> int:
+        await self._socket.send_json_auto_id(command)
+        number: int = command["id"]
+        return number
+
+
+def the_session(simulator: Simulator) -> Any:
+    """Return the one session that is open at the intercom."""
+    (session,) = simulator.rtc.open
+    return session
+
+
+def panel_id(simulator: Simulator, name: str) -> str:
+    """Return the id of a panel of the house."""
+    return simulator.house.find(name).id

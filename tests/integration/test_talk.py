@@ -1,0 +1,442 @@
+"""Calls as people have them: answered rings, the talk button, two viewers, what goes wrong."""
+
+import asyncio
+from datetime import timedelta
+import logging
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
+
+from custom_components.bticino_classe.const import DOMAIN
+from custom_components.bticino_classe.intercom import HANDOVER
+from tests.integration.conftest import (
+    Happenings,
+    act,
+    heard,
+    refused,
+    settle,
+    state_of,
+    the_entry,
+    until,
+)
+from tests.integration.player import COURT, STREET, Page, offer, panel_id, the_session
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.typing import WebSocketGenerator
+
+    from tests.simulator import Simulator
+    from tests.simulator.calls import Call
+
+IN_CALL = "binary_sensor.posto_esterno_strada_in_call"
+RINGING = "binary_sensor.posto_esterno_strada_ringing"
+EVENT = "event.posto_esterno_strada_call"
+NEXT_PANEL = "button.classe_300x_next_panel"
+
+
+async def ring(hass: HomeAssistant, simulator: Simulator, **how: Any) -> Call:
+    """Ring at the street, and wait until Home Assistant knows."""
+    call = simulator.ring("Posto esterno strada", **how)
+    await until(lambda: state_of(hass, RINGING) == "on")
+    return call
+
+
+async def handover_is_over(hass: HomeAssistant) -> None:
+    """Let the time pass in which a viewer may come back."""
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=HANDOVER + 1))
+    await hass.async_block_till_done()
+
+
+async def test_camera_that_is_opened_while_it_rings_answers(
+    hass: HomeAssistant, page: Page, simulator: Simulator, bell: Happenings
+) -> None:
+    """The intercom would call a second caller busy; the visitor is talked to, and then let go."""
+    call = await ring(hass, simulator)
+    view = await page.view(offer())
+    await view.hears("answer")
+    await hass.async_block_till_done()
+    assert (simulator.rtc.offers, simulator.rtc.answers) == (0, 1)
+    assert call.answered
+    await heard(hass, 5)  # offer, incoming, accepted, rescind, besides the subscription
+    assert state_of(hass, RINGING) == "off"
+    assert state_of(hass, IN_CALL) == "on"
+    told = hass.states.get(EVENT)
+    assert told is not None
+    assert told.attributes["answered_by"] == "here"
+    await view.close()
+    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await handover_is_over(hass)
+    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "answered", "ended"]
+    assert state_of(hass, IN_CALL) == "off"
+    assert simulator.rtc.terminates == 1
+
+
+async def test_talk_button_goes_on_with_the_call_that_rang(
+    hass: HomeAssistant, page: Page, simulator: Simulator, bell: Happenings
+) -> None:
+    """The player leaves and comes back with a microphone; to the house it is one call."""
+    await ring(hass, simulator)
+    listening = await page.view(offer())
+    await listening.hears("answer")
+    await listening.close()
+    talking = await page.view(offer("chromium_talk"))
+    await talking.hears("answer")
+    await hass.async_block_till_done()
+    assert (simulator.rtc.answers, simulator.rtc.offers, simulator.rtc.terminates) == (1, 1, 1)
+    assert simulator.rtc.peak == 1
+    assert state_of(hass, IN_CALL) == "on"
+    await handover_is_over(hass)
+    assert state_of(hass, IN_CALL) == "on"
+    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "answered"]
+    await talking.close()
+    await handover_is_over(hass)
+    assert [kind for at, kind in bell.told() if at == EVENT][-1] == "ended"
+
+
+async def test_talk_button_whose_leaving_comes_late(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """The new offer may overtake it: it waits a moment, and then for the intercom's word."""
+    first = await page.view(offer())
+    await first.hears("answer")
+    second = await page.view(offer("chromium_talk"))
+    await first.close()
+    await second.hears("answer")
+    assert simulator.rtc.peak == 1
+    assert simulator.rtc.terminates == 1
+    assert second.said("error") == []
+    await hass.async_block_till_done()
+    assert state_of(hass, STREET) == "streaming"
+
+
+@pytest.mark.parametrize("camera", [STREET, COURT])
+async def test_second_viewer_is_told_that_the_line_is_busy(
+    hass: HomeAssistant,
+    page: Page,
+    simulator: Simulator,
+    hass_ws_client: WebSocketGenerator,
+    *,
+    camera: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody is thrown out of a conversation, and the intercom is not bothered with it."""
+    monkeypatch.setattr("custom_components.bticino_classe.intercom.LEAVING", 0.05)
+    first = await page.view(offer())
+    await first.hears("answer")
+    second = await (await Page.open(hass_ws_client, camera)).view(offer("firefox_watch_shaped"))
+    error = await second.hears("error")
+    assert error["code"] == "call_busy"
+    assert error["message"] == (
+        "Somebody else is on the line with this intercom. Try again in a moment."
+    )
+    assert simulator.rtc.offers == 1
+    assert first.said("error") == []
+    await second.close()
+    await hass.async_block_till_done()
+    assert state_of(hass, STREET) == "streaming"
+
+
+async def test_texts_are_in_the_language_of_the_house(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """The player shows what it is given, and translates nothing."""
+    hass.config.language = "it"
+    await hass.config_entries.async_reload(the_entry(hass).entry_id)
+    simulator.rtc.settings.refuse_offers = 41
+    view = await page.view(offer())
+    error = await view.hears("error")
+    assert error["message"] == "Al momento il videocitofono non è connesso al cloud."
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"refuse_offers": 41}, "call_unreachable"),
+        ({"refuse_offers": 26}, "too_many_requests"),
+        ({"refuse_offers": 99}, "call_failed"),
+        ({"silent_acks": True}, "call_no_answer"),
+        ({"silent_answers": True}, "call_no_answer"),
+        ({"slots": 0}, "call_busy"),
+    ],
+)
+async def test_viewer_learns_why_there_are_no_pictures(
+    hass: HomeAssistant, page: Page, simulator: Simulator, settings: dict[str, Any], error: str
+) -> None:
+    """One message, then nothing is left of the view."""
+    for name, value in settings.items():
+        setattr(simulator.rtc.settings, name, value)
+    view = await page.view(offer())
+    await view.hears("error")
+    assert view.error == error
+    await view.close()
+    await hass.async_block_till_done()
+    assert [message["type"] for message in view.messages] == ["session", "error"]
+    assert state_of(hass, STREET) == "idle"
+    assert the_entry(hass).runtime_data.intercom.viewers == 0
+
+
+async def test_intercom_ends_the_view(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """As it does after half a minute; a new one can be opened."""
+    view = await page.view(offer())
+    await view.hears("answer")
+    simulator.end_view(the_session(simulator))
+    error = await view.hears("error")
+    assert error["code"] == "call_over"
+    assert state_of(hass, STREET) == "idle"
+    assert simulator.rtc.terminates == 0
+    again = await page.view(offer(version=2))
+    await again.hears("answer")
+
+
+async def test_intercom_ends_the_answered_call(
+    hass: HomeAssistant, page: Page, simulator: Simulator, bell: Happenings
+) -> None:
+    """The push and the signaling socket both say so: one end."""
+    call = await ring(hass, simulator)
+    view = await page.view(offer())
+    await view.hears("answer")
+    await hass.async_block_till_done()
+    simulator.hang_up(call)
+    await view.hears("error")
+    await until(lambda: state_of(hass, IN_CALL) == "off")
+    await settle(hass)
+    assert view.error == "call_over"
+    assert len(view.said("error")) == 1
+    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "answered", "ended"]
+
+
+async def test_end_of_an_answered_call_that_only_the_push_tells(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """The signaling socket was away just then."""
+    call = await ring(hass, simulator)
+    view = await page.view(offer())
+    await view.hears("answer")
+    await hass.async_block_till_done()
+    simulator._push_end(call, "terminate")
+    await view.hears("error")
+    assert view.error == "call_over"
+
+
+async def test_somebody_else_was_quicker(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """The call that is answered elsewhere is not dialled into by surprise."""
+    call = await ring(hass, simulator)
+    simulator.rtc.settings.ack_delay = 0.2
+    viewing = asyncio.create_task(page.view(offer()))
+    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    view = await viewing
+    simulator.rescind(the_session(simulator))
+    await view.hears("error")
+    assert view.error == "call_answered_elsewhere"
+    assert call is not None
+
+
+async def test_browser_that_is_closed_without_a_word(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """Home Assistant knows, so the intercom learns it: once for each view."""
+    view = await page.view(offer())
+    await view.hears("answer")
+    await page.leave()
+    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    assert simulator.rtc.terminates == 1
+    await until(lambda: state_of(hass, STREET) == "idle")
+
+
+async def test_browser_that_is_closed_before_the_answer(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """The acknowledgement comes to nobody: it still tells what to end."""
+    simulator.rtc.settings.ack_delay = 0.1
+    await page.view(offer())
+    await simulator.rtc.happens(lambda: simulator.rtc.offers)
+    await page.leave()
+    await simulator.rtc.happens(lambda: simulator.rtc.terminates)
+    await until(lambda: not simulator.rtc.open)
+    assert state_of(hass, STREET) == "idle"
+
+
+async def test_offer_that_home_assistant_repeats_is_not_dialled(
+    page: Page, simulator: Simulator
+) -> None:
+    """After a lost connection the page sends its old one: its browser would ignore the answer."""
+    view = await page.view(offer())
+    await view.hears("answer")
+    await view.close()
+    again = await page.view(offer())
+    await again.hears("error")
+    assert again.error == "call_interrupted"
+    assert simulator.rtc.offers == 1
+
+
+async def test_browser_that_begins_anew_by_itself(page: Page, simulator: Simulator) -> None:
+    """After a change of network it offers again, and never ends what it had: we do."""
+    view = await page.view(offer())
+    await view.hears("answer")
+    lines = offer().split("\r\n")
+    origin = lines[1].split(" ")
+    origin[2] = str(int(origin[2]) + 1)
+    again = await page.view("\r\n".join([lines[0], " ".join(origin), *lines[2:]]))
+    await again.hears("answer")
+    assert simulator.rtc.terminates == 1
+    assert simulator.rtc.peak == 1
+
+
+async def test_cut_line_in_mid_call(hass: HomeAssistant, page: Page, simulator: Simulator) -> None:
+    """Pictures do not pass through it; the end is told on the next line."""
+    view = await page.view(offer())
+    await view.hears("answer")
+    for line in simulator.lines:
+        if line.path.endswith("appws/"):
+            line.cut()
+    channel = the_entry(hass).runtime_data.intercom.channel
+    channel.socket._backoff.draw = lambda: 0.0
+    await until(lambda: channel.socket.counters["connections_ended"])
+    assert state_of(hass, STREET) == "streaming"
+    await view.close()
+    await simulator.rtc.happens(lambda: simulator.rtc.terminates)
+    assert view.said("error") == []
+
+
+@pytest.mark.parametrize(
+    # A page that is still open has a timer of Home Assistant's own.
+    ("how", "expected_lingering_timers"),
+    [("unload", False), ("stop", True)],
+)
+async def test_nothing_outlives_the_entry(
+    hass: HomeAssistant, page: Page, simulator: Simulator, how: str
+) -> None:
+    """The intercom is told before the line closes; the viewer learns it too."""
+    view = await page.view(offer())
+    await view.hears("answer")
+    entry = the_entry(hass)
+    channel = entry.runtime_data.intercom.channel
+    if how == "unload":
+        await hass.config_entries.async_unload(entry.entry_id)
+    else:
+        hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+        await until(lambda: channel.is_idle)
+    assert simulator.rtc.terminates == 1
+    assert channel.is_idle
+    if how == "unload":
+        await view.hears("error")
+        assert view.error == "call_hung_up"
+    await page.leave()
+
+
+async def test_hanging_up(hass: HomeAssistant, page: Page, simulator: Simulator) -> None:
+    """From an automation or another room; without a call it is no use."""
+    assert await refused(hass, DOMAIN, "hang_up", STREET) == "no_call"
+    view = await page.view(offer())
+    await view.hears("answer")
+    assert await refused(hass, DOMAIN, "hang_up", COURT) == "no_call"
+    await act(hass, DOMAIN, "hang_up", STREET)
+    await view.hears("error")
+    assert view.error == "call_hung_up"
+    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    assert simulator.rtc.terminates == 1
+
+
+async def test_declining_a_ring(
+    hass: HomeAssistant, page: Page, simulator: Simulator, bell: Happenings
+) -> None:
+    """It ends for everybody; nobody was answered."""
+    assert await refused(hass, DOMAIN, "decline_ring", STREET) == "nobody_rings"
+    await ring(hass, simulator)
+    assert await refused(hass, DOMAIN, "decline_ring", COURT) == "nobody_rings"
+    await act(hass, DOMAIN, "decline_ring", STREET)
+    assert state_of(hass, RINGING) == "off"
+    await heard(hass, 4)
+    assert (simulator.rtc.answers, simulator.rtc.terminates) == (0, 1)
+    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "ended"]
+    assert page.camera == STREET
+
+
+async def test_declining_that_the_cloud_does_not_take(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """The person who declined learns that it still rings."""
+    await ring(hass, simulator)
+    simulator.sockets.handshake_status = 503
+    assert await refused(hass, DOMAIN, "decline_ring", STREET) == "cannot_connect"
+    assert state_of(hass, RINGING) == "on"
+    assert page.camera == STREET
+
+
+@pytest.mark.parametrize("house_name", ["easykit"])
+async def test_ring_that_cannot_be_declined(
+    hass: HomeAssistant, bell: Happenings, simulator: Simulator
+) -> None:
+    """Where the cloud sends no offer, there is nothing to say it with."""
+    simulator.ring()
+    await until(bell.rings)
+    (camera,) = hass.states.async_entity_ids("camera")
+    assert await refused(hass, DOMAIN, "decline_ring", camera) == "cannot_decline"
+
+
+async def test_next_panel_while_somebody_watches(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """The button is there for as long; the action says why it cannot."""
+    assert state_of(hass, NEXT_PANEL) == "unavailable"
+    assert await refused(hass, DOMAIN, "next_panel", STREET) == "no_call"
+    view = await page.view(offer())
+    await view.hears("answer")
+    await hass.async_block_till_done()
+    assert state_of(hass, NEXT_PANEL) == "unknown"
+    await act(hass, "button", "press", NEXT_PANEL)
+    court = panel_id(simulator, "Posto esterno cortile")
+    assert the_session(simulator).panel_id == court
+    await act(hass, DOMAIN, "next_panel", STREET)
+    assert the_session(simulator).next_modules == 2
+
+
+async def test_password_that_was_changed(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """The viewer learns it, and somebody is asked to sign in."""
+    simulator.change_password("another")
+    view = await page.view(offer())
+    await view.hears("error")
+    assert view.error == "invalid_auth"
+    assert [f["context"]["source"] for f in hass.config_entries.flow.async_progress()] == ["reauth"]
+
+
+async def test_nothing_secret_is_logged(
+    hass: HomeAssistant, page: Page, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At no level: no description, no ICE password, no address, no relay's credentials, no id."""
+    for name in ("custom_components.bticino_classe", "aiohttp"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    caplog.clear()
+    await ring(hass, simulator)
+    view = await page.view(offer())
+    await view.candidate(USEFUL_NOWHERE)
+    answer = await view.hears("answer")
+    session = the_session(simulator)
+    await view.close()
+    again = await page.view(offer(version=3))
+    await again.hears("answer")
+    simulator.device_error(the_session(simulator), 41)
+    await again.hears("error")
+    result = await page.ask({"type": "camera/webrtc/get_client_config", "entity_id": STREET})
+    secrets = [session.id, session.tag_id, USEFUL_NOWHERE, "203.0.113.77"]
+    secrets += [line for line in answer["answer"].splitlines() if "ice-pwd" in line]
+    secrets += [line for line in offer().splitlines() if "ice-pwd" in line or "fingerprint" in line]
+    secrets += [
+        server["credential"] for server in result["result"]["configuration"]["iceServers"][:1]
+    ]
+    ours = "\n".join(
+        record.getMessage() for record in caplog.records if "homeassistant" not in record.name
+    )
+    assert [secret for secret in secrets if secret in ours] == []
+
+
+USEFUL_NOWHERE = "candidate:7 1 udp 2122260223 203.0.113.77 50000 typ host"
