@@ -286,10 +286,12 @@ class Intercom:
             raise
         del self._joining[call_id]
         bell.async_answered_here(call_id)
-        if viewing.over.is_set() or any(push.step is CallStep.TERMINATED for push in held):
+        if viewing.over.is_set():
             bell.async_ended_here(call_id)
-        else:
-            viewing.call_id = call_id
+            return
+        viewing.call_id = call_id
+        if any(push.step is CallStep.TERMINATED for push in held):
+            viewing.session.is_over(call_id)
 
     def _keep_for_a_moment(self, call_id: str, place: Module) -> None:
         """Let a call go on for a moment without a viewer: pressing talk leaves and comes back."""

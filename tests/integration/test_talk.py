@@ -235,7 +235,41 @@ async def test_somebody_else_was_quicker(
     simulator.rescind(the_session(simulator))
     await view.hears("error")
     assert view.error == "call_answered_elsewhere"
-    assert call is not None
+    simulator._push_status(call, "accepted_call")
+    await until(lambda: state_of(hass, RINGING) == "off")
+    told = hass.states.get(EVENT)
+    assert told is not None
+    assert told.attributes["answered_by"] == "elsewhere"
+
+
+async def test_visitor_who_leaves_while_our_answer_is_under_way(
+    hass: HomeAssistant, page: Page, simulator: Simulator, bell: Happenings
+) -> None:
+    """Only the push tells it: the viewer does not look at a frozen picture."""
+    call = await ring(hass, simulator)
+    simulator.rtc.settings.ack_delay = 0.1
+    viewing = asyncio.create_task(page.view(offer()))
+    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    simulator._push_end(call, "terminate")
+    view = await viewing
+    await view.hears("error")
+    await hass.async_block_till_done()
+    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "answered", "ended"]
+
+
+async def test_viewer_who_leaves_while_our_answer_is_under_way(
+    hass: HomeAssistant, page: Page, simulator: Simulator, bell: Happenings
+) -> None:
+    """The visitor is let go."""
+    await ring(hass, simulator)
+    simulator.rtc.settings.ack_delay = 0.1
+    view = await page.view(offer())
+    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    await view.close()
+    await simulator.rtc.happens(lambda: simulator.rtc.terminates)
+    await until(lambda: state_of(hass, RINGING) == "off")
+    assert simulator.rtc.terminates == 1
+    assert "answered" not in [kind for at, kind in bell.told() if at == EVENT]
 
 
 async def test_browser_that_is_closed_without_a_word(

@@ -29,7 +29,7 @@ from .sdp import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Coroutine, Iterator, Mapping
 
     from .connection import Frame
     from .models import RingOffer
@@ -185,7 +185,7 @@ class CallSession:
             # The place of a call that has just ended is not free at once (protocol.md 3.8).
             await asyncio.sleep(self._patience.busy)
             answer = await self._place(offer)
-        await self._now_answered(answer, _made(answer_to, self._offer, answer))
+        await self._now_answered(answer, answer_to(self._offer, answer))
 
     async def _place(self, offer: str) -> str:
         """Send an offer and return the intercom's answer."""
@@ -212,7 +212,7 @@ class CallSession:
             if not answer.done():
                 answer.set_result(ring.sdp)
             await answer
-        await self._now_answered(ring.sdp, _made(offer_as_answer, ring.sdp, self._offer))
+        await self._now_answered(ring.sdp, offer_as_answer(ring.sdp, self._offer))
 
     async def _ask(self, data: Mapping[str, Any], *, correlation_id: str | None = None) -> None:
         """Send a message and wait until it is acknowledged; raises what the cloud complains of."""
@@ -333,13 +333,6 @@ class CallSession:
     @property
     def _patience(self) -> Patience:
         return self._channel.patience
-
-
-def _made(make: Callable[[str, str], str], *descriptions: str) -> str:
-    try:
-        return make(*descriptions)
-    except ValueError as err:
-        raise UnexpectedAnswerError from err
 
 
 def _ids_of(ring: RingOffer) -> dict[str, str]:
