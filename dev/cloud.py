@@ -17,8 +17,13 @@ HOST: Final = "127.0.0.1"
 
 @asynccontextmanager
 async def simulated_cloud(options: Options) -> AsyncIterator[Simulator]:
-    """Run the simulator, with the password and the tokens that it had when it ended last."""
+    """Run the simulator, with the password and the tokens that it had when it ended last.
+
+    Its intercom has a picture and a voice.
+    """
     simulator = Simulator(options.house)
+    simulator.rtc.use("real")
+    simulator.rtc.settings.peer = "real"  # a developer wants to see and hear something
     remembered = options.state / "config" / "simulated_account.pickle"
     _recall(simulator, remembered)
     await simulator.start(HOST, options.simulator_port)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulator.caller import OFFER, Caller, calling
 from tests.simulator.listener import listen
-from tests.simulator.peer import OWN
+from tests.simulator.peer import OWN, RealPeer
 from tests.simulator.rtc_session import Heard
 from tests.simulator.screen import draw
 from tests.simulator.sound import HERTZ, Ear, Voice
@@ -198,17 +198,21 @@ async def test_offer_that_cannot_be_taken(visitor: Visitor, sim: Simulator) -> N
     assert sim.rtc.leaked == 0
 
 
-async def test_rings_that_nobody_answers_leave_nothing(visitor: Visitor, sim: Simulator) -> None:
-    """However they end."""
-    before = asyncio.all_tasks()
-    async with listen(visitor) as pushes:
-        for end in (sim.hang_up, sim.miss, sim.forget_end, sim.answer_elsewhere):
-            call = sim.ring()
-            await pushes.frames(2)
-            end(call)
-        sim.ring(expiry=0.01)
-        await sim.stop()
-    assert asyncio.all_tasks() - before <= {asyncio.current_task()}
+@pytest.mark.parametrize("end", ["hang_up", "miss", "forget_end", "expiry", "use_house"])
+async def test_ring_that_nobody_answers_leaves_nothing(
+    visitor: Visitor, sim: Simulator, end: str
+) -> None:
+    """However it ends, its connection is closed then."""
+    async with listen(visitor) as pushes, asyncio.timeout(PATIENCE):
+        call = sim.ring(expiry=0.1 if end == "expiry" else 30)
+        await pushes.frames(2)
+        peer = sim.rtc._rings[call.session_id].peer
+        assert isinstance(peer, RealPeer)
+        if end != "expiry":
+            assert peer._connection.signalingState != "closed"
+            getattr(sim, end)("easykit" if end == "use_house" else call)
+        while peer._connection.signalingState != "closed":  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
 
 
 def test_panels_can_be_told_apart() -> None:
