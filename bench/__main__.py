@@ -56,6 +56,8 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING)
     # It warns of every custom integration, once in each life.
     logging.getLogger("homeassistant.loader").setLevel(logging.ERROR)
+    # It shrinks pictures with a library that nothing here needs.
+    logging.getLogger("homeassistant.components.camera.img_util").setLevel(logging.CRITICAL)
     # The outages that are measured are no news.
     logging.getLogger("custom_components.bticino_classe").setLevel(logging.ERROR)
     figures = _figures(quick=arguments.quick)

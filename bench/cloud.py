@@ -19,18 +19,26 @@ TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105 - a path
 TOPOLOGY_PATH: Final = "/api/homesdata"
 STATUS_PATH: Final = "/syncapi/v1/homestatus"
 EVENTS_PATH: Final = "/api/getevents"
+RELAYS_PATH: Final = "/api/getcredentials"
 PUSH_PATH: Final = "/ws/"
+SIGNALING_PATH: Final = "/appws/"
+PICTURE_PATH: Final = "/blob/"  # of all pictures: the store is no part of the API
 PATIENCE: Final = 10.0  # seconds
 MANY: Final = 1000  # attempts
+SAID: Final = {"FRAME", "PUSH", "DEVICE"}  # what the journal holds besides requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requests:
-    """What arrived at the cloud: requests by path, the handshakes of sockets among them."""
+    """What arrived at the cloud: requests by path, the handshakes of sockets among them.
+
+    Frames are those of calls by kind, on the signaling socket; subscriptions are of either socket.
+    """
 
     by_path: Counter[str]
     logins: int
-    subscriptions: int
+    subscribed: Counter[str]
+    frames: Counter[str]
 
     @property
     def tokens(self) -> int:
@@ -58,14 +66,30 @@ class Requests:
         return self.by_path[EVENTS_PATH]
 
     @property
+    def relays(self) -> int:
+        """Requests for media relays."""
+        return self.by_path[RELAYS_PATH]
+
+    @property
+    def pictures(self) -> int:
+        """Downloads of pictures of calls."""
+        return self.by_path[PICTURE_PATH]
+
+    @property
     def handshakes(self) -> int:
         """Attempts to open the push socket."""
         return self.by_path[PUSH_PATH]
 
     @property
+    def subscriptions(self) -> int:
+        """Subscriptions on the push socket."""
+        return self.subscribed[PUSH_PATH]
+
+    @property
     def others(self) -> int:
         """All the rest: the list of modules, states, and whatever nobody expects."""
-        return self.by_path.total() - self.tokens - self.events - self.handshakes
+        counted = self.tokens + self.events + self.handshakes + self.relays
+        return self.by_path.total() - counted
 
 
 class Cloud:
@@ -159,12 +183,24 @@ class Cloud:
         notes = self._ask("state")["notes"]["last"]
         assert not notes, notes
         entries = self._ask("journal")["entries"]
-        arrived = [entry for entry in entries if entry["method"] not in {"FRAME", "PUSH"}]
+        arrived = [entry for entry in entries if entry["method"] not in SAID]
+        spoken = [entry for entry in entries if entry["method"] == "FRAME"]
+        calls = [entry["body"] for entry in spoken if entry["body"]["action"] == "rtc"]
         return Requests(
             by_path=Counter(entry["path"] for entry in arrived),
             logins=sum(entry["grant"] == "password" for entry in arrived),
-            subscriptions=sum(entry["method"] == "FRAME" for entry in entries),
+            subscribed=Counter(e["path"] for e in spoken if e["body"]["action"] == "subscribe"),
+            frames=Counter(body["data"]["type"] for body in calls),
         )
+
+    def calls(self) -> dict[str, Any]:
+        """Return what the intercom knows of calls: numbers, and the newest sessions."""
+        known: dict[str, Any] = self._ask("state")["rtc"]
+        return known
+
+    def set_calls(self, **settings: object) -> None:
+        """Have the intercom behave so in calls from now on."""
+        self._ask("rtc", settings)
 
     def _ask(self, what: str, arguments: Mapping[str, object] | None = None) -> dict[str, Any]:
         data = None if arguments is None else json.dumps(arguments).encode()

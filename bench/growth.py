@@ -89,7 +89,8 @@ async def _after(hass: HomeAssistant, cloud: Cloud, begin: int, end: int) -> Lef
         await press(cloud, watcher, end - begin, "--every", str(EVERY), "--ending", "miss")
         assert watcher.states == end - begin, "rings were lost"
     del watcher
-    bell = entry_of(hass).runtime_data.bell
+    coordinator = entry_of(hass).runtime_data
+    bell = coordinator.bell
     await bell.history.async_save()
     await settle(hass)
     gc.collect()
@@ -100,7 +101,7 @@ async def _after(hass: HomeAssistant, cloud: Cloud, begin: int, end: int) -> Lef
         resident=_resident(),
         tasks=len(asyncio.all_tasks()),
         timers=sum(not timer.cancelled() for timer in timers),
-        remembered=_remembered(bell),
+        remembered=_remembered(bell) + _pictures(coordinator.pictures),
     )
 
 
@@ -109,6 +110,10 @@ def _remembered(bell: Any) -> int:
     book, history = bell.book, bell.history
     kept = (book._calls, book._due, book._held, bell.channel._seen, bell.channel.unknown)
     return sum(len(each) for each in (*kept, history._last, history._missed, bell._listeners))
+
+
+def _pictures(pictures: Any) -> int:
+    return sum(len(each) for each in (pictures._kept, pictures._rings, pictures._links))
 
 
 def _resident() -> int:

@@ -51,6 +51,7 @@ async def _ring(hass: HomeAssistant, cloud: Cloud, panels: int, rings: int) -> R
     await set_up(hass)
     with watching(hass) as watcher:
         await press(cloud, watcher, min(rings, 50))  # what is only slow the first time
+        await settle(hass)
         watcher.seen.clear()
         watcher.states = 0
         cloud.forget()
@@ -67,8 +68,10 @@ def _figures(rings: Rings, cloud: Cloud) -> Iterator[Figure]:
     yield count(f"{key}.lost", f"{text}: lost", lost, aim=0)
     extra = rings.states - sent
     yield count(f"{key}.extra", f"{text}: told more than once", extra, aim=0)
-    requests = cloud.requests().by_path.total()
+    found = cloud.requests()
+    requests = found.by_path.total() - found.pictures
     yield count(f"{key}.requests", f"{text}: requests caused", requests, aim=0)
+    yield count(f"{key}.pictures", f"{text}: pictures fetched", found.pictures, aim=sent)
     pairs = [(rings.sent[session], seen) for session, seen in rings.seen.items()]
     yield from _times(key, "wire to state", text, [seen.shown - at for at, seen in pairs])
     yield from _times(f"{key}_own", "read to state", text, [s.shown - s.read for _, s in pairs])

@@ -66,6 +66,9 @@ def _prepare(config: Path, port: int) -> None:
     if not (storage / "onboarding").exists():
         done = ["core_config", "analytics", "integration"]
         _write_store(storage / "onboarding", version=4, data={"done": done})
+        # Without it the camera's dialogue has no talk button. It is the owner's to switch off.
+        talk = {"domain": "camera", "preview_feature": "two_way_audio"}
+        _write_store(storage / "core.labs", version=1, data={"preview_feature_status": [talk]})
 
 
 def _http(port: int) -> dict[str, object]:

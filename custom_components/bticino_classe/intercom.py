@@ -266,6 +266,8 @@ class Intercom:
 
     async def _connect(self, viewing: Viewing, offer: str) -> None:
         """Dial the panel, or answer it if it rings."""
+        if viewing.over.is_set():
+            return  # the viewer has gone while waiting
         viewing.call_id = self._take_over(viewing.place)
         call = None if viewing.call_id else self.ringing_at(viewing.place)
         if call is None or call.offer is None:

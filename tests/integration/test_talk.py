@@ -112,6 +112,22 @@ async def test_talk_button_whose_leaving_comes_late(
     assert state_of(hass, STREET) == "streaming"
 
 
+async def test_call_that_nobody_comes_back_to_ends(
+    hass: HomeAssistant, page: Page, simulator: Simulator, bell: Happenings
+) -> None:
+    """Also when the talk button is pressed and the dialogue closed at once."""
+    await ring(hass, simulator)
+    first = await page.view(offer())
+    await first.hears("answer")
+    second = await page.view(offer("chromium_talk"))
+    await second.close()
+    await first.close()
+    await handover_is_over(hass)
+    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "answered", "ended"]
+    assert state_of(hass, IN_CALL) == "off"
+    assert simulator.rtc.offers == 0
+
+
 @pytest.mark.parametrize("camera", [STREET, COURT])
 async def test_second_viewer_is_told_that_the_line_is_busy(
     hass: HomeAssistant,

@@ -192,6 +192,7 @@ class CallSession:
         description = {"type": "call", "sdp": offer}
         if self.panel_id is not None:
             description["module_id"] = self.panel_id
+        self._check_viewer_is_there()
         with self._waiting_for_answer() as answer:
             async with self._channel.turn(self):
                 self._check_viewer_is_there()
@@ -202,6 +203,7 @@ class CallSession:
     async def _join(self, ring: RingOffer, sdp: str) -> None:
         """Send our answer to the intercom that rings; its acknowledgement is all that comes."""
         data = {"type": "answer", "session_description": {"type": "call", "sdp": sdp}}
+        self._check_viewer_is_there()
         with self._waiting_for_answer() as answer:
             async with self._channel.turn(self):
                 self._check_viewer_is_there()

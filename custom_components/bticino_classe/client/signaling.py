@@ -117,13 +117,14 @@ class SignalingChannel:
     async def turn(self, session: CallSession) -> AsyncIterator[None]:
         """Give one session at a time the freshly subscribed socket, once earlier calls are over.
 
+        Only until its offer is acknowledged: a slow intercom holds up no other.
         NoAnswerError: it cannot be had in time; AuthError or ApiError: it is refused.
         """
         self._waiting.add(session)
         try:
+            await self._earlier_calls_are_over(session.bridge_id)
+            await self._online()
             async with self._one_offer:
-                await self._earlier_calls_are_over(session.bridge_id)
-                await self._online()
                 yield
         finally:
             self._waiting.discard(session)
