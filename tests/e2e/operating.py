@@ -4,6 +4,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import aiohttp
 
 TOKEN: Final = "/oauth2/token"
@@ -32,6 +34,19 @@ class Operator:
         async with self._session.get(f"{self._url}journal") as answer:
             entries: list[Json] = (await answer.json())["entries"]
         return [entry for entry in entries if path in {None, entry["path"]}]
+
+    async def calls(self) -> Json:
+        """The intercom's calls from viewers."""
+        async with self._session.get(f"{self._url}state") as answer:
+            found: Json = (await answer.json())["rtc"]
+        return found
+
+    async def wait_for_calls(self, condition: Callable[[Json], bool]) -> Json:
+        """Wait until something is so of the intercom's calls, and return them."""
+        async with asyncio.timeout(PATIENCE):
+            while not condition(found := await self.calls()):  # noqa: ASYNC110 - it is another process
+                await asyncio.sleep(PAUSE)
+        return found
 
     async def openings(self) -> dict[str, int]:
         """How often each door's relay moved, by the door's name."""

@@ -78,7 +78,7 @@ class Visitor:
         """From the list of devices to the page of one."""
         await self._go("config/devices/dashboard")
         await self.page.locator("ha-data-table").get_by_text(name, exact=True).first.click()
-        await self.page.locator("ha-config-device-page").get_by_text("Controls").wait_for()
+        await self.page.locator("ha-config-device-page").get_by_text("Device info").wait_for()
 
     async def open_dashboard(self) -> None:
         """The development server's own dashboard, once its doors are shown."""

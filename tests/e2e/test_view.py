@@ -1,0 +1,176 @@
+"""See and talk in Home Assistant's own player: pixels and sound, not the existence of elements."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dev.owner import Owner
+from tests.e2e.conftest import FAILED
+from tests.e2e.operating import Operator
+from tests.e2e.player import TONE, Player, browser, new_page, picture_all, until
+from tests.e2e.visitor import Visitor, chromium
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    import aiohttp
+    from playwright.async_api import Browser
+
+    from tests.e2e.development import Development
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+STREET, COURT = "Posto esterno strada", "Posto esterno cortile"
+IN_CALL = "binary_sensor.posto_esterno_strada_in_call"
+EVENT = "event.posto_esterno_strada_call"
+SIGNALING = "/appws/"
+
+
+@pytest.fixture(name="running")
+async def _running(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Browser]:
+    """A browser with a microphone; the test is left out where there is none."""
+    path = chromium()
+    if path is None:
+        pytest.skip("no Chromium on this machine: install chromium to run the tests in a browser")
+    async with browser(path, tmp_path) as running:
+        yield running
+        if request.node.stash.get(FAILED, False):
+            await picture_all(running, f"failed-{request.node.name}")
+
+
+@pytest.fixture(name="operator")
+async def _operator(
+    development: Development, session: aiohttp.ClientSession
+) -> AsyncIterator[Operator]:
+    """The operator of a house that is set up; in the end each call was ended once."""
+    await development.start("--configured")
+    operator = Operator(session, development.ready["operator"])
+    await operator.do("rtc", view_seconds=180)
+    yield operator
+    calls = await operator.wait_for_calls(lambda found: not found["leaked"])
+    ended = [call["ended_by"] for call in calls["sessions"]]
+    assert ended
+    assert all(ended)
+    assert calls["terminates"] == ended.count("client")
+    assert calls["peak"] == 1
+    assert await operator.notes() == []
+    assert development.complaints() == []
+
+
+async def test_view_and_talk(
+    development: Development, running: Browser, operator: Operator
+) -> None:
+    """From the device's page to a conversation, and nothing is left of it."""
+    visitor, player = await somebody(development, running)
+    await player.open_from_device(STREET)
+    await player.plays()
+    await player.hears(loud=False)
+    await visitor.picture("view")
+    await player.start_talking()
+    await player.plays()
+    await player.hears(loud=True)
+    await visitor.picture("talk")
+    calls = await operator.wait_for_calls(lambda found: heard(found)["level"] > 0.05)
+    assert abs(heard(calls)["hertz"] - TONE) < 20
+    assert (calls["offers"], calls["terminates"]) == (2, 1)
+    await player.stop_talking()
+    await player.plays()
+    sent = (await player.stats())["sent"]
+    await player.plays()
+    assert (await player.stats())["sent"] == sent
+    await player.close()
+    await operator.wait_for_calls(lambda found: found["terminates"] == 2)
+
+
+async def test_ring_is_answered_by_opening_the_camera(
+    development: Development, running: Browser, operator: Operator
+) -> None:
+    """The ringing call is joined, and pressing talk does not end it for the house."""
+    visitor, player = await somebody(development, running)
+    await visitor.open_device(STREET)
+    await operator.do("ring", panel=STREET)
+    async with Owner(development.ready["url"]) as owner:
+        await owner.sign_in()
+        await until_state(owner, "binary_sensor.posto_esterno_strada_ringing", "on")
+        await player.open_on_this_page(STREET)
+        await player.plays()
+        calls = await operator.calls()
+        assert (calls["offers"], calls["answers"]) == (0, 1)
+        await until_state(owner, IN_CALL, "on")
+        await visitor.picture("answered")
+        await player.start_talking()
+        await operator.wait_for_calls(lambda found: heard(found)["level"] > 0.05)
+        assert await event_type(owner) == "answered"
+        await until_state(owner, IN_CALL, "on")
+        await player.close()
+        await until_state(owner, IN_CALL, "off")
+        assert await event_type(owner) == "ended"
+
+
+async def test_two_viewers(development: Development, running: Browser, operator: Operator) -> None:
+    """The second is told that the line is busy, and the first is not disturbed."""
+    _, first = await somebody(development, running)
+    await first.open_from_device(STREET)
+    await first.plays()
+    visitor, second = await somebody(development, running)
+    await second.open_from_device(STREET)
+    await second.says("Somebody else is on the line")
+    await visitor.picture("busy")
+    await first.plays()
+    await second.close()
+    await first.close()
+    await operator.wait_for_calls(lambda found: not found["leaked"])
+    await second.open_on_this_page(STREET)
+    await second.plays()
+    await operator.do("end_view")
+    await second.says("The intercom has ended the call")
+    await visitor.picture("ended-by-the-intercom")
+    await second.close()
+
+
+async def test_line_is_cut_in_mid_call(
+    development: Development, running: Browser, operator: Operator
+) -> None:
+    """Pictures go on; the end is said on the next line. Without the intercom, it is said why."""
+    visitor, player = await somebody(development, running)
+    await player.open_from_device(COURT)
+    await player.plays()
+    await operator.do("cut_lines")
+    await player.plays(40)
+    await player.close()
+    await operator.wait_for_calls(lambda found: found["terminates"] == 1)
+    await operator.do("rtc", refuse_offers=41)
+    await player.open_on_this_page(COURT)
+    await player.says("no connection to the cloud")
+    await visitor.picture("unreachable")
+    await player.close()
+
+
+async def somebody(development: Development, running: Browser) -> tuple[Visitor, Player]:
+    """Somebody with a browser of their own, signed in."""
+    visitor = Visitor(await new_page(running), development)
+    await visitor.sign_in()
+    return visitor, Player(visitor)
+
+
+def heard(calls: dict[str, Any]) -> dict[str, float]:
+    """What the intercom hears in the newest call."""
+    found: dict[str, float] = max(calls["sessions"], key=lambda call: call["started_at"])["heard"]
+    return found
+
+
+async def until_state(owner: Owner, entity_id: str, wanted: str) -> None:
+    """Wait until an entity is in a state."""
+
+    async def is_so() -> bool:
+        found = await owner.call("get", f"api/states/{entity_id}")
+        return bool(found["state"] == wanted)
+
+    await until(is_so)
+
+
+async def event_type(owner: Owner) -> str:
+    """What the panel's call last told."""
+    found: str = (await owner.call("get", f"api/states/{EVENT}"))["attributes"]["event_type"]
+    return found
