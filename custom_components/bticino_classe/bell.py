@@ -87,9 +87,9 @@ class Bell:
         self._tell(self.book.answered_here(session_id))
 
     @callback
-    def async_ended_here(self, session_id: str) -> None:
-        """Note that a call that was answered or declined in Home Assistant is over."""
-        self._tell(self.book.ended_here(session_id))
+    def async_ended_here(self, session_id: str, *, at: float | None = None) -> None:
+        """Note that a call that was answered or declined in Home Assistant is over (since `at`)."""
+        self._tell(self.book.ended_here(session_id, at=at))
 
     @callback
     def place(self, call: Call) -> str:

@@ -6,7 +6,7 @@ from homeassistant.components.button import ButtonEntity
 
 from .client import ModuleKind
 from .entity import BticinoEntity, BticinoOwnEntity, async_add_for_modules, async_open, is_door
-from .errors import call_errors
+from .errors import call_errors, refused
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -70,4 +70,6 @@ class BticinoNextPanelButton(BticinoEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         with call_errors():
-            await self.coordinator.intercom.async_next_panel(self.module)
+            found = await self.coordinator.intercom.async_next_panel(self.module)
+        if not found:
+            raise refused("no_call")

@@ -65,6 +65,21 @@ class BticinoCamera(BticinoEntity, Camera):
 
     @property
     @override
+    def available(self) -> bool:
+        """Also in a call: actions pass over what is not available, and hanging up has to work."""
+        intercom = self.coordinator.intercom
+        return (
+            super().available
+            or intercom.in_call(self.module.id)
+            or intercom.ringing_at(self.module) is not None
+        )
+
+    @callback
+    def async_entity_id_changed(self, old_entity_id: str) -> None:
+        """Go on with the call when renamed (Home Assistant 2026.11)."""
+
+    @property
+    @override
     def is_streaming(self) -> bool:
         return self.coordinator.intercom.is_watched(self.module.id)
 

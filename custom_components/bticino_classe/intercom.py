@@ -2,22 +2,21 @@
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol, override
+from typing import TYPE_CHECKING, Final
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 
-from .client import BticinoError, InvalidCredentialsError, ModuleKind, UnreachableError
-from .client.call_session import CallSession, SessionState, Viewer
-from .client.exceptions import LineBusyError
-from .client.push import CallStep
+from .client import BticinoError, InvalidCredentialsError, UnreachableError
+from .client.call_session import CallSession, Viewer
+from .client.exceptions import AnsweredElsewhereError, CallOverError, LineBusyError
+from .client.push import CallPush, CallStep
 from .client.sdp import origin_of
 from .client.signaling import SignalingChannel
 from .const import LOGGER
-from .errors import call_reason
 from .relays import Relays
-from .texts import spoken
+from .viewing import Viewing
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,68 +26,13 @@ if TYPE_CHECKING:
     from .client import Module
     from .client.calls import Call
     from .client.models import Candidate, RingOffer
-    from .client.push import CallPush
     from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .viewing import Page
 
 HANDOVER: Final = 3.0  # seconds in which a viewer may come back to a call, as the talk button does
 LEAVING: Final = 2.0  # seconds that a viewer waits for one who may be about to leave
+GIVING_WAY: Final = 0.5  # seconds that a viewer who has waited leaves to one who comes back
 REMEMBERED_OFFERS: Final = 64
-
-
-class Page(Protocol):
-    """What a viewer looks at: where the answer goes, the addresses, the reason why it is over."""
-
-    def answered(self, sdp: str) -> None:
-        """Show the pictures that come for this answer."""
-
-    def candidate(self, candidate: Candidate) -> None:
-        """Try this address of the intercom's too."""
-
-    def failed(self, key: str, text: str) -> None:
-        """Say why there are no pictures (any more)."""
-
-
-class Viewing(Viewer):
-    """One viewer of a camera; `call_id` is the ring that was answered with it."""
-
-    def __init__(self, line: Intercom, place: Module, page: Page, origin: str | None) -> None:
-        self._line = line
-        self._page = page
-        self.place = place
-        self.origin = origin
-        self.call_id: str | None = None
-        self.over = asyncio.Event()
-        self.session = CallSession(
-            line.channel,
-            self,
-            bridge_id=place.bridge_id or place.id,
-            panel_id=place.id if place.kind is ModuleKind.PANEL else None,
-        )
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether pictures and sound may go both ways."""
-        return self.session.state is SessionState.ANSWERED
-
-    @override
-    def answered(self, sdp: str) -> None:
-        self._page.answered(sdp)
-        self._line.async_changed()
-
-    @override
-    def candidate(self, candidate: Candidate) -> None:
-        self._page.candidate(candidate)
-
-    @override
-    def ended(self, error: BticinoError) -> None:
-        self.end(call_reason(error))
-
-    @callback
-    def end(self, key: str) -> None:
-        """End it, and tell the viewer why."""
-        if not self.over.is_set():
-            self._page.failed(key, spoken(self._line.hass, key))
-            self._line.async_over(self, by_viewer=False)
 
 
 class Intercom:
@@ -106,8 +50,9 @@ class Intercom:
         self._coordinator = coordinator
         self._viewings: dict[str, Viewing] = {}
         self._handovers: dict[str, tuple[Module, CALLBACK_TYPE]] = {}
-        self._joining: dict[str, list[CallPush]] = {}
-        self._offers: deque[str] = deque(maxlen=REMEMBERED_OFFERS)
+        self._joining: dict[Viewing, tuple[str, list[CallPush]]] = {}
+        self._declining: set[str] = set()
+        self._offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
         self.channel = SignalingChannel(coordinator.account.auth)
         self.relays = Relays(hass, entry, coordinator.account)
 
@@ -140,6 +85,9 @@ class Intercom:
             LOGGER.debug("A viewer could not be connected: %s", err)
             self._after_failure(err)
             viewing.ended(err)
+        finally:
+            if not viewing.is_connected:
+                viewing.end("call_failed")  # a fault of ours: the page must not wait for ever
 
     async def async_add_candidate(self, viewer_id: str, candidate: Candidate) -> None:
         """Pass an address of a viewer's on; of one who has gone it is of no use."""
@@ -162,6 +110,8 @@ class Intercom:
         viewing.over.set()
         self._viewings = {k: v for k, v in self._viewings.items() if v is not viewing}
         viewing.session.hang_up()
+        if (joining := self._joining.pop(viewing, None)) is not None:
+            self._coordinator.bell.async_ended_here(joining[0])  # by what hanging up tells
         call_id, viewing.call_id = viewing.call_id, None
         if call_id is not None and by_viewer:
             self._keep_for_a_moment(call_id, viewing.place)
@@ -182,11 +132,13 @@ class Intercom:
         call that goes on after its viewer began anew, as the talk button does, only the first
         half is over.
         """
-        if push.session_id in self._joining:
-            self._joining[push.session_id].append(push)
-            return True
-        if push.step is not CallStep.TERMINATED:
+        if push.step in {CallStep.OFFERED, CallStep.INCOMING}:
             return False
+        joining = [held for call_id, held in self._joining.values() if call_id == push.session_id]
+        for held in joining:
+            held.append(push)
+        if joining or push.step is not CallStep.TERMINATED:
+            return bool(joining)
         for viewing in tuple(self._viewings.values()):
             if viewing.call_id == push.session_id:
                 viewing.session.is_over(push.session_id)
@@ -222,7 +174,11 @@ class Intercom:
     async def async_decline(self, call: Call, offer: RingOffer) -> None:
         """Send away who rings; BticinoError: it could not be said to the intercom."""
         session = CallSession(self.channel, Viewer(), bridge_id=call.bridge_id, panel_id=None)
-        await session.decline(offer)
+        self._declining.add(call.session_id)
+        try:
+            await session.decline(offer)
+        finally:
+            self._declining.discard(call.session_id)
         self._coordinator.bell.async_ended_here(call.session_id)
 
     async def async_next_panel(self, place: Module) -> bool:
@@ -233,9 +189,11 @@ class Intercom:
         return bool(connected)
 
     def ringing_at(self, place: Module) -> Call | None:
-        """Return the call that can be answered at a camera."""
+        """Return the call that can be answered at a camera; of two, the newer one."""
         bell = self._coordinator.bell
-        for call in bell.book.ringing:
+        for call in reversed(bell.book.ringing):
+            if call.session_id in self._declining:
+                continue
             at, bridge_id = bell.place(call), place.bridge_id or place.id
             if at == place.id or (bridge_id == call.bridge_id and bridge_id in {at, place.id}):
                 return call
@@ -247,6 +205,7 @@ class Intercom:
 
     async def _wait_for_line(self, viewing: Viewing) -> None:
         """Wait until nobody who came earlier is on the line; LineBusyError if somebody stays."""
+        has_waited = False
         for other in self._earlier(viewing):
             if viewing.origin is not None and other.origin == viewing.origin:
                 # The browser begins anew by itself, and never ends what it had (ICE restart).
@@ -254,9 +213,20 @@ class Intercom:
         try:
             async with asyncio.timeout(LEAVING):
                 while earlier := self._earlier(viewing):
+                    has_waited = True
                     await earlier[0].over.wait()
         except TimeoutError:
             raise LineBusyError from None
+        if has_waited:
+            await self._give_way(viewing)
+
+    async def _give_way(self, viewing: Viewing) -> None:
+        """Let whoever has just left come back first, as the talk button does; then it is busy."""
+        await asyncio.sleep(GIVING_WAY)
+        bridge_id = viewing.session.bridge_id
+        newest = [v for v in self._viewings.values() if v.session.bridge_id == bridge_id][-1:]
+        if newest and newest[0] is not viewing and not viewing.over.is_set():
+            raise LineBusyError
 
     def _earlier(self, viewing: Viewing) -> list[Viewing]:
         """Return who came earlier to the same intercom, the first one first."""
@@ -268,40 +238,42 @@ class Intercom:
         """Dial the panel, or answer it if it rings."""
         if viewing.over.is_set():
             return  # the viewer has gone while waiting
-        viewing.call_id = self._take_over(viewing.place)
-        call = None if viewing.call_id else self.ringing_at(viewing.place)
-        if call is None or call.offer is None:
-            await viewing.session.dial(offer)
+        call = self.ringing_at(viewing.place)
+        if call is not None and call.offer is not None:
+            await self._answer(viewing, call.session_id, call.offer, offer)
             return
-        await self._answer(viewing, call.session_id, call.offer, offer)
+        viewing.call_id = self._take_over(viewing.place)
+        await viewing.session.dial(offer)
 
     async def _answer(self, viewing: Viewing, call_id: str, ring: RingOffer, offer: str) -> None:
         """Answer a ring; what the others are told of it counts only if we were not the ones."""
-        bell = self._coordinator.bell
-        held = self._joining[call_id] = []
+        bell, held = self._coordinator.bell, list[CallPush]()
+        self._joining[viewing] = call_id, held
         try:
             await viewing.session.join(ring, offer)
-        except BaseException:
-            del self._joining[call_id]
-            for push in held:
-                bell.async_take(push)
+        except BticinoError as err:
+            if self._joining.pop(viewing, None) is not None:
+                for push in held:
+                    bell.async_take(push)
+            if isinstance(err, LineBusyError):
+                raise AnsweredElsewhereError from err  # the place is somebody's who was quicker
+            if isinstance(err, CallOverError):
+                bell.async_ended_here(call_id)
             raise
-        del self._joining[call_id]
+        del self._joining[viewing]
         bell.async_answered_here(call_id)
-        if viewing.over.is_set():
-            bell.async_ended_here(call_id)
-            return
         viewing.call_id = call_id
         if any(push.step is CallStep.TERMINATED for push in held):
             viewing.session.is_over(call_id)
 
     def _keep_for_a_moment(self, call_id: str, place: Module) -> None:
         """Let a call go on for a moment without a viewer: pressing talk leaves and comes back."""
+        left_at = self._coordinator.account.transport.cloud_time()
 
         @callback
         def end(_now: datetime) -> None:
             del self._handovers[call_id]
-            self._coordinator.bell.async_ended_here(call_id)
+            self._coordinator.bell.async_ended_here(call_id, at=left_at)
             self.async_changed()
 
         self._handovers[call_id] = (place, async_call_later(self.hass, HANDOVER, end))
@@ -320,10 +292,10 @@ class Intercom:
 
         Its browser would ignore the answer, and the intercom would be on the line with nobody.
         """
-        line = next((line for line in offer.splitlines() if line.startswith("o=")), "")
-        if line in self._offers:
+        known = hash(offer)
+        if known in self._offers:
             return True
-        self._offers.append(line)
+        self._offers.append(known)
         return False
 
     def _after_failure(self, err: BticinoError) -> None:

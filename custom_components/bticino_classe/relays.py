@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ASSUMED_LIFETIME: Final = 3600.0  # seconds
 RENEWED_BEFORE: Final = 600.0  # seconds before the credentials die
-LOOK_AGAIN_AFTER: Final = 300.0  # seconds after a failure
+LOOK_AGAIN_AFTER: Final = 60.0  # seconds after a failure, and at the soonest
 
 
 class Relays:

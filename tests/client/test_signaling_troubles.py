@@ -538,3 +538,89 @@ async def test_refused_credentials(auth: AuthHandler, simulator: Simulator) -> N
             with pytest.raises(InvalidCredentialsError):
                 await there.session(Watcher()).dial(OFFER)
         assert there.intercom.frames == []
+
+
+async def test_idleness_ends_when_somebody_comes(auth: AuthHandler) -> None:
+    """The patience of the last call is not the next one's: its line is not closed under it."""
+
+    class Slow(Intercom):
+        @override
+        async def take(self, line: Line, frame: dict[str, Any]) -> None:
+            if frame["data"]["type"] == "offer":
+                name = f"s{len(self.sent('offer'))}"
+                await line.send(ack(frame, name))
+                await asyncio.sleep(0.15)
+                await line.send(message(name, "answer", ANSWER))
+            else:
+                await line.send(ack(frame))
+
+    async with phone(auth, Slow(), patience=replace(QUICK, idle=0.2)) as there:
+        first = there.session(Watcher())
+        await first.dial(OFFER)
+        first.hang_up()
+        await until(lambda: there.channel._idle)
+        await asyncio.sleep(0.1)
+        await there.session(Watcher()).dial(OFFER)
+        assert there.cloud.handshakes == 1
+
+
+async def test_line_is_closed_after_a_declined_ring(auth: AuthHandler) -> None:
+    """Declining needs the line for a moment, too."""
+    async with phone(auth, patience=replace(QUICK, idle=0.02)) as there:
+        await there.session(Watcher()).decline(RING)
+        await until(lambda: there.channel.is_idle)
+
+
+async def test_end_that_is_refused_is_counted(auth: AuthHandler, simulator: Simulator) -> None:
+    """The password was changed in mid-call: no error that nobody reads."""
+    async with phone(auth) as there:
+        session = there.session(Watcher())
+        await session.dial(OFFER)
+        simulator.change_password("another")
+        auth.invalidate(await auth.get_access_token())
+        await there.intercom.lines[0].socket.close()
+        await until(lambda: there.channel.socket.state is SocketState.AUTH_FAILED)
+        session.hang_up()
+        await until(lambda: not there.channel._tasks)
+        assert there.channel.counters["terminates_lost"] == 1
+
+
+async def test_complaint_that_names_nothing(auth: AuthHandler) -> None:
+    """Without ids it is taken for the offer's; should it have been another's, the call is ended."""
+
+    def play(f: dict[str, Any]) -> list[dict[str, Any]]:
+        error = {"code": 9, "message": "no"}
+        complaint = {"type": "ack", "status": "error", "error": error}
+        return [complaint, ack(f, "s1", correlation_id="absent"), message("s1", "answer", ANSWER)]
+
+    async with phone(auth, Playing(play)) as there:
+        with pytest.raises(BticinoError):
+            await there.session(Watcher()).dial(OFFER)
+        await until(lambda: there.intercom.sent("terminate"))
+    assert terminates(there) == ["s1"]
+
+
+async def test_complaint_about_an_address_fails_no_offer(auth: AuthHandler) -> None:
+    """What was sent first is acknowledged first where no ids come back."""
+
+    class Choosy(Intercom):
+        @override
+        async def take(self, line: Line, frame: dict[str, Any]) -> None:
+            kind = frame["data"]["type"]
+            if kind == "candidate":
+                return  # the complaint comes late
+            if kind == "offer" and self.sent("candidate"):
+                error = {"code": 21, "message": "no"}
+                await line.send({"type": "ack", "status": "error", "error": error})
+            name = f"s{len(self.sent('offer'))}"
+            await line.send(ack(frame, name if kind == "offer" else None, correlation_id="absent"))
+            if kind == "offer":
+                await line.send(message(name, "answer", ANSWER))
+
+    async with phone(auth, Choosy()) as there:
+        first = there.session(Watcher())
+        await first.dial(OFFER)
+        await first.add_candidate(Candidate(candidate=USEFUL, mid="0", index=0))
+        second = Watcher()
+        await there.session(second).dial(OFFER)
+        assert second.told == ["answer"]

@@ -25,6 +25,7 @@ from tests.integration.conftest import (
 from tests.integration.player import COURT, STREET, Page, offer, panel_id, the_session
 
 if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
@@ -286,6 +287,184 @@ async def test_viewer_who_leaves_while_our_answer_is_under_way(
     await until(lambda: state_of(hass, RINGING) == "off")
     assert simulator.rtc.terminates == 1
     assert "answered" not in [kind for at, kind in bell.told() if at == EVENT]
+
+
+async def test_camera_that_is_opened_again_while_it_is_answered(
+    hass: HomeAssistant, page: Page, simulator: Simulator, bell: Happenings
+) -> None:
+    """Leaving has sent the visitor away; the second look dials the panel, and comes about."""
+    await ring(hass, simulator)
+    simulator.rtc.settings.ack_delay = 0.2
+    first = await page.view(offer())
+    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    await first.close()
+    second = await page.view(offer(version=2))
+    await second.hears("answer")
+    assert (simulator.rtc.answers, simulator.rtc.offers, simulator.rtc.terminates) == (1, 1, 1)
+    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "ended"]
+    assert the_entry(hass).runtime_data.intercom.viewers == 1
+
+
+async def test_newer_of_two_rings_is_answered(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """The end of the first was lost, and the visitor has rung again."""
+    first = await ring(hass, simulator)
+    simulator.forget_end(first)
+    second = await ring(hass, simulator)
+    book = the_entry(hass).runtime_data.bell.book
+    await until(lambda: len(book.ringing) == 2)
+    view = await page.view(offer())
+    await view.hears("answer")
+    assert second.answered
+    assert not first.answered
+
+
+async def test_new_ring_is_answered_though_another_was_just_left(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """It is not taken for the talk button."""
+    await ring(hass, simulator)
+    view = await page.view(offer())
+    await view.hears("answer")
+    await view.close()
+    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    second = await ring(hass, simulator)
+    again = await page.view(offer(version=2))
+    await again.hears("answer")
+    assert second.answered
+    assert simulator.rtc.offers == 0
+
+
+async def test_picture_that_comes_while_we_answer(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """It is the visitor's all the same."""
+    call = await ring(hass, simulator, status=False)
+    simulator.rtc.settings.ack_delay = 0.2
+    viewing = asyncio.create_task(page.view(offer()))
+    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    simulator._push_incoming(call)
+    view = await viewing
+    await view.hears("answer")
+    street = panel_id(simulator, "Posto esterno strada")
+    await until(lambda: the_entry(hass).runtime_data.pictures.of(street))
+
+
+async def test_ring_is_declined_once(hass: HomeAssistant, page: Page, simulator: Simulator) -> None:
+    """However often it is pressed."""
+    await ring(hass, simulator)
+    simulator.rtc.settings.ack_delay = 0.1
+    first = asyncio.create_task(act(hass, DOMAIN, "decline_ring", STREET))
+    await simulator.rtc.happens(lambda: simulator.rtc.terminates)
+    assert await refused(hass, DOMAIN, "decline_ring", STREET) == "nobody_rings"
+    await first
+    assert simulator.rtc.terminates == 1
+    assert page.camera == STREET
+
+
+async def test_visitor_who_left_long_ago_is_not_answered_again_and_again(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """The end of the ring was lost: the first look learns it, the second one dials."""
+    call = await ring(hass, simulator)
+    simulator.forget_end(call)
+    first = await page.view(offer())
+    await first.hears("error")
+    assert first.error == "call_over"
+    assert state_of(hass, RINGING) == "off"
+    second = await page.view(offer(version=2))
+    await second.hears("answer")
+
+
+async def test_call_lasts_until_the_viewer_leaves(
+    hass: HomeAssistant, page: Page, simulator: Simulator, freezer: FrozenDateTimeFactory
+) -> None:
+    """The moment in which one may come back is no part of it."""
+    await ring(hass, simulator)
+    view = await page.view(offer())
+    await view.hears("answer")
+    await view.close()
+    freezer.tick(HANDOVER + 1)
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done()
+    told = hass.states.get(EVENT)
+    assert told is not None
+    assert told.attributes["event_type"] == "ended"
+    assert told.attributes["duration"] == 0
+
+
+async def test_talker_comes_before_whoever_waits(
+    page: Page, simulator: Simulator, hass_ws_client: WebSocketGenerator
+) -> None:
+    """Pressing talk leaves the line for a moment, which is not for others to take."""
+    watching = await page.view(offer())
+    await watching.hears("answer")
+    waiting = await (await Page.open(hass_ws_client, STREET)).view(offer(version=2))
+    await watching.close()
+    talking = await page.view(offer("chromium_talk", version=3))
+    await talking.hears("answer")
+    await waiting.hears("error")
+    assert waiting.error == "call_busy"
+    assert simulator.rtc.peak == 1
+
+
+async def test_whoever_waits_comes_next(
+    page: Page, simulator: Simulator, hass_ws_client: WebSocketGenerator
+) -> None:
+    """If nobody comes back."""
+    watching = await page.view(offer())
+    await watching.hears("answer")
+    waiting = await (await Page.open(hass_ws_client, STREET)).view(offer(version=2))
+    await watching.close()
+    await waiting.hears("answer")
+    assert simulator.rtc.peak == 1
+
+
+async def test_hanging_up_while_the_cloud_is_away(
+    hass: HomeAssistant, page: Page, simulator: Simulator
+) -> None:
+    """The camera stays available for as long as somebody is on the line."""
+    view = await page.view(offer())
+    await view.hears("answer")
+    the_entry(hass).runtime_data.async_set_update_error(TimeoutError())
+    await hass.async_block_till_done()
+    assert state_of(hass, COURT) == "unavailable"
+    assert state_of(hass, STREET) == "streaming"
+    await act(hass, DOMAIN, "hang_up", STREET)
+    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await hass.async_block_till_done()
+    assert state_of(hass, STREET) == "unavailable"
+
+
+async def test_fault_of_ours_leaves_nobody_waiting(
+    hass: HomeAssistant, page: Page, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page is told, the line is free, and the intercom too."""
+
+    def fail(*_: str) -> str:
+        raise ZeroDivisionError
+
+    name = "custom_components.bticino_classe.client.call_session.answer_to"
+    monkeypatch.setattr(name, fail)
+    view = await page.view(offer())
+    await view.hears("error")
+    assert view.error == "call_failed"
+    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    assert the_entry(hass).runtime_data.intercom.viewers == 0
+
+
+async def test_new_view_waits_for_the_end_of_one_that_was_never_seen(
+    page: Page, simulator: Simulator
+) -> None:
+    """Left before the acknowledgement, which tells only then what to end."""
+    simulator.rtc.settings.ack_delay = 0.2
+    first = await page.view(offer())
+    await simulator.rtc.happens(lambda: simulator.rtc.offers)
+    await first.close()
+    second = await page.view(offer(version=2))
+    await second.hears("answer")
+    assert (simulator.rtc.offers, simulator.rtc.terminates, simulator.rtc.peak) == (2, 1, 1)
 
 
 async def test_browser_that_is_closed_without_a_word(

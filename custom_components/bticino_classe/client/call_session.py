@@ -98,6 +98,7 @@ class CallSession:
         """Send away who rings, without answering."""
         self.ids = _ids_of(ring)
         async with self._channel.turn(self):
+            self._check_viewer_is_there()
             self.state = SessionState.ENDED
             self._channel.counters["terminates"] += 1
             await self._ask({"type": "terminate"})
@@ -258,7 +259,8 @@ class CallSession:
         for candidate in self._theirs:
             self._show(candidate)
         for candidate in self._mine:
-            await self._send_candidate(candidate)
+            if self.state is SessionState.ANSWERED:
+                await self._send_candidate(candidate)
 
     async def _send_candidate(self, candidate: Candidate) -> None:
         mid, index = candidate.mid, candidate.index

@@ -130,10 +130,10 @@ class CallBook:
         call = self._calls.get(session_id)
         return () if call is None else self._answer(call, "here")
 
-    def ended_here(self, session_id: str) -> tuple[CallChange, ...]:
-        """Note that somebody hangs up in Home Assistant."""
+    def ended_here(self, session_id: str, *, at: float | None = None) -> tuple[CallChange, ...]:
+        """Note that somebody hangs up in Home Assistant, or did so at a time of the cloud's."""
         call = self._calls.get(session_id)
-        return () if call is None else self._end(call, at=self._clock())
+        return () if call is None else self._end(call, at=self._clock() if at is None else at)
 
     def tick(self) -> tuple[CallChange, ...]:
         """Return what time alone has changed: rings held back, ends that never came."""

@@ -5,12 +5,13 @@ from collections import Counter, OrderedDict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 import itertools
+import math
 import time
 from typing import TYPE_CHECKING, Final
 
 from .connection import Frame, ReconnectingSocket, SocketState
 from .decode import record, text
-from .exceptions import NoAnswerError
+from .exceptions import BticinoError, NoAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from .call_session import CallSession
     from .liveness import Liveness
 
-UNANSWERED_REMEMBERED: Final = 16
+UNANSWERED_REMEMBERED: Final = 64
 EARLY_FRAMES: Final = 32
 
 
@@ -45,6 +46,7 @@ class _Question:
     session: CallSession
     bears_ids: bool
     acknowledged: asyncio.Future[Frame]
+    expected_until: float = math.inf
 
 
 class SignalingChannel:
@@ -121,13 +123,18 @@ class SignalingChannel:
         NoAnswerError: it cannot be had in time; AuthError or ApiError: it is refused.
         """
         self._waiting.add(session)
+        self._stop_waiting_for_idleness()
         try:
             await self._earlier_calls_are_over(session.bridge_id)
             await self._online()
             async with self._one_offer:
+                # Its acknowledgement may have told only now what to end.
+                await self._earlier_calls_are_over(session.bridge_id)
                 yield
+                self._early.clear()
         finally:
             self._waiting.discard(session)
+            self._look_after_idleness()
 
     async def ask(
         self,
@@ -142,11 +149,7 @@ class SignalingChannel:
         NoAnswerError: it could not be sent, or no acknowledgement came within so many seconds.
         """
         number = correlation_id or str(next(self._numbers))
-        acknowledged: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-        is_offer = data.get("type") == "offer"
-        self._questions[number] = _Question(session, is_offer, acknowledged)
-        while len(self._questions) > UNANSWERED_REMEMBERED:
-            self._questions.popitem(last=False)
+        acknowledged = self._expect(number, session, bears_ids=data.get("type") == "offer")
         await self._send(session, data, number)
         try:
             async with asyncio.timeout(within):
@@ -156,7 +159,26 @@ class SignalingChannel:
 
     async def tell(self, session: CallSession, data: Mapping[str, Any]) -> None:
         """Send a message of a call, once, whose acknowledgement matters to nobody."""
-        await self._send(session, data, str(next(self._numbers)))
+        number = str(next(self._numbers))
+        self._expect(number, session, within=self.patience.terminated).cancel()
+        await self._send(session, data, number)
+
+    def _expect(
+        self,
+        number: str,
+        session: CallSession,
+        *,
+        bears_ids: bool = False,
+        within: float = math.inf,
+    ) -> asyncio.Future[Frame]:
+        """Remember what is about to be sent, since acknowledgements without ids come in order."""
+        loop = asyncio.get_running_loop()
+        acknowledged: asyncio.Future[Frame] = loop.create_future()
+        until = loop.time() + within
+        self._questions[number] = _Question(session, bears_ids, acknowledged, until)
+        while len(self._questions) > UNANSWERED_REMEMBERED:
+            self._questions.popitem(last=False)
+        return acknowledged
 
     def know(self, session: CallSession, session_id: str) -> None:
         """Bring a session what comes for this id from now on, and what came too early."""
@@ -184,10 +206,11 @@ class SignalingChannel:
             if self.socket.state is not SocketState.ONLINE:
                 await self._online()
             await self.ask(session, {"type": "terminate"}, within=self.patience.terminated)
-        except NoAnswerError as err:
+        except BticinoError as err:
             # The intercom frees the place by itself after half a minute; a second message might
             # meet a call that has begun meanwhile.
-            self.counters["terminates_lost" if not err.sent else "terminates_unacknowledged"] += 1
+            sent = isinstance(err, NoAnswerError) and err.sent
+            self.counters["terminates_unacknowledged" if sent else "terminates_lost"] += 1
 
     async def _earlier_calls_are_over(self, bridge_id: str) -> None:
         farewells = self._farewells.get(bridge_id)
@@ -241,11 +264,17 @@ class SignalingChannel:
         number = frame.get("correlation_id")
         if number is not None:
             return self._questions.pop(str(number), None)
+        now = asyncio.get_running_loop().time()
         names_session = text(frame.get("session_id")) is not None
         failed = "error" in frame or frame.get("status") == "error"
         for key, question in self._questions.items():
-            if not question.acknowledged.done() and (failed or question.bears_ids == names_session):
-                return self._questions.pop(key)
+            fits = question.bears_ids if names_session else failed or not question.bears_ids
+            if not fits or question.expected_until < now:
+                continue
+            if failed and question.bears_ids:
+                # It may be another's; what comes with ids later tells what is to be ended.
+                return None if question.acknowledged.done() else question
+            return self._questions.pop(key)
         return None
 
     def _take_message(self, frame: Frame) -> None:
@@ -282,7 +311,8 @@ class SignalingChannel:
     def _look_after_idleness(self) -> None:
         """Disconnect once there has been nothing to do for a while."""
         self._stop_waiting_for_idleness()
-        if self._runner is not None and not (self._sessions or self._tasks or self._closed):
+        busy = self._waiting or self._sessions or self._tasks
+        if self._runner is not None and not (busy or self._closed):
             loop = asyncio.get_running_loop()
             self._idle = loop.call_later(self.patience.idle, self._end_idleness)
 
@@ -298,7 +328,8 @@ class SignalingChannel:
     async def _disconnect(self) -> None:
         """Disconnect, unless somebody has come meanwhile."""
         async with self._connecting:
-            if self._runner is None or (self._waiting and not self._closed):
+            busy = self._waiting or self._sessions or self._tasks - {asyncio.current_task()}
+            if self._runner is None or (busy and not self._closed):
                 return
             self.socket.stop()
             self._runner.cancel()
