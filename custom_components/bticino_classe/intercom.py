@@ -260,7 +260,8 @@ class Intercom:
             if isinstance(err, CallOverError):
                 bell.async_ended_here(call_id)
             raise
-        del self._joining[viewing]
+        if self._joining.pop(viewing, None) is None:
+            return  # the viewer has gone with the answer, which was seen to
         bell.async_answered_here(call_id)
         viewing.call_id = call_id
         if any(push.step is CallStep.TERMINATED for push in held):

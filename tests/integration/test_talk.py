@@ -25,10 +25,13 @@ from tests.integration.conftest import (
 from tests.integration.player import COURT, STREET, Page, offer, panel_id, the_session
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
+    from custom_components.bticino_classe.client.call_session import CallSession
     from tests.simulator import Simulator
     from tests.simulator.calls import Call
 
@@ -303,6 +306,37 @@ async def test_camera_that_is_opened_again_while_it_is_answered(
     assert (simulator.rtc.answers, simulator.rtc.offers, simulator.rtc.terminates) == (1, 1, 1)
     assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "ended"]
     assert the_entry(hass).runtime_data.intercom.viewers == 1
+
+
+async def test_viewer_who_leaves_with_the_answer(
+    hass: HomeAssistant,
+    page: Page,
+    simulator: Simulator,
+    bell: Happenings,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """While the addresses that were held are still being sent."""
+    intercom = the_entry(hass).runtime_data.intercom
+    sent = intercom.channel.tell
+
+    async def tell(session: CallSession, data: Mapping[str, Any]) -> None:
+        await sent(session, data)
+        for viewer_id in tuple(intercom._viewings):
+            intercom.async_leave(viewer_id)
+
+    monkeypatch.setattr(intercom.channel, "tell", tell)
+    await ring(hass, simulator)
+    simulator.rtc.settings.ack_delay = 0.1
+    view = await page.view(offer())
+    await view.candidate(USEFUL_NOWHERE)
+    await view.hears("answer")
+    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await until(lambda: state_of(hass, RINGING) == "off")
+    assert simulator.rtc.terminates == 1
+    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "ended"]
+    assert "Traceback" not in caplog.text
 
 
 async def test_newer_of_two_rings_is_answered(
