@@ -10,7 +10,7 @@ from homeassistant.helpers.event import async_call_later
 
 from .client import BticinoError, InvalidCredentialsError, UnreachableError
 from .client.call_session import CallSession, Viewer
-from .client.exceptions import AnsweredElsewhereError, CallOverError, LineBusyError
+from .client.exceptions import CallOverError, LineBusyError
 from .client.push import CallPush, CallStep
 from .client.sdp import origin_of
 from .client.signaling import SignalingChannel
@@ -255,8 +255,6 @@ class Intercom:
             if self._joining.pop(viewing, None) is not None:
                 for push in held:
                     bell.async_take(push)
-            if isinstance(err, LineBusyError):
-                raise AnsweredElsewhereError from err  # the place is somebody's who was quicker
             if isinstance(err, CallOverError):
                 bell.async_ended_here(call_id)
             raise

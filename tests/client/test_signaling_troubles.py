@@ -1,7 +1,6 @@
 """Acknowledgements, answers and ends that come late, twice, half, without ids, or not at all."""
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, override
 
@@ -65,6 +64,11 @@ class Playing(Intercom):
         play = self.plays.pop(0) if len(self.plays) > 1 else self.plays[0]
         for answer in play(frame):
             await line.send(answer)
+
+
+def busy(session: str) -> dict[str, Any]:
+    """End a call for want of a place."""
+    return {"session_id": session, "data": {"type": "terminate", "error": MAX_PEERS}}
 
 
 def terminates(there: Phone) -> list[str | None]:
@@ -483,6 +487,7 @@ async def test_closing_does_not_wait_for_a_cloud_that_is_away(auth: AuthHandler)
         (lambda _: [], NoAnswerError, ["ring-1"]),
         (lambda f: [message("ring-1", "rescind"), ack(f)], AnsweredElsewhereError, []),
         (lambda f: [message("ring-1", "terminate"), ack(f)], CallOverError, []),
+        (lambda f: [busy("ring-1"), ack(f)], AnsweredElsewhereError, []),
         (lambda f: [ack(f), message("ring-1", "terminate")], CallOverError, []),
     ],
 )
@@ -496,11 +501,14 @@ async def test_answer_that_does_not_come_through(
     async with phone(auth, Playing(play)) as there:
         watcher = Watcher()
         session = there.session(watcher)
-        with suppress(error):
+        try:
             await session.join(RING, OFFER)
+        except BticinoError as err:
+            watcher.errors.append(err)
         await until(lambda: session.state is SessionState.ENDED)
         await until(lambda: not there.channel._tasks)
         assert watcher.told in ([], ["answer", "end"])
+        assert isinstance(watcher.errors[0], error)
     assert terminates(there) == ended
 
 

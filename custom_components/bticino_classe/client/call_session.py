@@ -157,7 +157,7 @@ class CallSession:
         elif kind == "candidate":
             self._take_candidate(record(data.get("ice_candidate")))
         elif kind == "terminate":
-            self._end(end_of_call(data))
+            self._end(self._meaning_of(end_of_call(data)))
         elif kind == "rescind" and not self._has_won:
             self._end(AnsweredElsewhereError())
 
@@ -312,6 +312,11 @@ class CallSession:
             self._viewer.ended(error)
         else:
             self._fail(error)
+
+    def _meaning_of(self, error: BticinoError) -> BticinoError:
+        """Of a ring, there is no place left once somebody else was quicker."""
+        lost = self._is_joining and isinstance(error, LineBusyError)
+        return AnsweredElsewhereError() if lost else error
 
     def _end_of_patience(self) -> None:
         """End a call whose end may have been lost, so that it does not block the intercom."""
