@@ -1,1 +1,6 @@
-"""Measurements: requests, times, tokens, rings, outages, memory; see docs/benchmarks.md."""
+"""Measurements: requests, times, tokens, rings, views, outages, memory; see docs/benchmarks.md."""
+
+import logging
+
+# It complains, when imported, of a library that shrinks pictures and that nothing here needs.
+logging.getLogger("homeassistant.components.camera.img_util").setLevel(logging.CRITICAL)

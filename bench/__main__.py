@@ -8,7 +8,20 @@ import sys
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from . import counts, fleet, growth, imports, memory, outages, rate, rings, startup, tokens
+from . import (
+    counts,
+    fleet,
+    growth,
+    imports,
+    memory,
+    outages,
+    rate,
+    rings,
+    seeing,
+    startup,
+    tokens,
+    views,
+)
 from .cloud import Cloud
 from .figures import Figure, as_json, table
 
@@ -22,7 +35,8 @@ EPILOG: Final = "docs/benchmarks.md says what each figure means."
 class Extent:
     """How much is measured: sizes in modules, runs that a median is taken of.
 
-    `halts` are numbers of rings; from the first to the last nothing may grow.
+    `halts` are numbers of rings; from the first to the last nothing may grow. So are `views`, the
+    numbers of viewers who leave.
     """
 
     sizes: Sequence[int]
@@ -31,6 +45,8 @@ class Extent:
     panels: Sequence[int]
     rings: int
     halts: Sequence[int]
+    views: tuple[int, int]
+    sights: int = 0
     outages: int = 0
 
 
@@ -41,10 +57,14 @@ WHOLE: Final = Extent(
     panels=(1, 10, 100),
     rings=1000,
     halts=range(1000, 10_001, 1000),
+    views=(80, 280),
+    sights=5,
     outages=100,
 )
 # All that is remembered of calls has to be at its largest at the first halt.
-QUICK: Final = Extent(sizes=(4, 51), runs=1, batches=3, panels=(1,), rings=50, halts=(250, 500))
+QUICK: Final = Extent(
+    sizes=(4, 51), runs=1, batches=3, panels=(1,), rings=50, halts=(250, 500), views=(80, 120)
+)
 
 
 def main() -> int:
@@ -56,8 +76,7 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING)
     # It warns of every custom integration, once in each life.
     logging.getLogger("homeassistant.loader").setLevel(logging.ERROR)
-    # It shrinks pictures with a library that nothing here needs.
-    logging.getLogger("homeassistant.components.camera.img_util").setLevel(logging.CRITICAL)
+    logging.getLogger("aiohttp_fast_zlib").setLevel(logging.ERROR)
     # The outages that are measured are no news.
     logging.getLogger("custom_components.bticino_classe").setLevel(logging.ERROR)
     figures = _figures(quick=arguments.quick)
@@ -79,10 +98,12 @@ def _first(cloud: Cloud, folder: Path, extent: Extent) -> Iterator[Figure]:
     yield from startup.measure(cloud, _new(folder / "startup"), extent.sizes, extent.runs)
     yield from rings.measure(cloud, _new(folder / "rings"), extent.panels, extent.rings)
     yield from growth.measure(cloud, _new(folder / "growth"), extent.halts)
+    yield from views.measure(cloud, _new(folder / "views"), *extent.views)
 
 
 def _more(cloud: Cloud, folder: Path, extent: Extent) -> Iterator[Figure]:
     yield from memory.measure(cloud, _new(folder / "memory"), extent.sizes)
+    yield from seeing.measure(cloud, _new(folder / "seeing"), extent.sights)
     yield from rate.measure(cloud, _new(folder / "rate"))
     yield from outages.measure(cloud, _new(folder / "outages"), extent.outages)
     yield from fleet.measure()

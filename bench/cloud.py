@@ -189,7 +189,7 @@ class Cloud:
         return Requests(
             by_path=Counter(entry["path"] for entry in arrived),
             logins=sum(entry["grant"] == "password" for entry in arrived),
-            subscribed=Counter(e["path"] for e in spoken if e["body"]["action"] == "subscribe"),
+            subscribed=Counter(e["path"] for e in spoken if e["body"]["action"] != "rtc"),
             frames=Counter(body["data"]["type"] for body in calls),
         )
 
