@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 TOKEN: Final = "/oauth2/token"
 HOMESTATUS: Final = "/syncapi/v1/homestatus"
 SETSTATE: Final = "/syncapi/v1/setstate"
+COUNTED: Final = ("offers", "answers", "terminates")
 PATIENCE: Final = 60.0  # seconds
 PAUSE: Final = 0.05  # seconds
 
@@ -23,6 +24,7 @@ class Operator:
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url = url
+        self._before: Json = dict.fromkeys(COUNTED, 0) | {"sessions": []}
 
     async def do(self, action: str, **arguments: object) -> None:
         """Do what a button of the page does."""
@@ -35,11 +37,16 @@ class Operator:
             entries: list[Json] = (await answer.json())["entries"]
         return [entry for entry in entries if path in {None, entry["path"]}]
 
+    async def count_calls_from_now(self) -> None:
+        """Leave out of `calls` what was before."""
+        self._before = await self._all_calls()
+
     async def calls(self) -> Json:
         """The intercom's calls from viewers."""
-        async with self._session.get(f"{self._url}state") as answer:
-            found: Json = (await answer.json())["rtc"]
-        return found
+        found = await self._all_calls()
+        known = {call["id"] for call in self._before["sessions"]}
+        found["sessions"] = [call for call in found["sessions"] if call["id"] not in known]
+        return found | {name: found[name] - self._before[name] for name in COUNTED}
 
     async def wait_for_calls(self, condition: Callable[[Json], bool]) -> Json:
         """Wait until something is so of the intercom's calls, and return them."""
@@ -68,6 +75,11 @@ class Operator:
             while answered < count:
                 await asyncio.sleep(PAUSE)
                 answered = await self._answered(path)
+
+    async def _all_calls(self) -> Json:
+        async with self._session.get(f"{self._url}state") as answer:
+            found: Json = (await answer.json())["rtc"]
+        return found
 
     async def _answered(self, path: str) -> int:
         return sum(entry["status"] is not None for entry in await self.journal(path))

@@ -2,52 +2,76 @@
 
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
+import pytest_asyncio
 
 from dev.owner import Owner
 from tests.e2e.conftest import FAILED
+from tests.e2e.development import Development
 from tests.e2e.operating import Operator
 from tests.e2e.player import TONE, Player, browser, new_page, picture_all, until
 from tests.e2e.visitor import Visitor, chromium
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
-    import aiohttp
     from playwright.async_api import Browser
 
-    from tests.e2e.development import Development
-
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(240),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 STREET, COURT = "Posto esterno strada", "Posto esterno cortile"
 IN_CALL = "binary_sensor.posto_esterno_strada_in_call"
 EVENT = "event.posto_esterno_strada_call"
-SIGNALING = "/appws/"
 
 
-@pytest.fixture(name="running")
-async def _running(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Browser]:
-    """A browser with a microphone; the test is left out where there is none."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def development(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Development]:
+    """One house that is set up, for all tests here: a start takes longer than a view."""
+    server = Development(tmp_path_factory.mktemp("view") / "state")
+    await server.start("--configured")
+    yield server
+    await server.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def one_browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    """A browser with a microphone; the tests are left out where there is none."""
     path = chromium()
     if path is None:
         pytest.skip("no Chromium on this machine: install chromium to run the tests in a browser")
-    async with browser(path, tmp_path) as running:
+    async with browser(path, tmp_path_factory.mktemp("browser")) as running:
         yield running
-        if request.node.stash.get(FAILED, False):
-            await picture_all(running, f"failed-{request.node.name}")
 
 
-@pytest.fixture(name="operator")
-async def _operator(
-    development: Development, session: aiohttp.ClientSession
-) -> AsyncIterator[Operator]:
-    """The operator of a house that is set up; in the end each call was ended once."""
-    await development.start("--configured")
-    operator = Operator(session, development.ready["operator"])
-    await operator.do("rtc", view_seconds=180)
-    yield operator
+@pytest_asyncio.fixture(loop_scope="module")
+async def running(request: pytest.FixtureRequest, one_browser: Browser) -> AsyncIterator[Browser]:
+    """The browser without anybody's page; of pages that were there at a failure pictures stay."""
+    yield one_browser
+    if request.node.stash.get(FAILED, False):
+        await picture_all(one_browser, f"failed-{request.node.name}")
+    for context in tuple(one_browser.contexts):
+        await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def operator(development: Development) -> AsyncIterator[Operator]:
+    """The operator of the house; in the end each call of the test was ended once."""
+    async with aiohttp.ClientSession() as session:
+        operator = Operator(session, development.ready["operator"])
+        await operator.do("reset_rtc")
+        await operator.do("rtc", view_seconds=180)
+        await operator.count_calls_from_now()
+        yield operator
+        await _expect_nothing_left(operator)
+    assert development.complaints() == []
+
+
+async def _expect_nothing_left(operator: Operator) -> None:
     calls = await operator.wait_for_calls(lambda found: not found["leaked"])
     ended = [call["ended_by"] for call in calls["sessions"]]
     assert ended
@@ -55,7 +79,6 @@ async def _operator(
     assert calls["terminates"] == ended.count("client")
     assert calls["peak"] == 1
     assert await operator.notes() == []
-    assert development.complaints() == []
 
 
 async def test_view_and_talk(
@@ -71,14 +94,16 @@ async def test_view_and_talk(
     await player.plays()
     await player.hears(loud=True)
     await visitor.picture("talk")
-    calls = await operator.wait_for_calls(lambda found: heard(found)["level"] > 0.05)
-    assert abs(heard(calls)["hertz"] - TONE) < 20
+    calls = await operator.wait_for_calls(hears_tone)
     assert (calls["offers"], calls["terminates"]) == (2, 1)
     await player.stop_talking()
     await player.plays()
     sent = (await player.stats())["sent"]
     await player.plays()
     assert (await player.stats())["sent"] == sent
+    await player.start_talking()
+    await until_sends_more(player, sent)
+    assert (await operator.calls())["offers"] == 2
     await player.close()
     await operator.wait_for_calls(lambda found: found["terminates"] == 2)
 
@@ -97,12 +122,12 @@ async def test_ring_is_answered_by_opening_the_camera(
         await player.plays()
         calls = await operator.calls()
         assert (calls["offers"], calls["answers"]) == (0, 1)
-        await until_state(owner, IN_CALL, "on")
+        since = (await until_state(owner, IN_CALL, "on"))["last_changed"]
         await visitor.picture("answered")
         await player.start_talking()
-        await operator.wait_for_calls(lambda found: heard(found)["level"] > 0.05)
+        await operator.wait_for_calls(hears_tone)
         assert await event_type(owner) == "answered"
-        await until_state(owner, IN_CALL, "on")
+        assert (await until_state(owner, IN_CALL, "on"))["last_changed"] == since
         await player.close()
         await until_state(owner, IN_CALL, "off")
         assert await event_type(owner) == "ended"
@@ -127,6 +152,10 @@ async def test_two_viewers(development: Development, running: Browser, operator:
     await second.says("The intercom has ended the call")
     await visitor.picture("ended-by-the-intercom")
     await second.close()
+    await operator.do("rtc", view_seconds=1)
+    await second.open_on_this_page(STREET)
+    await second.says("The intercom has ended the call")
+    await second.close()
 
 
 async def test_line_is_cut_in_mid_call(
@@ -140,7 +169,7 @@ async def test_line_is_cut_in_mid_call(
     await player.plays(40)
     await player.close()
     await operator.wait_for_calls(lambda found: found["terminates"] == 1)
-    await operator.do("rtc", refuse_offers=41)
+    await operator.do("unplug")
     await player.open_on_this_page(COURT)
     await player.says("no connection to the cloud")
     await visitor.picture("unreachable")
@@ -160,14 +189,32 @@ def heard(calls: dict[str, Any]) -> dict[str, float]:
     return found
 
 
-async def until_state(owner: Owner, entity_id: str, wanted: str) -> None:
-    """Wait until an entity is in a state."""
+def hears_tone(calls: dict[str, Any]) -> bool:
+    """Whether the intercom hears what the microphone heard."""
+    found = heard(calls)
+    return found["level"] > 0.05 and abs(found["hertz"] - TONE) < 30
+
+
+async def until_sends_more(player: Player, packets: int) -> None:
+    """Wait until the visitor's voice is on its way again."""
 
     async def is_so() -> bool:
-        found = await owner.call("get", f"api/states/{entity_id}")
+        found = await player.stats()
+        return bool(found["sent"] > packets)
+
+    await until(is_so)
+
+
+async def until_state(owner: Owner, entity_id: str, wanted: str) -> dict[str, Any]:
+    """Wait until an entity is in a state, and return it."""
+    found: dict[str, Any] = {}
+
+    async def is_so() -> bool:
+        found.update(await owner.call("get", f"api/states/{entity_id}"))
         return bool(found["state"] == wanted)
 
     await until(is_so)
+    return found
 
 
 async def event_type(owner: Owner) -> str:
