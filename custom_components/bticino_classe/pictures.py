@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["LastPictures", "StillImage", "async_placeholder"]
 
 SECOND_TRY_AFTER: Final = 2.0  # seconds: the cloud may ring before it has written the picture
+AT_ONCE: Final = 16  # downloads: in a storm of rings those above it are left out
 REMEMBERED_RINGS: Final = 64
 REMEMBERED_LINKS: Final = 128
 PLACEHOLDER_FILE: Final = Path(__file__).with_name("placeholder.jpg")
@@ -51,6 +52,7 @@ class LastPictures:
         self._kept: dict[str, _Kept] = {}
         self._rings: dict[str, int] = {}
         self._links: deque[str] = deque(maxlen=REMEMBERED_LINKS)
+        self._under_way = 0
 
     @callback
     def async_start(self) -> None:
@@ -73,6 +75,9 @@ class LastPictures:
         picture = call.snapshot or call.vignette
         if ring is None or picture is None or picture.url in self._links:
             return
+        if self._under_way >= AT_ONCE:
+            LOGGER.debug("A call stays without its picture: too many are on their way")
+            return
         self._links.append(picture.url)
         rank = (ring, picture is call.snapshot)
         self._entry.async_create_background_task(
@@ -88,12 +93,15 @@ class LastPictures:
             del self._rings[next(iter(self._rings))]
 
     async def _fetch(self, call: Call, picture: Picture, rank: tuple[int, bool]) -> None:
+        self._under_way += 1
         try:
             image = await self._download(picture)
         except BticinoError as err:
             LOGGER.debug("A call stays without its picture: %s", err)
         else:
             self._keep(call, _Kept(image=image, bridge_id=call.bridge_id, rank=rank))
+        finally:
+            self._under_way -= 1
 
     async def _download(self, picture: Picture) -> StillImage:
         """Download, and once more soon if the picture may not have been written yet."""

@@ -301,3 +301,16 @@ def take(
             vignette=vignette,
         )
     )
+
+
+async def test_storm_of_rings_opens_few_connections(
+    hass: HomeAssistant, bell: Happenings, simulator: Simulator
+) -> None:
+    """A picture less costs nobody a ring; memory and connections stay bounded."""
+    simulator.fail(BLOB, Failure(never=True), times=100)
+    for _ in range(3 * room.AT_ONCE):
+        simulator.ring("Posto esterno strada")
+    await until(lambda: len(bell.rings()) == 3 * room.AT_ONCE)
+    await until(lambda: simulator.journal.count(BLOB) == room.AT_ONCE)
+    await hass.async_block_till_done()
+    assert simulator.journal.count(BLOB) == room.AT_ONCE
