@@ -63,7 +63,8 @@ def async_remove_what_is_replaced(hass: HomeAssistant, entry: BticinoConfigEntry
         for module in home.modules.values():
             if module.kind is ModuleKind.LIGHT:
                 _remove_replaced(hass, entry, module)
-            if entry.runtime_data.data.panels_of(module.id):
+            is_bridge = module.kind is ModuleKind.BRIDGE
+            if is_bridge and entry.runtime_data.data.panels_of(module.id):
                 _remove_entity(hass, entry, module, Platform.CAMERA, "camera")
 
 
