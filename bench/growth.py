@@ -1,18 +1,15 @@
 """What ten thousand rings leave behind: memory, tasks, timers, calls."""
 
-import asyncio
 from dataclasses import dataclass
 from functools import partial
-import gc
 from pathlib import Path
 import resource
 import tracemalloc
 from typing import TYPE_CHECKING, Any, Final
 
-from homeassistant.util.async_ import get_scheduled_timer_handles
-
-from .figures import Figure, count
+from .figures import Figure
 from .home import entry_of, live, set_up, sign_in
+from .leftovers import KIB, Leftovers, leftovers, more
 from .settling import settle
 from .watching import press, watching
 
@@ -25,20 +22,15 @@ if TYPE_CHECKING:
 
 HOUSE: Final = "panels_1"
 EVERY: Final = 0.004  # seconds from ring to ring
-KIB: Final = 1024  # bytes
-MOST_KIB: Final = 64  # one object forgotten at each of 9000 rings would be 500 KiB at the least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """What is there once so many rings are over; `traced` are bytes of Python objects."""
+    """What is there once so many rings are over; `resident` is in bytes."""
 
     rings: int
-    traced: int
     resident: int
-    tasks: int
-    timers: int
-    remembered: int
+    leftovers: Leftovers
 
 
 def measure(cloud: Cloud, folder: Path, rings: Sequence[int]) -> Iterator[Figure]:
@@ -50,17 +42,7 @@ def measure(cloud: Cloud, folder: Path, rings: Sequence[int]) -> Iterator[Figure
     live(folder, cloud.endpoints, partial(sign_in, credentials=cloud.credentials))
     first, last = live(folder, cloud.endpoints, partial(_endure, cloud=cloud, rings=rings))
     text = f"from {first.rings} to {last.rings} rings"
-    for name in ("tasks", "timers", "remembered"):
-        # Timers of Home Assistant's own may well have ended meanwhile.
-        more = max(0, getattr(last, name) - getattr(first, name))
-        yield count(f"growth.{name}", f"{text}: {name} more", more, aim=0)
-    yield Figure(
-        key="growth.traced_kib",
-        text=f"{text}: Python objects more, in all",
-        value=(last.traced - first.traced) / KIB,
-        unit="KiB",
-        aim=MOST_KIB,
-    )
+    yield from more("growth", text, first.leftovers, last.leftovers)
     yield Figure(
         key="growth.resident_kib",
         text=f"{text}: resident memory more, in all",
@@ -93,16 +75,9 @@ async def _after(hass: HomeAssistant, cloud: Cloud, begin: int, end: int) -> Lef
     bell = coordinator.bell
     await bell.history.async_save()
     await settle(hass)
-    gc.collect()
-    timers = get_scheduled_timer_handles(hass.loop)
-    return Left(
-        rings=end,
-        traced=tracemalloc.get_traced_memory()[0],
-        resident=_resident(),
-        tasks=len(asyncio.all_tasks()),
-        timers=sum(not timer.cancelled() for timer in timers),
-        remembered=_remembered(bell) + _pictures(coordinator.pictures),
-    )
+    remembered = _remembered(bell) + _pictures(coordinator.pictures)
+    found = leftovers(hass, remembered=remembered)
+    return Left(rings=end, resident=_resident(), leftovers=found)
 
 
 def _remembered(bell: Any) -> int:

@@ -119,4 +119,4 @@ class View:
 async def quiet(channel: SignalingChannel) -> None:
     """Wait until all that was said at the end of calls has been acknowledged."""
     async with asyncio.timeout(PATIENCE):
-        await look_again(lambda: not (channel._tasks or channel._sessions or channel._waiting))
+        await look_again(lambda: not channel.under_way)

@@ -1,20 +1,17 @@
 """What a view costs, what a browser's offer weighs, what viewers leave behind who just go."""
 
-import asyncio
 from collections import Counter, deque
 from dataclasses import dataclass
 from functools import partial
-import gc
 import tracemalloc
 from typing import TYPE_CHECKING, Any, Final
-
-from homeassistant.util.async_ import get_scheduled_timer_handles
 
 from custom_components.bticino_classe.client.call_session import SessionState
 
 from .cloud import SIGNALING_PATH
 from .figures import Figure, count
 from .home import entry_of, live, set_up, sign_in
+from .leftovers import Leftovers, leftovers, more
 from .settling import settle
 from .viewing import View, browsers, offer_of, quiet
 
@@ -32,19 +29,14 @@ LARGEST_OFFER: Final = 8000  # bytes
 # What each viewer waits for before leaving; None leaves in the moment of coming.
 STAGES: Final = (None, SessionState.OFFERED, SessionState.ACKED, SessionState.ANSWERED)
 SLOWLY: Final = 0.02  # seconds; long enough for a stage to be seen
-KIB: Final = 1024  # bytes
-MOST_KIB: Final = 64  # an offer forgotten at each of 200 views would be a megabyte
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """What is there after so many views; `traced` are bytes of Python objects."""
+    """What is there after so many views, and what became of their calls."""
 
     views: int
-    traced: int
-    tasks: int
-    timers: int
-    remembered: int
+    leftovers: Leftovers
     offers: int
     terminates: int
     leaked: int
@@ -128,15 +120,11 @@ async def _after(
     intercom = entry_of(hass).runtime_data.intercom
     await quiet(intercom.channel)
     await settle(hass)
-    gc.collect()
     cloud.requests()  # what the cloud found odd ends the bench
     known = cloud.calls()
     return Left(
         views=end,
-        traced=tracemalloc.get_traced_memory()[0],
-        tasks=len(asyncio.all_tasks()),
-        timers=sum(not t.cancelled() for t in get_scheduled_timer_handles(hass.loop)),
-        remembered=_size(intercom) + _size(intercom.channel),
+        leftovers=leftovers(hass, remembered=_size(intercom) + _size(intercom.channel)),
         offers=known["offers"] - before["offers"],
         terminates=known["terminates"] - before["terminates"],
         leaked=known["leaked"],
@@ -161,13 +149,4 @@ def _remains(first: Left, last: Left) -> Iterator[Figure]:
     wrong = abs(last.offers - last.terminates)
     yield count("leaving.unended", f"{text}: calls not ended exactly once", wrong, aim=0)
     text = f"from {first.views} to {last.views} viewers"
-    for name in ("tasks", "timers", "remembered"):
-        more = max(0, getattr(last, name) - getattr(first, name))
-        yield count(f"leaving.{name}", f"{text}: {name} more", more, aim=0)
-    yield Figure(
-        key="leaving.traced_kib",
-        text=f"{text}: Python objects more, in all",
-        value=(last.traced - first.traced) / KIB,
-        unit="KiB",
-        aim=MOST_KIB,
-    )
+    yield from more("leaving", text, first.leftovers, last.leftovers)

@@ -100,6 +100,11 @@ class Bell:
         return panel.id
 
     @callback
+    def is_at(self, call: Call, module_id: str) -> bool:
+        """Whether a call is shown at a module: its panel, or its intercom."""
+        return module_id in {self.place(call), call.bridge_id}
+
+    @callback
     def _on_push(self, push: Push) -> None:
         coordinator = self._coordinator
         if isinstance(push, ReachabilityPush):

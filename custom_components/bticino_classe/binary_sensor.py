@@ -53,9 +53,7 @@ class BticinoRinging(BticinoCallEntity, BinarySensorEntity):
     @override
     def is_on(self) -> bool:
         bell = self.coordinator.bell
-        return any(
-            self.module.id in {bell.place(call), call.bridge_id} for call in bell.book.ringing
-        )
+        return any(bell.is_at(call, self.module.id) for call in bell.book.ringing)
 
 
 class BticinoInCall(BticinoCallEntity, BinarySensorEntity):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
+    from .client.connection import ReconnectingSocket
     from .coordinator import BticinoConfigEntry, BticinoCoordinator
 
 
@@ -89,11 +90,8 @@ def _house(coordinator: BticinoCoordinator) -> dict[str, Any]:
 def _bell(coordinator: BticinoCoordinator) -> dict[str, Any]:
     """Tell how the push socket fares, and what frames looked like that nobody understood."""
     channel = coordinator.bell.channel
-    ending = channel.socket.last_ending
     return {
-        "state": channel.socket.state.value,
-        "last_ending": None if ending is None else str(ending),
-        "socket": dict(channel.socket.counters),
+        **_socket(channel.socket),
         "pushes": dict(channel.counters),
         "unknown_pushes": list(channel.unknown),
         "ringing": len(coordinator.bell.book.ringing),
@@ -107,14 +105,21 @@ def _bell(coordinator: BticinoCoordinator) -> dict[str, Any]:
 def _calls(coordinator: BticinoCoordinator) -> dict[str, Any]:
     """Tell how the calls from Home Assistant fare; of who and what was said, nothing."""
     intercom = coordinator.intercom
-    ending = intercom.channel.socket.last_ending
     return {
-        "state": intercom.channel.socket.state.value,
-        "last_ending": None if ending is None else str(ending),
-        "socket": dict(intercom.channel.socket.counters),
+        **_socket(intercom.channel.socket),
         "signaling": dict(intercom.channel.counters),
         "viewers": intercom.viewers,
         "relays": len(intercom.relays.servers),
+    }
+
+
+def _socket(socket: ReconnectingSocket) -> dict[str, Any]:
+    """Tell how a line to the cloud fares."""
+    ending = socket.last_ending
+    return {
+        "state": socket.state.value,
+        "last_ending": None if ending is None else str(ending),
+        "socket": dict(socket.counters),
     }
 
 

@@ -177,5 +177,5 @@ class BticinoCallEntity(BticinoOwnEntity):
     @callback
     def _on_change(self, change: CallChange) -> None:
         call, is_news = change.call, change.happening is not Happening.ENRICHED
-        if is_news and self.module.id in {self.coordinator.bell.place(call), call.bridge_id}:
+        if is_news and self.coordinator.bell.is_at(call, self.module.id):
             self.async_write_ha_state()

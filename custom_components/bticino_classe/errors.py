@@ -6,23 +6,21 @@ from typing import TYPE_CHECKING, Final
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .client import (
+    AnsweredElsewhereError,
     AppClientRefusedError,
     BticinoError,
+    CallOverError,
     CommandRefusedError,
     ForbiddenError,
     InvalidCredentialsError,
+    LineBusyError,
     NoAnswerError,
     NotFoundError,
+    OfferTooLargeError,
     OutcomeUnknownError,
     RateLimitError,
     ServerError,
     UnreachableError,
-)
-from .client.exceptions import (
-    AnsweredElsewhereError,
-    CallOverError,
-    LineBusyError,
-    OfferTooLargeError,
 )
 from .const import DOMAIN
 

@@ -8,9 +8,14 @@ from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 
-from .client import BticinoError, InvalidCredentialsError, UnreachableError
+from .client import (
+    BticinoError,
+    CallOverError,
+    InvalidCredentialsError,
+    LineBusyError,
+    UnreachableError,
+)
 from .client.call_session import CallSession, Viewer
-from .client.exceptions import CallOverError, LineBusyError
 from .client.push import CallPush, CallStep
 from .client.sdp import origin_of
 from .client.signaling import SignalingChannel
@@ -156,7 +161,7 @@ class Intercom:
         if self.is_watched(module_id) or any(module_id in {p.id, p.bridge_id} for p in kept):
             return True
         bell = self._coordinator.bell
-        return any(module_id in {bell.place(c), c.bridge_id} for c in bell.book.answered)
+        return any(bell.is_at(call, module_id) for call in bell.book.answered)
 
     def is_watched(self, module_id: str) -> bool:
         """Whether somebody here sees a panel, or any of an intercom's."""
@@ -194,7 +199,7 @@ class Intercom:
         for call in reversed(bell.book.ringing):
             if call.session_id in self._declining:
                 continue
-            at, bridge_id = bell.place(call), place.bridge_id or place.id
+            at, bridge_id = bell.place(call), place.intercom_id
             if at == place.id or (bridge_id == call.bridge_id and bridge_id in {at, place.id}):
                 return call
         return None

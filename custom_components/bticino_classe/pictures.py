@@ -10,9 +10,9 @@ from homeassistant.core import callback
 from homeassistant.helpers.singleton import singleton
 from homeassistant.util.hass_dict import HassKey
 
-from .client import BticinoError
+from .client import BticinoError, PictureError
 from .client.calls import Happening
-from .client.pictures import PictureError, StillImage, download
+from .client.pictures import StillImage, download
 from .const import DOMAIN, LOGGER
 
 if TYPE_CHECKING:

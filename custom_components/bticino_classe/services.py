@@ -73,7 +73,7 @@ def _reset_missed_calls(hass: HomeAssistant, call: ServiceCall) -> None:
     """Note that somebody has looked: at one intercom's missed calls, or at all."""
     if device_id := call.data.get(ATTR_DEVICE_ID):
         entry, module = _find(hass, device_id)
-        entry.runtime_data.bell.async_look(_bridge_id(module))
+        entry.runtime_data.bell.async_look(module.intercom_id)
         return
     entries: list[BticinoConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     for coordinator in (entry.runtime_data for entry in entries):
@@ -103,7 +103,7 @@ async def _ring(bell: Bell, module: Module, outcome: CallStep, seconds: float) -
             CallPush(
                 step=step,
                 session_id=session_id,
-                bridge_id=_bridge_id(module),
+                bridge_id=module.intercom_id,
                 home_id=module.home_id,
                 panel_id=panel_id,
             )
@@ -121,7 +121,3 @@ def _find(hass: HomeAssistant, device_id: str) -> tuple[BticinoConfigEntry, Modu
         if domain == DOMAIN and module_id in modules:
             return entry, modules[module_id]
     raise ServiceValidationError(translation_domain=DOMAIN, translation_key="device_gone")
-
-
-def _bridge_id(module: Module) -> str:
-    return module.bridge_id or module.id

@@ -42,7 +42,7 @@ class Viewing(Viewer):
         self.session = CallSession(
             line.channel,
             self,
-            bridge_id=place.bridge_id or place.id,
+            bridge_id=place.intercom_id,
             panel_id=place.id if place.kind is ModuleKind.PANEL else None,
         )
 

@@ -17,9 +17,9 @@ import pytest
 
 from custom_components.bticino_classe.client import PRODUCTION, Endpoints, Picture
 from custom_components.bticino_classe.client.const import USER_AGENT
+from custom_components.bticino_classe.client.exceptions import PictureError
 from custom_components.bticino_classe.client.pictures import (
     MAX_PICTURE_BYTES,
-    PictureError,
     StillImage,
     _address,
     download,

@@ -13,7 +13,6 @@ from custom_components.bticino_classe.client.sdp import (
     offer_as_answer,
     origin_of,
     place_in,
-    sends_sound,
     slimmed,
     with_waking_sound,
     without_candidates,
@@ -166,14 +165,14 @@ def test_direction_of_the_session() -> None:
     """Holds where a section has none."""
     offer = read("chromium_watch").replace("a=recvonly\r\n", "", 1)
     offer = offer.replace("t=0 0\r\n", "t=0 0\r\na=recvonly\r\n")
-    assert not sends_sound(offer)
+    assert directions(offer) == ["recvonly", "recvonly"]
     assert directions(with_waking_sound(offer)) == ["sendrecv", "recvonly"]
 
 
 @pytest.mark.parametrize("name", BROWSERS)
 def test_who_sends_sound(name: str) -> None:
     """Those that were captured with a microphone."""
-    assert sends_sound(read(name)) is ("talk" in name)
+    assert (directions(read(name))[0] == "sendrecv") is ("talk" in name)
 
 
 @pytest.mark.parametrize("name", BROWSERS)

@@ -94,6 +94,12 @@ class Page:
         await view.hears("session")
         return view
 
+    async def watch(self, sdp: str) -> View:
+        """Send an offer, and wait until it is answered."""
+        view = await self.view(sdp)
+        await view.hears("answer")
+        return view
+
     async def ask(self, command: dict[str, Any]) -> dict[str, Any]:
         """Send a command and return its result."""
         number = await self._send(command)

@@ -26,8 +26,7 @@ async def test_view_from_offer_to_end(
 ) -> None:
     """Pictures come, the state says so, and the intercom is told once that it is over."""
     assert state_of(hass, STREET) == "idle"
-    view = await page.view(offer())
-    await view.hears("answer")
+    view = await page.watch(offer())
     await hass.async_block_till_done()
     assert state_of(hass, STREET) == "streaming"
     assert state_of(hass, COURT) == "idle"

@@ -48,6 +48,18 @@ async def ring(hass: HomeAssistant, simulator: Simulator, **how: Any) -> Call:
     return call
 
 
+def steps(bell: Happenings) -> list[str]:
+    """Return what was told of calls at the street."""
+    return [kind for at, kind in bell.told() if at == EVENT]
+
+
+def last_step(hass: HomeAssistant) -> Mapping[str, Any]:
+    """Return what was told last of a call at the street."""
+    told = hass.states.get(EVENT)
+    assert told is not None
+    return told.attributes
+
+
 async def handover_is_over(hass: HomeAssistant) -> None:
     """Let the time pass in which a viewer may come back."""
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=HANDOVER + 1))
@@ -59,21 +71,19 @@ async def test_camera_that_is_opened_while_it_rings_answers(
 ) -> None:
     """The intercom would call a second caller busy; the visitor is talked to, and then let go."""
     call = await ring(hass, simulator)
-    view = await page.view(offer())
-    await view.hears("answer")
+    view = await page.watch(offer())
     await hass.async_block_till_done()
     assert (simulator.rtc.offers, simulator.rtc.answers) == (0, 1)
     assert call.answered
     await heard(hass, 5)  # offer, incoming, accepted, rescind, besides the subscription
     assert state_of(hass, RINGING) == "off"
     assert state_of(hass, IN_CALL) == "on"
-    told = hass.states.get(EVENT)
-    assert told is not None
-    assert told.attributes["answered_by"] == "here"
+    told = last_step(hass)
+    assert told["answered_by"] == "here"
     await view.close()
     await simulator.rtc.happens(lambda: not simulator.rtc.open)
     await handover_is_over(hass)
-    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "answered", "ended"]
+    assert steps(bell) == ["incoming", "answered", "ended"]
     assert state_of(hass, IN_CALL) == "off"
     assert simulator.rtc.terminates == 1
 
@@ -83,29 +93,26 @@ async def test_talk_button_goes_on_with_the_call_that_rang(
 ) -> None:
     """The player leaves and comes back with a microphone; to the house it is one call."""
     await ring(hass, simulator)
-    listening = await page.view(offer())
-    await listening.hears("answer")
+    listening = await page.watch(offer())
     await listening.close()
-    talking = await page.view(offer("chromium_talk"))
-    await talking.hears("answer")
+    talking = await page.watch(offer("chromium_talk"))
     await hass.async_block_till_done()
     assert (simulator.rtc.answers, simulator.rtc.offers, simulator.rtc.terminates) == (1, 1, 1)
     assert simulator.rtc.peak == 1
     assert state_of(hass, IN_CALL) == "on"
     await handover_is_over(hass)
     assert state_of(hass, IN_CALL) == "on"
-    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "answered"]
+    assert steps(bell) == ["incoming", "answered"]
     await talking.close()
     await handover_is_over(hass)
-    assert [kind for at, kind in bell.told() if at == EVENT][-1] == "ended"
+    assert steps(bell)[-1] == "ended"
 
 
 async def test_talk_button_whose_leaving_comes_late(
     hass: HomeAssistant, page: Page, simulator: Simulator
 ) -> None:
     """The new offer may overtake it: it waits a moment, and then for the intercom's word."""
-    first = await page.view(offer())
-    await first.hears("answer")
+    first = await page.watch(offer())
     second = await page.view(offer("chromium_talk"))
     await first.close()
     await second.hears("answer")
@@ -121,13 +128,12 @@ async def test_call_that_nobody_comes_back_to_ends(
 ) -> None:
     """Also when the talk button is pressed and the dialogue closed at once."""
     await ring(hass, simulator)
-    first = await page.view(offer())
-    await first.hears("answer")
+    first = await page.watch(offer())
     second = await page.view(offer("chromium_talk"))
     await second.close()
     await first.close()
     await handover_is_over(hass)
-    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "answered", "ended"]
+    assert steps(bell) == ["incoming", "answered", "ended"]
     assert state_of(hass, IN_CALL) == "off"
     assert simulator.rtc.offers == 0
 
@@ -144,8 +150,7 @@ async def test_second_viewer_is_told_that_the_line_is_busy(
 ) -> None:
     """Nobody is thrown out of a conversation, and the intercom is not bothered with it."""
     monkeypatch.setattr("custom_components.bticino_classe.intercom.LEAVING", 0.05)
-    first = await page.view(offer())
-    await first.hears("answer")
+    first = await page.watch(offer())
     second = await (await Page.open(hass_ws_client, camera)).view(offer("firefox_watch_shaped"))
     error = await second.hears("error")
     assert error["code"] == "call_busy"
@@ -202,15 +207,13 @@ async def test_intercom_ends_the_view(
     hass: HomeAssistant, page: Page, simulator: Simulator
 ) -> None:
     """As it does after half a minute; a new one can be opened."""
-    view = await page.view(offer())
-    await view.hears("answer")
+    view = await page.watch(offer())
     simulator.end_view(the_session(simulator))
     error = await view.hears("error")
     assert error["code"] == "call_over"
     assert state_of(hass, STREET) == "idle"
     assert simulator.rtc.terminates == 0
-    again = await page.view(offer(version=2))
-    await again.hears("answer")
+    await page.watch(offer(version=2))
 
 
 async def test_intercom_ends_the_answered_call(
@@ -218,8 +221,7 @@ async def test_intercom_ends_the_answered_call(
 ) -> None:
     """The push and the signaling socket both say so: one end."""
     call = await ring(hass, simulator)
-    view = await page.view(offer())
-    await view.hears("answer")
+    view = await page.watch(offer())
     await hass.async_block_till_done()
     simulator.hang_up(call)
     await view.hears("error")
@@ -227,7 +229,7 @@ async def test_intercom_ends_the_answered_call(
     await settle(hass)
     assert view.error == "call_over"
     assert len(view.said("error")) == 1
-    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "answered", "ended"]
+    assert steps(bell) == ["incoming", "answered", "ended"]
 
 
 async def test_end_of_an_answered_call_that_only_the_push_tells(
@@ -235,8 +237,7 @@ async def test_end_of_an_answered_call_that_only_the_push_tells(
 ) -> None:
     """The signaling socket was away just then."""
     call = await ring(hass, simulator)
-    view = await page.view(offer())
-    await view.hears("answer")
+    view = await page.watch(offer())
     await hass.async_block_till_done()
     simulator._push_end(call, "terminate")
     await view.hears("error")
@@ -257,9 +258,8 @@ async def test_somebody_else_was_quicker(
     assert view.error == "call_answered_elsewhere"
     simulator._push_status(call, "accepted_call")
     await until(lambda: state_of(hass, RINGING) == "off")
-    told = hass.states.get(EVENT)
-    assert told is not None
-    assert told.attributes["answered_by"] == "elsewhere"
+    told = last_step(hass)
+    assert told["answered_by"] == "elsewhere"
 
 
 async def test_visitor_who_leaves_while_our_answer_is_under_way(
@@ -274,7 +274,7 @@ async def test_visitor_who_leaves_while_our_answer_is_under_way(
     view = await viewing
     await view.hears("error")
     await hass.async_block_till_done()
-    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "answered", "ended"]
+    assert steps(bell) == ["incoming", "answered", "ended"]
 
 
 async def test_viewer_who_leaves_while_our_answer_is_under_way(
@@ -289,7 +289,7 @@ async def test_viewer_who_leaves_while_our_answer_is_under_way(
     await simulator.rtc.happens(lambda: simulator.rtc.terminates)
     await until(lambda: state_of(hass, RINGING) == "off")
     assert simulator.rtc.terminates == 1
-    assert "answered" not in [kind for at, kind in bell.told() if at == EVENT]
+    assert "answered" not in steps(bell)
 
 
 async def test_camera_that_is_opened_again_while_it_is_answered(
@@ -301,10 +301,9 @@ async def test_camera_that_is_opened_again_while_it_is_answered(
     first = await page.view(offer())
     await simulator.rtc.happens(lambda: simulator.rtc.answers)
     await first.close()
-    second = await page.view(offer(version=2))
-    await second.hears("answer")
+    await page.watch(offer(version=2))
     assert (simulator.rtc.answers, simulator.rtc.offers, simulator.rtc.terminates) == (1, 1, 1)
-    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "ended"]
+    assert steps(bell) == ["incoming", "ended"]
     assert the_entry(hass).runtime_data.intercom.viewers == 1
 
 
@@ -335,7 +334,7 @@ async def test_viewer_who_leaves_with_the_answer(
     await simulator.rtc.happens(lambda: not simulator.rtc.open)
     await until(lambda: state_of(hass, RINGING) == "off")
     assert simulator.rtc.terminates == 1
-    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "ended"]
+    assert steps(bell) == ["incoming", "ended"]
     assert "Traceback" not in caplog.text
 
 
@@ -348,8 +347,7 @@ async def test_newer_of_two_rings_is_answered(
     second = await ring(hass, simulator)
     book = the_entry(hass).runtime_data.bell.book
     await until(lambda: len(book.ringing) == 2)
-    view = await page.view(offer())
-    await view.hears("answer")
+    await page.watch(offer())
     assert second.answered
     assert not first.answered
 
@@ -359,13 +357,11 @@ async def test_new_ring_is_answered_though_another_was_just_left(
 ) -> None:
     """It is not taken for the talk button."""
     await ring(hass, simulator)
-    view = await page.view(offer())
-    await view.hears("answer")
+    view = await page.watch(offer())
     await view.close()
     await simulator.rtc.happens(lambda: not simulator.rtc.open)
     second = await ring(hass, simulator)
-    again = await page.view(offer(version=2))
-    await again.hears("answer")
+    await page.watch(offer(version=2))
     assert second.answered
     assert simulator.rtc.offers == 0
 
@@ -407,8 +403,7 @@ async def test_visitor_who_left_long_ago_is_not_answered_again_and_again(
     await first.hears("error")
     assert first.error == "call_over"
     assert state_of(hass, RINGING) == "off"
-    second = await page.view(offer(version=2))
-    await second.hears("answer")
+    await page.watch(offer(version=2))
 
 
 async def test_call_lasts_until_the_viewer_leaves(
@@ -416,28 +411,24 @@ async def test_call_lasts_until_the_viewer_leaves(
 ) -> None:
     """The moment in which one may come back is no part of it."""
     await ring(hass, simulator)
-    view = await page.view(offer())
-    await view.hears("answer")
+    view = await page.watch(offer())
     await view.close()
     freezer.tick(HANDOVER + 1)
     async_fire_time_changed(hass)
     await hass.async_block_till_done()
-    told = hass.states.get(EVENT)
-    assert told is not None
-    assert told.attributes["event_type"] == "ended"
-    assert told.attributes["duration"] == 0
+    told = last_step(hass)
+    assert told["event_type"] == "ended"
+    assert told["duration"] == 0
 
 
 async def test_talker_comes_before_whoever_waits(
     page: Page, simulator: Simulator, hass_ws_client: WebSocketGenerator
 ) -> None:
     """Pressing talk leaves the line for a moment, which is not for others to take."""
-    watching = await page.view(offer())
-    await watching.hears("answer")
+    watching = await page.watch(offer())
     waiting = await (await Page.open(hass_ws_client, STREET)).view(offer(version=2))
     await watching.close()
-    talking = await page.view(offer("chromium_talk", version=3))
-    await talking.hears("answer")
+    await page.watch(offer("chromium_talk", version=3))
     await waiting.hears("error")
     assert waiting.error == "call_busy"
     assert simulator.rtc.peak == 1
@@ -447,8 +438,7 @@ async def test_whoever_waits_comes_next(
     page: Page, simulator: Simulator, hass_ws_client: WebSocketGenerator
 ) -> None:
     """If nobody comes back."""
-    watching = await page.view(offer())
-    await watching.hears("answer")
+    watching = await page.watch(offer())
     waiting = await (await Page.open(hass_ws_client, STREET)).view(offer(version=2))
     await watching.close()
     await waiting.hears("answer")
@@ -459,8 +449,7 @@ async def test_hanging_up_while_the_cloud_is_away(
     hass: HomeAssistant, page: Page, simulator: Simulator
 ) -> None:
     """The camera stays available for as long as somebody is on the line."""
-    view = await page.view(offer())
-    await view.hears("answer")
+    await page.watch(offer())
     the_entry(hass).runtime_data.async_set_update_error(TimeoutError())
     await hass.async_block_till_done()
     assert state_of(hass, COURT) == "unavailable"
@@ -496,8 +485,7 @@ async def test_new_view_waits_for_the_end_of_one_that_was_never_seen(
     first = await page.view(offer())
     await simulator.rtc.happens(lambda: simulator.rtc.offers)
     await first.close()
-    second = await page.view(offer(version=2))
-    await second.hears("answer")
+    await page.watch(offer(version=2))
     assert (simulator.rtc.offers, simulator.rtc.terminates, simulator.rtc.peak) == (2, 1, 1)
 
 
@@ -505,8 +493,7 @@ async def test_browser_that_is_closed_without_a_word(
     hass: HomeAssistant, page: Page, simulator: Simulator
 ) -> None:
     """Home Assistant knows, so the intercom learns it: once for each view."""
-    view = await page.view(offer())
-    await view.hears("answer")
+    await page.watch(offer())
     await page.leave()
     await simulator.rtc.happens(lambda: not simulator.rtc.open)
     assert simulator.rtc.terminates == 1
@@ -530,8 +517,7 @@ async def test_offer_that_home_assistant_repeats_is_not_dialled(
     page: Page, simulator: Simulator
 ) -> None:
     """After a lost connection the page sends its old one: its browser would ignore the answer."""
-    view = await page.view(offer())
-    await view.hears("answer")
+    view = await page.watch(offer())
     await view.close()
     again = await page.view(offer())
     await again.hears("error")
@@ -541,21 +527,18 @@ async def test_offer_that_home_assistant_repeats_is_not_dialled(
 
 async def test_browser_that_begins_anew_by_itself(page: Page, simulator: Simulator) -> None:
     """After a change of network it offers again, and never ends what it had: we do."""
-    view = await page.view(offer())
-    await view.hears("answer")
+    await page.watch(offer())
     lines = offer().split("\r\n")
     origin = lines[1].split(" ")
     origin[2] = str(int(origin[2]) + 1)
-    again = await page.view("\r\n".join([lines[0], " ".join(origin), *lines[2:]]))
-    await again.hears("answer")
+    await page.watch("\r\n".join([lines[0], " ".join(origin), *lines[2:]]))
     assert simulator.rtc.terminates == 1
     assert simulator.rtc.peak == 1
 
 
 async def test_cut_line_in_mid_call(hass: HomeAssistant, page: Page, simulator: Simulator) -> None:
     """Pictures do not pass through it; the end is told on the next line."""
-    view = await page.view(offer())
-    await view.hears("answer")
+    view = await page.watch(offer())
     for line in simulator.lines:
         if line.path.endswith("appws/"):
             line.cut()
@@ -577,8 +560,7 @@ async def test_nothing_outlives_the_entry(
     hass: HomeAssistant, page: Page, simulator: Simulator, how: str
 ) -> None:
     """The intercom is told before the line closes; the viewer learns it too."""
-    view = await page.view(offer())
-    await view.hears("answer")
+    view = await page.watch(offer())
     entry = the_entry(hass)
     channel = entry.runtime_data.intercom.channel
     if how == "unload":
@@ -597,8 +579,7 @@ async def test_nothing_outlives_the_entry(
 async def test_hanging_up(hass: HomeAssistant, page: Page, simulator: Simulator) -> None:
     """From an automation or another room; without a call it is no use."""
     assert await refused(hass, DOMAIN, "hang_up", STREET) == "no_call"
-    view = await page.view(offer())
-    await view.hears("answer")
+    view = await page.watch(offer())
     assert await refused(hass, DOMAIN, "hang_up", COURT) == "no_call"
     await act(hass, DOMAIN, "hang_up", STREET)
     await view.hears("error")
@@ -618,7 +599,7 @@ async def test_declining_a_ring(
     assert state_of(hass, RINGING) == "off"
     await heard(hass, 4)
     assert (simulator.rtc.answers, simulator.rtc.terminates) == (0, 1)
-    assert [kind for at, kind in bell.told() if at == EVENT] == ["incoming", "ended"]
+    assert steps(bell) == ["incoming", "ended"]
     assert page.camera == STREET
 
 
@@ -650,8 +631,7 @@ async def test_next_panel_while_somebody_watches(
     """The button is there for as long; the action says why it cannot."""
     assert state_of(hass, NEXT_PANEL) == "unavailable"
     assert await refused(hass, DOMAIN, "next_panel", STREET) == "no_call"
-    view = await page.view(offer())
-    await view.hears("answer")
+    await page.watch(offer())
     await hass.async_block_till_done()
     assert state_of(hass, NEXT_PANEL) == "unknown"
     await act(hass, "button", "press", NEXT_PANEL)
@@ -685,8 +665,7 @@ async def test_nothing_secret_is_logged(
     answer = await view.hears("answer")
     session = the_session(simulator)
     await view.close()
-    again = await page.view(offer(version=3))
-    await again.hears("answer")
+    again = await page.watch(offer(version=3))
     simulator.device_error(the_session(simulator), 41)
     await again.hears("error")
     result = await page.ask({"type": "camera/webrtc/get_client_config", "entity_id": STREET})

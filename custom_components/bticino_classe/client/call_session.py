@@ -1,7 +1,7 @@
 """One viewer's call: dialled to a panel, or the answer to one that rings."""
 
 import asyncio
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from .sdp import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping
+    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 
     from .connection import Frame
     from .models import RingOffer
@@ -97,8 +97,7 @@ class CallSession:
     async def decline(self, ring: RingOffer) -> None:
         """Send away who rings, without answering."""
         self.ids = _ids_of(ring)
-        async with self._channel.turn(self):
-            self._check_viewer_is_there()
+        async with self._turn():
             self.state = SessionState.ENDED
             self._channel.counters["terminates"] += 1
             await self._ask({"type": "terminate"})
@@ -193,10 +192,8 @@ class CallSession:
         description = {"type": "call", "sdp": offer}
         if self.panel_id is not None:
             description["module_id"] = self.panel_id
-        self._check_viewer_is_there()
         with self._waiting_for_answer() as answer:
-            async with self._channel.turn(self):
-                self._check_viewer_is_there()
+            async with self._turn():
                 self.ids, self.state = {}, SessionState.OFFERED
                 await self._ask({"type": "offer", "session_description": description})
             return await self._in_time(answer)
@@ -204,10 +201,8 @@ class CallSession:
     async def _join(self, ring: RingOffer, sdp: str) -> None:
         """Send our answer to the intercom that rings; its acknowledgement is all that comes."""
         data = {"type": "answer", "session_description": {"type": "call", "sdp": sdp}}
-        self._check_viewer_is_there()
         with self._waiting_for_answer() as answer:
-            async with self._channel.turn(self):
-                self._check_viewer_is_there()
+            async with self._turn():
                 self.ids = _ids_of(ring)
                 self.state = SessionState.OFFERED
                 self._channel.know(self, ring.session_id)
@@ -224,6 +219,14 @@ class CallSession:
         )
         if reply.get("status") != "ok":
             raise refusal(reply)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Have the line; CallError if the viewer has gone, before or while waiting for it."""
+        self._check_viewer_is_there()
+        async with self._channel.turn(self):
+            self._check_viewer_is_there()
+            yield
 
     @contextmanager
     def _waiting_for_answer(self) -> Iterator[asyncio.Future[str]]:
@@ -304,13 +307,12 @@ class CallSession:
 
     def _end(self, error: BticinoError) -> None:
         """The intercom has ended the call: its place is free, nobody has to be told but us."""
-        was_answered = self.state is SessionState.ANSWERED
         self.ids = {}
-        self._channel.forget(self)
-        if was_answered:
+        if self.state is SessionState.ANSWERED:
             self.hang_up()
             self._viewer.ended(error)
         else:
+            self._channel.forget(self)
             self._fail(error)
 
     def _meaning_of(self, error: BticinoError) -> BticinoError:

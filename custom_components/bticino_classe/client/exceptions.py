@@ -161,6 +161,23 @@ class OfferTooLargeError(BticinoError):
         return self.text if self.size is None else f"{self.text} ({self.size} bytes)"
 
 
+class PictureError(BticinoError):
+    """A picture could not be had, for a `reason` that says nothing of its link.
+
+    `is_early` where the store may only not have it yet: clouds write pictures late.
+    """
+
+    text = "The picture could not be had"
+
+    def __init__(self, *, reason: str | None = None, is_early: bool = False) -> None:
+        super().__init__()
+        self.reason = reason
+        self.is_early = is_early
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.reason})" if self.reason else self.text
+
+
 class AuthError(BticinoError):
     """No valid access token can be had."""
 

@@ -29,6 +29,11 @@ class Module:
     name: str | None = None
     bridge_id: str | None = None
 
+    @property
+    def intercom_id(self) -> str:
+        """The intercom that it hangs on, or is."""
+        return self.bridge_id or self.id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:

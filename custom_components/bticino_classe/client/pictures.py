@@ -8,8 +8,8 @@ import aiohttp
 from yarl import URL
 
 from .const import USER_AGENT
-from .exceptions import BticinoError
-from .wire import CONNECT_TIMEOUT
+from .exceptions import PictureError
+from .wire import manners
 
 if TYPE_CHECKING:
     from .const import Endpoints
@@ -33,23 +33,6 @@ class StillImage:
     content_type: str
 
 
-class PictureError(BticinoError):
-    """A picture could not be had, for a `reason` that says nothing of its link.
-
-    `is_early` where the store may only not have it yet: clouds write pictures late.
-    """
-
-    text = "The picture could not be had"
-
-    def __init__(self, *, reason: str | None = None, is_early: bool = False) -> None:
-        super().__init__()
-        self.reason = reason
-        self.is_early = is_early
-
-    def __str__(self) -> str:
-        return f"{self.text} ({self.reason})" if self.reason else self.text
-
-
 async def download(
     session: aiohttp.ClientSession, picture: Picture, *, endpoints: Endpoints
 ) -> StillImage:
@@ -59,16 +42,9 @@ async def download(
     """
     address = _address(picture.url, endpoints)
     try:
-        # Not followed: a redirect could lead into the house.
+        # No redirect is followed: it could lead into the house.
         async with session.get(
-            address,
-            headers=_HEADERS,
-            allow_redirects=False,
-            raise_for_status=False,
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(
-                total=endpoints.timeout, connect=min(endpoints.timeout, CONNECT_TIMEOUT)
-            ),
+            address, headers=_HEADERS, auto_decompress=False, **manners(endpoints.timeout)
         ) as response:
             return await _picture_in(response)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:

@@ -124,11 +124,6 @@ def offer_as_answer(device_offer: str, viewer_offer: str) -> str:
     return _answer(viewer_offer, device_offer, "passive", _with_shared_codecs)
 
 
-def sends_sound(offer: str) -> bool:
-    """Return whether the viewer may talk over this offer."""
-    return any(part.kind == "audio" and part.sends for part in parts(offer)[1])
-
-
 def origin_of(offer: str) -> str | None:
     """Return what a browser's connection is known by, also when it offers anew (ICE restart)."""
     session, _ = parts(offer)

@@ -93,7 +93,12 @@ class SignalingChannel:
     @property
     def is_idle(self) -> bool:
         """Whether there is no connection and nothing under way."""
-        return self._runner is None and not (self._tasks or self._sessions or self._waiting)
+        return self._runner is None and not self.under_way
+
+    @property
+    def under_way(self) -> set[object]:
+        """The calls, and all that is being done for them or in their wake."""
+        return {*self._waiting, *self._sessions.values(), *self._tasks}
 
     async def close(self) -> None:
         """End all calls, say so to the intercoms if that is possible at once, and disconnect."""
@@ -231,8 +236,7 @@ class SignalingChannel:
             if self._closed:
                 raise NoAnswerError(reason="closed")
             if self._runner is None:
-                loop = asyncio.get_running_loop()
-                self._runner = loop.create_task(self.socket.run(), name="bticino signaling")
+                self._runner = asyncio.create_task(self.socket.run(), name="bticino signaling")
             self.socket.credentials_changed()  # somebody asks: it is worth another try
 
     async def _send(self, session: CallSession, data: Mapping[str, Any], number: str) -> None:
@@ -311,8 +315,7 @@ class SignalingChannel:
     def _look_after_idleness(self) -> None:
         """Disconnect once there has been nothing to do for a while."""
         self._stop_waiting_for_idleness()
-        busy = self._waiting or self._sessions or self._tasks
-        if self._runner is not None and not (busy or self._closed):
+        if self._runner is not None and not (self.under_way or self._closed):
             loop = asyncio.get_running_loop()
             self._idle = loop.call_later(self.patience.idle, self._end_idleness)
 
@@ -328,7 +331,7 @@ class SignalingChannel:
     async def _disconnect(self) -> None:
         """Disconnect, unless somebody has come meanwhile."""
         async with self._connecting:
-            busy = self._waiting or self._sessions or self._tasks - {asyncio.current_task()}
+            busy = self.under_way - {asyncio.current_task()}
             if self._runner is None or (busy and not self._closed):
                 return
             self.socket.stop()

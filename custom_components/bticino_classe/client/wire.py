@@ -100,7 +100,7 @@ async def post(  # noqa: PLR0913 - one request has this many sides
     """
     sent: dict[str, Any] = {"data": form, "json": payload, "headers": _headers(bearer)}
     try:
-        async with session.post(url, **_manners(timeout), **sent) as response:
+        async with session.post(url, **manners(timeout), **sent) as response:
             return await _answer(response)
     except _NOT_SENT as err:
         failure = NoAnswerError(sent=False, reason=type(err).__name__)
@@ -111,7 +111,8 @@ async def post(  # noqa: PLR0913 - one request has this many sides
     raise failure
 
 
-def _manners(timeout: float) -> dict[str, Any]:
+def manners(timeout: float) -> dict[str, Any]:
+    """Return how every request is made, with so many seconds for its answer."""
     return {
         # `connect` also bounds the look-up of the name; after `total` it would count as sent.
         "timeout": aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_TIMEOUT)),
