@@ -1,4 +1,4 @@
-"""Measurements: requests, times, tokens, rings, views, outages, memory; see docs/benchmarks.md."""
+"""Measurements: requests, times, rings, views, history, outages, memory; docs/benchmarks.md."""
 
 import logging
 

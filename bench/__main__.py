@@ -12,9 +12,11 @@ from . import (
     counts,
     fleet,
     growth,
+    history,
     imports,
     memory,
     outages,
+    pictures,
     rate,
     rings,
     seeing,
@@ -36,7 +38,8 @@ class Extent:
     """How much is measured: sizes in modules, runs that a median is taken of.
 
     `halts` are numbers of rings; from the first to the last nothing may grow. So are `views`, the
-    numbers of viewers who leave.
+    numbers of viewers who leave. `histories` are numbers of calls, each looked at so many times;
+    `pictures` are rings with large ones.
     """
 
     sizes: Sequence[int]
@@ -46,6 +49,9 @@ class Extent:
     rings: int
     halts: Sequence[int]
     views: tuple[int, int]
+    histories: Sequence[int]
+    looks: int
+    pictures: int
     sights: int = 0
     outages: int = 0
 
@@ -58,12 +64,24 @@ WHOLE: Final = Extent(
     rings=1000,
     halts=range(1000, 10_001, 1000),
     views=(80, 280),
+    histories=(100, 1000, 10_000),
+    looks=5,
+    pictures=50,
     sights=5,
     outages=100,
 )
 # All that is remembered of calls has to be at its largest at the first halt.
 QUICK: Final = Extent(
-    sizes=(4, 51), runs=1, batches=3, panels=(1,), rings=50, halts=(250, 500), views=(80, 120)
+    sizes=(4, 51),
+    runs=1,
+    batches=3,
+    panels=(1,),
+    rings=50,
+    halts=(250, 500),
+    views=(80, 120),
+    histories=(100, 1000),
+    looks=1,
+    pictures=5,
 )
 
 
@@ -99,6 +117,9 @@ def _first(cloud: Cloud, folder: Path, extent: Extent) -> Iterator[Figure]:
     yield from rings.measure(cloud, _new(folder / "rings"), extent.panels, extent.rings)
     yield from growth.measure(cloud, _new(folder / "growth"), extent.halts)
     yield from views.measure(cloud, _new(folder / "views"), *extent.views)
+    yield from pictures.measure(cloud, _new(folder / "pictures"), extent.pictures)
+    past = _new(folder / "history")
+    yield from history.measure(cloud, past, extent.histories, extent.looks)
 
 
 def _more(cloud: Cloud, folder: Path, extent: Extent) -> Iterator[Figure]:

@@ -20,6 +20,7 @@ TOPOLOGY_PATH: Final = "/api/homesdata"
 STATUS_PATH: Final = "/syncapi/v1/homestatus"
 EVENTS_PATH: Final = "/api/getevents"
 RELAYS_PATH: Final = "/api/getcredentials"
+SETTINGS_PATH: Final = "/syncapi/v1/getconfigs"
 PUSH_PATH: Final = "/ws/"
 SIGNALING_PATH: Final = "/appws/"
 PICTURE_PATH: Final = "/blob/"  # of all pictures: the store is no part of the API
@@ -71,6 +72,11 @@ class Requests:
         return self.by_path[RELAYS_PATH]
 
     @property
+    def settings(self) -> int:
+        """Requests for what is set at the intercoms themselves."""
+        return self.by_path[SETTINGS_PATH]
+
+    @property
     def pictures(self) -> int:
         """Downloads of pictures of calls."""
         return self.by_path[PICTURE_PATH]
@@ -88,7 +94,7 @@ class Requests:
     @property
     def others(self) -> int:
         """All the rest: the list of modules, states, and whatever nobody expects."""
-        counted = self.tokens + self.events + self.handshakes + self.relays
+        counted = self.tokens + self.events + self.handshakes + self.relays + self.settings
         return self.by_path.total() - counted
 
 
@@ -159,6 +165,22 @@ class Cloud:
         """End all outages."""
         self._ask("up", {})
         self._ask("heal", {})
+
+    def ring(self, *, pictures: bool) -> None:
+        """Press the bell of the first panel."""
+        self._ask("ring", {"pictures": pictures})
+
+    def miss(self) -> None:
+        """Let the newest call be missed."""
+        self._ask("miss", {})
+
+    def refuse_pictures(self, times: int) -> None:
+        """Take the next links to pictures for dead."""
+        self._ask("fail", {"path": PICTURE_PATH, "times": times, "status": 403})
+
+    def fatten_pictures(self, size: int) -> None:
+        """Give every picture so many bytes at least."""
+        self._ask("pictures", {"size": size})
 
     def note_pushes(self, *, on: bool) -> None:
         """Write every push into the journal, or not: ten thousand rings do not need it."""

@@ -65,14 +65,16 @@ def _connecting(key: str, when: str, found: Requests) -> Iterator[Figure]:
     yield count(f"{key}.subscriptions", f"{when}: subscriptions", found.subscriptions, aim=1)
     yield count(f"{key}.events", f"{when}: looks at what was missed", found.events, aim=1)
     yield count(f"{key}.relays", f"{when}: requests for media relays", found.relays, aim=1)
+    yield count(f"{key}.settings", f"{when}: looks at intercoms' settings", found.settings, aim=1)
 
 
 def _idle_hours(cloud: Cloud, folder: Path) -> Iterator[Figure]:
     live(folder, cloud.endpoints, partial(_idle_hour, cloud=cloud))
     found, when = cloud.requests(), "idle hour"
-    requests = found.by_path.total() - found.relays
+    requests = found.by_path.total() - found.relays - found.settings
     yield count("idle_hour.requests", f"{when}: requests", requests, aim=3)
     yield count("idle_hour.relays", f"{when}: requests for media relays", found.relays, aim=2)
+    yield count("idle_hour.settings", f"{when}: looks at settings", found.settings, aim=1)
     yield count("idle_hour.statuses", f"{when}: looks at the states", found.statuses, aim=2)
     yield count("idle_hour.topologies", f"{when}: looks at the modules", found.topologies, aim=1)
     yield count("idle_hour.events", f"{when}: looks at what was missed", found.events, aim=0)
@@ -86,7 +88,8 @@ def _idle_hour_without_socket(cloud: Cloud, folder: Path) -> Iterator[Figure]:
     live(folder, cloud.endpoints, partial(_idle_hour, cloud=cloud))
     found, when = cloud.requests(), "idle hour, no socket"
     cloud.refuse_sockets(None)
-    requests = found.by_path.total() - found.handshakes - found.relays
+    counted_apart = found.handshakes + found.relays + found.settings
+    requests = found.by_path.total() - counted_apart
     yield count("idle_hour_down.requests", f"{when}: requests", requests, aim=13)
     yield count("idle_hour_down.events", f"{when}: looks at what was missed", found.events, aim=0)
     # As many as chance wants: the delays are drawn from up to five minutes.

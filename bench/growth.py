@@ -7,9 +7,12 @@ import resource
 import tracemalloc
 from typing import TYPE_CHECKING, Any, Final
 
+from custom_components.bticino_classe.const import CONF_CALLS
+
 from .figures import Figure
 from .home import entry_of, live, set_up, sign_in
 from .leftovers import KIB, Leftovers, leftovers, more
+from .past import limit
 from .settling import settle
 from .watching import press, watching
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 HOUSE: Final = "panels_1"
 EVERY: Final = 0.004  # seconds from ring to ring
+KEPT: Final = 100  # calls: fewer than ring before the first halt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,7 @@ def measure(cloud: Cloud, folder: Path, rings: Sequence[int]) -> Iterator[Figure
 
 
 async def _endure(hass: HomeAssistant, cloud: Cloud, rings: Sequence[int]) -> tuple[Left, Left]:
+    limit(hass, **{CONF_CALLS: KEPT})
     await set_up(hass)
     found = []
     cloud.note_pushes(on=False)
@@ -81,14 +86,17 @@ async def _after(hass: HomeAssistant, cloud: Cloud, begin: int, end: int) -> Lef
 
 
 def _remembered(bell: Any) -> int:
-    """Count what the bell keeps of calls and pushes."""
+    """Count what the bell and its history keep of calls and pushes."""
     book, history = bell.book, bell.history
+    assert len(history.calls) == KEPT, "calls are lost, or too many are kept"
     kept = (book._calls, book._due, book._held, bell.channel._seen, bell.channel.unknown)
-    return sum(len(each) for each in (*kept, history._last, history._missed, bell._listeners))
+    past = (history.calls, history._ledger._unseen, history._ledger._newest, history._removed)
+    others = (history._deleted, history._archive._rows, history._listeners, bell._listeners)
+    return sum(len(each) for each in (*kept, *past, *others))
 
 
 def _pictures(pictures: Any) -> int:
-    return sum(len(each) for each in (pictures._kept, pictures._rings, pictures._links))
+    return len(pictures._under_way) + len(pictures._events)
 
 
 def _resident() -> int:

@@ -71,7 +71,8 @@ def _figures(rings: Rings, cloud: Cloud) -> Iterator[Figure]:
     found = cloud.requests()
     requests = found.by_path.total() - found.pictures
     yield count(f"{key}.requests", f"{text}: requests caused", requests, aim=0)
-    yield count(f"{key}.pictures", f"{text}: pictures fetched", found.pictures, aim=sent)
+    # Each ring has a whole view and a close-up.
+    yield count(f"{key}.pictures", f"{text}: pictures fetched", found.pictures, aim=2 * sent)
     pairs = [(rings.sent[session], seen) for session, seen in rings.seen.items()]
     yield from _times(key, "wire to state", text, [seen.shown - at for at, seen in pairs])
     yield from _times(f"{key}_own", "read to state", text, [s.shown - s.read for _, s in pairs])

@@ -4,6 +4,7 @@ import asyncio
 from asyncio.subprocess import PIPE
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from custom_components.bticino_classe.client.calls import Happening
 
 from .cloud import ROOT
 from .home import entry_of
+from .settling import look_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +55,7 @@ class Watcher:
         entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
         self._doorbells = {e.entity_id for e in entities if e.unique_id.endswith("-doorbell")}
         self._shown = self._read = 0.0
-        self.states = 0
+        self.states = self.missed = 0
         self.seen: dict[str, Seen] = {}
 
     @callback
@@ -65,11 +67,12 @@ class Watcher:
 
     @callback
     def on_change(self, change: CallChange) -> None:
-        """Note a ring, after all entities: they listened before."""
+        """Note a ring or its end, after all entities: they listened before."""
         if change.happening is Happening.RING:
             self.seen[change.call.session_id] = Seen(
                 read=self._read, shown=self._shown, done=time.time()
             )
+        self.missed += change.happening is Happening.MISSED
 
     def on_bytes(self) -> None:
         """Note the moment at which bytes came from a socket."""
@@ -93,6 +96,20 @@ def watching(hass: HomeAssistant) -> Iterator[Watcher]:
         finally:
             stop()
             forget()
+
+
+async def ring(hass: HomeAssistant, cloud: Cloud, watcher: Watcher, *, pictures: bool) -> None:
+    """Ring once, from a thread: to start a process would hold the event loop; wait for the ring."""
+    wanted = len(watcher.seen) + 1
+    await hass.async_add_executor_job(partial(cloud.ring, pictures=pictures))
+    await look_again(lambda: len(watcher.seen) >= wanted)
+
+
+async def miss(hass: HomeAssistant, cloud: Cloud, watcher: Watcher) -> None:
+    """Let the call be missed, and wait until it is known."""
+    wanted = watcher.missed + 1
+    await hass.async_add_executor_job(cloud.miss)
+    await look_again(lambda: watcher.missed >= wanted)
 
 
 async def press(cloud: Cloud, watcher: Watcher, rings: int, *options: str) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -28,10 +29,13 @@ class Server:
         self._environment = {**kept, **environment}
 
     async def keep_running(self) -> None:
-        """Run until cancelled; raise DevelopError when Home Assistant ends by itself."""
+        """Run until cancelled; raise DevelopError when Home Assistant ends by itself.
+
+        Killed from outside, it is started again: so a developer tries what a power cut does.
+        """
         with self._log.open("w") as log:
             code = ASKS_FOR_RESTART
-            while code == ASKS_FOR_RESTART:
+            while code in {ASKS_FOR_RESTART, -signal.SIGKILL}:
                 link_components(self._config)
                 process = await self._start(log.fileno())
                 try:

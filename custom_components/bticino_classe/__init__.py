@@ -12,13 +12,14 @@ from homeassistant.const import (
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
+from .archive import Archive
 from .client import PRODUCTION, Account, AuthHandler, Budget
 from .const import BUDGETS, DOMAIN, ENDPOINTS
 from .coordinator import BticinoConfigEntry, BticinoCoordinator
 from .devices import async_keep_devices, async_remove_what_is_replaced
-from .history import history_store
 from .services import async_setup_services
 from .texts import async_load_spoken
+from .views import PictureView
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,11 +31,16 @@ if TYPE_CHECKING:
 PLATFORMS: Final = (
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
+    Platform.CALENDAR,
     Platform.CAMERA,
     Platform.EVENT,
+    Platform.IMAGE,
     Platform.LIGHT,
     Platform.LOCK,
+    Platform.NUMBER,
+    Platform.SELECT,
     Platform.SENSOR,
+    Platform.SWITCH,
 )
 
 
@@ -42,8 +48,9 @@ CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa: ARG001 - Home Assistant's signature
-    """Register the actions."""
+    """Register the actions and the way to the pictures."""
     async_setup_services(hass)
+    hass.http.register_view(PictureView())
     return True
 
 
@@ -57,12 +64,13 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     entry.runtime_data = coordinator
     async_remove_what_is_replaced(hass, entry)
     async_keep_devices(hass, entry)
-    await coordinator.bell.history.async_load()
+    await coordinator.bell.history.async_load(coordinator.data.intercom_of)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_load_spoken(hass)
     coordinator.bell.async_start()
     coordinator.intercom.async_start()
     coordinator.pictures.async_start()
+    coordinator.settings.async_start()
     return True
 
 
@@ -76,7 +84,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
 
 async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     """Remove what is kept of the account beside the entry: its history of calls, its budget."""
-    await history_store(hass, entry.entry_id).async_remove()
+    await Archive(hass, entry.entry_id).async_remove()
     hass.data.get(BUDGETS, {}).pop(entry.entry_id, None)
 
 

@@ -1,11 +1,12 @@
 """The bell in Home Assistant: calls as they go, what became of them, who missed which."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.event import async_call_later, async_track_time_interval
 
 from .client import BticinoError, ModuleKind
 from .client.calls import Call, CallBook, CallChange
@@ -17,6 +18,7 @@ from .history import CallHistory
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from .client import Event
     from .client.push import Push
     from .coordinator import BticinoConfigEntry, BticinoCoordinator
 
@@ -24,6 +26,10 @@ type CallListener = Callable[[CallChange], None]
 
 # Intercoms of these types push the offer that names the panel; others only that somebody rings.
 OFFERING_TYPES: Final = frozenset({"BNC1", "BNC3"})
+
+TIDY_INTERVAL: Final = timedelta(hours=1)
+EVENTS: Final = 100  # asked for after a start or a gap
+EVENTS_AFTER_LONG: Final = 500  # where the first do not reach back to what is known
 
 
 class Bell:
@@ -47,7 +53,9 @@ class Bell:
         self.channel = PushChannel(
             account.auth, on_push=self._on_push, on_state=self._on_socket_state
         )
-        self.history = CallHistory(hass, entry.entry_id, account.transport.cloud_time)
+        self.history = CallHistory(
+            hass, entry, clock=account.transport.cloud_time, panels_of=self._panels_of
+        )
 
     @property
     def online(self) -> bool:
@@ -62,6 +70,11 @@ class Bell:
         )
         self._entry.async_on_unload(self._stop_timer)
         self._entry.async_on_unload(self.history.async_save)
+        self._entry.async_on_unload(
+            async_track_time_interval(
+                self._hass, self._on_hour, TIDY_INTERVAL, cancel_on_shutdown=True
+            )
+        )
         self._entry.async_on_unload(self.channel.socket.stop)
 
     @callback
@@ -133,13 +146,19 @@ class Bell:
         if after_gap:
             await self._coordinator.async_request_refresh()
         for home in self._coordinator.data.homes.values():
-            try:
-                events = await self._coordinator.account.events(home.id)
-            except BticinoError as err:
-                LOGGER.debug("The latest events could not be asked for: %s", err)
-            else:
-                self.history.async_add_events(events)
+            events = await self._events(home.id, EVENTS)
+            if len(events) == EVENTS and self.history.is_before(events):
+                events = await self._events(home.id, EVENTS_AFTER_LONG) or events
+            self.history.async_add_events(events)
+            self._coordinator.pictures.async_catch_up(events)
         self._coordinator.async_update_listeners()
+
+    async def _events(self, home_id: str, size: int) -> tuple[Event, ...]:
+        try:
+            return await self._coordinator.account.events(home_id, size=size)
+        except BticinoError as err:
+            LOGGER.debug("The latest events could not be asked for: %s", err)
+            return ()
 
     def _tell(self, changes: tuple[CallChange, ...]) -> None:
         for change in changes:
@@ -159,6 +178,10 @@ class Bell:
         if (due := self.book.next_due) is not None:
             wait = max(0.0, due - self._coordinator.account.transport.cloud_time())
             self._cancel_timer = async_call_later(self._hass, wait, self._on_timer)
+
+    @callback
+    def _on_hour(self, _now: datetime) -> None:
+        self.history.async_tidy()
 
     @callback
     def _on_timer(self, _now: datetime) -> None:

@@ -88,7 +88,8 @@ class BticinoCamera(BticinoEntity, Camera):
         self, width: int | None = None, height: int | None = None
     ) -> bytes | None:
         """Return the picture of the last ring, or a drawn one: the intercom is not dialled."""
-        still = self.coordinator.pictures.of(self.module.id) or await async_placeholder(self.hass)
+        still = await self.coordinator.pictures.async_of(self.module.id)
+        still = still or await async_placeholder(self.hass)
         self.content_type = still.content_type
         return still.content
 

@@ -9,8 +9,15 @@ from homeassistant.config_entries import (
     OptionsFlow,
     OptionsFlowWithReload,
 )
-from homeassistant.const import CONF_PASSWORD, CONF_TOKEN, CONF_USERNAME, UnitOfTime
+from homeassistant.const import (
+    CONF_PASSWORD,
+    CONF_TOKEN,
+    CONF_USERNAME,
+    UnitOfInformation,
+    UnitOfTime,
+)
 from homeassistant.core import callback
+from homeassistant.data_entry_flow import section
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import (
@@ -29,10 +36,18 @@ import voluptuous as vol
 
 from .client import PRODUCTION, Account, AuthHandler, BticinoError, Home, ModuleKind, Topology
 from .const import (
+    CONF_CALLS,
+    CONF_DAYS,
+    CONF_HISTORY,
+    CONF_KEEP,
     CONF_LEFT_OUT_HOMES,
     CONF_LIGHTS_AS_DOORS,
+    CONF_MEGABYTES,
     CONF_PULSE_TIME,
     CONF_SIMULATED_RINGS,
+    DEFAULT_CALLS,
+    DEFAULT_DAYS,
+    DEFAULT_MEGABYTES,
     DEFAULT_PULSE_TIME,
     DOMAIN,
     ENDPOINTS,
@@ -198,7 +213,7 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
     config_entry: BticinoConfigEntry
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Pulse time of doors, lights that are doors, homes to leave out, simulated rings."""
+        """Pulse time of doors, lights that are doors, homes to leave out, rings, what is kept."""
         coordinator = getattr(self.config_entry, "runtime_data", None)
         if coordinator is None:
             return self.async_abort(reason="not_loaded")
@@ -230,21 +245,37 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         return names
 
 
+def _whole(low: int, high: int, unit: str | None = None) -> vol.All:
+    """Return the field of a whole number."""
+    config = NumberSelectorConfig(min=low, max=high, mode=NumberSelectorMode.BOX)
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    return vol.All(NumberSelector(config), vol.Coerce(int))
+
+
+_HISTORY_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_KEEP, default=True): BooleanSelector(),
+        vol.Required(CONF_DAYS, default=DEFAULT_DAYS): _whole(1, 3650, UnitOfTime.DAYS),
+        vol.Required(CONF_CALLS, default=DEFAULT_CALLS): _whole(10, 10_000),
+        vol.Required(CONF_MEGABYTES, default=DEFAULT_MEGABYTES): _whole(
+            1, 10_000, UnitOfInformation.MEGABYTES
+        ),
+    }
+)
+
+
 def _options_schema(homes: Mapping[str, str], lights: Mapping[str, str]) -> vol.Schema:
     """Build the form: a choice is offered only where there is something to choose."""
-    seconds = NumberSelectorConfig(
-        min=1, max=60, mode=NumberSelectorMode.BOX, unit_of_measurement=UnitOfTime.SECONDS
-    )
     fields: dict[vol.Marker, Any] = {
-        vol.Required(CONF_PULSE_TIME, default=DEFAULT_PULSE_TIME): vol.All(
-            NumberSelector(seconds), vol.Coerce(int)
-        )
+        vol.Required(CONF_PULSE_TIME, default=DEFAULT_PULSE_TIME): _whole(1, 60, UnitOfTime.SECONDS)
     }
     if lights:
         fields[vol.Optional(CONF_LIGHTS_AS_DOORS, default=list)] = _choice(lights)
     if len(homes) > 1:
         fields[vol.Optional(CONF_LEFT_OUT_HOMES, default=list)] = _choice(homes)
     fields[vol.Required(CONF_SIMULATED_RINGS, default=False)] = BooleanSelector()
+    fields[vol.Optional(CONF_HISTORY, default=dict)] = section(_HISTORY_SCHEMA, {"collapsed": True})
     return vol.Schema(fields)
 
 

@@ -33,7 +33,8 @@ from .client.decode import completed
 from .const import CONF_LEFT_OUT_HOMES, DOMAIN, LOGGER
 from .errors import reason
 from .intercom import Intercom
-from .pictures import LastPictures
+from .pictures import Pictures
+from .settings import IntercomSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,6 +74,11 @@ class House:
         panels = (m for m in self.modules.values() if m.kind is ModuleKind.PANEL)
         return tuple(panel.id for panel in panels if panel.bridge_id == bridge_id)
 
+    def intercom_of(self, module_id: str) -> str:
+        """Return the intercom that a module hangs on, or is."""
+        module = self.modules.get(module_id)
+        return module_id if module is None else module.intercom_id
+
     def state(self, module_id: str) -> ModuleState:
         """Return what a module last reported; one that never did counts as reachable."""
         return self.states.get(module_id) or ModuleState(id=module_id)
@@ -103,7 +109,8 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.account = account
         self.bell = Bell(hass, entry, self)
         self.intercom = Intercom(hass, entry, self)
-        self.pictures = LastPictures(hass, entry, self)
+        self.pictures = Pictures(hass, entry, self)
+        self.settings = IntercomSettings(hass, entry, self)
         self.all_homes: dict[str, Home] = {}
         self.unknown_types: Mapping[str, int] = {}
         self.failed_polls = 0

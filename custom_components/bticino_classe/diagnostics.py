@@ -38,6 +38,7 @@ async def async_get_config_entry_diagnostics(
             "options": dict(entry.options),
         },
         "house": None if coordinator is None else _house(coordinator),
+        "settings": None if coordinator is None else _settings(coordinator),
         "bell": None if coordinator is None else _bell(coordinator),
         "calls": None if coordinator is None else _calls(coordinator),
         "counters": None if coordinator is None else _counters(coordinator),
@@ -87,6 +88,17 @@ def _house(coordinator: BticinoCoordinator) -> dict[str, Any]:
     }
 
 
+def _settings(coordinator: BticinoCoordinator) -> dict[str, Any]:
+    """Show what is set at the intercoms in the cloud's own numbers, known or not; no text."""
+    return {
+        bridge_id: {
+            kind.value: {name: fact for name, fact in each.raw.items() if isinstance(fact, int)}
+            for kind, each in settings.items()
+        }
+        for bridge_id, settings in coordinator.settings.known.items()
+    }
+
+
 def _bell(coordinator: BticinoCoordinator) -> dict[str, Any]:
     """Tell how the push socket fares, and what frames looked like that nobody understood."""
     channel = coordinator.bell.channel
@@ -95,10 +107,6 @@ def _bell(coordinator: BticinoCoordinator) -> dict[str, Any]:
         "pushes": dict(channel.counters),
         "unknown_pushes": list(channel.unknown),
         "ringing": len(coordinator.bell.book.ringing),
-        "missed": {
-            bridge.id: coordinator.bell.history.missed(bridge.id)
-            for bridge in coordinator.data.bridges
-        },
     }
 
 

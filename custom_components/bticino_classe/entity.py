@@ -47,6 +47,11 @@ def unique_id(entry: BticinoConfigEntry, module: Module, key: str) -> str:
     return f"{entry.unique_id}-{module.id}-{key}"
 
 
+def home_unique_id(entry: BticinoConfigEntry, home_id: str, key: str) -> str:
+    """Return the unique id of the entity of a whole home."""
+    return f"{entry.unique_id}-{home_id}-{key}"
+
+
 async def async_open(account: Account, home: Home, door: Module) -> None:
     """Send the command that opens a door, whichever kind of relay it hangs on."""
     if door.kind is ModuleKind.LIGHT:

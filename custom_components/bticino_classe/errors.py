@@ -20,6 +20,7 @@ from .client import (
     OutcomeUnknownError,
     RateLimitError,
     ServerError,
+    UnknownModeError,
     UnreachableError,
 )
 from .const import DOMAIN
@@ -44,6 +45,7 @@ _COMMAND_REASONS: Final[tuple[tuple[type[BticinoError], str], ...]] = (
     (AppClientRefusedError, "command_app_client_refused"),
     (RateLimitError, "command_too_many_requests"),
     (OutcomeUnknownError, "command_outcome_unknown"),
+    (UnknownModeError, "command_unknown_mode"),
     (UnreachableError, "command_unreachable"),
     (CommandRefusedError, "command_refused"),
     (NotFoundError, "command_not_found"),

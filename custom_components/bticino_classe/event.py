@@ -14,6 +14,7 @@ from homeassistant.core import callback
 from .client import Module, ModuleKind
 from .client.calls import Happening
 from .entity import BticinoCallEntity, async_add_for_modules
+from .views import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,5 +90,6 @@ class BticinoEvent(BticinoCallEntity, EventEntity):
             "panel": panel.name if panel else None,
             "answered_by": call.answered_by,
             "duration": None if call.duration is None else round(call.duration),
+            "picture": path_of(self.coordinator, call),
         }
         return {name: value for name, value in told.items() if value is not None}

@@ -1,169 +1,304 @@
-"""What became of the calls: the last of each intercom, and those missed since somebody looked."""
+"""What became of the calls: each once, from pushes and from the cloud's list, with its pictures."""
 
-from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import replace
+from functools import partial
 import math
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.core import callback
-from homeassistant.exceptions import UnsupportedStorageVersionError
-from homeassistant.helpers.storage import Store
 
-from .client.calls import CallState, Happening
-from .const import DOMAIN, LOGGER
+from .archive import Archive, Index, MemoryArchive
+from .client.calls import NEW_AFTER, CallState
+from .client.pictures import StillImage
+from .const import (
+    CONF_CALLS,
+    CONF_DAYS,
+    CONF_HISTORY,
+    CONF_KEEP,
+    CONF_MEGABYTES,
+    DEFAULT_CALLS,
+    DEFAULT_DAYS,
+    DEFAULT_MEGABYTES,
+    LOGGER,
+)
+from .ledger import Ledger
+from .past_calls import (
+    DAY,
+    GONE,
+    KeptPicture,
+    Limits,
+    PastCall,
+    call_id,
+    from_call,
+    from_event,
+    merged,
+    over,
+    too_large,
+    too_many,
+)
+from .picture_files import Named, content_type, file_name
+from .recovery import reconciled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    import asyncio
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from homeassistant.core import HomeAssistant
+    from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 
     from .client import Event
     from .client.calls import CallChange
+    from .coordinator import BticinoConfigEntry
 
-STORAGE_VERSION: Final = 1
-SAVE_DELAY: Final = 2.0  # seconds
-REMEMBERED_MISSED: Final = 200
-OUTCOMES: Final = tuple(state.value for state in CallState)
-_FINAL: Final = (CallState.ANSWERED, CallState.MISSED)
-_OUTCOMES_BY_PART: Final = {"accepted_call": CallState.ANSWERED, "missed_call": CallState.MISSED}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastCall:
-    """A call as it is remembered; `time` is in seconds since 1970, `seen` that somebody looked."""
-
-    session_id: str
-    bridge_id: str
-    time: float
-    outcome: str
-    seen: bool = False
+# What is at hand where nothing is to be stored.
+_IN_MEMORY: Final = Limits(days=1, calls=100, megabytes=8)
+_DELETIONS_REMEMBERED: Final = 90 * DAY  # seconds: the cloud's list may reach back that far
 
 
 class CallHistory:
-    """Survives restarts in a file of its own; times are the cloud's, given by `clock`."""
+    """The calls of an account, in memory and in its archive.
 
-    def __init__(self, hass: HomeAssistant, entry_id: str, clock: Callable[[], float]) -> None:
-        self._store = history_store(hass, entry_id)
+    Times are those of `clock`; `panels_of` names the panels behind an intercom.
+    """
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: BticinoConfigEntry,
+        *,
+        clock: Callable[[], float],
+        panels_of: Callable[[str], tuple[str, ...]],
+    ) -> None:
+        options = entry.options.get(CONF_HISTORY, {})
+        self.is_kept: bool = options.get(CONF_KEEP, True)
+        self._hass = hass
+        self._entry_id = entry.entry_id
         self._clock = clock
-        self._last: dict[str, PastCall] = {}
-        self._missed: dict[str, PastCall] = {}
+        self._panels_of = panels_of
+        self._archive = Archive(hass, entry.entry_id) if self.is_kept else MemoryArchive()
+        self._limits = _limits(options) if self.is_kept else _IN_MEMORY
+        self._ledger = Ledger()
+        self._deleted: dict[str, float] = {}
+        self._deleted_until = 0.0
         self._begun_at = 0.0
+        self._listeners: list[Callable[[], None]] = []
+        self._saving: asyncio.Task[None] | None = None
+        self._is_dirty = False
+        self._removed: list[str] = []
 
-    async def async_load(self) -> None:
-        """Take over what was remembered; what happened before the first start counts as seen."""
-        try:
-            stored = await self._store.async_load() or {}
-        except UnsupportedStorageVersionError:
-            LOGGER.warning("The history of calls is of a newer version and begins anew")
-            stored = {}
+    async def async_load(self, intercom_of: Callable[[str], str]) -> None:
+        """Take over what was kept, or remove it; what happened before the first start is seen."""
+        if not self.is_kept:
+            await Archive(self._hass, self._entry_id).async_remove()
+        found = await self._archive.async_load()
+        recovered = await self._hass.async_add_executor_job(reconciled, found, intercom_of)
+        if recovered.report:
+            LOGGER.warning("The history of calls was damaged: %s", recovered.report)
+        index = found.index
         # The cloud's times are whole seconds.
-        self._begun_at = stored.get("begun_at", math.floor(self._clock()))
-        self._last = {call.bridge_id: _over(call) for call in _restored(stored.get("last"))}
-        self._missed = {call.session_id: call for call in _restored(stored.get("missed"))}
-        if "begun_at" not in stored:
-            self._save()
+        self._begun_at = math.floor(self._clock()) if index.begun_at is None else index.begun_at
+        self._deleted, self._deleted_until = dict(index.deleted), index.deleted_until
+        self._ledger = await self._hass.async_add_executor_job(Ledger, map(over, recovered.calls))
+        await self._archive.async_remove_pictures(recovered.leftovers)
+        if index.begun_at is None or recovered.calls != list(index.calls):
+            self._changed()
+        self.async_tidy()
 
     async def async_save(self) -> None:
-        """Write at once what is still to be written: a reload reads it again."""
-        await self._store.async_save(self._as_stored())
+        """Wait until all is written: a reload reads it again."""
+        if self._saving is not None:
+            await self._saving
 
-    def last(self, bridge_id: str) -> PastCall | None:
-        """Return the newest call of an intercom."""
-        return self._last.get(bridge_id)
+    @callback
+    def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
+        """Tell a listener of every change; returns what ends that."""
+        self._listeners.append(listener)
+        return partial(self._listeners.remove, listener)
+
+    @property
+    def calls(self) -> tuple[PastCall, ...]:
+        """All calls, oldest first: what is sought among them is sought off the event loop."""
+        return self._ledger.calls
+
+    def call(self, known_as: str) -> PastCall | None:
+        """Return a call by its id."""
+        return self._ledger.get(known_as)
+
+    def known_as(self, session_id: str, began_at: float) -> str:
+        """Return a call's id; one whose session comes again after an hour is another call."""
+        found = call_id(session_id)
+        while (time := self._time_of(found)) is not None and abs(time - began_at) > NEW_AFTER:
+            found = call_id(found)
+        return found
+
+    def last(self, module_id: str, kind: str | None = None) -> PastCall | None:
+        """Return the newest call of a panel or an intercom, if asked for with such a picture."""
+        return self._ledger.newest(module_id, kind)
 
     def missed(self, bridge_id: str) -> int:
         """Count the calls of an intercom that were missed since somebody looked."""
-        calls = self._missed.values()
-        return sum(call.bridge_id == bridge_id and not call.seen for call in calls)
+        return self._ledger.number_of_unseen(bridge_id)
 
     @callback
     def async_look(self, bridge_id: str) -> None:
         """Note that somebody has looked at an intercom's missed calls."""
-        for session_id, call in self._missed.items():
-            if call.bridge_id == bridge_id:
-                self._missed[session_id] = replace(call, seen=True)
-        self._save()
+        for call in self._ledger.unseen(bridge_id):
+            self._ledger.put(replace(call, seen=True))
+        self._changed()
 
     @callback
     def async_add(self, change: CallChange) -> None:
         """Take note of what happened to a call."""
-        if change.happening is not Happening.ENRICHED:
-            call = change.call
-            answered = call.answered_at is not None
-            self._note(
-                PastCall(
-                    session_id=call.session_id,
-                    bridge_id=call.bridge_id,
-                    time=call.began_at,
-                    outcome=CallState.ANSWERED if answered else call.state,
-                )
-            )
+        call = change.call
+        self._note(from_call(call, self.known_as(call.session_id, call.began_at)))
 
     @callback
     def async_add_events(self, events: Iterable[Event]) -> None:
         """Take note of the calls among the cloud's events, in whatever order they come."""
         for event in sorted(events, key=lambda event: event.time):
-            if (call := _past_call(event)) is not None and not self._knows_better(call):
-                self._note(replace(call, time=min(call.time, self._clock())))
+            if (found := from_event(event)) is not None:
+                session_id, call = found
+                time = min(call.time, self._clock())
+                self._note_event(replace(call, id=self.known_as(session_id, time), time=time))
 
-    def _knows_better(self, call: PastCall) -> bool:
-        """Whether the last call is this one, and more is known of it than that it was."""
-        last = self._last.get(call.bridge_id)
-        if last is None or last.session_id != call.session_id:
-            return False
-        return call.outcome == CallState.ENDED or last.outcome in _FINAL
+    def is_before(self, events: Collection[Event]) -> bool:
+        """Whether all calls were before all events, so that some may have been between."""
+        newest = next(reversed(self.calls), None)
+        return newest is not None and newest.time < min(event.time for event in events)
 
-    def _note(self, call: PastCall) -> None:
-        last = self._last.get(call.bridge_id)
-        if last is None or call.time >= last.time or call.session_id == last.session_id:
-            self._last[call.bridge_id] = call
-        if call.outcome == CallState.MISSED and call.time >= self._begun_at:
-            self._missed.setdefault(call.session_id, call)
-            self._missed = dict(list(self._missed.items())[-REMEMBERED_MISSED:])
-        self._save()
+    def wants(self, known_as: str, kind: str) -> bool:
+        """Whether a picture of a call is still to be had."""
+        call = self.call(known_as)
+        return call is not None and getattr(call, kind) is None
 
-    def _save(self) -> None:
-        self._store.async_delay_save(self._as_stored, SAVE_DELAY)
+    async def async_keep(self, known_as: str, kind: str, image: StillImage) -> None:
+        """Keep a picture of a call, unless the call is deleted meanwhile."""
+        call = self.call(known_as)
+        if call is None:
+            return
+        place = call.panel_id or call.bridge_id
+        name = Named(module_id=place, time=call.time, call_id=call.id, kind=kind)
+        kept = KeptPicture(file=file_name(name, image.content_type), size=len(image.content))
+        if not await self._archive.async_write_picture(kept.file, image.content):
+            return
+        call = self.call(known_as)
+        if call is None:
+            await self._archive.async_remove_pictures([kept.file])
+        else:
+            self._ledger.put(call.pictured(kind, kept))
+            self._changed()
+            self.async_tidy()
 
-    def _as_stored(self) -> dict[str, Any]:
-        return {
-            "begun_at": self._begun_at,
-            "last": [asdict(call) for call in self._last.values()],
-            "missed": [asdict(call) for call in self._missed.values()],
-        }
+    @callback
+    def async_give_up(self, known_as: str, kind: str) -> None:
+        """Note that no such picture of a call will come."""
+        call = self.call(known_as)
+        if call is not None and self.wants(known_as, kind):
+            self._ledger.put(call.pictured(kind, GONE))
+            self._changed()
+
+    async def async_picture(self, call: PastCall, kind: str) -> StillImage | None:
+        """Return a picture of a call; None if there is none."""
+        picture = call.kept(kind)
+        content = await self._archive.async_read_picture(picture.file) if picture else None
+        if picture is None or content is None:
+            return None
+        return StillImage(content=content, content_type=content_type(picture.file))
+
+    @callback
+    def async_delete(self, calls: Iterable[PastCall]) -> None:
+        """Forget calls and their pictures for good, although the cloud will tell of them again."""
+        gone, now = tuple(calls), self._clock()
+        recent = {k: at for k, at in self._deleted.items() if now - at < _DELETIONS_REMEMBERED}
+        known = recent | {call.id: call.time for call in gone}
+        self._deleted = {key: at for key, at in known.items() if at > self._deleted_until}
+        self._drop(gone)
+
+    @callback
+    def async_delete_all(self) -> None:
+        """Forget every call there is; those of this very second one by one, to miss no new one."""
+        self._deleted_until = math.floor(self._clock()) - 1.0
+        self.async_delete(self.calls)
+
+    @callback
+    def async_tidy(self) -> None:
+        """Forget what is older, or more, than is to be kept."""
+        self._drop(too_many(self.calls, self._limits, self._clock()))
+        stripped = too_large(self.calls, self._limits, self._ledger.size)
+        for call in stripped:
+            self._ledger.put(call.without_pictures())
+        self._remove_pictures(stripped)
+
+    def _note(self, news: PastCall) -> None:
+        known = self.call(news.id)
+        if known is None and self._is_forgotten(news):
+            return
+        new = replace(news, seen=news.time < self._begun_at) if known is None else news
+        call = new if known is None else merged(known, new)
+        if call != known:
+            self._ledger.put(call)
+            self._changed()
+            self.async_tidy()
+
+    def _note_event(self, news: PastCall) -> None:
+        """Take note of a call in the cloud's list, where no outcome is not yet an end.
+
+        Who rang is not in the list: it is known where only one can.
+        """
+        known, panels = self.call(news.id), self._panels_of(news.bridge_id)
+        if len(panels) == 1:
+            news = replace(news, panel_id=panels[0])
+        if known is not None and news.outcome == CallState.ENDED:
+            news = replace(news, outcome=known.outcome)
+        self._note(news)
+
+    def _is_forgotten(self, call: PastCall) -> bool:
+        """Whether a call was deleted, or is older than is to be kept."""
+        is_deleted = call.id in self._deleted or call.time <= self._deleted_until
+        return is_deleted or call.time < self._clock() - self._limits.days * DAY
+
+    def _time_of(self, known_as: str) -> float | None:
+        call = self.call(known_as)
+        return self._deleted.get(known_as) if call is None else call.time
+
+    def _drop(self, calls: Collection[PastCall]) -> None:
+        self._ledger.remove(calls)
+        self._remove_pictures(calls)
+
+    def _remove_pictures(self, calls: Collection[PastCall]) -> None:
+        if calls:
+            self._removed += [file for call in calls for file in call.files]
+            self._changed()
+
+    def _changed(self) -> None:
+        """Write, in one go with what else changes in this moment, and tell."""
+        self._is_dirty = True
+        if self._saving is None or self._saving.done():
+            self._saving = self._hass.async_create_task(
+                self._save_while_dirty(), "bticino_classe history", eager_start=False
+            )
+        for listener in tuple(self._listeners):
+            listener()
+
+    async def _save_while_dirty(self) -> None:
+        """Write the index before files go: a kill between leaves files, which are found again."""
+        while self._is_dirty:
+            self._is_dirty = False
+            removed, self._removed = self._removed, []
+            await self._archive.async_save(self._index())
+            await self._archive.async_remove_pictures(removed)
+
+    def _index(self) -> Index:
+        return Index(
+            calls=self.calls,
+            begun_at=self._begun_at,
+            deleted=self._deleted,
+            deleted_until=self._deleted_until,
+        )
 
 
-def history_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
-    """Return the file of an account's history, which only Home Assistant's user may read."""
-    return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}", private=True)
-
-
-def _restored(stored: object) -> Iterator[PastCall]:
-    """Yield the calls that can be read: another version may have written others."""
-    names = {field.name for field in fields(PastCall)}
-    for each in stored if isinstance(stored, list) else ():
-        with suppress(TypeError, AttributeError):
-            yield PastCall(**{key: value for key, value in each.items() if key in names})
-
-
-def _over(call: PastCall) -> PastCall:
-    """Return a call as it is after a restart: nobody rings any more, whatever became of it."""
-    ringing = call.outcome == CallState.RINGING
-    return replace(call, outcome=CallState.ENDED) if ringing else call
-
-
-def _past_call(event: Event) -> PastCall | None:
-    """Read a call off an event: it began with its earliest part, and ended as any part says."""
-    parts = [part for part in event.parts if part.type in {"incoming_call", *_OUTCOMES_BY_PART}]
-    session_id = next((part.session_id for part in parts if part.session_id), None)
-    if event.module_id is None or session_id is None:
-        return None
-    outcomes = {_OUTCOMES_BY_PART[part.type] for part in parts if part.type in _OUTCOMES_BY_PART}
-    answered = CallState.ANSWERED in outcomes
-    outcome = CallState.ANSWERED if answered else next(iter(outcomes), CallState.ENDED)
-    return PastCall(
-        session_id=session_id,
-        bridge_id=event.module_id,
-        time=min(part.time for part in parts),
-        outcome=outcome.value,
+def _limits(options: Mapping[str, Any]) -> Limits:
+    return Limits(
+        days=int(options.get(CONF_DAYS, DEFAULT_DAYS)),
+        calls=int(options.get(CONF_CALLS, DEFAULT_CALLS)),
+        megabytes=int(options.get(CONF_MEGABYTES, DEFAULT_MEGABYTES)),
     )

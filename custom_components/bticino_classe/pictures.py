@@ -1,7 +1,6 @@
-"""The picture of the last ring at each panel, in memory, and what is shown while there is none."""
+"""The pictures of calls: had beside the calls, a few at a time, and kept in the history."""
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,38 +9,43 @@ from homeassistant.core import callback
 from homeassistant.helpers.singleton import singleton
 from homeassistant.util.hass_dict import HassKey
 
-from .client import BticinoError, PictureError
+from .client import BticinoError, PictureError, PictureFault
 from .client.calls import Happening
 from .client.pictures import StillImage, download
 from .const import DOMAIN, LOGGER
+from .past_calls import DAY, KINDS, from_event, pictures_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from homeassistant.core import HomeAssistant
 
-    from .client import Picture
-    from .client.calls import Call, CallChange
+    from .client import Event, Picture
+    from .client.calls import CallChange
     from .coordinator import BticinoConfigEntry, BticinoCoordinator
 
-__all__ = ["LastPictures", "StillImage", "async_placeholder"]
-
 SECOND_TRY_AFTER: Final = 2.0  # seconds: the cloud may ring before it has written the picture
-AT_ONCE: Final = 16  # downloads: in a storm of rings those above it are left out
-REMEMBERED_RINGS: Final = 64
-REMEMBERED_LINKS: Final = 128
+AT_ONCE: Final = 4  # downloads
+WAITING: Final = 256  # downloads: in a storm of rings those above it are left for the next start
+FRESH: Final = 30.0  # seconds that links in a list of events are taken for fresh
+LINK_COMES_WITHIN: Final = 3.0  # seconds from the ring: phones wait for what may come
 PLACEHOLDER_FILE: Final = Path(__file__).with_name("placeholder.jpg")
+# What can bring a link; the other changes of a call only repeat it.
+_BRINGING: Final = (Happening.RING, Happening.ENRICHED, Happening.PAST, Happening.MISSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
-    """A picture, and what it has to be newer than to be replaced: a later ring, the whole view."""
+class _Wanted:
+    """A picture that is to be had: of which call, of which kind, and where it was said to be."""
 
-    image: StillImage
+    call_id: str
+    kind: str
     bridge_id: str
-    rank: tuple[int, bool]
+    link: Picture
 
 
-class LastPictures:
-    """Downloads the picture of every ring beside the ring, and keeps the newest of each panel."""
+class Pictures:
+    """Downloads what calls bring links to; a ring never waits for it."""
 
     def __init__(
         self, hass: HomeAssistant, entry: BticinoConfigEntry, coordinator: BticinoCoordinator
@@ -49,77 +53,135 @@ class LastPictures:
         self._hass = hass
         self._entry = entry
         self._coordinator = coordinator
-        self._kept: dict[str, _Kept] = {}
-        self._rings: dict[str, int] = {}
-        self._links: deque[str] = deque(maxlen=REMEMBERED_LINKS)
-        self._under_way = 0
+        self._under_way: set[tuple[str, str]] = set()
+        self._few = asyncio.Semaphore(AT_ONCE)
+        self._asking = asyncio.Lock()
+        self._events: dict[str, tuple[float, tuple[Event, ...]]] = {}
 
     @callback
     def async_start(self) -> None:
         """Follow the bell; listening and downloads end with the entry."""
         self._entry.async_on_unload(self._coordinator.bell.async_listen(self._on_change))
 
-    @callback
-    def of(self, module_id: str) -> StillImage | None:
+    async def async_of(self, module_id: str) -> StillImage | None:
         """Return the last picture of a panel; of an intercom, the newest of all its panels."""
-        found = [k for at, k in self._kept.items() if module_id in {at, k.bridge_id}]
-        newest = max(found, key=lambda kept: kept.rank, default=None)
-        return None if newest is None else newest.image
+        history = self._coordinator.bell.history
+        calls = [(call, kind) for kind in KINDS if (call := history.last(module_id, kind))]
+        # The whole view of a call comes before its close-up.
+        for call, kind in sorted(calls, key=lambda each: -each[0].time):
+            if image := await history.async_picture(call, kind):
+                return image
+        return None
+
+    def is_expected(self, call_id: str, kind: str) -> bool:
+        """Whether a picture of a call may be there in a moment."""
+        history = self._coordinator.bell.history
+        if (call := history.call(call_id)) is None or not history.wants(call_id, kind):
+            return False
+        age = self._coordinator.account.transport.cloud_time() - call.time
+        return (call_id, kind) in self._under_way or age < LINK_COMES_WITHIN
+
+    @callback
+    def async_catch_up(self, events: Iterable[Event]) -> None:
+        """Have the pictures that calls in the cloud's list have and the history has not."""
+        for event in sorted(events, key=lambda event: -event.time):
+            if (found := from_event(event)) is not None:
+                session_id, call = found
+                known_as = self._coordinator.bell.history.known_as(session_id, call.time)
+                self._want(known_as, call.bridge_id, pictures_of(event))
 
     @callback
     def _on_change(self, change: CallChange) -> None:
-        call = change.call
-        if change.happening is Happening.RING:
-            self._count(call.session_id)
-        ring = self._rings.get(call.session_id)
-        picture = call.snapshot or call.vignette
-        if ring is None or picture is None or picture.url in self._links:
-            return
-        if self._under_way >= AT_ONCE:
-            LOGGER.debug("A call stays without its picture: too many are on their way")
-            return
-        self._links.append(picture.url)
-        rank = (ring, picture is call.snapshot)
-        self._entry.async_create_background_task(
-            self._hass, self._fetch(call, picture, rank), "bticino_classe picture of a call"
-        )
+        if change.happening in _BRINGING:
+            call = change.call
+            history = self._coordinator.bell.history
+            known_as = history.known_as(call.session_id, call.began_at)
+            links = {kind: link for kind in KINDS if (link := getattr(call, kind)) is not None}
+            self._want(known_as, call.bridge_id, links)
 
-    def _count(self, session_id: str) -> None:
-        """Number the rings as they are heard: their times are by two clocks."""
-        newest = max(self._rings.values(), default=0)
-        self._rings.pop(session_id, None)
-        self._rings[session_id] = newest + 1
-        if len(self._rings) > REMEMBERED_RINGS:
-            del self._rings[next(iter(self._rings))]
+    def _want(self, call_id: str, bridge_id: str, links: Mapping[str, Picture]) -> None:
+        for kind, link in links.items():
+            key = (call_id, kind)
+            if key in self._under_way or not self._coordinator.bell.history.wants(*key):
+                continue
+            if len(self._under_way) >= WAITING:
+                LOGGER.debug("A call stays without its picture: too many are on their way")
+                continue
+            self._under_way.add(key)
+            wanted = _Wanted(call_id=call_id, kind=kind, bridge_id=bridge_id, link=link)
+            self._entry.async_create_background_task(
+                self._hass, self._fetch(wanted), "bticino_classe picture of a call"
+            )
 
-    async def _fetch(self, call: Call, picture: Picture, rank: tuple[int, bool]) -> None:
-        self._under_way += 1
+    async def _fetch(self, wanted: _Wanted) -> None:
+        history = self._coordinator.bell.history
         try:
-            image = await self._download(picture)
+            async with self._few:
+                image = await self._download(wanted)
+            await history.async_keep(wanted.call_id, wanted.kind, image)
         except BticinoError as err:
             LOGGER.debug("A call stays without its picture: %s", err)
-        else:
-            self._keep(call, _Kept(image=image, bridge_id=call.bridge_id, rank=rank))
+            if self._is_hopeless(wanted, err):
+                history.async_give_up(wanted.call_id, wanted.kind)
         finally:
-            self._under_way -= 1
+            self._under_way.discard((wanted.call_id, wanted.kind))
 
-    async def _download(self, picture: Picture) -> StillImage:
-        """Download, and once more soon if the picture may not have been written yet."""
-        auth = self._coordinator.account.auth
+    def _is_hopeless(self, wanted: _Wanted, err: BticinoError) -> bool:
+        """Whether a picture need not be asked for again, at the next start or after a gap."""
+        call = self._coordinator.bell.history.call(wanted.call_id)
+        if call is None or not isinstance(err, PictureError):
+            return False
+        if err.fault in {PictureFault.EARLY, PictureFault.DEAD}:
+            return self._coordinator.account.transport.cloud_time() - call.time > DAY
+        return err.fault is PictureFault.UNFIT
+
+    async def _download(self, wanted: _Wanted) -> StillImage:
+        """Download; once more soon if it may not have been written yet, or by a new link."""
         try:
-            return await download(auth.session, picture, endpoints=auth.endpoints)
+            return await self._by(wanted.link)
         except PictureError as err:
-            if not err.is_early:
+            fault = err.fault
+            if fault not in {PictureFault.EARLY, PictureFault.DEAD}:
                 raise
-        await asyncio.sleep(SECOND_TRY_AFTER)
-        return await download(auth.session, picture, endpoints=auth.endpoints)
+        if fault is PictureFault.EARLY:
+            await asyncio.sleep(SECOND_TRY_AFTER)
+            return await self._by(wanted.link)
+        return await self._by(await self._renewed(wanted))
 
-    @callback
-    def _keep(self, call: Call, new: _Kept) -> None:
-        place = self._coordinator.bell.place(call)
-        old = self._kept.get(place)
-        if old is None or old.rank <= new.rank:
-            self._kept[place] = new
+    async def _by(self, link: Picture) -> StillImage:
+        auth = self._coordinator.account.auth
+        return await download(auth.session, link, endpoints=auth.endpoints)
+
+    async def _renewed(self, wanted: _Wanted) -> Picture:
+        """Return a link that lives, from the cloud's list of events; DEAD: there is none."""
+        bridge, died_at = self._coordinator.data.modules.get(wanted.bridge_id), self._now
+        if bridge is None:
+            raise PictureError(reason="nobody knows its home", fault=PictureFault.DEAD)
+        async with self._asking:
+            # One list serves all who come to ask while it is fetched, and a while longer.
+            asked_at, events = self._events.get(bridge.home_id, (-FRESH, ()))
+            link = self._link(events, wanted) if self._now - asked_at < FRESH else None
+            if link is None and died_at >= asked_at:
+                events = await self._coordinator.account.events(bridge.home_id)
+                self._events[bridge.home_id] = (self._now, events)
+                link = self._link(events, wanted)
+        if link is None:
+            raise PictureError(reason="no link to it lives", fault=PictureFault.DEAD)
+        return link
+
+    def _link(self, events: Iterable[Event], wanted: _Wanted) -> Picture | None:
+        """Find another link to a picture among events."""
+        known_as = self._coordinator.bell.history.known_as
+        for event in events:
+            found = from_event(event)
+            if found is not None and known_as(found[0], found[1].time) == wanted.call_id:
+                link = pictures_of(event).get(wanted.kind)
+                return None if link == wanted.link else link
+        return None
+
+    @property
+    def _now(self) -> float:
+        return self._hass.loop.time()
 
 
 @singleton(HassKey[StillImage](f"{DOMAIN}_placeholder"), async_=True)

@@ -16,8 +16,9 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
 from .client import Module, ModuleKind, ModuleState
-from .entity import BticinoCallEntity, BticinoEntity, async_add_for_modules
-from .history import OUTCOMES, CallHistory
+from .entity import BticinoEntity, BticinoOwnEntity, async_add_for_modules
+from .history import CallHistory
+from .past_calls import OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,10 +172,20 @@ class BticinoSensor(BticinoEntity, RestoreSensor):
         self._attr_native_value = self.entity_description.read(self.state_of_module, before)
 
 
-class BticinoCallSensor(BticinoCallEntity, SensorEntity):
+class BticinoCallSensor(BticinoOwnEntity, SensorEntity):
     """What is remembered of the calls."""
 
     entity_description: BticinoCallSensorDescription
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        history = self.coordinator.bell.history
+        self.async_on_remove(history.async_listen(self.async_write_ha_state))
+
+    @callback
+    def async_entity_id_changed(self, old_entity_id: str) -> None:
+        """Go on listening when renamed (Home Assistant 2026.11)."""
 
     @property
     @override

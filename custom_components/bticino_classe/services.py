@@ -10,7 +10,6 @@ from homeassistant.core import callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import (
-    async_get_device_and_config_entry,
     async_register_admin_service,
     async_register_platform_entity_service,
 )
@@ -19,6 +18,8 @@ import voluptuous as vol
 from .client import ModuleKind
 from .client.push import CallPush, CallStep
 from .const import CONF_SIMULATED_RINGS, DOMAIN
+from .history_actions import async_setup_history_actions
+from .targets import async_find_module
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall
@@ -66,13 +67,14 @@ def async_setup_services(hass: HomeAssistant) -> None:
             func=f"async_{action}",
             schema=None,
         )
+    async_setup_history_actions(hass)
 
 
 @callback
 def _reset_missed_calls(hass: HomeAssistant, call: ServiceCall) -> None:
     """Note that somebody has looked: at one intercom's missed calls, or at all."""
     if device_id := call.data.get(ATTR_DEVICE_ID):
-        entry, module = _find(hass, device_id)
+        entry, module = async_find_module(hass, device_id)
         entry.runtime_data.bell.async_look(module.intercom_id)
         return
     entries: list[BticinoConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
@@ -84,7 +86,7 @@ def _reset_missed_calls(hass: HomeAssistant, call: ServiceCall) -> None:
 @callback
 def _simulate_ring(hass: HomeAssistant, call: ServiceCall) -> None:
     """Ring as if somebody stood at the panel, for trying out automations; the cloud is not told."""
-    entry, module = _find(hass, call.data[ATTR_DEVICE_ID])
+    entry, module = async_find_module(hass, call.data[ATTR_DEVICE_ID])
     if not entry.options.get(CONF_SIMULATED_RINGS, False):
         raise ServiceValidationError(
             translation_domain=DOMAIN, translation_key="simulated_rings_not_allowed"
@@ -109,15 +111,3 @@ async def _ring(bell: Bell, module: Module, outcome: CallStep, seconds: float) -
             )
         )
         await asyncio.sleep(pause)
-
-
-def _find(hass: HomeAssistant, device_id: str) -> tuple[BticinoConfigEntry, Module]:
-    """Return the account and the module of a device."""
-    device, entry = async_get_device_and_config_entry(
-        hass, DOMAIN, device_id, include_child_devices=False
-    )
-    modules = entry.runtime_data.data.modules
-    for domain, module_id in device.identifiers:
-        if domain == DOMAIN and module_id in modules:
-            return entry, modules[module_id]
-    raise ServiceValidationError(translation_domain=DOMAIN, translation_key="device_gone")

@@ -17,11 +17,12 @@ import pytest
 
 from custom_components.bticino_classe.client import PRODUCTION, Endpoints, Picture
 from custom_components.bticino_classe.client.const import USER_AGENT
-from custom_components.bticino_classe.client.exceptions import PictureError
+from custom_components.bticino_classe.client.exceptions import PictureError, PictureFault
 from custom_components.bticino_classe.client.pictures import (
     MAX_PICTURE_BYTES,
     StillImage,
     _address,
+    addresses_of,
     download,
 )
 from tests.client.test_secrets import told
@@ -82,15 +83,22 @@ async def a_store(handler: Handler) -> AsyncIterator[tuple[str, Endpoints]]:
 
 
 async def trouble(
-    session: aiohttp.ClientSession, link: str, endpoints: Endpoints
-) -> tuple[str | None, bool]:
+    session: aiohttp.ClientSession,
+    link: str,
+    endpoints: Endpoints,
+    addresses: tuple[str, ...] = ("93.184.215.14", "2606:2800:21f::1"),
+) -> tuple[str | None, PictureFault]:
     """Return what goes wrong, after a look at what the error tells of the link."""
+
+    async def resolve(_: str) -> tuple[str, ...]:
+        return addresses
+
     with pytest.raises(PictureError) as caught:
-        await download(session, Picture(url=link), endpoints=endpoints)
+        await download(session, Picture(url=link), endpoints=endpoints, resolve=resolve)
     said = "\n".join(told(caught.value))
     assert "sig=" not in said
     assert "se=" not in said
-    return caught.value.reason, caught.value.is_early
+    return caught.value.reason, caught.value.fault
 
 
 async def test_picture_comes_as_it_is(
@@ -104,17 +112,17 @@ async def test_picture_comes_as_it_is(
 
 
 @pytest.mark.parametrize(
-    ("failure", "reason", "is_early"),
+    ("failure", "reason", "fault"),
     [
-        (Failure(status=404), "status 404", True),
-        (Failure(status=503, html=True), "status 503", True),
-        (Failure(status=403), "status 403", False),
-        (Failure(status=302), "status 302", False),
-        (Failure(status=204), "status 204", False),
-        (Failure(html=True), "no picture", False),
-        (Failure(body=""), "no picture", False),
-        (Failure(cut=True, executed=True), "ClientPayloadError", False),
-        (Failure(never=True), "TimeoutError", False),
+        (Failure(status=404), "status 404", PictureFault.EARLY),
+        (Failure(status=503, html=True), "status 503", PictureFault.EARLY),
+        (Failure(status=403), "status 403", PictureFault.DEAD),
+        (Failure(status=302), "status 302", PictureFault.UNFIT),
+        (Failure(status=204), "status 204", PictureFault.UNFIT),
+        (Failure(html=True), "no picture", PictureFault.UNFIT),
+        (Failure(body=""), "no picture", PictureFault.UNFIT),
+        (Failure(cut=True, executed=True), "ClientPayloadError", PictureFault.UNREACHED),
+        (Failure(never=True), "TimeoutError", PictureFault.UNREACHED),
     ],
     ids=str,
 )
@@ -127,15 +135,15 @@ async def test_no_picture(
     *,
     failure: Failure,
     reason: str,
-    is_early: bool,
+    fault: PictureFault,
 ) -> None:
     """Each failure has its reason, asks once, and neither error nor log tells the link."""
     simulator.fail(BLOB, failure)
     patient = replace(endpoints, timeout=0.3)
-    told_reason, told_early = await trouble(session, link, patient)
+    told_reason, told_fault = await trouble(session, link, patient)
     assert told_reason is not None
     assert told_reason.endswith(reason)
-    assert told_early is is_early
+    assert told_fault is fault
     assert simulator.journal.count(BLOB) == 1
     assert "sig=" not in caplog.text
 
@@ -145,7 +153,10 @@ async def test_line_that_drops(
 ) -> None:
     """The library itself asks once more where the line went without a word."""
     simulator.fail(BLOB, Failure(drop=True), times=2)
-    assert await trouble(session, link, endpoints) == ("ServerDisconnectedError", False)
+    assert await trouble(session, link, endpoints) == (
+        "ServerDisconnectedError",
+        PictureFault.UNREACHED,
+    )
 
 
 async def test_dead_link(
@@ -153,7 +164,7 @@ async def test_dead_link(
 ) -> None:
     """A second try would bring nothing."""
     dead = simulator.pictures.link(simulator.url, "1-snapshot", int(time.time()) - 1)
-    assert await trouble(session, dead, endpoints) == ("status 403", False)
+    assert await trouble(session, dead, endpoints) == ("status 403", PictureFault.DEAD)
 
 
 async def test_store_that_is_not_there(
@@ -161,14 +172,17 @@ async def test_store_that_is_not_there(
 ) -> None:
     """Nobody listens."""
     await simulator.stop()
-    assert await trouble(session, link, endpoints) == ("ClientConnectorError", False)
+    assert await trouble(session, link, endpoints) == (
+        "ClientConnectorError",
+        PictureFault.UNREACHED,
+    )
 
 
 async def test_session_that_was_closed(endpoints: Endpoints, link: str) -> None:
     """Home Assistant stops meanwhile."""
     session = aiohttp.ClientSession()
     await session.close()
-    assert await trouble(session, link, endpoints) == ("RuntimeError", False)
+    assert await trouble(session, link, endpoints) == ("RuntimeError", PictureFault.UNREACHED)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +225,10 @@ async def test_what_is_no_picture(session: aiohttp.ClientSession, content: bytes
         return web.Response(body=content, content_type="image/jpeg", headers=packed)
 
     async with a_store(answer) as (base, endpoints):
-        assert await trouble(session, base + "/1" + SIGNED, endpoints) == ("no picture", False)
+        assert await trouble(session, base + "/1" + SIGNED, endpoints) == (
+            "no picture",
+            PictureFault.UNFIT,
+        )
 
 
 @pytest.mark.usefixtures("socket_enabled")
@@ -231,7 +248,10 @@ async def test_too_large_is_not_read_to_its_end(session: aiohttp.ClientSession) 
 
     async with a_store(answer) as (base, endpoints):
         patient = replace(endpoints, timeout=10)
-        assert await trouble(session, base + "/1" + SIGNED, patient) == ("too large", False)
+        assert await trouble(session, base + "/1" + SIGNED, patient) == (
+            "too large",
+            PictureFault.UNFIT,
+        )
     assert sent < 4 * MAX_PICTURE_BYTES
 
 
@@ -252,7 +272,7 @@ async def test_store_that_begins_and_does_not_end(session: aiohttp.ClientSession
 
     async with a_store(answer) as (base, endpoints):
         reason = await trouble(session, base + "/1" + SIGNED, endpoints)
-    assert reason == ("TimeoutError", False)
+    assert reason == ("TimeoutError", PictureFault.UNREACHED)
 
 
 @pytest.mark.usefixtures("socket_enabled")
@@ -267,7 +287,10 @@ async def test_redirect_leads_nowhere(session: aiohttp.ClientSession) -> None:
         return web.Response(status=302, headers={"Location": "/2"})
 
     async with a_store(answer) as (base, endpoints):
-        assert await trouble(session, base + "/1" + SIGNED, endpoints) == ("status 302", False)
+        assert await trouble(session, base + "/1" + SIGNED, endpoints) == (
+            "status 302",
+            PictureFault.UNFIT,
+        )
     assert asked == ["/1"]
 
 
@@ -325,7 +348,7 @@ async def test_link_that_nobody_follows(link: str) -> None:
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(resolver=nowhere, force_close=True)
     ) as session:
-        assert await trouble(session, link, PRODUCTION) == (REFUSED, False)
+        assert await trouble(session, link, PRODUCTION) == (REFUSED, PictureFault.UNFIT)
     assert nowhere.asked == []
 
 
@@ -345,9 +368,40 @@ async def test_link_that_is_followed(link: str, host: str) -> None:
     ) as session:
         assert await trouble(session, link + SIGNED, PRODUCTION) == (
             "ClientConnectorDNSError",
-            False,
+            PictureFault.UNREACHED,
         )
     assert [asked.rstrip(".").lower() for asked in nowhere.asked] == [host]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["192.168.1.20", "127.0.0.1", "10.0.0.1", "169.254.1.1", "::1", "fe80::1%eth0", "fd00::5"],
+)
+async def test_public_name_that_leads_into_the_house(address: str) -> None:
+    """One address of the house among others is enough: nobody is asked."""
+    nowhere = Nowhere()
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(resolver=nowhere, force_close=True)
+    ) as session:
+        found = await trouble(
+            session, "https://a.example/" + SIGNED, PRODUCTION, ("93.184.215.14", address)
+        )
+    assert found == ("a name that leads into the house", PictureFault.UNFIT)
+    assert nowhere.asked == []
+
+
+async def test_name_that_does_not_exist() -> None:
+    """It may tomorrow; the system's own answer is asked for."""
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(PictureError) as caught:
+            await download(session, Picture(url="https://no.invalid/1"), endpoints=PRODUCTION)
+    assert caught.value.fault is PictureFault.UNREACHED
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_addresses_of_a_name() -> None:
+    """As the system finds them."""
+    assert set(await addresses_of("localhost")) & {"127.0.0.1", "::1"}
 
 
 PARTS = st.sampled_from(

@@ -3,6 +3,8 @@
 import asyncio
 from asyncio.subprocess import PIPE, Process
 import fcntl
+import json
+import os
 from pathlib import Path
 import re
 import signal
@@ -66,6 +68,11 @@ class Development:
         """End it if a test did not."""
         if hasattr(self, "process") and self.process.returncode is None:
             await self.end(signal.SIGTERM)
+
+    def kill_home_assistant(self) -> None:
+        """End Home Assistant alone as a power cut does; the launcher starts it again."""
+        running = json.loads((self.state / "config" / ".ha_run.lock").read_text())
+        os.kill(running["pid"], signal.SIGKILL)
 
     def home_assistant_runs(self) -> bool:
         """Whether a Home Assistant holds the lock on the configuration folder."""

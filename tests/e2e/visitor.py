@@ -101,6 +101,22 @@ class Visitor:
         tile = self.page.locator("hui-tile-card").filter(has_text=name)
         await expect(tile.first).to_contain_text(text, timeout=PATIENCE)
 
+    async def browse_calls(self, *folders: str) -> list[str]:
+        """Go down the media browser to the calls of a day, and return what is written there."""
+        await self._go("media-browser/browser/app%2Cmedia-source%3A%2F%2Fbticino_classe")
+        items = self.page.locator("ha-media-player-browse .child")
+        for folder in folders:
+            await items.filter(has_text=folder).first.click()
+            title = self.page.locator("ha-media-player-browse, ha-panel-media-browser")
+            await title.get_by_text(folder).first.wait_for()
+        await items.filter(has_text=":").first.wait_for()
+        return [" ".join(text.split()) for text in await items.locator(".title").all_inner_texts()]
+
+    async def open_calendar(self) -> None:
+        """The calendar, with what happened this month."""
+        await self._go("calendar")
+        await self.page.locator("ha-full-calendar").wait_for()
+
     async def open_integrations(self) -> None:
         """Settings, Devices & services."""
         await self._go("config/integrations/dashboard")

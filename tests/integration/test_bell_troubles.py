@@ -129,6 +129,9 @@ async def test_restart_while_it_rings(hass: HomeAssistant, simulator: Simulator)
     [
         {"last": [{"session_id": "x"}, "nonsense", None], "missed": "nonsense"},
         {"last": 5, "missed": [{"session_id": "x", "unknown": 1}]},
+        {"begun_at": True, "calls": [{"id": 7}, {"id": "x", "time": "?"}, None], "deleted": [1]},
+        {"begun_at": "x", "calls": {"id": 7}, "deleted": {"x": "y"}, "deleted_until": None},
+        ["nonsense"],
         {},
     ],
 )
@@ -168,8 +171,8 @@ async def test_history_of_another_version_is_kept(
     entry = the_entry(hass)
     await hass.config_entries.async_unload(entry.entry_id)
     data = hass_storage[f"bticino_classe.{entry.entry_id}"]["data"]
-    for each in (*data["last"], *data["missed"]):
-        each["panel_id"] = "x"
+    for each in data["calls"]:
+        each["weather"] = "x"
     simulator.fail(GETEVENTS, Failure(status=503, html=True), times=5)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await online(entry)

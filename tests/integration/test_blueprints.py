@@ -23,9 +23,19 @@ from pytest_homeassistant_custom_component.common import (
     mock_restore_cache,
 )
 
-from tests.integration.conftest import act, online, requested, restart, sign_in, state_of, until
+from tests.integration.conftest import (
+    act,
+    online,
+    requested,
+    restart,
+    settle,
+    sign_in,
+    state_of,
+    until,
+)
 from tests.simulator import Failure
 from tests.simulator.paths import SETSTATE
+from tests.simulator.pictures import jpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -33,7 +43,10 @@ if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant, ServiceCall
-    from pytest_homeassistant_custom_component.typing import WebSocketGenerator
+    from pytest_homeassistant_custom_component.typing import (
+        ClientSessionGenerator,
+        WebSocketGenerator,
+    )
 
     from tests.simulator import Simulator
 
@@ -47,6 +60,7 @@ STREET_BELL, YARD_BELL = (
     "event.posto_esterno_cortile_doorbell",
 )
 STREET_CALL, YARD_CALL = "event.posto_esterno_strada_call", "event.posto_esterno_cortile_call"
+STREET_CAMERA, YARD_CAMERA = "camera.posto_esterno_strada", "camera.posto_esterno_cortile"
 AUTOMATION = "automation.tried"
 TURNS = 20  # of the loop, in which a waiting automation takes notice of an event
 ROME = ZoneInfo("Europe/Rome")
@@ -215,7 +229,6 @@ async def test_ring_reaches_every_phone_with_the_doors_by_name(
     assert [each["authenticationRequired"] for each in data["actions"]] == [True, True]
     assert (data["priority"], data["ttl"], data["channel"]) == ("high", 0, "Doorbell")
     assert data["push"] == {"interruption-level": "time-sensitive"}
-    assert "image" not in data
 
 
 @pytest.mark.usefixtures("ring_automation")
@@ -460,6 +473,64 @@ async def test_picture_critical_alert_and_texts(
     assert anna.texts[-1] == "Comando inviato: Box"
 
 
+@pytest.mark.parametrize("pictures", [[], [STREET_CAMERA], [YARD_CAMERA]], ids=str)
+async def test_ring_shows_who_it_is(
+    house: ConfigEntry[Any],
+    automate: Automate,
+    simulator: Simulator,
+    anna: Phone,
+    *,
+    hass_client: ClientSessionGenerator,
+    pictures: list[str],
+) -> None:
+    """The visitor, and not the one before, whatever of the intercom's own is chosen."""
+    del house
+    await automate(
+        "ring_notification", doorbells=[STREET_BELL], phones=[anna.device_id], pictures=pictures
+    )
+    app = await hass_client()
+    simulator.hang_up(simulator.ring(STREET))
+    await until(lambda: len(anna.sent) == 2)
+    call = simulator.ring(STREET)
+    await until(lambda: len(anna.sent) == 3)
+    answer = await app.get(anna.sent[2]["data"]["image"])
+    assert await answer.read() == jpeg(call.picture_id("snapshot"))
+
+
+@pytest.mark.parametrize(
+    ("pictures", "shown"),
+    [
+        ([], None),
+        ([STREET_CAMERA], f"/api/camera_proxy/{STREET_CAMERA}"),
+        ([STREET_CAMERA, "camera.garden"], f"/api/camera_proxy/{STREET_CAMERA}"),
+        (["camera.garden", "image.visitor"], "/api/camera_proxy/camera.garden"),
+    ],
+    ids=str,
+)
+async def test_ring_without_a_picture_shows_what_is_chosen(
+    hass: HomeAssistant,
+    house: ConfigEntry[Any],
+    automate: Automate,
+    simulator: Simulator,
+    anna: Phone,
+    *,
+    pictures: list[str],
+    shown: str | None,
+) -> None:
+    """As at a panel that has no camera; the panel's own is preferred."""
+    history = house.runtime_data.bell.history
+    history.async_delete(history.calls)
+    simulator.ring(STREET, pictures=False, status=False)
+    await until(lambda: state_of(hass, STREET_BELL) != "unknown")
+    history.async_give_up(history.calls[-1].id, "snapshot")
+    await automate(
+        "ring_notification", doorbells=[STREET_BELL], phones=[anna.device_id], pictures=pictures
+    )
+    simulator.ring(STREET, pictures=False, status=False)
+    await until(lambda: anna.sent)
+    assert anna.sent[0]["data"].get("image") == shown
+
+
 async def test_run_by_hand_shows_the_notification(
     hass: HomeAssistant,
     house: ConfigEntry[Any],
@@ -521,6 +592,30 @@ async def test_missed_call_is_told_with_panel_time_and_count(
     assert anna.sent[0]["title"] == "Missed call"
     assert anna.sent[0]["data"]["image"] == "/api/image_proxy/image.visitor"
     assert [each["message"] for each in notes.values()] == anna.texts == bruno.texts
+
+
+@pytest.mark.parametrize("pictures", [[], [STREET_CAMERA]], ids=str)
+async def test_missed_call_shows_who_it_was(
+    hass: HomeAssistant,
+    house: ConfigEntry[Any],
+    automate: Automate,
+    simulator: Simulator,
+    anna: Phone,
+    *,
+    hass_client: ClientSessionGenerator,
+    pictures: list[str],
+) -> None:
+    """Not who rang after that."""
+    del house
+    await automate("missed_call", calls=[STREET_CALL], phones=[anna.device_id], pictures=pictures)
+    app = await hass_client()
+    call = simulator.ring(STREET)
+    await settle(hass)
+    simulator.ring(STREET)
+    simulator.miss(call)
+    await until(lambda: anna.sent)
+    answer = await app.get(anna.sent[0]["data"]["image"])
+    assert await answer.read() == jpeg(call.picture_id("snapshot"))
 
 
 def told_at(hass: HomeAssistant, entity_id: str) -> str:

@@ -7,7 +7,6 @@ import pytest
 
 from tests.integration.conftest import state_of, the_entry, until
 from tests.integration.player import COURT, STREET, Page, offer, panel_id, the_session
-from tests.simulator.paths import BLOB
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -120,12 +119,8 @@ async def test_still_picture_never_dials(
     assert (response.status, response.content_type) == (200, "image/jpeg")
     assert placeholder[:3] == b"\xff\xd8\xff"
     simulator.ring("Posto esterno strada")
-    await until(lambda: simulator.journal.count(BLOB))
-    await until(
-        lambda: the_entry(hass).runtime_data.pictures.of(
-            panel_id(simulator, "Posto esterno strada")
-        )
-    )
+    street = panel_id(simulator, "Posto esterno strada")
+    await until(lambda: the_entry(hass).runtime_data.bell.history.last(street, "snapshot"))
     response = await browser.get(link)
     assert await response.read() not in (placeholder, b"")
     state = hass.states.get(COURT)

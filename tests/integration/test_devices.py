@@ -12,7 +12,7 @@ from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL, TOPOLO
 from tests.integration.conftest import act, online, poll, restart, sign_in, state_of, until
 from tests.simulator import Failure, empty_topology, many_modules
 from tests.simulator.houses import CASA
-from tests.simulator.paths import HOMESDATA, HOMESTATUS, PUSH, TURN
+from tests.simulator.paths import GETCONFIGS, HOMESDATA, HOMESTATUS, PUSH, TURN
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -181,13 +181,14 @@ async def test_removed_module_can_be_deleted_by_hand_only(
 async def test_hundreds_of_modules_cost_no_more_requests(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """A house of any size is two requests, and one for the relays of all its cameras."""
+    """A house of any size is two requests; the relays and the intercom's settings one each."""
     simulator.use_house(many_modules(101))
     entry = await sign_in(hass, credentials)
     simulator.journal.clear()
     await restart(hass, entry)
-    assert [simulator.journal.count(path) for path in (HOMESDATA, HOMESTATUS, TURN)] == [1, 1, 1]
-    assert {entry.path for entry in simulator.journal} == {HOMESDATA, HOMESTATUS, TURN, PUSH}
+    once = (HOMESDATA, HOMESTATUS, TURN, GETCONFIGS)
+    assert [simulator.journal.count(path) for path in once] == [1, 1, 1, 1]
+    assert {entry.path for entry in simulator.journal} == {*once, PUSH}
     assert len(devices(hass, entry)) == 101
 
 

@@ -4,11 +4,20 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.const import CONF_TOKEN
+import pytest
 from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
 
-from tests.integration.conftest import Happenings, heard, refused, restart, sign_in, the_entry
+from tests.integration.conftest import (
+    Happenings,
+    heard,
+    refused,
+    restart,
+    settle,
+    sign_in,
+    the_entry,
+)
 from tests.simulator import Failure
 from tests.simulator.paths import SETSTATE
 
@@ -136,7 +145,30 @@ async def test_bell_is_described(
             {"_id": "str", "push_type": "BNC3-party", "extra_params": {"device_id": "str"}}
         ],
         "ringing": 0,
-        "missed": {"bridge-1": 1},
     }
     assert [s for s in personal(simulator, the_entry(hass)) if s in json.dumps(report)] == []
     assert len(bell.rings()) == 1
+
+
+@pytest.mark.usefixtures("bell")
+async def test_history_is_not_described(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Neither there nor in the log is anything of who rang: what was missed is nobody else's."""
+    before = await get_diagnostics_for_config_entry(hass, hass_client, the_entry(hass))
+    caplog.clear()
+    simulator.miss(simulator.ring("Posto esterno strada"))
+    await heard(hass, 4)
+    await settle(hass)
+    after = await get_diagnostics_for_config_entry(hass, hass_client, the_entry(hass))
+    for report in (before, after):
+        for changing in ("socket", "pushes"):
+            del report["bell"][changing]
+        del report["entry"]["token"], report["counters"]
+    assert before == after
+    (*_, call) = the_entry(hass).runtime_data.bell.history.calls
+    ours = [r.getMessage() for r in caplog.records if r.name.startswith("custom_components")]
+    assert not any(word in text for text in ours for word in (call.id, *call.files, "/blob/"))

@@ -6,6 +6,7 @@ from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType
 
 from custom_components.bticino_classe.const import (
+    CONF_HISTORY,
     CONF_LEFT_OUT_HOMES,
     CONF_LIGHTS_AS_DOORS,
     CONF_PULSE_TIME,
@@ -38,7 +39,12 @@ async def test_form_offers_only_what_there_is_to_choose(
 ) -> None:
     """One home: no question about homes."""
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    assert list(fields(form)) == [CONF_PULSE_TIME, CONF_LIGHTS_AS_DOORS, CONF_SIMULATED_RINGS]
+    assert list(fields(form)) == [
+        CONF_PULSE_TIME,
+        CONF_LIGHTS_AS_DOORS,
+        CONF_SIMULATED_RINGS,
+        CONF_HISTORY,
+    ]
 
 
 async def test_house_without_choices(
@@ -48,7 +54,7 @@ async def test_house_without_choices(
     simulator.use_house("easykit")
     entry = await sign_in(hass, credentials)
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    assert list(fields(form)) == [CONF_PULSE_TIME, CONF_SIMULATED_RINGS]
+    assert list(fields(form)) == [CONF_PULSE_TIME, CONF_SIMULATED_RINGS, CONF_HISTORY]
 
 
 async def test_staircase_light_becomes_a_door_and_a_light_again(

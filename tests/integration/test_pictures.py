@@ -11,11 +11,13 @@ import pytest
 
 from custom_components.bticino_classe import pictures as room
 from custom_components.bticino_classe.client import Picture, pictures as client_room
+from custom_components.bticino_classe.client.pictures import StillImage
 from custom_components.bticino_classe.client.push import CallPush, CallStep
-from custom_components.bticino_classe.pictures import LastPictures, StillImage, async_placeholder
-from tests.integration.conftest import Happenings, heard, settle, the_entry, until
+from custom_components.bticino_classe.past_calls import DAY
+from custom_components.bticino_classe.pictures import Pictures, async_placeholder
+from tests.integration.conftest import Happenings, heard, online, restart, settle, the_entry, until
 from tests.simulator import Failure
-from tests.simulator.paths import BLOB, SIGNALING
+from tests.simulator.paths import BLOB, GETEVENTS, SIGNALING
 from tests.simulator.pictures import jpeg
 
 if TYPE_CHECKING:
@@ -34,11 +36,11 @@ async def _pictures(
     bell: Happenings,  # noqa: ARG001 - the house hears pushes
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-) -> LastPictures:
+) -> Pictures:
     """The pictures of a house, where a second try comes at once, with every logger at debug."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(room, "SECOND_TRY_AFTER", 0)
-    pictures: LastPictures = the_entry(hass).runtime_data.pictures
+    pictures: Pictures = the_entry(hass).runtime_data.pictures
     return pictures
 
 
@@ -54,24 +56,28 @@ def picture(simulator: Simulator, picture_id: str) -> Picture:
 
 
 async def test_ring_leaves_its_picture(
-    hass: HomeAssistant, pictures: LastPictures, simulator: Simulator
+    hass: HomeAssistant, pictures: Pictures, simulator: Simulator
 ) -> None:
-    """At its panel and at the intercom, with one request for three phones and a whole call."""
-    assert pictures.of(simulator.house.find(STREET).id) is None
+    """At its panel and at the intercom, each asked for once in a whole call of three phones."""
+    assert await pictures.async_of(simulator.house.find(STREET).id) is None
     call = simulator.ring(STREET, receivers=3)
     await heard(hass, 7)
     await settle(hass)
-    assert pictures.of(call.panel_id or "") == pictures.of(call.bridge_id) == shown(call)
-    assert pictures.of(simulator.house.find(YARD).id) is None
+    assert (
+        await pictures.async_of(call.panel_id or "")
+        == await pictures.async_of(call.bridge_id)
+        == shown(call)
+    )
+    assert await pictures.async_of(simulator.house.find(YARD).id) is None
     simulator.answer_elsewhere(call)
     simulator.hang_up(call)
     await heard(hass, 16)
     await settle(hass)
-    assert simulator.journal.count(BLOB) == 1
+    assert simulator.journal.count(BLOB) == 2
 
 
 async def test_each_panel_keeps_its_last(
-    hass: HomeAssistant, pictures: LastPictures, simulator: Simulator
+    hass: HomeAssistant, pictures: Pictures, simulator: Simulator
 ) -> None:
     """The intercom shows the newest of all."""
     calls = []
@@ -80,32 +86,35 @@ async def test_each_panel_keeps_its_last(
         await heard(hass, 1 + 2 * len(calls))
         await settle(hass)
     _, street, yard = calls
-    assert pictures.of(street.panel_id or "") == shown(street)
-    assert pictures.of(yard.panel_id or "") == pictures.of(yard.bridge_id) == shown(yard)
-    assert len(pictures._kept) == 2
+    assert await pictures.async_of(street.panel_id or "") == shown(street)
+    assert (
+        await pictures.async_of(yard.panel_id or "")
+        == await pictures.async_of(yard.bridge_id)
+        == shown(yard)
+    )
 
 
 @pytest.mark.parametrize("house_name", ["easykit_three_panels"])
 async def test_ring_of_no_known_panel(
-    hass: HomeAssistant, pictures: LastPictures, simulator: Simulator
+    hass: HomeAssistant, pictures: Pictures, simulator: Simulator
 ) -> None:
     """Its picture is the intercom's."""
     call = simulator.ring()
     await heard(hass, 2)
     await settle(hass)
-    assert pictures.of(call.bridge_id) == shown(call)
-    assert list(pictures._kept) == [call.bridge_id]
+    assert await pictures.async_of(call.bridge_id) == shown(call)
+    assert await pictures.async_of(call.panel_id or "") is None
 
 
 async def test_ring_does_not_wait_for_its_picture(
-    hass: HomeAssistant, bell: Happenings, pictures: LastPictures, simulator: Simulator
+    hass: HomeAssistant, bell: Happenings, pictures: Pictures, simulator: Simulator
 ) -> None:
     """Not even for one that never comes; unloading does not wait for it either."""
     simulator.fail(BLOB, Failure(never=True))
     call = simulator.ring(STREET)
     await simulator.journal.arrival(BLOB)
     assert bell.rings() == [DOORBELL]
-    assert pictures.of(call.bridge_id) is None
+    assert await pictures.async_of(call.bridge_id) is None
     entry, before = the_entry(hass), time.monotonic()
     listeners = entry.runtime_data.bell._listeners
     assert await hass.config_entries.async_unload(entry.entry_id)
@@ -115,158 +124,206 @@ async def test_ring_does_not_wait_for_its_picture(
 
 
 @pytest.mark.parametrize(
-    ("failure", "requests"),
+    ("failure", "requests", "is_hopeless"),
     [
-        (Failure(status=404), 2),
-        (Failure(status=503, html=True), 2),
-        (Failure(status=403), 1),
-        (Failure(status=302), 1),
-        (Failure(html=True), 1),
-        (Failure(cut=True, executed=True), 1),
-        (Failure(never=True), 1),
+        (Failure(status=404), 2, False),
+        (Failure(status=503, html=True), 2, False),
+        (Failure(status=403), 2, False),
+        (Failure(status=302), 1, True),
+        (Failure(html=True), 1, True),
+        (Failure(cut=True, executed=True), 1, False),
+        (Failure(never=True), 1, False),
     ],
     ids=str,
 )
 async def test_failure_leaves_the_old_picture(
     hass: HomeAssistant,
-    pictures: LastPictures,
+    pictures: Pictures,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
     *,
     failure: Failure,
     requests: int,
+    is_hopeless: bool,
 ) -> None:
-    """It is given up with one line, which does not tell the link."""
-    old = simulator.ring(STREET)
-    await heard(hass, 3)
-    await settle(hass)
+    """It is given up with one line, which does not tell the link; the next start tries again."""
+    old = await snapshot_only(hass, simulator)
     simulator.journal.clear()
     simulator.fail(BLOB, failure, times=requests)
-    simulator.ring(STREET)
-    await heard(hass, 5)
-    await settle(hass)
-    assert pictures.of(old.bridge_id) == shown(old)
+    new = await snapshot_only(hass, simulator)
+    assert await pictures.async_of(old.bridge_id) == shown(old)
     assert simulator.journal.count(BLOB) == requests
     assert caplog.text.count(GIVEN_UP) == 1
     assert "sig=" not in caplog.text
+    entry = the_entry(hass)
+    await restart(hass, entry)
+    await online(entry)
+    image = await entry.runtime_data.pictures.async_of(old.bridge_id)
+    assert image == shown(old if is_hopeless else new)
 
 
 async def test_picture_that_is_too_large(
     hass: HomeAssistant,
-    pictures: LastPictures,
+    pictures: Pictures,
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It does not take the place of one that is not."""
-    old = simulator.ring(STREET)
-    await heard(hass, 3)
-    await settle(hass)
+    old = await snapshot_only(hass, simulator)
     monkeypatch.setattr(client_room, "MAX_PICTURE_BYTES", 1000)
-    simulator.ring(STREET)
-    await heard(hass, 5)
-    await settle(hass)
-    assert pictures.of(old.bridge_id) == shown(old)
+    await snapshot_only(hass, simulator)
+    assert await pictures.async_of(old.bridge_id) == shown(old)
     assert f"{GIVEN_UP}: The picture could not be had (too large)" in caplog.text
 
 
 async def test_picture_that_is_written_late(
-    hass: HomeAssistant, pictures: LastPictures, simulator: Simulator
+    hass: HomeAssistant, pictures: Pictures, simulator: Simulator
 ) -> None:
     """The cloud rings before it has it; a moment later it is there."""
     simulator.fail(BLOB, Failure(status=404))
+    call = await snapshot_only(hass, simulator)
+    assert await pictures.async_of(call.bridge_id) == shown(call)
+    assert simulator.journal.count(BLOB) == 2
+
+
+async def test_dead_link_is_renewed(
+    hass: HomeAssistant,
+    pictures: Pictures,
+    simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With one look at the events for both pictures of a call."""
+    simulator.journal.clear()
+    simulator.pictures.push_seconds = -1
+    calls = []
+    for panel in (STREET, YARD):
+        calls.append(simulator.ring(panel))
+        await heard(hass, 1 + 2 * len(calls))
+        await settle(hass)
+    assert [entry.status for entry in simulator.journal.of(BLOB)].count(403) == 4
+    assert simulator.journal.count(GETEVENTS) == 2
+    for call in calls:
+        assert await pictures.async_of(call.panel_id or "") == shown(call)
+    assert GIVEN_UP not in caplog.text
+    assert "sig=" not in caplog.text
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize("house_name", ["classe_100x"])
+async def test_dead_links_of_one_moment(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Pushes that come late and all at once cost one look at the events, not one each."""
+    simulator.journal.clear()
+    simulator.pictures.push_seconds = -1
+    calls = [simulator.ring(offer=False, late=late) for late in range(4, 0, -1)]
+    await heard(hass, 5)
+    await settle(hass)
+    assert simulator.journal.count(GETEVENTS) == 1
+    history = the_entry(hass).runtime_data.bell.history
+    assert [len(call.files) for call in history.calls][-len(calls) :] == [2] * len(calls)
+
+
+async def test_dead_link_while_the_cloud_is_down(
+    hass: HomeAssistant, pictures: Pictures, simulator: Simulator
+) -> None:
+    """The picture waits for the next start, which finds the call in the cloud's list."""
+    simulator.pictures.push_seconds = -1
+    simulator.fail(GETEVENTS, Failure(status=503), times=2)
     call = simulator.ring(STREET)
     await heard(hass, 3)
     await settle(hass)
-    assert pictures.of(call.bridge_id) == shown(call)
-    assert simulator.journal.count(BLOB) == 2
+    assert await pictures.async_of(call.bridge_id) is None
+    simulator.heal()
+    entry = the_entry(hass)
+    await restart(hass, entry)
+    await online(entry)
+    pictures = entry.runtime_data.pictures
+    assert await pictures.async_of(call.panel_id or "") == shown(call)
+
+
+@pytest.mark.parametrize("age", [0, 2 * DAY])
+async def test_picture_that_the_cloud_has_no_more(
+    hass: HomeAssistant,
+    bell: Happenings,  # noqa: ARG001 - a house that rings
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    age: float,
+) -> None:
+    """After a day it is not asked for again with every start."""
+    monkeypatch.setattr(room, "SECOND_TRY_AFTER", 0)
+    simulator.ring(STREET, late=age, offer=False, status=False)
+    simulator.fail(BLOB, Failure(status=404), times=100)
+    entry = the_entry(hass)
+    for expected in (4, 0 if age else 4):
+        simulator.journal.clear()
+        await restart(hass, entry)
+        await online(entry)
+        assert simulator.journal.count(BLOB) == expected
 
 
 async def test_link_into_the_house_is_not_followed(
     hass: HomeAssistant,
-    pictures: LastPictures,
+    pictures: Pictures,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Whoever sends it."""
     take(hass, simulator, snapshot=Picture(url="http://192.168.1.1/cam.jpg?sig=1"))
     await settle(hass)
-    assert pictures._kept == {}
+    assert await pictures.async_of(simulator.house.bridges()[0].id) is None
     assert f"{GIVEN_UP}: The picture could not be had (a link that must not" in caplog.text
     assert "192.168.1.1" not in caplog.text
 
 
 @pytest.mark.parametrize("status_first", [False, True])
 async def test_older_call_that_is_slower(
-    hass: HomeAssistant, pictures: LastPictures, simulator: Simulator, status_first: bool
+    hass: HomeAssistant, pictures: Pictures, simulator: Simulator, status_first: bool
 ) -> None:
-    """Two rings within a second: the second one's picture stays."""
+    """Two rings after each other: the second one's picture stays."""
     simulator.fail(BLOB, Failure(delay=0.3))
-    simulator.ring(STREET, status_first=status_first)
+    simulator.ring(STREET, status_first=status_first, late=5)
     await simulator.journal.arrival(BLOB)
     newer = simulator.ring(STREET, status_first=status_first)
-    await until(lambda: pictures.of(newer.bridge_id))
-    assert pictures.of(newer.bridge_id) == shown(newer)
+    await until(lambda: simulator.journal.count(BLOB) == 4)
     await settle(hass)
-    assert simulator.journal.count(BLOB) == 2
-    assert [entry.status for entry in simulator.journal.of(BLOB)] == [200, 200]
-    assert pictures.of(newer.bridge_id) == shown(newer)
+    assert [entry.status for entry in simulator.journal.of(BLOB)] == [200] * 4
+    assert await pictures.async_of(newer.bridge_id) == shown(newer)
 
 
 async def test_close_up_where_there_is_no_whole_view(
-    hass: HomeAssistant, pictures: LastPictures, simulator: Simulator
+    hass: HomeAssistant, pictures: Pictures, simulator: Simulator
 ) -> None:
-    """Until one comes, and not again after that, however late the close-up arrives."""
-    simulator.fail(BLOB, Failure(delay=0.3))
-    take(hass, simulator, vignette=picture(simulator, "1-vignette"))
-    await simulator.journal.arrival(BLOB)
-    take(hass, simulator, snapshot=picture(simulator, "1-snapshot"))
+    """Until one comes, however late the close-up arrives."""
     bridge_id = simulator.house.bridges()[0].id
+    take(hass, simulator, vignette=picture(simulator, "1-vignette"))
     await settle(hass)
-    assert simulator.journal.count(BLOB) == 2
-    image = pictures.of(bridge_id)
-    assert image is not None
-    assert image.content == jpeg("1-snapshot")
-
-    take(hass, simulator, vignette=picture(simulator, "2-vignette"), session_id="2")
+    assert await pictures.async_of(bridge_id) == a_jpeg("1-vignette")
+    simulator.fail(BLOB, Failure(delay=0.3))
+    take(hass, simulator, snapshot=picture(simulator, "1-snapshot"))
     await settle(hass)
-    image = pictures.of(bridge_id)
-    assert image is not None
-    assert image.content == jpeg("2-vignette")
+    assert await pictures.async_of(bridge_id) == a_jpeg("1-snapshot")
 
 
-async def test_call_that_did_not_ring_shows_nothing(
-    hass: HomeAssistant, pictures: LastPictures, simulator: Simulator
+async def test_call_that_did_not_ring_has_its_picture(
+    hass: HomeAssistant, bell: Happenings, pictures: Pictures, simulator: Simulator
 ) -> None:
-    """A push of long ago is history."""
-    simulator.ring(YARD, late=120, offer=False)
+    """A push of long ago is history, and so is its picture while its link lives."""
+    call = simulator.ring(YARD, late=120, offer=False)
     await heard(hass, 2)
     await settle(hass)
-    assert pictures._kept == {}
-    assert simulator.journal.count(BLOB) == 0
+    assert bell.rings() == []
+    assert await pictures.async_of(call.bridge_id) == shown(call)
 
 
-async def test_memory_is_bounded(
-    hass: HomeAssistant, pictures: LastPictures, simulator: Simulator
-) -> None:
-    """However often somebody rings; each ring still comes after the one before."""
-    for number in range(2 * room.REMEMBERED_RINGS):
-        take(hass, simulator, session_id=str(number))
-    assert len(set(pictures._rings.values())) == len(pictures._rings) == room.REMEMBERED_RINGS
-    take(hass, simulator, snapshot=picture(simulator, "1-snapshot"), session_id="new")
-    await settle(hass)
-    assert pictures.of(simulator.house.bridges()[0].id) is not None
-
-
-async def test_camera_shows_it(
-    hass: HomeAssistant, pictures: LastPictures, simulator: Simulator
-) -> None:
+@pytest.mark.usefixtures("pictures")
+async def test_camera_shows_it(hass: HomeAssistant, simulator: Simulator) -> None:
     """Before the first ring something drawn; neither dials the intercom."""
     camera = "camera.posto_esterno_strada"
     drawn, still = await async_get_image(hass, camera), await async_placeholder(hass)
     assert (drawn.content_type, drawn.content) == (still.content_type, still.content)
     call = simulator.ring(STREET)
-    await until(lambda: pictures.of(call.bridge_id))
+    await heard(hass, 3)
+    await settle(hass)
     image = await async_get_image(hass, camera)
     assert (image.content_type, image.content) == ("image/jpeg", shown(call).content)
     assert simulator.journal.count(SIGNALING) == 0
@@ -304,13 +361,32 @@ def take(
 
 
 async def test_storm_of_rings_opens_few_connections(
-    hass: HomeAssistant, bell: Happenings, simulator: Simulator
+    hass: HomeAssistant,
+    bell: Happenings,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A picture less costs nobody a ring; memory and connections stay bounded."""
+    monkeypatch.setattr(room, "WAITING", 10)
     simulator.fail(BLOB, Failure(never=True), times=100)
-    for _ in range(3 * room.AT_ONCE):
-        simulator.ring("Posto esterno strada")
-    await until(lambda: len(bell.rings()) == 3 * room.AT_ONCE)
+    for _ in range(12):
+        simulator.ring(STREET)
+    await until(lambda: len(bell.rings()) == 12)
     await until(lambda: simulator.journal.count(BLOB) == room.AT_ONCE)
     await hass.async_block_till_done()
     assert simulator.journal.count(BLOB) == room.AT_ONCE
+    assert len(the_entry(hass).runtime_data.pictures._under_way) == 10
+
+
+async def snapshot_only(hass: HomeAssistant, simulator: Simulator) -> Call:
+    """Ring at the street, without a close-up, and wait until all has come of it."""
+    frames = the_entry(hass).runtime_data.bell.channel.socket.counters["frames"]
+    call = simulator.ring(STREET, close_up=False)
+    await heard(hass, frames + 2)
+    await settle(hass)
+    return call
+
+
+def a_jpeg(picture_id: str) -> StillImage:
+    """Return a picture by its id."""
+    return StillImage(content=jpeg(picture_id), content_type="image/jpeg")

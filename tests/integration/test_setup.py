@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.conftest import act, restart, state_of, until
 from tests.simulator import Failure, empty_topology, too_many, usage_limit
-from tests.simulator.paths import HOMESDATA, HOMESTATUS, PUSH, TOKEN, TURN
+from tests.simulator.paths import GETCONFIGS, HOMESDATA, HOMESTATUS, PUSH, TOKEN, TURN
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -43,11 +43,12 @@ def reauth_flows(hass: HomeAssistant) -> int:
 async def test_restart_with_valid_tokens_asks_for_none(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """A restart costs three requests and no login."""
+    """A restart costs two requests, two more in the background, and no login."""
     await restart(hass, entry)
     assert entry.state == ConfigEntryState.LOADED
     paths = [request.path for request in simulator.journal if request.path != PUSH]
-    assert paths == [HOMESDATA, HOMESTATUS, TURN]
+    assert paths[:2] == [HOMESDATA, HOMESTATUS]
+    assert sorted(paths[2:]) == [TURN, GETCONFIGS]
 
 
 async def test_restart_with_an_expired_token_refreshes_once(

@@ -90,7 +90,7 @@ async def test_sensors_of_the_intercom(
     own = {
         key: category
         for key, category in own.items()
-        if not any(word in key for word in ("ring", "bell", "panel"))
+        if not any(word in key for word in ("ring", "bell", "panel", "disturb", "studio"))
     }
     assert set(own.values()) == {EntityCategory.DIAGNOSTIC}
 

@@ -378,7 +378,7 @@ async def test_picture_that_comes_while_we_answer(
     view = await viewing
     await view.hears("answer")
     street = panel_id(simulator, "Posto esterno strada")
-    await until(lambda: the_entry(hass).runtime_data.pictures.of(street))
+    await until(lambda: the_entry(hass).runtime_data.bell.history.last(street, "snapshot"))
 
 
 async def test_ring_is_declined_once(hass: HomeAssistant, page: Page, simulator: Simulator) -> None:

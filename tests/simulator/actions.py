@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from tests.simulator.configs import SETTINGS
 from tests.simulator.faults import Failure
 from tests.simulator.house import Light
 from tests.simulator.houses import HOUSES
@@ -39,6 +40,15 @@ FAILURE: Mapping[str, Kinds] = MappingProxyType(
 PLACES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"command_errors_at": ("body", "top"), "unreachable_shown": ("both", "errors")}
 )
+NOTHING = type(None)
+CONFIGS: Mapping[str, Kinds] = MappingProxyType(
+    {
+        "bridge": str,
+        "do_not_disturb": (dict, NOTHING),
+        "professional_studio": (dict, NOTHING),
+        "refused": (int, NOTHING),
+    }
+)
 RING: Mapping[str, Kinds] = MappingProxyType(
     {
         "panel": str,
@@ -47,11 +57,11 @@ RING: Mapping[str, Kinds] = MappingProxyType(
         "status_first": bool,
         "receivers": int,
         "pictures": bool,
+        "close_up": bool,
         "expiry": NUMBER,
         "late": NUMBER,
     }
 )
-NOTHING = type(None)
 SECONDS = (int, float, NOTHING)
 CODE = (int, NOTHING)
 SOCKETS: Mapping[str, Kinds] = MappingProxyType(
@@ -130,6 +140,15 @@ def _switch(cloud: Cloud, given: Arguments) -> None:
     light.command("on", given["on"], cloud.clock())
 
 
+def _configure(cloud: Cloud, given: Arguments) -> None:
+    """Change an intercom's own settings, as its owner does in the app; None takes one away."""
+    for bridge in cloud.bridges(given.get("bridge")):
+        for name in given.keys() & SETTINGS.keys():
+            bridge.configure(name, given[name], cloud.clock())
+    if "refused" in given:
+        cloud.configs_refused = given["refused"]
+
+
 def _reach(cloud: Cloud, given: Arguments) -> None:
     cloud.reach(given["id"], given["reachable"])
 
@@ -175,6 +194,10 @@ def _set_journal_pushes(cloud: Cloud, given: Arguments) -> None:
     cloud.journal_pushes = given["on"]
 
 
+def _set_pictures(cloud: Cloud, given: Arguments) -> None:
+    cloud.pictures.size = given["size"]
+
+
 def _limit(cloud: Cloud, given: Arguments) -> None:
     requests = given.get("requests", 0)
     cloud.limit = (requests, float(given.get("seconds", 3600))) if requests else None
@@ -218,6 +241,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             optional={"bridge": str},
         ),
         "reach": Action(do=_reach, required={"id": str, "reachable": bool}),
+        "configs": Action(do=_configure, optional=CONFIGS),
         "light": Action(do=_switch, required={"id": str, "on": bool}),
         "down": Action(
             do=lambda cloud, given: cloud.take_down(**given),
@@ -244,6 +268,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             do=lambda cloud, given: cloud.push_raw(given["data"]), required={"data": str}
         ),
         "journal_pushes": Action(do=_set_journal_pushes, required={"on": bool}),
+        "pictures": Action(do=_set_pictures, required={"size": int}),
         "sockets": Action(do=_set_sockets, optional=SOCKETS),
         "reset_sockets": Action(do=lambda cloud, _: cloud.sockets.reset()),
         "rtc": Action(do=_set_calls, optional=CALLS),

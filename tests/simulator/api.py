@@ -34,7 +34,7 @@ async def homesdata(request: web.Request) -> web.Response:
 async def homestatus(request: web.Request) -> web.Response:
     """Answer with the state of one home."""
     cloud = request.app[CLOUD]
-    home = _home(cloud, (await _checked(request, {"home_id": str}))["home_id"])
+    home = home_of(cloud, (await _checked(request, {"home_id": str}))["home_id"])
     lost = {module.id for module in home.modules.values() if not home.reaches(module)}
     shown = [
         _status(cloud, home, module)
@@ -69,7 +69,7 @@ async def getevents(request: web.Request) -> web.Response:
     """Answer with the newest events of one home."""
     cloud = request.app[CLOUD]
     given = await _checked(request, {"home_id": str, "size": int})
-    home = _home(cloud, given["home_id"])
+    home = home_of(cloud, given["home_id"])
     size = given["size"]
     if not isinstance(size, int) or size < 1:
         raise api(21, f"size is {size}", noted=True)
@@ -80,7 +80,7 @@ async def getevents(request: web.Request) -> web.Response:
 async def turn(request: web.Request) -> web.Response:
     """Answer with relays for one user; the app fields may be left out here."""
     cloud = request.app[CLOUD]
-    given = await _json(request)
+    given = await json_of(request)
     fault = fault_in(given, {"client_type": str}, {"app_type": str, "app_version": str})
     if fault or given["client_type"] != "user":
         raise api(21, fault or "client_type is not user", noted=True)
@@ -97,7 +97,7 @@ async def _checked(
     request: web.Request, required: Mapping[str, Kinds], optional: Mapping[str, Kinds] | None = None
 ) -> Json:
     """Return the fields of a request that has the app's own and nothing unknown."""
-    given = await _json(request)
+    given = await json_of(request)
     if given.get("app_type") != APP_TYPE:
         raise api(13, f"app_type is {given.get('app_type', 'missing')}", noted=True)
     fault = fault_in(given, {"app_type": str, "app_version": str, **required}, optional)
@@ -106,7 +106,7 @@ async def _checked(
     return given
 
 
-async def _json(request: web.Request) -> Json:
+async def json_of(request: web.Request) -> Json:
     """Return the JSON object of a request that may pass: its token, the limit, its form."""
     cloud = request.app[CLOUD]
     _check_token(cloud, request)
@@ -143,7 +143,8 @@ def _check_limit(cloud: Cloud) -> None:
     cloud.served.append(now)
 
 
-def _home(cloud: Cloud, home_id: object) -> Home:
+def home_of(cloud: Cloud, home_id: object) -> Home:
+    """Return a home of the account; another is refused."""
     home = cloud.house.home(home_id) if isinstance(home_id, str) else None
     if home is None:
         raise api(13, f"no home {home_id} in this account")
@@ -156,7 +157,7 @@ def _commands(cloud: Cloud, sent: object) -> tuple[Home, list[Json]]:
     fault = fault_in(given, {"id": str, "timezone": str, "modules": list})
     if fault:
         raise api(21, f"home.{fault}", noted=True)
-    home = _home(cloud, given["id"])
+    home = home_of(cloud, given["id"])
     if given["timezone"] != home.timezone:
         cloud.note(f"setstate: timezone is {given['timezone']}, the home's is {home.timezone}")
     commands = given["modules"]

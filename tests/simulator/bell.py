@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tests.simulator import pushes
 from tests.simulator.calls import Call, call_from, caller, write_down
 from tests.simulator.delivery import Delivery
-from tests.simulator.pictures import KINDS, Pictures
+from tests.simulator.pictures import Pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +46,7 @@ class Bell(Delivery):
         status_first: bool = False,
         receivers: int = 1,
         pictures: bool = True,
+        close_up: bool = True,
         expiry: float = 30,
         late: float = 0.0,
     ) -> Call:
@@ -56,7 +57,7 @@ class Bell(Delivery):
         """
         call = self._call(panel, late)
         call.receivers, call.expiry = receivers, expiry
-        call.pictures = call.pictures and pictures
+        call.pictures, call.close_up = call.pictures and pictures, close_up
         if offer is not None:
             call.offered, call.rtc = offer, offer or call.rtc
         if status is not None:
@@ -155,7 +156,7 @@ class Bell(Delivery):
         if call.pictures:
             extra, until = frame["extra_params"], int(call.at + self.pictures.push_seconds)
             assert isinstance(extra, dict)
-            for kind in KINDS:
+            for kind in call.kinds:
                 link = self.pictures.link(self.url, call.picture_id(kind), until)
                 extra[f"{kind}_url"] = link
         self._push(frame, call.receivers)

@@ -16,4 +16,6 @@ async def blob(request: web.Request) -> web.Response:
     if trouble:
         request[ENTRY].refused = trouble
         return web.Response(status=403, text=trouble)
-    return web.Response(body=jpeg(picture_id), content_type="image/jpeg")
+    # What comes after a JPEG's end is no part of the picture.
+    body = jpeg(picture_id).ljust(cloud.pictures.size, b"\0")
+    return web.Response(body=body, content_type="image/jpeg")

@@ -44,6 +44,8 @@ class Call:
     announced: bool = True
     rtc: bool = True
     pictures: bool = True
+    #: Whether the pictures are two.
+    close_up: bool = True
     #: Somebody else talks to the visitor.
     answered: bool = False
     #: What the set-up was sent with, and an answer has to bear; empty: there was none.
@@ -58,6 +60,13 @@ class Call:
         """Return what the operator page shows."""
         shown = ("session_id", "panel_id", "bridge_id", "name", "at", "answered")
         return {name: getattr(self, name) for name in shown}
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The pictures that there are of it."""
+        if not self.pictures:
+            return ()
+        return KINDS if self.close_up else KINDS[:1]
 
     def picture_id(self, kind: str) -> str:
         """Return the id of its snapshot or its vignette."""
@@ -81,7 +90,7 @@ class Call:
             "module_id": self.bridge_id,
         }
         if self.pictures:
-            ring |= {kind: Picture(id=self.picture_id(kind)) for kind in KINDS}
+            ring |= {kind: Picture(id=self.picture_id(kind)) for kind in self.kinds}
             self.event |= {"video_id": str(uuid.uuid4()), "video_status": "available"}
         self.event["subevents"] = [ring]
         return self.event

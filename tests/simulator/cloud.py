@@ -33,6 +33,8 @@ class Cloud(Bell):
     command_errors_at: Literal["body", "top"] = "body"
     #: Whether homestatus names what is unreachable in `errors[]` alone, or as a module too.
     unreachable_shown: Literal["both", "errors"] = "both"
+    #: The error code of every getconfigs and setconfigs; None: they are answered.
+    configs_refused: int | None = None
     #: Status and whether the page is HTML; None: up.
     down: tuple[int, bool] | None = None
 
@@ -128,7 +130,7 @@ class Cloud(Bell):
 
     def unplug_bridge(self, bridge_id: str | None = None) -> None:
         """Take the power from one bridge, or from all; the cloud says that it went."""
-        for bridge in self._bridges(bridge_id):
+        for bridge in self.bridges(bridge_id):
             if bridge.reachable:
                 bridge.unplug(self.clock())
                 self.rtc.power_lost(bridge)
@@ -136,7 +138,7 @@ class Cloud(Bell):
 
     def plug_bridge(self, bridge_id: str | None = None) -> None:
         """Give the power back to one bridge, or to all; the cloud says that it came."""
-        for bridge in self._bridges(bridge_id):
+        for bridge in self.bridges(bridge_id):
             if not bridge.reachable:
                 bridge.plug(self.clock())
                 self.presence(bridge, "connection")
@@ -197,6 +199,16 @@ class Cloud(Bell):
             raise KeyError(module_id)
         del home.modules[module_id]
 
+    def bridges(self, bridge_id: str | None = None) -> list[Bridge]:
+        """Return the intercom of that id, or all; KeyError if there is none."""
+        bridges = self.house.bridges()
+        if bridge_id is None:
+            return bridges
+        chosen = [bridge for bridge in bridges if bridge.id == bridge_id]
+        if not chosen:
+            raise KeyError(bridge_id)
+        return chosen
+
     def clear_journal(self) -> None:
         """Forget the journal and the notes."""
         self.journal.clear()
@@ -213,15 +225,6 @@ class Cloud(Bell):
         while child_id(bridge_id, number) in home.modules:
             number += 1
         return child_id(bridge_id, number)
-
-    def _bridges(self, bridge_id: str | None) -> list[Bridge]:
-        bridges = self.house.bridges()
-        if bridge_id is None:
-            return bridges
-        chosen = [bridge for bridge in bridges if bridge.id == bridge_id]
-        if not chosen:
-            raise KeyError(bridge_id)
-        return chosen
 
 
 CLOUD = web.AppKey("cloud", Cloud)

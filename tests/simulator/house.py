@@ -77,6 +77,10 @@ class Bridge(Module):
     #: None: now. The real cloud says 0 at times.
     last_seen: int | None = None
     went_at: float | None = None
+    #: Its own settings by their wire names; a model without any has none of the keys.
+    configs: dict[str, Json] = field(default_factory=dict)
+    #: When they were last changed, in milliseconds; None: it does not tell.
+    configs_changed: int | None = None
 
     def described(self) -> Json:
         """Return the entry of homesdata."""
@@ -85,7 +89,10 @@ class Bridge(Module):
     def state(self, now: float) -> Json:
         """Return firmware, network and uptime, which the cloud counts on by itself."""
         seen = now if self.went_at is None else self.went_at
-        return {
+        changed: Json = {}
+        if self.configs_changed is not None:
+            changed["last_configs_update"] = self.configs_changed
+        return changed | {
             "firmware_name": self.firmware_name,
             "firmware_revision": self.firmware_revision,
             "uptime": max(0, int(seen - self.booted_at)),
@@ -95,6 +102,14 @@ class Bridge(Module):
             "busy": self.busy,
             "last_seen": int(seen) if self.last_seen is None else self.last_seen,
         }
+
+    def configure(self, name: str, fields: Json | None, now: float) -> None:
+        """Change some fields of a setting; None: it has none of that name any more."""
+        if fields is None:
+            self.configs.pop(name, None)
+        else:
+            self.configs[name] = self.configs.get(name, {}) | fields
+        self.configs_changed = int(now * 1000)
 
     def unplug(self, now: float) -> None:
         """Take the power away."""

@@ -18,6 +18,8 @@ VARIANTS = MappingProxyType(
         LIGHT: "BNSL:bnsl_staircase_light",
     }
 )
+#: The models that tell of settings of their own, as far as anybody has seen.
+WITH_CONFIGS = frozenset({"BNC3"})
 UP_SECONDS = 812_345.0
 LONG_AGO_MS = 1_530_000_000_000
 
@@ -42,7 +44,7 @@ def classe_300x(now: float) -> House:
         wifi_strength=64,
         last_seen=0,
         booted_at=now - UP_SECONDS,
-        extra={"last_configs_update": LONG_AGO_MS},
+        configs_changed=LONG_AGO_MS,
     )
     behind = (
         (PANEL, "Posto esterno strada"),
@@ -214,6 +216,8 @@ def child_id(bridge_id: str, number: int) -> str:
 
 def _house(now: float, bridge: Bridge, behind: tuple[tuple[str, str | None], ...]) -> House:
     modules: dict[str, Module] = {bridge.id: bridge}
+    if bridge.type in WITH_CONFIGS:
+        bridge.configs = _configs()
     for number, (kind, name) in enumerate(behind, 1):
         module = new_module(
             kind, module_id=child_id(bridge.id, number), bridge=bridge.id, name=name
@@ -222,6 +226,24 @@ def _house(now: float, bridge: Bridge, behind: tuple[tuple[str, str | None], ...
         modules[module.id] = module
     home = Home(id=CASA, name="Casa", modules=modules, events=_past(now, bridge))
     return House(homes=[home])
+
+
+def _configs() -> dict[str, Json]:
+    """Return the settings of a 300X as new: it rings, and opens to nobody by itself."""
+    return {
+        "do_not_disturb": {
+            "dnd_enabled": True,
+            "dnd_mode": 0,
+            "dnd_duration": 60,
+            "dnd_end_time_duration": LONG_AGO_MS,
+        },
+        "professional_studio": {
+            "ps_enabled": True,
+            "ps_mode": 0,
+            "ps_duration": 1,
+            "ps_end_time_duration": LONG_AGO_MS,
+        },
+    }
 
 
 def _past(now: float, bridge: Bridge) -> list[Json]:

@@ -132,6 +132,7 @@ def _cloud(cloud: Cloud) -> Json:
         "failures": cloud.faults.waiting(),
         "command_errors_at": cloud.command_errors_at,
         "unreachable_shown": cloud.unreachable_shown,
+        "configs_refused": cloud.configs_refused,
         "subscribed": {path: _subscribed(cloud, path) for path in (PUSH, SIGNALING)},
     }
 
@@ -170,6 +171,7 @@ def _own(cloud: Cloud, module: Module) -> Json:
                 "kind": "bridge",
                 "wifi_strength": module.wifi_strength,
                 "booted_at": module.booted_at,
+                "configs": module.configs,
             }
         case Door():
             last = module.openings[-1].at if module.openings else None

@@ -34,6 +34,8 @@ class Pictures:
     #: How long a link in getevents and a link in a push live.
     event_seconds: float = 3600.0
     push_seconds: float = 300.0
+    #: How many bytes a picture has at least.
+    size: int = 0
     _secret: bytes = field(default_factory=lambda: secrets.token_bytes(16), repr=False)
 
     def link(self, base: str, picture_id: str, expires_at: int) -> str:

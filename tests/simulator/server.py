@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from tests.simulator import api, blobs, oauth, operator_api, paths, sockets
+from tests.simulator import api, blobs, configs, oauth, operator_api, paths, sockets
 from tests.simulator.cloud import CLOUD, Cloud
 from tests.simulator.gate import STOPPING, gate
 
@@ -56,6 +56,8 @@ class Simulator(Cloud):
         app.router.add_post(paths.HOMESDATA, api.homesdata)
         app.router.add_post(paths.HOMESTATUS, api.homestatus)
         app.router.add_post(paths.SETSTATE, api.setstate)
+        app.router.add_post(paths.GETCONFIGS, configs.getconfigs)
+        app.router.add_post(paths.SETCONFIGS, configs.setconfigs)
         app.router.add_post(paths.GETEVENTS, api.getevents)
         app.router.add_post(paths.TURN, api.turn)
         app.router.add_get(paths.PUSH, sockets.socket)

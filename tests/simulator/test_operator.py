@@ -88,6 +88,8 @@ async def test_the_cloud(visitor: Visitor, sim: Simulator) -> None:
     assert (await visitor.api(HOMESDATA)).status == 200
     await visitor.operate("place", command_errors_at="top", unreachable_shown="errors")
     assert (sim.command_errors_at, sim.unreachable_shown) == ("top", "errors")
+    await visitor.operate("pictures", size=9)
+    assert sim.pictures.size == 9
     async with visitor.session.ws_connect(sim.push_url) as line:
         await visitor.operate("cut_lines")
         await line.receive()
@@ -238,4 +240,4 @@ def test_page_knows_every_action() -> None:
     named = set(re.findall(r'data-action="(\w+)"|\bact\("(\w+)"|, "(\w+)", \{', page))
     used = {name for names in named for name in names if name}
     assert used <= set(ACTIONS)
-    assert set(ACTIONS) - used == {"lifetime", "push", "push_raw", "journal_pushes"}
+    assert set(ACTIONS) - used == {"lifetime", "push", "push_raw", "journal_pushes", "pictures"}

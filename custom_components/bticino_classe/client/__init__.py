@@ -7,6 +7,7 @@ for, logs to or imports its host. docs/client.md is the reference.
 from .account import Account
 from .auth import AuthHandler
 from .budget import Budget
+from .configs import Setting, SettingKind, SettingMode
 from .const import PRODUCTION, Endpoints
 from .exceptions import (
     AnsweredElsewhereError,
@@ -30,10 +31,12 @@ from .exceptions import (
     OfferTooLargeError,
     OutcomeUnknownError,
     PictureError,
+    PictureFault,
     RateLimitError,
     ServerError,
     TokenRefusedError,
     UnexpectedAnswerError,
+    UnknownModeError,
     UnreachableError,
 )
 from .models import (
@@ -81,10 +84,15 @@ __all__ = [
     "OutcomeUnknownError",
     "Picture",
     "PictureError",
+    "PictureFault",
     "RateLimitError",
     "ServerError",
+    "Setting",
+    "SettingKind",
+    "SettingMode",
     "TokenRefusedError",
     "Topology",
     "UnexpectedAnswerError",
+    "UnknownModeError",
     "UnreachableError",
 ]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from . import decode
+from . import configs, decode
 from .const import APP_TYPE
 from .exceptions import (
     AuthError,
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .auth import AuthHandler
     from .budget import Budget
+    from .configs import Setting, SettingKind, SettingMode, Settings
     from .models import Event, Home, IceServer, Module, ModuleState, Topology
 
 HOMES_PATH: Final = "/api/homesdata"
@@ -69,24 +70,55 @@ class Account:
         """Switch a staircase light; one that is wired as a door opens on `on`."""
         await self._command(home, light, {"on": on})
 
+    async def settings(
+        self, home: Home, *, bridge: Module | None = None, urgent: bool = False
+    ) -> Mapping[str, Settings]:
+        """Return what is set at the intercoms of a home, or at one, by intercom.
+
+        Models without such settings are listed without any, or the cloud refuses.
+        """
+        asked = home.bridges if bridge is None else (bridge,)
+        question = configs.question(home.id, (each.id for each in asked))
+        answer = await self._send(configs.READ_CONFIGS_PATH, question, urgent=urgent)
+        found = configs.settings(decode.record(answer.get("body")))
+        if not found:
+            _raise_complaint(answer)
+        return _required(found)
+
+    async def change_setting(
+        self,
+        home: Home,
+        bridge: Module,
+        kind: SettingKind,
+        *,
+        mode: SettingMode | None = None,
+        duration: int | None = None,
+    ) -> Setting:
+        """Read a setting, change it once, and return what was sent; `duration` in seconds.
+
+        UnknownModeError: it is in a mode that is not known, and was left as it is.
+        """
+        known = (await self.settings(home, bridge=bridge, urgent=True)).get(bridge.id, {})
+        now = self.transport.cloud_time()
+        changed = _required(known.get(kind)).changed(now, mode=mode, duration=duration)
+        await self._order(configs.WRITE_CONFIGS_PATH, configs.change(bridge, changed, now))
+        return changed
+
     async def _read(
         self, path: str, fields: Mapping[str, Any], *, urgent: bool = False
     ) -> decode.Record:
-        answer = await self._post(path, fields, urgent=urgent)
+        answer = await self._send(path, self._framed(fields), urgent=urgent)
         return decode.record(answer.get("body"))
-
-    async def _post(
-        self, path: str, fields: Mapping[str, Any], *, urgent: bool
-    ) -> Mapping[str, Any]:
-        frame = {"app_type": APP_TYPE, "app_version": self.auth.app_version}
-        url = f"{self.auth.endpoints.api}{path}"
-        return await self.transport.request(url, {**frame, **fields}, urgent=urgent)
 
     async def _command(self, home: Home, module: Module, change: Mapping[str, bool]) -> None:
         target = {"id": module.id, "bridge": module.bridge_id, **change}
         place = {"id": home.id, "timezone": home.timezone, "modules": [_known(target)]}
+        await self._order(COMMAND_PATH, self._framed({"home": _known(place)}))
+
+    async def _order(self, path: str, body: Mapping[str, Any]) -> None:
+        """Send what changes something in the house, once, and judge what is answered."""
         try:
-            answer = await self._post(COMMAND_PATH, {"home": _known(place)}, urgent=True)
+            answer = await self._send(path, body, urgent=True)
         except AuthError:
             raise  # no token, so no command
         except NoAnswerError as err:
@@ -96,6 +128,12 @@ class Account:
         except (ServerError, UnexpectedAnswerError) as err:
             raise OutcomeUnknownError from err
         _check(answer)
+
+    async def _send(self, path: str, body: Mapping[str, Any], *, urgent: bool) -> Mapping[str, Any]:
+        return await self.transport.request(f"{self.auth.endpoints.api}{path}", body, urgent=urgent)
+
+    def _framed(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {"app_type": APP_TYPE, "app_version": self.auth.app_version, **fields}
 
 
 def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,8 +148,12 @@ def _required[Decoded](found: Decoded | None) -> Decoded:
 
 def _check(answer: Mapping[str, Any]) -> None:
     """Raise what a command's answer complains of, although its HTTP status said success."""
+    _raise_complaint(answer)
+    if answer.get("status") != "ok":
+        raise OutcomeUnknownError
+
+
+def _raise_complaint(answer: Mapping[str, Any]) -> None:
     for error in decode.command_errors(answer):
         code = decode.whole(decode.record(error).get("code"))
         raise (error_kind(code) or CommandRefusedError)(code=code)
-    if answer.get("status") != "ok":
-        raise OutcomeUnknownError

@@ -45,7 +45,7 @@ class Call:
     """One ring of the bell and what became of it; times are in seconds since 1970.
 
     `panel_id` is None where the cloud does not say who rang. `answered_by` is "here" or
-    "elsewhere": a phone, the indoor unit.
+    "elsewhere": a phone, the indoor unit. So is `ended_by`, None where nobody was told to end it.
     """
 
     session_id: str
@@ -56,6 +56,7 @@ class Call:
     answered_at: float | None = None
     answered_by: str | None = None
     ended_at: float | None = None
+    ended_by: str | None = None
     snapshot: Picture | None = None
     vignette: Picture | None = None
     offer: RingOffer | None = None
@@ -133,7 +134,9 @@ class CallBook:
     def ended_here(self, session_id: str, *, at: float | None = None) -> tuple[CallChange, ...]:
         """Note that somebody hangs up in Home Assistant, or did so at a time of the cloud's."""
         call = self._calls.get(session_id)
-        return () if call is None else self._end(call, at=self._clock() if at is None else at)
+        if call is None:
+            return ()
+        return self._end(call, at=self._clock() if at is None else at, by="here")
 
     def tick(self) -> tuple[CallChange, ...]:
         """Return what time alone has changed: rings held back, ends that never came."""
@@ -175,10 +178,11 @@ class CallBook:
         return (CallChange(happening=Happening.RING, call=call),)
 
     def _enrich(self, call: Call, push: CallPush) -> tuple[CallChange, ...]:
+        # Where it rang, it goes on: a panel that is named too late changes nothing meanwhile.
+        may_be_named = self._is_held(call) or call.state is CallState.MISSED
         richer = replace(
             call,
-            # Where it rang, it goes on: a panel that is named too late changes nothing.
-            panel_id=(push.panel_id or call.panel_id) if self._is_held(call) else call.panel_id,
+            panel_id=(call.panel_id or push.panel_id) if may_be_named else call.panel_id,
             snapshot=push.snapshot or call.snapshot,
             vignette=push.vignette or call.vignette,
             offer=call.offer or push.offer,
@@ -203,7 +207,7 @@ class CallBook:
             return self._answer(call, "elsewhere")
         if step is CallStep.MISSED:
             return self._miss(call)
-        return self._end(call, at=self._clock())
+        return self._end(call, at=self._clock(), by="elsewhere")
 
     def _answer(self, call: Call, by: str) -> tuple[CallChange, ...]:
         if call.state is not CallState.RINGING:
@@ -212,11 +216,13 @@ class CallBook:
         call = replace(call, state=CallState.ANSWERED, answered_by=by, answered_at=now)
         return self._changed(Happening.ANSWERED, call, due=now + LONGEST_TALK)
 
-    def _end(self, call: Call, *, at: float | None) -> tuple[CallChange, ...]:
+    def _end(
+        self, call: Call, *, at: float | None, by: str | None = None
+    ) -> tuple[CallChange, ...]:
         """End a call; when is not known (`at` is None) where only the patience has ended."""
         if call.state not in {CallState.RINGING, CallState.ANSWERED}:
             return ()
-        call = replace(call, state=CallState.ENDED, ended_at=at)
+        call = replace(call, state=CallState.ENDED, ended_at=at, ended_by=by)
         return self._changed(Happening.ENDED, call)
 
     def _miss(self, call: Call) -> tuple[CallChange, ...]:

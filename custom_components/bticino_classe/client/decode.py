@@ -138,6 +138,7 @@ def _state(source: Record) -> ModuleState | None:
         local_address=text(source.get("local_ipv4")),
         last_seen=whole(source.get("last_seen")) or None,
         on=_on(source),
+        configs_changed=whole(source.get("last_configs_update")) or None,
     )
 
 

@@ -4,6 +4,7 @@ Every error has a fixed English text and data fields. None carries an answer's b
 a token, so each may be logged, shown and posted as it is.
 """
 
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -117,6 +118,12 @@ class OutcomeUnknownError(BticinoError):
     text = "The command was sent, its outcome is unknown"
 
 
+class UnknownModeError(BticinoError):
+    """A setting of the intercom is in a mode that is not known here; it was left as it is."""
+
+    text = "The setting is in a mode that is not known here and was left as it is"
+
+
 class CallError(BticinoError):
     """A call could not be set up, or goes on no longer."""
 
@@ -161,18 +168,30 @@ class OfferTooLargeError(BticinoError):
         return self.text if self.size is None else f"{self.text} ({self.size} bytes)"
 
 
+class PictureFault(StrEnum):
+    """What is wrong with a picture, and so what may help: waiting, a new link, time, nothing."""
+
+    EARLY = "early"
+    DEAD = "dead"
+    UNREACHED = "unreached"
+    UNFIT = "unfit"
+
+
 class PictureError(BticinoError):
     """A picture could not be had, for a `reason` that says nothing of its link.
 
-    `is_early` where the store may only not have it yet: clouds write pictures late.
+    `fault` is EARLY where the store may only not have it yet (clouds write pictures late), DEAD
+    where the link does not count any more, UNREACHED where no answer came, else UNFIT.
     """
 
     text = "The picture could not be had"
 
-    def __init__(self, *, reason: str | None = None, is_early: bool = False) -> None:
+    def __init__(
+        self, *, reason: str | None = None, fault: PictureFault = PictureFault.UNFIT
+    ) -> None:
         super().__init__()
         self.reason = reason
-        self.is_early = is_early
+        self.fault = fault
 
     def __str__(self) -> str:
         return f"{self.text} ({self.reason})" if self.reason else self.text

@@ -63,7 +63,8 @@ class Topology:
 class ModuleState:
     """What the cloud last heard of a module; None where it does not say.
 
-    `uptime` is in seconds, `wifi_strength` in dBm (negative), `last_seen` in seconds since 1970.
+    `uptime` is in seconds, `wifi_strength` in dBm (negative), `last_seen` in seconds since 1970,
+    `configs_changed` in milliseconds: when its own settings last changed, by its account.
     """
 
     id: str
@@ -76,6 +77,7 @@ class ModuleState:
     local_address: str | None = field(default=None, repr=False)
     last_seen: int | None = None
     on: bool | None = None
+    configs_changed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

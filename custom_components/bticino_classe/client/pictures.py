@@ -1,17 +1,22 @@
 """Pictures behind signed links: got once, from where a picture may come from, and only pictures."""
 
+import asyncio
 from dataclasses import dataclass, field
 from http import HTTPStatus
+import ipaddress
+import socket
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
 from yarl import URL
 
 from .const import USER_AGENT
-from .exceptions import PictureError
+from .exceptions import PictureError, PictureFault
 from .wire import manners
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
     from .const import Endpoints
     from .models import Picture
 
@@ -21,6 +26,7 @@ MAX_PICTURE_BYTES: Final = 4 * 1024 * 1024
 _HOUSE_NAMES: Final = frozenset(
     {"arpa", "home", "internal", "intranet", "lan", "local", "localdomain", "localhost"}
 )
+_DEAD: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
 # A picture is never compressed again, so what comes compressed is refused, not unpacked.
 _HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
 
@@ -33,8 +39,18 @@ class StillImage:
     content_type: str
 
 
+async def addresses_of(host: str) -> tuple[str, ...]:
+    """Return the addresses behind a name; OSError: there are none."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return tuple(str(address[0]) for *_, address in found)
+
+
 async def download(
-    session: aiohttp.ClientSession, picture: Picture, *, endpoints: Endpoints
+    session: aiohttp.ClientSession,
+    picture: Picture,
+    *,
+    endpoints: Endpoints,
+    resolve: Callable[[str], Awaitable[Iterable[str]]] = addresses_of,
 ) -> StillImage:
     """Return a JPEG, PNG or WEBP picture, asked for once and without a token.
 
@@ -42,13 +58,16 @@ async def download(
     """
     address = _address(picture.url, endpoints)
     try:
+        if not _is_cloud(address, endpoints):
+            async with asyncio.timeout(endpoints.timeout):
+                _check_outside(await resolve(address.raw_host or ""))
         # No redirect is followed: it could lead into the house.
         async with session.get(
             address, headers=_HEADERS, auto_decompress=False, **manners(endpoints.timeout)
         ) as response:
             return await _picture_in(response)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:
-        failure = PictureError(reason=type(err).__name__)
+        failure = PictureError(reason=type(err).__name__, fault=PictureFault.UNREACHED)
     raise failure
 
 
@@ -78,9 +97,19 @@ def _is_store(address: URL, endpoints: Endpoints) -> bool:
     # A name before the host would be sent as an Authorization header.
     if address.user is not None or address.password is not None:
         return False
-    if address.origin() == URL(endpoints.api).origin():
+    if _is_cloud(address, endpoints):
         return True
     return address.scheme == "https" and _is_public_name(address.raw_host or "")
+
+
+def _is_cloud(address: URL, endpoints: Endpoints) -> bool:
+    return address.origin() == URL(endpoints.api).origin()
+
+
+def _check_outside(addresses: Iterable[str]) -> None:
+    """Raise PictureError where a public name leads into the house, or to this machine."""
+    if not all(ipaddress.ip_address(each.partition("%")[0]).is_global for each in addresses):
+        raise PictureError(reason="a name that leads into the house")
 
 
 def _is_public_name(host: str) -> bool:
@@ -94,8 +123,7 @@ def _is_public_name(host: str) -> bool:
 async def _picture_in(response: aiohttp.ClientResponse) -> StillImage:
     status = response.status
     if status != HTTPStatus.OK:
-        is_early = status == HTTPStatus.NOT_FOUND or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        raise PictureError(reason=f"status {status}", is_early=is_early)
+        raise PictureError(reason=f"status {status}", fault=_fault(status))
     raw = bytearray()
     async for chunk in response.content.iter_any():
         raw += chunk
@@ -105,6 +133,13 @@ async def _picture_in(response: aiohttp.ClientResponse) -> StillImage:
     if content_type is None:
         raise PictureError(reason="no picture")
     return StillImage(content=bytes(raw), content_type=content_type)
+
+
+def _fault(status: int) -> PictureFault:
+    if status in _DEAD:
+        return PictureFault.DEAD
+    is_early = status == HTTPStatus.NOT_FOUND or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return PictureFault.EARLY if is_early else PictureFault.UNFIT
 
 
 def _type_of(raw: bytearray) -> str | None:

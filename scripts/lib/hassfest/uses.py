@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _PLATFORM_NAMES: Final = """
-binary_sensor button camera event image light lock media_player number select sensor siren switch
-text time update"""
+binary_sensor button calendar camera event image light lock media_player number select sensor siren
+switch text time update"""
 _PLATFORMS: Final = frozenset(_PLATFORM_NAMES.split())
 _STEPS: Final = ("config.step", "options.step")
 _ERRORS: Final = ("config.error", "options.error")

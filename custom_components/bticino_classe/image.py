@@ -1,0 +1,128 @@
+"""Who rang last: the picture of a panel's last call, and its close-up where the cloud sends one."""
+
+from typing import TYPE_CHECKING, override
+
+from homeassistant.components.image import ImageEntity
+from homeassistant.const import Platform
+from homeassistant.core import callback
+from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
+
+from .client import ModuleKind
+from .const import DOMAIN
+from .entity import BticinoOwnEntity, unique_id
+from .past_calls import SNAPSHOT, VIGNETTE
+from .pictures import async_placeholder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+    from .client import Module
+    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .past_calls import PastCall
+
+PARALLEL_UPDATES = 0
+
+KEYS = {SNAPSHOT: "last_call", VIGNETTE: "last_call_close_up"}
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: BticinoConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the pictures that there may be; those that only some panels send once one has come."""
+    coordinator = entry.runtime_data
+    known: set[tuple[str, str]] = set()
+
+    @callback
+    def add_new() -> None:
+        new = [each for each in _places(hass, coordinator) if (each[0].id, each[1]) not in known]
+        known.update((module.id, kind) for module, kind in new)
+        if new:
+            async_add_entities(BticinoLastCall(coordinator, module, kind) for module, kind in new)
+
+    add_new()
+    entry.async_on_unload(coordinator.async_add_listener(add_new))
+    entry.async_on_unload(coordinator.bell.history.async_listen(add_new))
+
+
+def _places(hass: HomeAssistant, coordinator: BticinoCoordinator) -> Iterator[tuple[Module, str]]:
+    """Yield the modules that have pictures, with the kind of picture."""
+    registry, entry = er.async_get(hass), coordinator.config_entry
+    for module in coordinator.data.modules.values():
+        if module.kind not in {ModuleKind.BRIDGE, ModuleKind.PANEL}:
+            continue
+        for kind, key in KEYS.items():
+            wanted = unique_id(entry, module, key)
+            if (
+                (kind == SNAPSHOT and _is_camera(coordinator, module))
+                or _has_own(coordinator, module, kind)
+                or registry.async_get_entity_id(Platform.IMAGE, DOMAIN, wanted)
+            ):
+                yield module, kind
+
+
+def _is_camera(coordinator: BticinoCoordinator, module: Module) -> bool:
+    """Whether pictures of a module are to be expected: a panel, or an intercom without any."""
+    return module.kind is ModuleKind.PANEL or not coordinator.data.panels_of(module.id)
+
+
+def _has_own(coordinator: BticinoCoordinator, module: Module, kind: str) -> bool:
+    """Whether a picture came that no other module shows: an intercom's are of unknown panels."""
+    call = coordinator.bell.history.last(module.id, kind)
+    return call is not None and module.id == (call.panel_id or call.bridge_id)
+
+
+class BticinoLastCall(BticinoOwnEntity, ImageEntity):
+    """The picture of the last call that has one; the state is when that call was."""
+
+    def __init__(self, coordinator: BticinoCoordinator, module: Module, kind: str) -> None:
+        ImageEntity.__init__(self, coordinator.hass)
+        super().__init__(coordinator, module, KEYS[kind])
+        self._attr_translation_key = KEYS[kind]
+        self._kind = kind
+        self._shown: str | None = None
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        self._shown = self._call_id
+        self.async_on_remove(self.coordinator.bell.history.async_listen(self._on_change))
+
+    @callback
+    def async_entity_id_changed(self, old_entity_id: str) -> None:
+        """Go on showing when renamed (Home Assistant 2026.11)."""
+
+    @property
+    @override
+    def image_last_updated(self) -> datetime | None:
+        call = self._call
+        return None if call is None else dt_util.utc_from_timestamp(call.time)
+
+    @override
+    async def async_image(self) -> bytes | None:
+        """Return the picture as it was kept, or a drawn one."""
+        history, call = self.coordinator.bell.history, self._call
+        image = None if call is None else await history.async_picture(call, self._kind)
+        image = image or await async_placeholder(self.hass)
+        self._attr_content_type = image.content_type
+        return image.content
+
+    @property
+    def _call(self) -> PastCall | None:
+        return self.coordinator.bell.history.last(self.module.id, self._kind)
+
+    @property
+    def _call_id(self) -> str | None:
+        return None if self._call is None else self._call.id
+
+    @callback
+    def _on_change(self) -> None:
+        if self._call_id != self._shown:
+            self._shown = self._call_id
+            self.async_write_ha_state()

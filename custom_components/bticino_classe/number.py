@@ -1,0 +1,58 @@
+"""How long "do not disturb" lasts when it is set for a time."""
+
+from typing import TYPE_CHECKING, override
+
+from homeassistant.components.number import NumberDeviceClass, NumberEntity, NumberMode
+from homeassistant.const import UnitOfTime
+
+from .client import SettingKind
+from .setting_entity import BticinoSettingEntity, async_add_for_settings
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.entity import Entity
+    from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+    from .client import Module
+    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+
+PARALLEL_UPDATES = 1
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
+    entry: BticinoConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add a duration for every intercom that tells of one."""
+
+    def build(coordinator: BticinoCoordinator, bridge: Module) -> Entity | None:
+        setting = coordinator.settings.find(bridge.id, SettingKind.DO_NOT_DISTURB)
+        if setting is None or setting.duration is None:
+            return None
+        return BticinoDuration(coordinator, bridge, "do_not_disturb_duration")
+
+    async_add_for_settings(entry, async_add_entities, build)
+
+
+class BticinoDuration(BticinoSettingEntity, NumberEntity):
+    """Minutes; while the time runs, a change lets it begin anew."""
+
+    _attr_translation_key = "do_not_disturb_duration"
+    _attr_device_class = NumberDeviceClass.DURATION
+    _attr_native_unit_of_measurement = UnitOfTime.MINUTES
+    _attr_native_min_value = 1
+    _attr_native_max_value = 24 * 60
+    _attr_native_step = 1
+    _attr_mode = NumberMode.BOX
+    _kind = SettingKind.DO_NOT_DISTURB
+
+    @property
+    @override
+    def native_value(self) -> float | None:
+        duration = self.setting.duration if self.setting is not None else None
+        return None if duration is None else duration // 60
+
+    @override
+    async def async_set_native_value(self, value: float) -> None:
+        await self.async_change(duration=int(value) * 60)

@@ -1,0 +1,119 @@
+"""The files of pictures in an account's own folder. All of it blocks: the executor's work."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import re
+import shutil
+import tempfile
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote
+
+from .past_calls import KINDS, KeptPicture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_EXTENSIONS: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+_NAME: Final = re.compile(rf"(?P<time>\d+)-(?P<id>[0-9a-f]{{16}})-(?P<kind>{'|'.join(KINDS)})\.\w+")
+_UNFINISHED: Final = ".unfinished-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What a file's name tells of its picture, so that it is worth something without an index."""
+
+    module_id: str
+    time: float
+    call_id: str
+    kind: str
+
+
+def file_name(named: Named, content_type: str) -> str:
+    """Return where a picture is kept, below the folder: by module, then by time."""
+    name = f"{int(named.time)}-{named.call_id}-{named.kind}.{_EXTENSIONS[content_type]}"
+    return f"{quote(named.module_id, safe='')}/{name}"
+
+
+def named(file: str) -> Named | None:
+    """Return what a name tells; None if it is none of ours."""
+    folder, _, name = file.rpartition("/")
+    found = _NAME.fullmatch(name)
+    if not folder or found is None:
+        return None
+    return Named(
+        module_id=unquote(folder),
+        time=float(found["time"]),
+        call_id=found["id"],
+        kind=found["kind"],
+    )
+
+
+def content_type(file: str) -> str:
+    """Return what kind of picture a file is, by its name."""
+    extension = file.rpartition(".")[2]
+    return next((kind for kind, each in _EXTENSIONS.items() if each == extension), "image/jpeg")
+
+
+class PictureFiles:
+    """A folder that only Home Assistant's user can read; a file is there whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, file: str, content: bytes) -> None:
+        """Keep a picture; OSError: it could not be."""
+        path = self._path(file)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Such a file can be read by its owner alone (0600).
+        handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)
+        try:
+            with os.fdopen(handle, "wb") as written:
+                written.write(content)
+                written.flush()
+                os.fsync(written.fileno())
+            Path(unfinished).replace(path)
+        except OSError:
+            Path(unfinished).unlink(missing_ok=True)
+            raise
+
+    def read(self, file: str) -> bytes | None:
+        """Return a picture; None if it is not there (any more)."""
+        try:
+            return self._path(file).read_bytes()
+        except OSError:
+            return None
+
+    def remove(self, files: Iterable[str]) -> None:
+        """Remove pictures; OSError: one could not be, and those after it were not tried."""
+        for file in files:
+            self._path(file).unlink(missing_ok=True)
+
+    def remove_all(self) -> None:
+        """Remove the folder with all that is in it."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def found(self) -> Mapping[str, KeptPicture]:
+        """Return all pictures by their file; what a sudden end left unfinished is removed."""
+        pictures: dict[str, KeptPicture] = {}
+        for folder in self._folders():
+            for each in os.scandir(folder):
+                if each.name.startswith(_UNFINISHED):
+                    Path(each).unlink(missing_ok=True)
+                elif each.is_file(follow_symlinks=False):
+                    file = f"{folder.name}/{each.name}"
+                    pictures[file] = KeptPicture(file=file, size=each.stat().st_size)
+        return pictures
+
+    def _folders(self) -> list[Path]:
+        with suppress(OSError):
+            self._folder.chmod(0o700)
+            return [Path(each) for each in os.scandir(self._folder) if each.is_dir()]
+        return []
+
+    def _path(self, file: str) -> Path:
+        """Return a file's path; OSError for a name that is none of ours, whatever it leads to."""
+        if named(file) is None or file.count("/") != 1 or file.startswith("."):
+            raise FileNotFoundError(file)
+        return self._folder / file

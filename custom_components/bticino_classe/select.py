@@ -1,0 +1,70 @@
+"""Do not disturb: whether the intercom rings."""
+
+from typing import TYPE_CHECKING, Final, override
+
+from homeassistant.components.select import SelectEntity
+
+from .client import SettingKind, SettingMode
+from .setting_entity import BticinoModeEntity, async_add_for_settings
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.entity import Entity
+    from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+    from .client import Module
+    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+
+PARALLEL_UPDATES = 1
+
+OPTIONS: Final = {
+    SettingMode.OFF: "off",
+    SettingMode.TIMED: "timed",
+    SettingMode.SCHEDULED: "scheduled",
+    SettingMode.ALWAYS: "always",
+    SettingMode.UNKNOWN: "unknown_mode",  # Home Assistant keeps "unknown" for itself
+}
+MODES: Final = {option: mode for mode, option in OPTIONS.items()}
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
+    entry: BticinoConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add a choice for every intercom that tells of it."""
+
+    def build(coordinator: BticinoCoordinator, bridge: Module) -> Entity | None:
+        setting = coordinator.settings.find(bridge.id, SettingKind.DO_NOT_DISTURB)
+        return (
+            None if setting is None else BticinoDoNotDisturb(coordinator, bridge, "do_not_disturb")
+        )
+
+    async_add_for_settings(entry, async_add_entities, build)
+
+
+class BticinoDoNotDisturb(BticinoModeEntity, SelectEntity):
+    """When the intercom does not ring."""
+
+    _attr_translation_key = "do_not_disturb"
+    _kind = SettingKind.DO_NOT_DISTURB
+
+    @property
+    @override
+    def options(self) -> list[str]:
+        """The schedule is offered where there is one, a mode that nobody knows while it is on."""
+        setting, modes = self.setting, [SettingMode.OFF, SettingMode.TIMED, SettingMode.ALWAYS]
+        if setting is not None and setting.has_schedule:
+            modes.insert(2, SettingMode.SCHEDULED)
+        if self.current_mode is SettingMode.UNKNOWN:
+            modes.append(SettingMode.UNKNOWN)
+        return [OPTIONS[mode] for mode in modes]
+
+    @property
+    @override
+    def current_option(self) -> str | None:
+        return None if self.current_mode is None else OPTIONS[self.current_mode]
+
+    @override
+    async def async_select_option(self, option: str) -> None:
+        await self.async_change(mode=MODES[option])

@@ -1,0 +1,291 @@
+"""What is set at an intercom: read as far as it is known, changed with all else sent back."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given
+import pytest
+
+from custom_components.bticino_classe.client import (
+    Account,
+    BticinoError,
+    InvalidRequestError,
+    ModuleKind,
+    NoAnswerError,
+    OutcomeUnknownError,
+    Setting,
+    SettingKind,
+    SettingMode,
+    UnexpectedAnswerError,
+    UnknownModeError,
+    UnreachableError,
+    configs,
+)
+from tests.client.answers import BRIDGE, HOME, VALUES, spoiled
+from tests.client.signed_in import home_of, module_of, signed_in
+from tests.client.test_any_answer import QUICK, wrong_in
+from tests.simulator import Failure
+from tests.simulator.paths import GETCONFIGS, SETCONFIGS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from custom_components.bticino_classe.client import Endpoints, Home, Module
+    from tests.simulator import Simulator
+
+QUIET, STUDIO = SettingKind.DO_NOT_DISTURB, SettingKind.PROFESSIONAL_STUDIO
+NOW = 1_790_000_000.0
+DND = {
+    "dnd_enabled": True,
+    "dnd_mode": 1,
+    "dnd_duration": 60,
+    "dnd_end_time_duration": 1_790_003_600_000,
+}
+PS = {
+    "ps_enabled": True,
+    "ps_mode": 1,
+    "ps_duration": 1,
+    "ps_end_time_duration": 1_790_086_400_000,
+}
+CONFIGS: dict[str, Any] = {
+    "home": {
+        "id": HOME,
+        "modules": [
+            {"id": BRIDGE, "type": "BNC3", "do_not_disturb": DND, "professional_studio": PS}
+        ],
+    }
+}
+
+
+def dnd(**fields: Any) -> Setting:
+    """Return do not disturb as these fields tell of it; None leaves one out."""
+    told = {f"dnd_{name}": value for name, value in fields.items()}
+    return configs.setting(QUIET, {k: v for k, v in (DND | told).items() if v is not None})
+
+
+@pytest.fixture
+async def account(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Account]:
+    """Somebody who is signed in, and does not wait for long."""
+    async with signed_in(simulator, replace(endpoints, timeout=0.2)) as account:
+        yield account
+
+
+@pytest.fixture
+def home(simulator: Simulator) -> Home:
+    """The home of that account."""
+    return home_of(simulator)
+
+
+@pytest.fixture
+def bridge(home: Home) -> Module:
+    """Its intercom."""
+    return module_of(home, ModuleKind.BRIDGE)
+
+
+def test_both_settings_are_read() -> None:
+    """Durations in seconds, ends in seconds since 1970."""
+    found = configs.settings(CONFIGS)
+    assert found is not None
+    quiet, studio = found[BRIDGE][QUIET], found[BRIDGE][STUDIO]
+    assert (quiet.mode, quiet.duration, quiet.ends_at) == (SettingMode.TIMED, 3600, NOW + 3600)
+    assert (studio.mode, studio.duration, studio.ends_at) == (
+        SettingMode.TIMED,
+        86_400,
+        NOW + 86_400,
+    )
+    assert quiet.raw == DND
+
+
+@pytest.mark.parametrize(
+    ("enabled", "number", "mode"),
+    [
+        (True, 0, SettingMode.OFF),
+        (True, 1, SettingMode.TIMED),
+        (True, 2, SettingMode.SCHEDULED),
+        (True, 3, SettingMode.ALWAYS),
+        (None, 3, SettingMode.ALWAYS),
+        (False, 3, SettingMode.OFF),
+        (False, None, SettingMode.OFF),
+        (True, None, SettingMode.UNKNOWN),
+        (True, 7, SettingMode.UNKNOWN),
+        (False, 7, SettingMode.UNKNOWN),
+        (True, -1, SettingMode.UNKNOWN),
+        (True, 1.5, SettingMode.UNKNOWN),
+        (True, "3", SettingMode.UNKNOWN),
+        (True, True, SettingMode.UNKNOWN),
+    ],
+)
+def test_modes(*, enabled: object, number: object, mode: SettingMode) -> None:
+    """A number that nobody knows stays unknown, whatever else is told."""
+    assert dnd(enabled=enabled, mode=number).mode is mode
+
+
+def test_a_time_that_has_passed_is_over() -> None:
+    """By the clock, whatever the cloud goes on saying; only where it was set for a time."""
+    assert dnd().mode_at(NOW + 3599) is SettingMode.TIMED
+    assert dnd().mode_at(NOW + 3600) is SettingMode.OFF
+    assert dnd(mode=3).mode_at(NOW + 3600) is SettingMode.ALWAYS
+    assert dnd(end_time_duration=None).mode_at(NOW + 3600) is SettingMode.TIMED
+
+
+@pytest.mark.parametrize("end", [0, -1, 2**63, "soon", True, None])
+def test_ends_that_make_no_sense(end: object) -> None:
+    """They are none."""
+    assert dnd(end_time_duration=end).ends_at is None
+
+
+@pytest.mark.parametrize("duration", [0, -5, "60", None])
+def test_durations_that_make_no_sense(duration: object) -> None:
+    """They are none, and an hour is taken where one is needed."""
+    setting = dnd(duration=duration, mode=0)
+    assert setting.duration is None
+    changed = setting.changed(NOW, mode=SettingMode.TIMED)
+    assert changed.raw == DND
+
+
+@pytest.mark.parametrize(
+    ("before", "choice", "changes"),
+    [
+        ({"mode": 0}, {"mode": SettingMode.ALWAYS}, {"dnd_mode": 3}),
+        ({"mode": 0, "enabled": False}, {"mode": SettingMode.ALWAYS}, {"dnd_mode": 3}),
+        ({"mode": 0}, {"mode": SettingMode.SCHEDULED}, {"dnd_mode": 2}),
+        ({"mode": 3}, {"mode": SettingMode.OFF}, {"dnd_mode": 0}),
+        ({"mode": 0, "duration": 5}, {"duration": 1800}, {"dnd_mode": 0, "dnd_duration": 30}),
+        ({"duration": 5}, {"mode": SettingMode.TIMED, "duration": 3600}, {}),
+        ({"mode": 0, "end_time_duration": 5}, {"mode": SettingMode.TIMED}, {}),
+        (
+            {},
+            {"duration": 1800},
+            {"dnd_duration": 30, "dnd_end_time_duration": 1_790_001_800_000},
+        ),
+        (
+            {"end_time_duration": 5},
+            {"duration": 1},
+            {"dnd_duration": 1, "dnd_end_time_duration": 5},
+        ),
+    ],
+)
+def test_a_change_keeps_the_rest(
+    before: dict[str, Any], choice: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    """What was read goes back, unknown fields too; an end is set where a time begins."""
+    was = configs.setting(QUIET, {**dnd(**before).raw, "dnd_days": "0111110", "melody": 4})
+    changed = was.changed(NOW, **choice)
+    assert changed.raw == DND | {"dnd_days": "0111110", "melody": 4} | changes
+    assert changed.has_schedule
+
+
+def test_off_leaves_alone_whether_it_is_enabled() -> None:
+    """It may only say that the intercom has the setting."""
+    for enabled in (True, False):
+        off = dnd(enabled=enabled, mode=3).changed(NOW, mode=SettingMode.OFF)
+        assert off.raw["dnd_enabled"] is enabled
+
+
+@pytest.mark.parametrize("choice", [{"mode": SettingMode.OFF}, {"duration": 60}])
+def test_an_unknown_mode_is_not_overwritten(choice: dict[str, Any]) -> None:
+    """Nor can it be chosen."""
+    with pytest.raises(UnknownModeError):
+        dnd(mode=7).changed(NOW, **choice)
+    with pytest.raises(UnknownModeError):
+        dnd(mode=0).changed(NOW, mode=SettingMode.UNKNOWN)
+
+
+@QUICK
+@given(spoiled(CONFIGS) | VALUES)
+def test_no_answer_raises(answer: Any) -> None:
+    """Whatever comes is decoded to data of the right types, or to nothing."""
+    found = configs.settings(answer if isinstance(answer, dict) else {})
+    for settings in (found or {}).values():
+        for setting in settings.values():
+            assert wrong_in(setting) == []
+            assert isinstance(setting.mode_at(NOW), SettingMode)
+            if setting.mode is not SettingMode.UNKNOWN:
+                assert setting.changed(NOW, mode=SettingMode.TIMED).mode is SettingMode.TIMED
+
+
+async def test_settings_are_asked_for_all_intercoms_of_a_home(
+    account: Account, simulator: Simulator, home: Home, bridge: Module
+) -> None:
+    """One request, in the form that this part of the cloud wants."""
+    found = await account.settings(home)
+    assert found.keys() == {bridge.id}
+    assert {kind: setting.mode for kind, setting in found[bridge.id].items()} == {
+        QUIET: SettingMode.OFF,
+        STUDIO: SettingMode.OFF,
+    }
+    (entry,) = simulator.journal
+    assert entry.path == GETCONFIGS
+
+
+async def test_change_returns_what_was_sent(
+    account: Account, simulator: Simulator, home: Home, bridge: Module
+) -> None:
+    """Read, then written, once each."""
+    changed = await account.change_setting(home, bridge, QUIET, mode=SettingMode.ALWAYS)
+    assert changed.raw == simulator.bridges()[0].configs["do_not_disturb"]
+    assert changed.mode is SettingMode.ALWAYS
+    assert [entry.path for entry in simulator.journal] == [GETCONFIGS, SETCONFIGS]
+
+
+async def change_fails(account: Account, home: Home, bridge: Module) -> BticinoError:
+    """Return what goes wrong with a change."""
+    with pytest.raises(BticinoError) as caught:
+        await account.change_setting(home, bridge, QUIET, mode=SettingMode.ALWAYS)
+    return caught.value
+
+
+@pytest.mark.parametrize("executed", [False, True])
+@pytest.mark.parametrize(
+    "failure",
+    [Failure(never=True), Failure(drop=True), Failure(status=503), Failure(html=True)],
+    ids=str,
+)
+async def test_unclear_answer(
+    account: Account,
+    simulator: Simulator,
+    *,
+    home: Home,
+    bridge: Module,
+    failure: Failure,
+    executed: bool,
+) -> None:
+    """Changed or not: one write, and the honest "unknown"."""
+    simulator.fail(SETCONFIGS, replace(failure, executed=executed), times=3)
+    assert type(await change_fails(account, home, bridge)) is OutcomeUnknownError
+    assert simulator.journal.count(SETCONFIGS) == 1
+    mode = simulator.bridges()[0].configs["do_not_disturb"]["dnd_mode"]
+    assert mode == (3 if executed else 0)
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (Failure(never=True), NoAnswerError),
+        (Failure(code=21), InvalidRequestError),
+        (Failure(body={"status": "ok", "body": {"home": {"modules": []}}}), UnexpectedAnswerError),
+        (Failure(body={"status": "ok", "body": {}}), UnexpectedAnswerError),
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_read_is_not_written(
+    account: Account,
+    simulator: Simulator,
+    *,
+    home: Home,
+    bridge: Module,
+    failure: Failure,
+    kind: type[BticinoError],
+) -> None:
+    """And that is no unknown outcome."""
+    simulator.fail(GETCONFIGS, failure)
+    assert type(await change_fails(account, home, bridge)) is kind
+    assert simulator.journal.count(SETCONFIGS) == 0
+
+
+async def test_a_refusal_in_a_success(
+    account: Account, simulator: Simulator, home: Home, bridge: Module
+) -> None:
+    """The intercom loses its power between reading and writing."""
+    simulator.fail(SETCONFIGS, Failure(body={"status": "ok", "body": {"errors": [{"code": 6}]}}))
+    assert type(await change_fails(account, home, bridge)) is UnreachableError

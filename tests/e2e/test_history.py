@@ -1,0 +1,134 @@
+"""Who was it? Three calls in a browser, and a fourth in the midst of which the power goes."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dev.owner import Owner
+from tests.e2e.development import expect_clean_end
+from tests.e2e.operating import PATIENCE, PAUSE, Operator
+from tests.e2e.visitor import Visitor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import aiohttp
+    from playwright.async_api import Page
+
+    from tests.e2e.development import Development
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
+PUSH = "binary_sensor.classe_300x_push_connection"
+
+type Calls = list[dict[str, Any]]
+
+
+async def test_calls_in_a_browser(
+    development: Development, page: Page, session: aiohttp.ClientSession
+) -> None:
+    """Media browser, calendar and image show them; a kill loses nothing and doubles nothing."""
+    await development.start("--configured")
+    operator = Operator(session, development.ready["operator"])
+    visitor = Visitor(page, development)
+    async with Owner(development.ready["url"]) as owner:
+        await owner.sign_in()
+        await _three_calls(owner, operator)
+        before = await _calls(owner, lambda calls: len(calls) == 4)
+    await visitor.sign_in()
+    await _look(visitor)
+
+    async with Owner(development.ready["url"]) as owner:
+        await owner.sign_in()
+        await _ring(owner, operator, STREET)
+        development.kill_home_assistant()
+        await operator.do("miss")
+    async with Owner(development.ready["url"]) as owner:
+        await owner.sign_in()
+        await owner.wait_until_running()
+        after = await _calls(owner, lambda calls: calls[-1]["outcome"] == "missed")
+    assert after[:4] == before
+    assert len(after) == 5
+    assert len({call["id"] for call in after}) == 5
+    await _look_again(visitor)
+    assert await operator.notes() == []
+    assert development.complaints() == []
+    await expect_clean_end(development, signal.SIGINT)
+
+
+async def _three_calls(owner: Owner, operator: Operator) -> None:
+    """One is missed, one answered by a phone, one without a picture missed."""
+    await _online(owner)
+    await _ring(owner, operator, STREET, "miss")
+    await _calls(owner, lambda calls: [len(call["pictures"]) for call in calls] == [0, 2])
+    await _ring(owner, operator, YARD, "answer_elsewhere", "hang_up")
+    await _calls(owner, lambda calls: [len(call["pictures"]) for call in calls] == [0, 2, 2])
+    await _ring(owner, operator, STREET, "miss", pictures=False)
+    found = await _calls(owner, lambda calls: calls[-1]["outcome"] == "missed")
+    told = [(call["panel"], call["outcome"]) for call in found[1:]]
+    assert told == [(STREET, "missed"), (YARD, "answered"), (STREET, "missed")]
+
+
+async def _ring(owner: Owner, operator: Operator, panel: str, *then: str, **how: object) -> None:
+    """Ring, and go on once it is heard."""
+    await operator.do("ring", panel=panel, **how)
+    await _calls(owner, lambda calls: calls[-1]["outcome"] == "ringing")
+    for action in then:
+        await operator.do(action)
+
+
+async def _look(visitor: Visitor) -> None:
+    day = await _browse(visitor, STREET)
+    await visitor.picture("history-day")
+    # The newest first: the one without a picture, the two pictures of the other.
+    assert len(day) == 3, day
+    assert [title.split(" · ")[1] for title in day] == ["Missed", "Missed", "Close-up"]
+    await visitor.page.locator("ha-media-player-browse .child").filter(has_text="Close-up").click()
+    shown = visitor.page.locator("hui-dialog-web-browser-play-media img")
+    await shown.wait_for()
+    assert await shown.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    await visitor.picture("history-picture")
+
+    await visitor.open_calendar()
+    await visitor.see("more")
+    await visitor.picture("history-calendar")
+    await visitor.open_device(STREET)
+    await visitor.see("Last call close-up")
+    await visitor.picture("history-panel")
+
+
+async def _look_again(visitor: Visitor) -> None:
+    day = await _browse(visitor, STREET)
+    await visitor.picture("history-after-the-kill")
+    assert sum("Missed" in title for title in day) == 3, day
+
+
+async def _browse(visitor: Visitor, panel: str) -> list[str]:
+    today = datetime.now(tz=UTC).astimezone()
+    return await visitor.browse_calls(panel, f"{today:%Y-%m}", f"{today:%Y-%m-%d}")
+
+
+async def _online(owner: Owner) -> None:
+    """Wait until rings can be pushed."""
+    state = ""
+    async with asyncio.timeout(PATIENCE):
+        while state != "on":
+            await asyncio.sleep(PAUSE)
+            state = (await owner.call("get", f"api/states/{PUSH}"))["state"]
+
+
+async def _calls(owner: Owner, condition: Callable[[Calls], bool]) -> Calls:
+    """Return all calls, oldest first, once they are as they should be."""
+    start = (datetime.now(tz=UTC) - timedelta(days=2)).isoformat()
+    path = "api/services/bticino_classe/export_calls?return_response"
+    found: Calls = []
+    async with asyncio.timeout(PATIENCE):
+        while not found or not condition(found):
+            await asyncio.sleep(PAUSE)
+            answer = await owner.call("post", path, {"start": start})
+            found = sorted(answer["service_response"]["calls"], key=lambda call: call["start"])
+    return found

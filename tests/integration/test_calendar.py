@@ -1,0 +1,381 @@
+"""The calendar of a home: its calls, as people see them where they look."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.helpers import device_registry as dr, entity_registry as er, translation
+import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
+
+from custom_components.bticino_classe.archive import Archive, Index
+from custom_components.bticino_classe.client import Event
+from custom_components.bticino_classe.const import DOMAIN
+from custom_components.bticino_classe.past_calls import PastCall
+from tests.integration.conftest import (
+    Happenings,
+    heard,
+    online,
+    poll,
+    restart,
+    settle,
+    sign_in,
+    state_of,
+    the_entry,
+)
+from tests.simulator.houses import SEASIDE, two_homes
+
+if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+    from tests.simulator import Simulator
+
+STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
+CALENDAR, BY_THE_SEA = "calendar.casa_calls", "calendar.casa_al_mare_calls"
+BRIDGE = "00:03:50:30:00:0a"
+MINUTE, DAY = 60.0, 86_400.0
+
+type Shown = list[dict[str, Any]]
+
+
+async def shown(
+    client: ClientSessionGenerator,
+    since: float | None = None,
+    until: float | None = None,
+    calendar: str = CALENDAR,
+) -> Shown:
+    """Return what the calendar's page shows of a span: since a minute ago unless told."""
+    begin = _now() - MINUTE if since is None else since
+    span = {"start": _iso(begin), "end": _iso(_now() + DAY if until is None else until)}
+    answer = await (await client()).get(f"/api/calendars/{calendar}", params=span)
+    assert answer.status == 200
+    found: Shown = await answer.json()
+    return found
+
+
+def seconds(event: dict[str, Any]) -> float:
+    """Return how long an event lasts."""
+    start, end = (datetime.fromisoformat(event[name]["dateTime"]) for name in ("start", "end"))
+    return (end - start).total_seconds()
+
+
+def listed(time: float, *more: tuple[str, float], bridge: str = BRIDGE) -> Event:
+    """Return a call as the cloud lists it: what happened how many seconds after the ring."""
+    parts = [("incoming_call", 0.0), *more]
+    return Event(
+        id=f"event-{time}",
+        type="outdoor",
+        time=time,
+        module_id=bridge,
+        parts=tuple(
+            Event(id=f"{kind}-{time}", type=kind, time=time + after, session_id=f"session-{time}")
+            for kind, after in parts
+        ),
+    )
+
+
+def remember(hass: HomeAssistant, *events: Event) -> None:
+    """Let the cloud have listed calls."""
+    the_entry(hass).runtime_data.bell.history.async_add_events(events)
+
+
+async def choose(hass: HomeAssistant, **options: Any) -> None:
+    """Set the account up anew with other options."""
+    hass.config_entries.async_update_entry(the_entry(hass), options=options)
+    await restart(hass, the_entry(hass))
+    await online(the_entry(hass))
+
+
+async def speak_italian(hass: HomeAssistant) -> None:
+    """Choose the language of the house, as its owner does."""
+    translation.async_setup(hass)  # as every Home Assistant does that starts
+    await hass.config.async_update(language="it")
+    await hass.async_block_till_done()
+
+
+async def wait(hass: HomeAssistant, freezer: FrozenDateTimeFactory, seconds: float) -> None:
+    """Let time pass."""
+    freezer.tick(timedelta(seconds=seconds))
+    async_fire_time_changed(hass)
+    await settle(hass)
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()
+
+
+def _iso(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat()
+
+
+@pytest.mark.usefixtures("freezer", "bell")
+async def test_calls_are_events(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    freezer: FrozenDateTimeFactory,
+    simulator: Simulator,
+) -> None:
+    """What became of each, where and how long; who answered; where the house is, nobody learns."""
+    missed = simulator.ring(STREET)
+    await heard(hass, 3)
+    await wait(hass, freezer, 28)
+    simulator.miss(missed)
+    await heard(hass, 4)
+    answered = simulator.ring(YARD)
+    await heard(hass, 6)
+    simulator.answer_elsewhere(answered)
+    await heard(hass, 8)
+    await wait(hass, freezer, 80)
+    simulator.hang_up(answered)
+    await heard(hass, 9)
+    first, second = await shown(hass_client, _now() - 5 * MINUTE)
+    assert first["summary"] == "Missed · Posto esterno strada"
+    assert first["description"] is None
+    assert seconds(first) == 28
+    assert second["summary"] == "Answered · Posto esterno cortile"
+    assert second["description"] == (
+        "Answered on a phone or at the indoor unit. Ended on a phone or by the intercom. "
+        "Talked for 1 min 20 s."
+    )
+    assert seconds(second) == 80
+    assert first["location"] is second["location"] is None
+    ids = {call.id for call in the_entry(hass).runtime_data.bell.history.calls}
+    assert {first["uid"], second["uid"]} < ids
+    assert missed.session_id not in str(first)
+
+
+@pytest.mark.usefixtures("bell")
+async def test_words_and_names_of_the_house(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, simulator: Simulator
+) -> None:
+    """In the language that was chosen, by the name that a person gave the panel."""
+    await speak_italian(hass)
+    registry, entry = dr.async_get(hass), the_entry(hass)
+    panel = simulator.house.find(STREET).id
+    device = registry.async_get_device_by_identifier((DOMAIN, panel), entry.entry_id)
+    assert device is not None
+    registry.async_update_device(device.id, name_by_user="Cancelletto")
+    call = simulator.ring(STREET)
+    simulator.answer_elsewhere(call)
+    simulator.hang_up(call)
+    await heard(hass, 6)
+    (event,) = await shown(hass_client)
+    assert event["summary"] == "Risposta · Cancelletto"
+    assert event["description"].startswith("Risposta da un telefono o dal posto interno. ")
+    assert event["description"].endswith(" Conversazione di 0 s.")
+
+
+async def test_calendar_speaks_the_language_of_the_house(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """Its name, too."""
+    del simulator
+    await speak_italian(hass)
+    await sign_in(hass, credentials)
+    state = hass.states.get("calendar.chiamate_di_casa")
+    assert state is not None
+    assert state.attributes["friendly_name"] == "Chiamate di Casa"
+
+
+@pytest.mark.usefixtures("bell")
+@pytest.mark.parametrize("house_name", ["easykit_three_panels"])
+async def test_ring_of_no_known_panel_is_at_the_intercom(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, simulator: Simulator
+) -> None:
+    """As its doorbell is."""
+    simulator.miss(simulator.ring())
+    await heard(hass, 3)
+    (event,) = await shown(hass_client)
+    assert event["summary"] == "Missed · EasyKit"
+
+
+@pytest.mark.usefixtures("freezer", "bell")
+async def test_on_while_a_call_goes_on(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
+) -> None:
+    """From the ring to the end of the talk, however long that is."""
+    assert state_of(hass, CALENDAR) == "off"
+    call = simulator.ring(STREET)
+    await heard(hass, 3)
+    state = hass.states.get(CALENDAR)
+    assert state is not None
+    assert state.state == "on"
+    assert state.attributes["message"] == "Ringing · Posto esterno strada"
+    assert state.attributes["location"] == ""
+    simulator.answer_elsewhere(call)
+    await heard(hass, 5)
+    for _ in range(5):
+        await wait(hass, freezer, 31)
+        state = hass.states.get(CALENDAR)
+        assert state is not None
+        assert state.state == "on"
+        assert state.attributes["message"] == "Answered · Posto esterno strada"
+    simulator.hang_up(call)
+    await heard(hass, 6)
+    assert state_of(hass, CALENDAR) == "off"
+    assert "message" not in getattr(hass.states.get(CALENDAR), "attributes", {})
+
+
+@pytest.mark.usefixtures("freezer", "bell")
+async def test_off_when_nobody_tells_of_the_end(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
+) -> None:
+    """As the bell is, which does not ring for ever."""
+    simulator.forget_end(simulator.ring(STREET))
+    await heard(hass, 3)
+    assert state_of(hass, CALENDAR) == "on"
+    await wait(hass, freezer, 46)
+    assert state_of(hass, CALENDAR) == "off"
+
+
+@pytest.mark.usefixtures("bell")
+async def test_every_event_lasts(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> None:
+    """Where the cloud's list tells of no end, or of one in the same second."""
+    now = int(_now())
+    remember(
+        hass,
+        listed(now - 300.0),
+        listed(now - 200.0, ("missed_call", 0.0)),
+        listed(now - 100.0, ("accepted_call", 10.0)),
+    )
+    events = await shown(hass_client, now - 400)
+    told = [(event["summary"], seconds(event)) for event in events]
+    assert told == [
+        ("Ended · Classe 300X", 30),
+        ("Missed · Classe 300X", 1),
+        ("Answered · Classe 300X", 40),
+    ]
+
+
+@pytest.mark.usefixtures("bell")
+async def test_only_what_lies_in_the_span(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator
+) -> None:
+    """A call that began before it and ended in it is in it, one that touches it is not."""
+    now = int(_now())
+    calls = [listed(now - 100.0 * n, ("missed_call", 20.0)) for n in range(1, 6)]
+    remember(hass, *calls)
+
+    async def between(since: float, until: float) -> list[float]:
+        events = await shown(hass_client, since, until)
+        begun = [datetime.fromisoformat(each["start"]["dateTime"]) for each in events]
+        return [now - each.timestamp() for each in begun]
+
+    assert await between(now - 500, now) == [500, 400, 300, 200, 100]
+    assert await between(now - 390, now - 200) == [400, 300]
+    assert await between(now - 380, now - 200) == [300]
+    assert await between(now - 380, now - 199) == [300, 200]
+
+
+@pytest.mark.usefixtures("bell")
+@pytest.mark.parametrize("house_name", ["two_homes"])
+async def test_each_home_has_its_own(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, simulator: Simulator
+) -> None:
+    """What happens at one is nobody's business at the other."""
+    simulator.ring("Cancello")
+    await heard(hass, 3)
+    assert (state_of(hass, CALENDAR), state_of(hass, BY_THE_SEA)) == ("on", "off")
+    simulator.ring(STREET)
+    await heard(hass, 5)
+    (here,) = await shown(hass_client)
+    (there,) = await shown(hass_client, calendar=BY_THE_SEA)
+    assert here["summary"] == "Ringing · Cancello"
+    assert there["summary"] == "Ringing · Posto esterno strada"
+
+
+@pytest.mark.usefixtures("bell")
+@pytest.mark.parametrize("house_name", ["two_homes"])
+async def test_home_that_is_left_out_has_none(hass: HomeAssistant) -> None:
+    """Nor is anything left of it; it comes back with the home."""
+    await choose(hass, left_out_homes=[SEASIDE])
+    assert hass.states.async_entity_ids("calendar") == [CALENDAR]
+    assert er.async_get(hass).async_get(BY_THE_SEA) is None
+    await choose(hass)
+    assert state_of(hass, BY_THE_SEA) == "off"
+
+
+async def test_home_that_is_new_gets_one(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+    credentials: dict[str, str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """By itself, when the homes are next asked for, and one only."""
+    simulator.use_house("classe_100x")
+    await sign_in(hass, credentials)
+    simulator.use_house(two_homes)
+    for _ in range(3):
+        await poll(hass, freezer, timedelta(minutes=30))
+    assert sorted(hass.states.async_entity_ids("calendar")) == [BY_THE_SEA, CALENDAR]
+    assert "does not generate unique IDs" not in caplog.text
+
+
+@pytest.mark.usefixtures("bell")
+async def test_no_calendar_where_nothing_is_kept(hass: HomeAssistant) -> None:
+    """It would be empty with every restart."""
+    assert state_of(hass, CALENDAR) == "off"
+    await choose(hass, history={"keep": False})
+    assert hass.states.async_entity_ids("calendar") == []
+    assert er.async_get(hass).async_get(CALENDAR) is None
+
+
+@pytest.mark.usefixtures("bell")
+async def test_renamed_and_restarted(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, simulator: Simulator
+) -> None:
+    """It goes on under its new name, and shows what was before."""
+    er.async_get(hass).async_update_entity(CALENDAR, new_entity_id="calendar.door")
+    await hass.async_block_till_done()
+    call = simulator.ring(STREET)
+    await heard(hass, 3)
+    assert state_of(hass, "calendar.door") == "on"
+    simulator.miss(call)
+    await heard(hass, 4)
+    assert state_of(hass, "calendar.door") == "off"
+    await restart(hass, the_entry(hass))
+    (event,) = await shown(hass_client, calendar="calendar.door")
+    assert event["summary"] == "Missed · Posto esterno strada"
+
+
+async def test_dashboard_is_told(
+    hass: HomeAssistant, bell: Happenings, simulator: Simulator, hass_ws_client: Any
+) -> None:
+    """Whoever looks at the calendar sees a call come, without asking again."""
+    assert bell.told() == []
+    page = await hass_ws_client()
+    span = {"start": _iso(_now() - MINUTE), "end": _iso(_now() + DAY)}
+    subscribe = {"id": 1, "type": "calendar/event/subscribe", "entity_id": CALENDAR}
+    await page.send_json(subscribe | span)
+    assert (await page.receive_json())["success"]
+    assert (await page.receive_json())["event"]["events"] == []
+    simulator.ring(STREET)
+    await heard(hass, 3)
+    (event,) = (await page.receive_json())["event"]["events"]
+    assert event["summary"] == "Ringing · Posto esterno strada"
+
+
+@pytest.mark.usefixtures("bell")
+async def test_ten_thousand_calls(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> None:
+    """Home Assistant does other things while they are gone through; a day is a day."""
+    entry, now = the_entry(hass), float(int(_now()))
+    await choose(hass, history={"days": 400, "calls": 10_000})
+    await hass.config_entries.async_unload(entry.entry_id)
+    calls = tuple(
+        PastCall(id=f"call-{n}", bridge_id=BRIDGE, time=now - 3000.0 * n, outcome="missed")
+        for n in reversed(range(10_000))
+    )
+    await Archive(hass, entry.entry_id).async_save(Index(calls=calls, begun_at=now))
+    await restart(hass, entry)
+    entity: Any = hass.data["calendar"].get_entity(CALENDAR)
+    span = (datetime.fromtimestamp(now - 400 * DAY, UTC), datetime.fromtimestamp(now + DAY, UTC))
+    turns, search = 0, asyncio.ensure_future(entity.async_get_events(hass, *span))
+    while not search.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert len(await search) > 9_990
+    assert turns > 10
+    assert len(await shown(hass_client, now - DAY, now)) == 29

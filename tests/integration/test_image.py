@@ -1,0 +1,103 @@
+"""Pictures one would rather look at than read of: who rang last, at each panel."""
+
+from typing import TYPE_CHECKING
+
+from homeassistant.components.image import async_get_image
+from homeassistant.util import dt as dt_util
+import pytest
+
+from custom_components.bticino_classe.pictures import async_placeholder
+from tests.integration.conftest import heard, restart, settle, state_of, the_entry
+from tests.integration.test_history import called, hass_storage, history_of, new_calls
+from tests.simulator.pictures import jpeg
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+    from tests.simulator import Simulator
+
+__all__ = ["hass_storage"]
+
+STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
+IMAGE, CLOSE_UP = (f"image.posto_esterno_strada_last_call{end}" for end in ("", "_close_up"))
+
+
+@pytest.mark.usefixtures("bell")
+async def test_nobody_has_rung(
+    hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator
+) -> None:
+    """Something drawn, at no time; no close-up before the first; nobody without the token."""
+    image, drawn = await async_get_image(hass, IMAGE), await async_placeholder(hass)
+    assert (state_of(hass, IMAGE), image.content) == ("unknown", drawn.content)
+    assert hass.states.get(CLOSE_UP) is None
+    state = hass.states.get(IMAGE)
+    assert state is not None
+    browser = await hass_client_no_auth()
+    response = await browser.get(state.attributes["entity_picture"])
+    assert (response.status, await response.read()) == (200, drawn.content)
+    assert (await browser.get(f"/api/image_proxy/{IMAGE}")).status == 403
+
+
+@pytest.mark.usefixtures("bell")
+async def test_last_call_and_its_close_up(hass: HomeAssistant, simulator: Simulator) -> None:
+    """The state is when it rang; it changes once for each call, and only at its panel."""
+    first = await called(hass, simulator, STREET, "miss", late=60)
+    (known,) = new_calls(hass)
+    when = dt_util.utc_from_timestamp(known.time).isoformat()
+    assert state_of(hass, IMAGE) == state_of(hass, CLOSE_UP) == when
+    assert (await async_get_image(hass, IMAGE)).content == jpeg(first.picture_id("snapshot"))
+    assert (await async_get_image(hass, CLOSE_UP)).content == jpeg(first.picture_id("vignette"))
+    assert state_of(hass, "image.posto_esterno_cortile_last_call") == "unknown"
+    assert hass.states.get("image.classe_300x_last_call") is None
+
+    other = await called(hass, simulator, YARD, "miss")
+    assert state_of(hass, IMAGE) == when
+    yard = await async_get_image(hass, "image.posto_esterno_cortile_last_call")
+    assert yard.content == jpeg(other.picture_id("snapshot"))
+
+    # A call without a picture leaves the last one that there is.
+    await called(hass, simulator, STREET, "miss", pictures=False)
+    assert state_of(hass, IMAGE) == when
+
+
+@pytest.mark.usefixtures("bell")
+async def test_restart_shows_it_again(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Both pictures are there at once, of the time that they were of."""
+    call = await called(hass, simulator, STREET, "miss")
+    before = state_of(hass, IMAGE)
+    await restart(hass, the_entry(hass))
+    assert state_of(hass, IMAGE) == state_of(hass, CLOSE_UP) == before
+    assert (await async_get_image(hass, CLOSE_UP)).content == jpeg(call.picture_id("vignette"))
+
+
+@pytest.mark.usefixtures("bell")
+async def test_deleted_call_is_not_shown(hass: HomeAssistant, simulator: Simulator) -> None:
+    """The one before it is, and at last the drawn one."""
+    first = await called(hass, simulator, STREET, "miss", late=60)
+    await called(hass, simulator, STREET, "miss")
+    history = history_of(hass)
+    history.async_delete([new_calls(hass)[-1]])
+    await settle(hass)
+    assert (await async_get_image(hass, IMAGE)).content == jpeg(first.picture_id("snapshot"))
+    history.async_delete_all()
+    await settle(hass)
+    assert state_of(hass, IMAGE) == "unknown"
+    drawn = await async_placeholder(hass)
+    assert (await async_get_image(hass, IMAGE)).content == drawn.content
+    # The close-up is known to this panel, so it stays.
+    await restart(hass, the_entry(hass))
+    assert state_of(hass, CLOSE_UP) == "unknown"
+
+
+@pytest.mark.usefixtures("bell")
+@pytest.mark.parametrize("house_name", ["easykit_three_panels"])
+async def test_call_of_an_unknown_panel(hass: HomeAssistant, simulator: Simulator) -> None:
+    """The intercom has a picture of its own, once there is one."""
+    image = "image.easykit_last_call"
+    assert hass.states.get(image) is None
+    call = simulator.ring()
+    await heard(hass, 2)
+    await settle(hass)
+    assert (await async_get_image(hass, image)).content == jpeg(call.picture_id("snapshot"))
+    assert state_of(hass, "image.entrance_panel_1_last_call") == "unknown"
