@@ -1,6 +1,5 @@
 """What is kept of an account's calls: an index in Home Assistant's storage, pictures beside it."""
 
-import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -38,10 +37,13 @@ class Index:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """An index, and the pictures that are there by file; whether something of it was damaged."""
+    """An index, and the pictures that are there by file; whether something of it was damaged.
+
+    None for the pictures: nobody can tell which are there.
+    """
 
     index: Index
-    pictures: Mapping[str, KeptPicture]
+    pictures: Mapping[str, KeptPicture] | None
     is_damaged: bool
 
 
@@ -78,7 +80,16 @@ class Archive:
     def _found(self, stored: object, is_there: bool) -> Found:
         index, unreadable = _index(stored)
         is_damaged = is_there and (stored is None or unreadable)
-        return Found(index=index, pictures=self._files.found(), is_damaged=is_damaged)
+        pictures: Mapping[str, KeptPicture] | None = None
+        try:
+            pictures = self._files.found()
+        except OSError as err:
+            LOGGER.warning("Pictures of calls cannot be looked at: %s", err.strerror)
+        return Found(index=index, pictures=pictures, is_damaged=is_damaged)
+
+    def close(self) -> None:
+        """Keep no more pictures: who removes the account must not find new ones."""
+        self._files.close()
 
     async def async_save(self, index: Index) -> None:
         """Write the index now; while Home Assistant stops, with all else that it writes last."""
@@ -104,7 +115,7 @@ class Archive:
         try:
             await self._hass.async_add_executor_job(self._files.write, file, content)
         except OSError as err:
-            if not self._cannot_write:
+            if not self._cannot_write and not self._files.is_closed:
                 LOGGER.warning("Pictures of calls cannot be kept: %s", err.strerror)
             self._cannot_write = True
             return False
@@ -126,9 +137,11 @@ class Archive:
 
     async def async_remove(self) -> None:
         """Remove all that was kept."""
-        await asyncio.gather(
-            self._store.async_remove(), self._hass.async_add_executor_job(self._files.remove_all)
-        )
+        await self._store.async_remove()
+        try:
+            await self._hass.async_add_executor_job(self._files.remove_all)
+        except OSError as err:
+            LOGGER.warning("Pictures of calls cannot be removed: %s", err.strerror)
 
 
 class MemoryArchive:
@@ -140,6 +153,9 @@ class MemoryArchive:
     async def async_load(self) -> Found:
         """Return nothing."""
         return Found(index=Index(), pictures={}, is_damaged=False)
+
+    def close(self) -> None:
+        """Do nothing: all goes with the history."""
 
     async def async_save(self, index: Index) -> None:
         """Write nothing."""

@@ -69,7 +69,7 @@ class Bell:
             self._hass, self.channel.socket.run(), "bticino_classe push socket"
         )
         self._entry.async_on_unload(self._stop_timer)
-        self._entry.async_on_unload(self.history.async_save)
+        self._entry.async_on_unload(self.history.async_close)
         self._entry.async_on_unload(
             async_track_time_interval(
                 self._hass, self._on_hour, TIDY_INTERVAL, cancel_on_shutdown=True
@@ -162,8 +162,7 @@ class Bell:
 
     def _tell(self, changes: tuple[CallChange, ...]) -> None:
         for change in changes:
-            self.history.async_add(change)
-            for listener in tuple(self._listeners):
+            for listener in (self.history.async_add, *self._listeners):
                 self._tell_one(listener, change)
         self._set_timer()
 

@@ -33,6 +33,7 @@ from .past_calls import (
     from_event,
     merged,
     over,
+    sensible,
     too_large,
     too_many,
 )
@@ -83,6 +84,7 @@ class CallHistory:
         self._listeners: list[Callable[[], None]] = []
         self._saving: asyncio.Task[None] | None = None
         self._is_dirty = False
+        self._is_closed = False
         self._removed: list[str] = []
 
     async def async_load(self, intercom_of: Callable[[str], str]) -> None:
@@ -104,9 +106,15 @@ class CallHistory:
         self.async_tidy()
 
     async def async_save(self) -> None:
-        """Wait until all is written: a reload reads it again."""
+        """Wait until all is written."""
         if self._saving is not None:
             await self._saving
+
+    async def async_close(self) -> None:
+        """Write what is still to be written, and nothing after that: a reload reads it again."""
+        self._is_closed = True
+        self._archive.close()
+        await self.async_save()
 
     @callback
     def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
@@ -157,8 +165,8 @@ class CallHistory:
         for event in sorted(events, key=lambda event: event.time):
             if (found := from_event(event)) is not None:
                 session_id, call = found
-                time = min(call.time, self._clock())
-                self._note_event(replace(call, id=self.known_as(session_id, time), time=time))
+                call = sensible(call, self._clock())
+                self._note_event(replace(call, id=self.known_as(session_id, call.time)))
 
     def is_before(self, events: Collection[Event]) -> bool:
         """Whether all calls were before all events, so that some may have been between."""
@@ -271,13 +279,21 @@ class CallHistory:
 
     def _changed(self) -> None:
         """Write, in one go with what else changes in this moment, and tell."""
+        if self._is_closed:
+            return
         self._is_dirty = True
         if self._saving is None or self._saving.done():
             self._saving = self._hass.async_create_task(
                 self._save_while_dirty(), "bticino_classe history", eager_start=False
             )
         for listener in tuple(self._listeners):
+            self._tell(listener)
+
+    def _tell(self, listener: Callable[[], None]) -> None:
+        try:
             listener()
+        except Exception:  # noqa: BLE001 - one listener's fault must not cost the others the call
+            LOGGER.exception("A change of the history could not be shown")
 
     async def _save_while_dirty(self) -> None:
         """Write the index before files go: a kill between leaves files, which are found again."""

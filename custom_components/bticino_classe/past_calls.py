@@ -18,12 +18,14 @@ SNAPSHOT: Final = "snapshot"  # the whole view
 VIGNETTE: Final = "vignette"  # the close-up of a face
 KINDS: Final = (SNAPSHOT, VIGNETTE)
 DAY: Final = 86_400  # seconds
+END_OF_TIME: Final = 32_503_680_000  # seconds since 1970: what no calendar has to show
 CLOCKS_DIFFER: Final = 10.0  # seconds at the most
 MEGABYTE: Final = 1_000_000  # bytes
 OUTCOMES: Final = tuple(state.value for state in CallState)
 
 # What stands when two sources differ: somebody did answer, the cloud did say "missed".
 _RANKS: Final = {CallState.MISSED.value: 1, CallState.ANSWERED.value: 2}
+_RING: Final = "incoming_call"
 _OUTCOMES_BY_PART: Final = {"accepted_call": CallState.ANSWERED, "missed_call": CallState.MISSED}
 
 
@@ -121,9 +123,10 @@ def from_call(call: Call, known_as: str) -> PastCall:
 def from_event(event: Event) -> tuple[str, PastCall] | None:
     """Return session and call of one of the cloud's events, whose parts come in any order.
 
-    A call began with its earliest part, and ended as any part says.
+    A call began with its earliest ring, and ended as any part says.
     """
-    parts = [part for part in event.parts if part.type in {"incoming_call", *_OUTCOMES_BY_PART}]
+    parts = [part for part in event.parts if part.type in {_RING, *_OUTCOMES_BY_PART}]
+    rings = [part for part in parts if part.type == _RING]
     session_id = next((part.session_id for part in parts if part.session_id), None)
     if event.module_id is None or session_id is None:
         return None
@@ -132,7 +135,7 @@ def from_event(event: Event) -> tuple[str, PastCall] | None:
     call = PastCall(
         id=call_id(session_id),
         bridge_id=event.module_id,
-        time=min(part.time for part in parts),
+        time=min(part.time for part in rings or parts),
         outcome=outcome.value,
         answered_at=said.get(CallState.ANSWERED),
         ended_at=said.get(CallState.MISSED) if outcome is CallState.MISSED else None,
@@ -168,6 +171,16 @@ def _rank(outcome: str) -> int:
     return _RANKS.get(outcome, 0)
 
 
+def sensible(call: PastCall, now: float) -> PastCall:
+    """Return a call without times that are still to come, or were before it: those are none."""
+    began_at = min(call.time, now)
+    answered_at, ended_at = (
+        None if at is None or at < began_at else min(at, now)
+        for at in (call.answered_at, call.ended_at)
+    )
+    return replace(call, time=began_at, answered_at=answered_at, ended_at=ended_at)
+
+
 def over(call: PastCall) -> PastCall:
     """Return a call as it is after a restart: nobody rings any more, whatever became of it."""
     ringing = call.outcome == CallState.RINGING
@@ -198,10 +211,17 @@ def _from_row(row: Mapping[str, Any]) -> PastCall:
             known[kind] = KeptPicture(file=str(known[kind]["file"]), size=int(known[kind]["size"]))
     if "id" not in known:  # as they were stored while there were no pictures
         known["id"] = call_id(row["session_id"])
-    call = PastCall(**known | {"time": float(known["time"])})
-    if not all(isinstance(text, str) for text in (call.id, call.bridge_id, call.outcome)):
+    call = PastCall(**known)
+    texts = (call.id, call.bridge_id, call.outcome, call.panel_id or "")
+    times = (call.time, call.answered_at or 0, call.ended_at or 0)
+    if not (all(isinstance(text, str) for text in texts) and all(map(_is_time, times))):
         raise TypeError
     return call
+
+
+def _is_time(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= value < END_OF_TIME
 
 
 _NAMES: Final = {field.name for field in fields(PastCall)}

@@ -61,10 +61,17 @@ class PictureFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.is_closed = False
+
+    def close(self) -> None:
+        """Keep no more pictures."""
+        self.is_closed = True
 
     def write(self, file: str, content: bytes) -> None:
         """Keep a picture; OSError: it could not be."""
         path = self._path(file)
+        if self.is_closed:
+            raise FileNotFoundError(file)  # a folder that is being removed must not come back
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Such a file can be read by its owner alone (0600).
         handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)
@@ -91,11 +98,15 @@ class PictureFiles:
             self._path(file).unlink(missing_ok=True)
 
     def remove_all(self) -> None:
-        """Remove the folder with all that is in it."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove the folder with all that is in it; OSError: some of it is still there."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._folder)
 
     def found(self) -> Mapping[str, KeptPicture]:
-        """Return all pictures by their file; what a sudden end left unfinished is removed."""
+        """Return all pictures by their file; what a sudden end left unfinished is removed.
+
+        OSError: the folder cannot be read.
+        """
         pictures: dict[str, KeptPicture] = {}
         for folder in self._folders():
             for each in os.scandir(folder):
@@ -107,10 +118,10 @@ class PictureFiles:
         return pictures
 
     def _folders(self) -> list[Path]:
-        with suppress(OSError):
-            self._folder.chmod(0o700)
-            return [Path(each) for each in os.scandir(self._folder) if each.is_dir()]
-        return []
+        if not self._folder.exists():
+            return []
+        self._folder.chmod(0o700)
+        return [Path(e) for e in os.scandir(self._folder) if e.is_dir(follow_symlinks=False)]
 
     def _path(self, file: str) -> Path:
         """Return a file's path; OSError for a name that is none of ours, whatever it leads to."""

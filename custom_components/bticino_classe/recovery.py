@@ -8,7 +8,7 @@ from .past_calls import GONE, KINDS, PastCall
 from .picture_files import named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .archive import Found, Index
     from .past_calls import KeptPicture
@@ -30,10 +30,12 @@ def reconciled(found: Found, intercom_of: Callable[[str], str]) -> Recovered:
     `intercom_of` names the intercom that a module hangs on. A picture that was written when Home
     Assistant was killed has none; so has every one where the index is lost.
     """
+    if found.pictures is None:
+        return Recovered(calls=list(found.index.calls))
     recovered, missing = Recovered(), 0
     calls: dict[str, PastCall] = {}
     for call in found.index.calls:
-        calls[call.id] = kept = _with_files_there(call, found)
+        calls[call.id] = kept = _with_files_there(call, found.pictures)
         missing += len(call.files) - len(kept.files)
     known = len(calls)
     owned = {file for call in calls.values() for file in call.files}
@@ -55,11 +57,11 @@ def reconciled(found: Found, intercom_of: Callable[[str], str]) -> Recovered:
     return recovered
 
 
-def _with_files_there(call: PastCall, found: Found) -> PastCall:
+def _with_files_there(call: PastCall, pictures: Mapping[str, KeptPicture]) -> PastCall:
     """Return a call with the pictures that are there, as large as they are."""
     for kind in KINDS:
         listed = call.kept(kind)
-        if listed is not None and (there := found.pictures.get(listed.file)) != listed:
+        if listed is not None and (there := pictures.get(listed.file)) != listed:
             call = call.pictured(kind, there or GONE)
     return call
 

@@ -4,12 +4,14 @@ from fnmatch import fnmatch
 import json
 import logging
 from pathlib import Path
+import time
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.backup.const import EXCLUDE_FROM_BACKUP
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
+from custom_components.bticino_classe.client.pictures import StillImage
 from custom_components.bticino_classe.client.push import CallPush, CallStep
 from custom_components.bticino_classe.const import CONF_HISTORY, DOMAIN
 from custom_components.bticino_classe.past_calls import DAY, PastCall
@@ -191,7 +193,7 @@ async def test_only_panel_is_who_rang(hass: HomeAssistant, simulator: Simulator)
 async def test_parts_in_any_order(hass: HomeAssistant, simulator: Simulator) -> None:
     """Newest first, oldest first, and answered after it was missed: what was worth most stands."""
     for reverse in (False, True):
-        call = simulator.ring(STREET, offer=False, status=False)
+        call = simulator.ring(STREET, offer=False, status=False, late=60)
         call.goes_on("missed_call", "m", call.at + 30)
         call.goes_on("accepted_call", "a", call.at + 31)
         if reverse:
@@ -511,3 +513,72 @@ async def test_session_that_comes_again(
     history = history_of(hass)
     assert history.known_as("1", second.time + 60) == second.id
     assert history.known_as("1", first.time) == first.id
+
+
+@pytest.mark.usefixtures("bell")
+async def test_picture_that_comes_after_the_account_was_removed(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """Neither index nor folder comes back."""
+    call = await called(hass, simulator, STREET, pictures=False)
+    history, gone = history_of(hass), (folder(hass), index(hass))
+    known_as = history.known_as(call.session_id, call.at)
+    await hass.config_entries.async_remove(the_entry(hass).entry_id)
+    image = StillImage(content=jpeg(call.picture_id("snapshot")), content_type="image/jpeg")
+    await history.async_keep(known_as, "snapshot", image)
+    history.async_look(call.bridge_id)
+    await settle(hass)
+    assert not any(path.exists() for path in gone)
+
+
+@pytest.mark.usefixtures("bell")
+async def test_folder_that_cannot_be_read(
+    hass: HomeAssistant, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that is not there costs nothing that is listed."""
+    await called(hass, simulator, STREET, "miss")
+    known, entry = new_calls(hass), the_entry(hass)
+    await hass.config_entries.async_unload(entry.entry_id)
+    elsewhere = folder(hass).rename(folder(hass).with_name("elsewhere"))
+    folder(hass).write_text("a file is in the way")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await online(entry)
+    assert new_calls(hass) == known
+    assert caplog.text.count("Pictures of calls cannot be looked at") == 1
+    folder(hass).unlink()
+    elsewhere.rename(folder(hass))
+    await start_again(hass)
+    assert new_calls(hass) == known
+
+
+async def test_listener_that_fails(
+    hass: HomeAssistant, bell: Happenings, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It costs nobody else the call."""
+    told: list[str] = []
+
+    def fail() -> None:
+        raise LookupError("on purpose")
+
+    history = history_of(hass)
+    history.async_listen(fail)
+    history.async_listen(lambda: told.append("x"))
+    await called(hass, simulator, STREET)
+    assert len(bell.rings()) == 1
+    assert len(told) > 1
+    assert "A change of the history could not be shown" in caplog.text
+
+
+@pytest.mark.usefixtures("bell")
+async def test_times_that_are_none(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Milliseconds where seconds should be, and times before there were any clocks."""
+    for part, at in (("missed_call", 1e12), ("accepted_call", -1e12)):
+        simulator.ring(STREET, offer=False, status=False).goes_on(part, "x", at)
+    await start_again(hass)
+    now = time.time() + 5
+    known = new_calls(hass)
+    assert sorted(call.outcome for call in known) == ["answered", "missed"]
+    for call in known:
+        assert 0 <= call.time < now
+        assert call.ended_at is None or call.time <= call.ended_at < now
+        assert call.answered_at is None
