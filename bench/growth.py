@@ -90,8 +90,8 @@ def _remembered(bell: Any) -> int:
     book, history = bell.book, bell.history
     assert len(history.calls) == KEPT, "calls are lost, or too many are kept"
     kept = (book._calls, book._due, book._held, bell.channel._seen, bell.channel.unknown)
-    past = (history.calls, history._ledger._unseen, history._ledger._newest, history._removed)
-    others = (history._deleted, history._archive._rows, history._listeners, bell._listeners)
+    past = (history.calls, history._ledger._unseen, history._deletions.by_id, history._listeners)
+    others = (history._saving._removed, history._archive._rows, bell._listeners)
     return sum(len(each) for each in (*kept, *past, *others))
 
 

@@ -81,8 +81,10 @@ def measure(cloud: Cloud, folder: Path, sizes: Sequence[int], runs: int) -> Iter
 
 async def _look(hass: HomeAssistant, cloud: Cloud, calls: int, runs: int) -> Found:
     await settle(hass)
-    found: list[int] = []
-    load = await _timed(runs, partial(_load, hass, found))
+    histories: list[CallHistory] = []
+    load = await _timed(runs, partial(_load, hass, histories))
+    found = len(histories[-1].calls)
+    histories.clear()
     await set_up(hass)
     source = await async_get_media_source(hass)
     listed: list[int] = []
@@ -93,7 +95,7 @@ async def _look(hass: HomeAssistant, cloud: Cloud, calls: int, runs: int) -> Fou
     rung = await _timed(RINGS, partial(_ring, hass, cloud))
     return Found(
         calls=calls,
-        found=found[-1],
+        found=found,
         listed=listed[-1],
         index_bytes=index_bytes,
         load=load,
@@ -113,13 +115,13 @@ async def _timed(runs: int, act: Callable[[], Awaitable[None]]) -> Timed:
     return Timed(seconds=seconds, held=held)
 
 
-async def _load(hass: HomeAssistant, found: list[int]) -> None:
-    """Read index and folder as a start does."""
+async def _load(hass: HomeAssistant, histories: list[CallHistory]) -> None:
+    """Read index and folder as a start does; to drop the history again is no part of that."""
     entry = entry_of(hass)
     history = CallHistory(hass, entry, clock=time.time, panels_of=lambda _: ())
     await history.async_load(lambda module_id: module_id)
     await history.async_save()
-    found.append(len(history.calls))
+    histories.append(history)
 
 
 async def _browse(hass: HomeAssistant, source: MediaSource, listed: list[int]) -> None:

@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 EXPIRED: Final = 1.0  # seconds since the epoch
 ONLY_IN_A_CALL: Final = "-next_panel"  # unavailable by design while nobody watches
 # What is set at an intercom is asked for in the background, once the rest is there.
-LATER: Final = ("-do_not_disturb", "-do_not_disturb_duration", "-professional_studio")
+LATER: Final = (
+    "-do_not_disturb",
+    "-do_not_disturb_duration",
+    "-do_not_disturb_until",
+    "-professional_studio",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from .figures import Figure
 from .home import live, set_up, sign_in
+from .settling import settle
 from .watching import press, watching
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ async def _climb(hass: HomeAssistant, cloud: Cloud) -> tuple[int, str]:
             cloud.forget()
             options = ("--every", str(1 / step), "--panels", str(PANELS))
             spent = await press(cloud, watcher, step * SECONDS, *options)
+        await settle(hass)
         if why := _what_failed(watcher, cloud.rings(), step, spent):
             return sustained, f"{step}: {why}"
         sustained = step

@@ -12,11 +12,11 @@ from homeassistant.const import (
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
-from .archive import Archive
 from .client import PRODUCTION, Account, AuthHandler, Budget
 from .const import BUDGETS, DOMAIN, ENDPOINTS
 from .coordinator import BticinoConfigEntry, BticinoCoordinator
 from .devices import async_keep_devices, async_remove_what_is_replaced
+from .history import async_remove_history
 from .services import async_setup_services
 from .texts import async_load_spoken
 from .views import PictureView
@@ -60,6 +60,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     entry.async_on_unload(auth.settle)
     _settle_at_stop(hass, entry, auth)
     coordinator = BticinoCoordinator(hass, entry, Account(auth, budget=_budget(hass, entry)))
+    await coordinator.bell.history.async_remove_unwanted()
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
     async_remove_what_is_replaced(hass, entry)
@@ -84,7 +85,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
 
 async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     """Remove what is kept of the account beside the entry: its history of calls, its budget."""
-    await Archive(hass, entry.entry_id).async_remove()
+    await async_remove_history(hass, entry.entry_id)
     hass.data.get(BUDGETS, {}).pop(entry.entry_id, None)
 
 

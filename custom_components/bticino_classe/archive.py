@@ -1,13 +1,15 @@
 """What is kept of an account's calls: an index in Home Assistant's storage, pictures beside it."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.exceptions import HomeAssistantError, UnsupportedStorageVersionError
 from homeassistant.helpers.storage import STORAGE_DIR, Store
 
 from .const import DOMAIN, LOGGER
+from .deletions import Deletion, Deletions
 from .past_calls import PastCall, as_row, from_rows
 from .picture_files import PictureFiles
 
@@ -23,16 +25,11 @@ STORAGE_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """All that is remembered of calls; None for `begun_at`: nothing was yet.
-
-    `deleted` are the times of single calls that a person deleted, by id, and `deleted_until` that
-    of the newest one when all were: the cloud tells of them once more.
-    """
+    """All that is remembered of calls; None for `begun_at`: nothing was yet."""
 
     calls: tuple[PastCall, ...] = ()
     begun_at: float | None = None
-    deleted: Mapping[str, float] = field(default_factory=dict)
-    deleted_until: float = 0.0
+    deletions: Deletions = field(default_factory=lambda: Deletions(by_id={}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +44,24 @@ class Found:
     is_damaged: bool
 
 
+class _IndexStore(Store[dict[str, Any]]):
+    """A store that knows whether it has written: core only logs that it has not."""
+
+    is_written = False
+
+    @override
+    async def _async_write_data(self, data: dict[str, Any]) -> None:
+        self.is_written = False
+        await super()._async_write_data(data)
+        self.is_written = True
+
+
 class Archive:
     """Reads and writes off the event loop; both are whole or not at all, and private."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         self._hass = hass
-        self._store: Store[dict[str, Any]] = Store(
+        self._store = _IndexStore(
             hass,
             STORAGE_VERSION,
             f"{DOMAIN}.{entry_id}",
@@ -68,16 +77,28 @@ class Archive:
         """Return what is there, however little of it can be read."""
         is_there = await self._hass.async_add_executor_job(Path(self._store.path).exists)
         stored: object = None
+        # Whatever is in the file: it must not cost the bell, so more than core's errors are caught.
         try:
             stored = await self._store.async_load()
         except UnsupportedStorageVersionError:
             LOGGER.warning("The history of calls is of a newer version and begins anew")
             is_there = False
-        except HomeAssistantError as err:
+        except (
+            HomeAssistantError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as err:
             LOGGER.debug("The index of calls cannot be read: %s", type(err).__name__)
-        return await self._hass.async_add_executor_job(self._found, stored, is_there)
+        read = [stored]
+        del stored
+        return await self._hass.async_add_executor_job(self._found, read, is_there)
 
-    def _found(self, stored: object, is_there: bool) -> Found:
+    def _found(self, read: list[object], is_there: bool) -> Found:
+        """Decode what was read; it is taken over so that it is dropped here: that takes long."""
+        stored = read.pop()
         index, unreadable = _index(stored)
         is_damaged = is_there and (stored is None or unreadable)
         pictures: Mapping[str, KeptPicture] | None = None
@@ -91,10 +112,15 @@ class Archive:
         """Keep no more pictures: who removes the account must not find new ones."""
         self._files.close()
 
-    async def async_save(self, index: Index) -> None:
-        """Write the index now; while Home Assistant stops, with all else that it writes last."""
+    async def async_save(self, index: Index) -> bool:
+        """Write the index now; False: it is not written (yet).
+
+        While Home Assistant stops, it is written with all else that is written last.
+        """
         stored = await self._hass.async_add_executor_job(self._as_stored, index)
+        self._store.is_written = False
         await self._store.async_save(stored)
+        return self._store.is_written
 
     def _as_stored(self, index: Index) -> dict[str, Any]:
         """Make the rows of what has changed; all of them anew would wake the garbage collector."""
@@ -106,8 +132,11 @@ class Archive:
         return {
             "begun_at": index.begun_at,
             "calls": [row for _, row in rows.values()],
-            "deleted": dict(index.deleted),
-            "deleted_until": index.deleted_until,
+            "deleted": {
+                key: [each.called_at, each.deleted_at]
+                for key, each in index.deletions.by_id.items()
+            },
+            "deleted_until": index.deletions.until,
         }
 
     async def async_write_picture(self, file: str, content: bytes) -> bool:
@@ -136,12 +165,14 @@ class Archive:
             LOGGER.warning("Pictures of calls cannot be removed: %s", err.strerror)
 
     async def async_remove(self) -> None:
-        """Remove all that was kept."""
-        await self._store.async_remove()
-        try:
-            await self._hass.async_add_executor_job(self._files.remove_all)
-        except OSError as err:
-            LOGGER.warning("Pictures of calls cannot be removed: %s", err.strerror)
+        """Remove all that was kept, also what core has kept of a damaged index."""
+        run = self._hass.async_add_executor_job
+        copies = partial(_remove_copies, Path(self._store.path))
+        for step in (self._store.async_remove(), run(self._files.remove_all), run(copies)):
+            try:
+                await step
+            except OSError as err:
+                LOGGER.warning("Some of the history of calls stays: %s", err.strerror)
 
 
 class MemoryArchive:
@@ -157,8 +188,9 @@ class MemoryArchive:
     def close(self) -> None:
         """Do nothing: all goes with the history."""
 
-    async def async_save(self, index: Index) -> None:
-        """Write nothing."""
+    async def async_save(self, index: Index) -> bool:  # noqa: ARG002 - as an archive has it
+        """Write nothing: that is done."""
+        return True
 
     async def async_write_picture(self, file: str, content: bytes) -> bool:
         """Have a picture at hand."""
@@ -175,6 +207,12 @@ class MemoryArchive:
             self._pictures.pop(file, None)
 
 
+def _remove_copies(index: Path) -> None:
+    """Remove what core has put aside of an index that it could not read."""
+    for copy in index.parent.glob(f"{index.name}.corrupt.*"):
+        copy.unlink(missing_ok=True)
+
+
 def _index(stored: object) -> tuple[Index, bool]:
     """Return what can be read of an index, and whether there was more that could not."""
     if not isinstance(stored, dict):
@@ -182,17 +220,23 @@ def _index(stored: object) -> tuple[Index, bool]:
     # While there were no pictures, only the last and the missed calls were stored.
     rows = stored.get("calls", [*_rows(stored.get("last")), *_rows(stored.get("missed"))])
     calls = {call.id: call for call in from_rows(rows)}
-    begun_at, until = _number(stored.get("begun_at")), _number(stored.get("deleted_until"))
-    deleted = stored.get("deleted")
-    times = deleted.items() if isinstance(deleted, dict) else ()
+    begun_at = _number(stored.get("begun_at"))
     index = Index(
         calls=tuple(sorted(calls.values(), key=lambda call: call.time)),
         begun_at=begun_at,
-        deleted={key: number for key, time in times if (number := _number(time)) is not None},
-        deleted_until=until or 0.0,
+        deletions=_deletions(stored.get("deleted"), stored.get("deleted_until")),
     )
     expected = len(_rows(rows)) if "calls" in stored else len(calls)
     return index, len(calls) < expected or begun_at is None
+
+
+def _deletions(by_id: object, until: object) -> Deletions:
+    found: dict[str, Deletion] = {}
+    for key, times in by_id.items() if isinstance(by_id, dict) else ():
+        called_at, deleted_at = map(_number, (*_rows(times), None, None)[:2])
+        if called_at is not None and deleted_at is not None:
+            found[key] = Deletion(called_at=called_at, deleted_at=deleted_at)
+    return Deletions(by_id=found, until=_number(until) or 0.0)
 
 
 def _rows(value: object) -> list[Any]:

@@ -5,20 +5,21 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later, async_track_time_interval
 
 from .client import BticinoError, ModuleKind
 from .client.calls import Call, CallBook, CallChange
 from .client.connection import SocketState
-from .client.push import CallPush, PushChannel, ReachabilityPush
+from .client.push import CallPush, CallStep, PushChannel, ReachabilityPush
 from .const import LOGGER
 from .history import CallHistory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from .client import Event
+    from .client import Event, Home
     from .client.push import Push
     from .coordinator import BticinoConfigEntry, BticinoCoordinator
 
@@ -28,6 +29,7 @@ type CallListener = Callable[[CallChange], None]
 OFFERING_TYPES: Final = frozenset({"BNC1", "BNC3"})
 
 TIDY_INTERVAL: Final = timedelta(hours=1)
+LIST_AGAIN_AFTER: Final = 300.0  # seconds
 EVENTS: Final = 100  # asked for after a start or a gap
 EVENTS_AFTER_LONG: Final = 500  # where the first do not reach back to what is known
 
@@ -43,6 +45,7 @@ class Bell:
         self._coordinator = coordinator
         self._listeners: list[CallListener] = []
         self._cancel_timer: CALLBACK_TYPE | None = None
+        self._cancel_list: CALLBACK_TYPE | None = None
         self._was_online = False
         account = coordinator.account
         self.book = CallBook(
@@ -69,6 +72,7 @@ class Bell:
             self._hass, self.channel.socket.run(), "bticino_classe push socket"
         )
         self._entry.async_on_unload(self._stop_timer)
+        self._entry.async_on_unload(self._stop_list)
         self._entry.async_on_unload(self.history.async_close)
         self._entry.async_on_unload(
             async_track_time_interval(
@@ -92,7 +96,10 @@ class Bell:
     @callback
     def async_take(self, push: CallPush) -> None:
         """Let a push of a call have its effect."""
-        self._tell(self.book.take(push))
+        changes = self.book.take(push)
+        if push.step is CallStep.ACCEPTED and not self.book.is_known(push.session_id):
+            self.history.async_answered_elsewhere(push.session_id)
+        self._tell(changes)
 
     @callback
     def async_answered_here(self, session_id: str) -> None:
@@ -132,33 +139,75 @@ class Bell:
     def _on_socket_state(self, state: SocketState) -> None:
         if state is SocketState.STOPPED:
             return  # the entry is being unloaded
+        self._stop_list()
         self._coordinator.async_adapt_interval()
         if state is SocketState.AUTH_FAILED:
             self._entry.async_start_reauth(self._hass)
         if state is SocketState.ONLINE:
-            self._entry.async_create_background_task(
-                self._hass, self._catch_up(after_gap=self._was_online), "bticino_classe catch up"
-            )
+            # What is known now, before the first push: a gap is between this and the list.
+            known = {
+                home.id: self._last_time(home) for home in self._coordinator.data.homes.values()
+            }
+            self._start_catch_up(known, again=self._was_online)
             self._was_online = True
 
-    async def _catch_up(self, *, after_gap: bool) -> None:
-        """Learn what happened while nothing could be pushed; no ring is made of it."""
-        if after_gap:
-            await self._coordinator.async_request_refresh()
-        for home in self._coordinator.data.homes.values():
-            events = await self._events(home.id, EVENTS)
-            if len(events) == EVENTS and self.history.is_before(events):
-                events = await self._events(home.id, EVENTS_AFTER_LONG) or events
-            self.history.async_add_events(events)
-            self._coordinator.pictures.async_catch_up(events)
-        self._coordinator.async_update_listeners()
+    async def _catch_up(self, known: Mapping[str, float | None], *, again: bool) -> None:
+        """Learn what happened while nothing could be pushed; no ring is made of it.
 
-    async def _events(self, home_id: str, size: int) -> tuple[Event, ...]:
-        try:
-            return await self._coordinator.account.events(home_id, size=size)
-        except BticinoError as err:
-            LOGGER.debug("The latest events could not be asked for: %s", err)
-            return ()
+        `known` is when the last call of each home was that is known. A list that cannot be had is
+        asked for again while pushes come.
+        """
+        if again:
+            await self._coordinator.async_request_refresh()
+        missing = {}
+        for home_id, last in known.items():
+            try:
+                events = await self._events_since(home_id, last)
+            except BticinoError as err:
+                LOGGER.debug("The latest events could not be asked for: %s", err)
+                missing[home_id] = last
+            else:
+                self.history.async_add_events(events)
+                self._coordinator.pictures.async_catch_up(events)
+        self._coordinator.async_update_listeners()
+        if missing:
+            self._plan_list(missing)
+
+    def _plan_list(self, missing: Mapping[str, float | None]) -> None:
+        """Ask for the lists of some homes again in a while, unless the line is lost until then."""
+
+        @callback
+        def ask(_now: datetime) -> None:
+            self._cancel_list = None
+            self._start_catch_up(missing, again=False)
+
+        self._stop_list()
+        job = HassJob(ask, cancel_on_shutdown=True)
+        self._cancel_list = async_call_later(self._hass, LIST_AGAIN_AFTER, job)
+
+    @callback
+    def _stop_list(self) -> None:
+        if self._cancel_list is not None:
+            self._cancel_list()
+            self._cancel_list = None
+
+    def _start_catch_up(self, known: Mapping[str, float | None], *, again: bool) -> None:
+        self._entry.async_create_background_task(
+            self._hass, self._catch_up(known, again=again), "bticino_classe catch up"
+        )
+
+    async def _events_since(self, home_id: str, last: float | None) -> tuple[Event, ...]:
+        """Return the newest events of a home, more of them if they do not reach back far enough."""
+        account = self._coordinator.account
+        events = await account.events(home_id, size=EVENTS)
+        if last is None or len(events) < EVENTS or last >= min(event.time for event in events):
+            return events
+        return await account.events(home_id, size=EVENTS_AFTER_LONG)
+
+    def _last_time(self, home: Home) -> float | None:
+        """Return when the last call of a home was, as far as it is known."""
+        calls = [call for bridge in home.bridges if (call := self.history.last(bridge.id))]
+        return max((call.time for call in calls), default=None)
 
     def _tell(self, changes: tuple[CallChange, ...]) -> None:
         for change in changes:

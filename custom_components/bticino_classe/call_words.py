@@ -7,6 +7,7 @@ from homeassistant.core import callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.translation import async_get_cached_translations
 
+from .client.calls import CallState
 from .const import DOMAIN
 
 if TYPE_CHECKING:
@@ -57,10 +58,13 @@ class CallWords:
 
     def story(self, call: PastCall) -> str | None:
         """Return who answered, who ended it, and how long was talked, as far as it is known."""
+        is_missed, is_known = call.outcome == CallState.MISSED, self.panel(call) is not None
         parts = (
+            self._text("nobody_answered") if is_missed else None,
             call.answered_by and self._text(f"answered_{call.answered_by}"),
             call.ended_by and self._text(f"ended_{call.ended_by}"),
             None if call.duration is None else self._talked(round(call.duration)),
+            None if is_known else self._text("panel_unknown"),
         )
         return " ".join(part for part in parts if part) or None
 

@@ -275,7 +275,8 @@ def _options_schema(homes: Mapping[str, str], lights: Mapping[str, str]) -> vol.
     if len(homes) > 1:
         fields[vol.Optional(CONF_LEFT_OUT_HOMES, default=list)] = _choice(homes)
     fields[vol.Required(CONF_SIMULATED_RINGS, default=False)] = BooleanSelector()
-    fields[vol.Optional(CONF_HISTORY, default=dict)] = section(_HISTORY_SCHEMA, {"collapsed": True})
+    # With a default of its own, frontends would not fill in those of what is in it.
+    fields[vol.Required(CONF_HISTORY)] = section(_HISTORY_SCHEMA, {"collapsed": True})
     return vol.Schema(fields)
 
 

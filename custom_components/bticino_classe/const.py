@@ -25,6 +25,7 @@ CONF_LIGHTS_AS_DOORS: Final = "lights_as_doors"
 CONF_SIMULATED_RINGS: Final = "simulated_rings"
 CONF_HISTORY: Final = "history"
 CONF_KEEP: Final = "keep"
+CONF_BEGIN_ANEW: Final = "begin_anew"  # in the entry's data: no history was to be kept
 CONF_DAYS: Final = "days"
 CONF_CALLS: Final = "calls"
 CONF_MEGABYTES: Final = "megabytes"

@@ -3,26 +3,26 @@
 from dataclasses import replace
 from functools import partial
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from homeassistant.core import callback
+from homeassistant.util import dt as dt_util
+from homeassistant.util.hass_dict import HassKey
 
 from .archive import Archive, Index, MemoryArchive
 from .client.calls import NEW_AFTER, CallState
 from .client.pictures import StillImage
 from .const import (
-    CONF_CALLS,
-    CONF_DAYS,
+    CONF_BEGIN_ANEW,
     CONF_HISTORY,
     CONF_KEEP,
-    CONF_MEGABYTES,
-    DEFAULT_CALLS,
-    DEFAULT_DAYS,
-    DEFAULT_MEGABYTES,
+    DOMAIN,
     LOGGER,
 )
+from .deletions import Deletions
 from .ledger import Ledger
 from .past_calls import (
+    CLOCKS_DIFFER,
     DAY,
     GONE,
     KeptPicture,
@@ -39,10 +39,10 @@ from .past_calls import (
 )
 from .picture_files import Named, content_type, file_name
 from .recovery import reconciled
+from .saving import Saving
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable
 
     from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 
@@ -52,7 +52,9 @@ if TYPE_CHECKING:
 
 # What is at hand where nothing is to be stored.
 _IN_MEMORY: Final = Limits(days=1, calls=100, megabytes=8)
-_DELETIONS_REMEMBERED: Final = 90 * DAY  # seconds: the cloud's list may reach back that far
+SESSIONS_ALIKE: Final = 4  # calls that are told apart although an intercom counts anew
+# The histories that are open, by account: who removes an account has to wait for what they write.
+HISTORIES: Final[HassKey[dict[str, CallHistory]]] = HassKey(f"{DOMAIN}_histories")
 
 
 class CallHistory:
@@ -72,49 +74,54 @@ class CallHistory:
         options = entry.options.get(CONF_HISTORY, {})
         self.is_kept: bool = options.get(CONF_KEEP, True)
         self._hass = hass
-        self._entry_id = entry.entry_id
+        self._entry = entry
         self._clock = clock
         self._panels_of = panels_of
         self._archive = Archive(hass, entry.entry_id) if self.is_kept else MemoryArchive()
-        self._limits = _limits(options) if self.is_kept else _IN_MEMORY
+        self._limits = Limits.chosen(options) if self.is_kept else _IN_MEMORY
         self._ledger = Ledger()
-        self._deleted: dict[str, float] = {}
-        self._deleted_until = 0.0
+        self._deletions = Deletions(by_id={})
         self._begun_at = 0.0
         self._listeners: list[Callable[[], None]] = []
-        self._saving: asyncio.Task[None] | None = None
-        self._is_dirty = False
-        self._is_closed = False
-        self._removed: list[str] = []
+        self._saving = Saving(hass, self._archive, self._index)
+
+    async def async_remove_unwanted(self) -> None:
+        """Remove what was kept, if nothing is to be, whatever becomes of the start."""
+        if not self.is_kept:
+            await Archive(self._hass, self._entry.entry_id).async_remove()
 
     async def async_load(self, intercom_of: Callable[[str], str]) -> None:
-        """Take over what was kept, or remove it; what happened before the first start is seen."""
-        if not self.is_kept:
-            await Archive(self._hass, self._entry_id).async_remove()
+        """Take over what was kept; what happened before the first start counts as seen."""
+        self._hass.data.setdefault(HISTORIES, {})[self._entry.entry_id] = self
         found = await self._archive.async_load()
         recovered = await self._hass.async_add_executor_job(reconciled, found, intercom_of)
         if recovered.report:
             LOGGER.warning("The history of calls was damaged: %s", recovered.report)
         index = found.index
         # The cloud's times are whole seconds.
-        self._begun_at = math.floor(self._clock()) if index.begun_at is None else index.begun_at
-        self._deleted, self._deleted_until = dict(index.deleted), index.deleted_until
+        self._begun_at = math.floor(self._now) if index.begun_at is None else index.begun_at
+        self._deletions = self._begun_anew(index.deletions)
         self._ledger = await self._hass.async_add_executor_job(Ledger, map(over, recovered.calls))
         await self._archive.async_remove_pictures(recovered.leftovers)
         if index.begun_at is None or recovered.calls != list(index.calls):
             self._changed()
         self.async_tidy()
 
+    def _begun_anew(self, deletions: Deletions) -> Deletions:
+        """Take nothing over that was while nothing was to be kept, nor what was deleted then."""
+        was_off = self._entry.data.get(CONF_BEGIN_ANEW, False)
+        if was_off is self.is_kept:
+            data = {**self._entry.data, CONF_BEGIN_ANEW: not self.is_kept}
+            self._hass.config_entries.async_update_entry(self._entry, data=data)
+        return replace(deletions, until=self._now) if was_off or not self.is_kept else deletions
+
     async def async_save(self) -> None:
-        """Wait until all is written."""
-        if self._saving is not None:
-            await self._saving
+        """Wait until all is written that can be."""
+        await self._saving.async_settle()
 
     async def async_close(self) -> None:
         """Write what is still to be written, and nothing after that: a reload reads it again."""
-        self._is_closed = True
-        self._archive.close()
-        await self.async_save()
+        await self._saving.async_close()
 
     @callback
     def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
@@ -133,10 +140,14 @@ class CallHistory:
 
     def known_as(self, session_id: str, began_at: float) -> str:
         """Return a call's id; one whose session comes again after an hour is another call."""
-        found = call_id(session_id)
-        while (time := self._time_of(found)) is not None and abs(time - began_at) > NEW_AFTER:
-            found = call_id(found)
-        return found
+        chain = [call_id(session_id)]
+        while len(chain) < SESSIONS_ALIKE:
+            chain.append(call_id(chain[-1]))
+        times = {each: self._time_of(each) for each in chain}
+        for each, time in times.items():
+            if time is not None and abs(time - began_at) <= NEW_AFTER:
+                return each
+        return next((each for each, time in times.items() if time is None), chain[0])
 
     def last(self, module_id: str, kind: str | None = None) -> PastCall | None:
         """Return the newest call of a panel or an intercom, if asked for with such a picture."""
@@ -157,21 +168,27 @@ class CallHistory:
     def async_add(self, change: CallChange) -> None:
         """Take note of what happened to a call."""
         call = change.call
-        self._note(from_call(call, self.known_as(call.session_id, call.began_at)))
+        if self._note(from_call(call, self.known_as(call.session_id, call.began_at))):
+            self._changed()
+
+    @callback
+    def async_answered_elsewhere(self, session_id: str) -> None:
+        """Note that somebody answers a call that rang before Home Assistant was started."""
+        now = self._clock()
+        call = self.call(self.known_as(session_id, now))
+        if call is not None and call.outcome == CallState.ENDED and call.ended_at is None:
+            answered = CallState.ANSWERED.value
+            self._ledger.put(
+                replace(call, outcome=answered, answered_at=now, answered_by="elsewhere")
+            )
+            self._changed()
 
     @callback
     def async_add_events(self, events: Iterable[Event]) -> None:
         """Take note of the calls among the cloud's events, in whatever order they come."""
-        for event in sorted(events, key=lambda event: event.time):
-            if (found := from_event(event)) is not None:
-                session_id, call = found
-                call = sensible(call, self._clock())
-                self._note_event(replace(call, id=self.known_as(session_id, call.time)))
-
-    def is_before(self, events: Collection[Event]) -> bool:
-        """Whether all calls were before all events, so that some may have been between."""
-        newest = next(reversed(self.calls), None)
-        return newest is not None and newest.time < min(event.time for event in events)
+        notes = [self._note_event(event) for event in sorted(events, key=lambda e: e.time)]
+        if any(notes):
+            self._changed()
 
     def wants(self, known_as: str, kind: str) -> bool:
         """Whether a picture of a call is still to be had."""
@@ -194,7 +211,6 @@ class CallHistory:
         else:
             self._ledger.put(call.pictured(kind, kept))
             self._changed()
-            self.async_tidy()
 
     @callback
     def async_give_up(self, known_as: str, kind: str) -> None:
@@ -215,77 +231,93 @@ class CallHistory:
     @callback
     def async_delete(self, calls: Iterable[PastCall]) -> None:
         """Forget calls and their pictures for good, although the cloud will tell of them again."""
-        gone, now = tuple(calls), self._clock()
-        recent = {k: at for k, at in self._deleted.items() if now - at < _DELETIONS_REMEMBERED}
-        known = recent | {call.id: call.time for call in gone}
-        self._deleted = {key: at for key, at in known.items() if at > self._deleted_until}
+        gone = tuple(calls)
+        self._deletions = self._deletions.of(gone, self._now)
         self._drop(gone)
 
     @callback
     def async_delete_all(self) -> None:
-        """Forget every call there is; those of this very second one by one, to miss no new one."""
-        self._deleted_until = math.floor(self._clock()) - 1.0
-        self.async_delete(self.calls)
+        """Forget every call there is."""
+        self._deletions = self._deletions.of_all(self.calls, self._now)
+        self._drop(self.calls)
 
     @callback
     def async_tidy(self) -> None:
-        """Forget what is older, or more, than is to be kept."""
-        self._drop(too_many(self.calls, self._limits, self._clock()))
+        """Forget what is older, or more, than is to be kept; write what could not be written."""
+        before = self._deletions
+        self._deletions = before.recent(self._now, self._limits.days)
+        gone = self._tidied()
+        if gone or before is not self._deletions or self._saving.is_behind:
+            self._changed(gone)
+
+    def _tidied(self) -> list[str]:
+        """Forget what is too much, and return the pictures that go."""
+        old = too_many(self.calls, self._limits, self._now)
+        self._ledger.remove(old)
         stripped = too_large(self.calls, self._limits, self._ledger.size)
         for call in stripped:
             self._ledger.put(call.without_pictures())
-        self._remove_pictures(stripped)
+        return [file for call in (*old, *stripped) for file in call.files]
 
-    def _note(self, news: PastCall) -> None:
+    def _note(self, news: PastCall) -> bool:
+        """Take note of a call; returns whether anything is new."""
         known = self.call(news.id)
         if known is None and self._is_forgotten(news):
-            return
+            return False
         new = replace(news, seen=news.time < self._begun_at) if known is None else news
         call = new if known is None else merged(known, new)
-        if call != known:
-            self._ledger.put(call)
-            self._changed()
-            self.async_tidy()
+        if call == known:
+            return False
+        self._ledger.put(call)
+        return True
 
-    def _note_event(self, news: PastCall) -> None:
+    def _note_event(self, event: Event) -> bool:
         """Take note of a call in the cloud's list, where no outcome is not yet an end.
 
         Who rang is not in the list: it is known where only one can.
         """
+        found = from_event(event)
+        if found is None:
+            return False
+        session_id, call = found
+        news = sensible(call, self._clock())
+        if call.time - news.time <= CLOCKS_DIFFER:  # else its time says nothing
+            news = replace(news, id=self.known_as(session_id, news.time))
         known, panels = self.call(news.id), self._panels_of(news.bridge_id)
         if len(panels) == 1:
             news = replace(news, panel_id=panels[0])
         if known is not None and news.outcome == CallState.ENDED:
             news = replace(news, outcome=known.outcome)
-        self._note(news)
+        return self._note(news)
 
     def _is_forgotten(self, call: PastCall) -> bool:
         """Whether a call was deleted, or is older than is to be kept."""
-        is_deleted = call.id in self._deleted or call.time <= self._deleted_until
-        return is_deleted or call.time < self._clock() - self._limits.days * DAY
+        if self._deletions.cover(call.id, call.time):
+            return True
+        oldest, is_full = self._ledger.oldest, len(self._ledger) >= self._limits.calls
+        if is_full and oldest is not None and call.time < oldest.time:
+            return True
+        return call.time < self._now - self._limits.days * DAY
+
+    @property
+    def _now(self) -> float:
+        """The time by which calls grow old: a cloud whose clock is wrong must not make them."""
+        return min(self._clock(), dt_util.utcnow().timestamp())
 
     def _time_of(self, known_as: str) -> float | None:
         call = self.call(known_as)
-        return self._deleted.get(known_as) if call is None else call.time
+        deleted = self._deletions.by_id.get(known_as)
+        if call is not None:
+            return call.time
+        return None if deleted is None else deleted.called_at
 
     def _drop(self, calls: Collection[PastCall]) -> None:
         self._ledger.remove(calls)
-        self._remove_pictures(calls)
+        self._changed([file for call in calls for file in call.files])
 
-    def _remove_pictures(self, calls: Collection[PastCall]) -> None:
-        if calls:
-            self._removed += [file for call in calls for file in call.files]
-            self._changed()
-
-    def _changed(self) -> None:
-        """Write, in one go with what else changes in this moment, and tell."""
-        if self._is_closed:
-            return
-        self._is_dirty = True
-        if self._saving is None or self._saving.done():
-            self._saving = self._hass.async_create_task(
-                self._save_while_dirty(), "bticino_classe history", eager_start=False
-            )
+    def _changed(self, removed: Iterable[str] = ()) -> None:
+        """Tidy, write in one go with what else changes in this moment, and tell once."""
+        self._saving.async_soon([*removed, *self._tidied()])
         for listener in tuple(self._listeners):
             self._tell(listener)
 
@@ -295,26 +327,12 @@ class CallHistory:
         except Exception:  # noqa: BLE001 - one listener's fault must not cost the others the call
             LOGGER.exception("A change of the history could not be shown")
 
-    async def _save_while_dirty(self) -> None:
-        """Write the index before files go: a kill between leaves files, which are found again."""
-        while self._is_dirty:
-            self._is_dirty = False
-            removed, self._removed = self._removed, []
-            await self._archive.async_save(self._index())
-            await self._archive.async_remove_pictures(removed)
-
     def _index(self) -> Index:
-        return Index(
-            calls=self.calls,
-            begun_at=self._begun_at,
-            deleted=self._deleted,
-            deleted_until=self._deleted_until,
-        )
+        return Index(calls=self.calls, begun_at=self._begun_at, deletions=self._deletions)
 
 
-def _limits(options: Mapping[str, Any]) -> Limits:
-    return Limits(
-        days=int(options.get(CONF_DAYS, DEFAULT_DAYS)),
-        calls=int(options.get(CONF_CALLS, DEFAULT_CALLS)),
-        megabytes=int(options.get(CONF_MEGABYTES, DEFAULT_MEGABYTES)),
-    )
+async def async_remove_history(hass: HomeAssistant, entry_id: str) -> None:
+    """Remove all that is kept of an account's calls, once nothing writes any more."""
+    if history := hass.data.get(HISTORIES, {}).pop(entry_id, None):
+        await history.async_close()
+    await Archive(hass, entry_id).async_remove()

@@ -1,7 +1,7 @@
 """Actions of the history: hand out a span of calls, delete calls."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import MINYEAR, datetime, timedelta
 from functools import partial
 import math
 from typing import TYPE_CHECKING, Any, Final
@@ -111,13 +111,23 @@ async def _export_calls(hass: HomeAssistant, call: ServiceCall) -> ServiceRespon
     return {"calls": found}
 
 
+def _seconds(moment: datetime) -> float:
+    """Return a moment as the cloud counts; those at the calendar's ends may have no other zone."""
+    try:
+        return dt_util.as_utc(moment).timestamp()
+    except OverflowError, ValueError:
+        return -math.inf if moment.year == MINYEAR else math.inf
+
+
 def _wanted(data: Mapping[str, Any], module: Module | None) -> _Wanted:
     start, end = data.get(ATTR_START), data.get(ATTR_END)
     # Without an end there is none: the cloud's clock may be ahead of ours.
-    until = math.inf if end is None else dt_util.as_utc(end).timestamp()
+    until = math.inf if end is None else _seconds(end)
     if start is None:
-        start = (end or dt_util.utcnow()) - DEFAULT_SPAN
-    since = dt_util.as_utc(start).timestamp()
+        newest = dt_util.utcnow().timestamp() if end is None else until
+        since = newest - DEFAULT_SPAN.total_seconds()
+    else:
+        since = _seconds(start)
     if since >= until:
         raise refused("end_before_start")
     return _Wanted(since=since, until=until, at=module)

@@ -41,8 +41,10 @@ async def async_setup_entry(
 
     @callback
     def add_new() -> None:
-        new = [each for each in _places(hass, coordinator) if (each[0].id, each[1]) not in known]
-        known.update((module.id, kind) for module, kind in new)
+        now = {(module.id, kind): module for module, kind in _places(hass, coordinator)}
+        known.intersection_update(now)
+        new = [(now[key], key[1]) for key in now if key not in known]
+        known.update(now)
         if new:
             async_add_entities(BticinoLastCall(coordinator, module, kind) for module, kind in new)
 

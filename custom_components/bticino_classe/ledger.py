@@ -17,6 +17,7 @@ class Ledger:
 
     def __init__(self, calls: Iterable[PastCall] = ()) -> None:
         self.size = 0
+        self._is_sorted = True
         self._calls: dict[str, PastCall] = {}
         self._unseen: dict[str, str] = {}
         self._newest: dict[_Key, PastCall] = {}
@@ -29,7 +30,12 @@ class Ledger:
     @property
     def calls(self) -> tuple[PastCall, ...]:
         """All of them, oldest first."""
-        return tuple(self._calls.values())
+        return tuple(self._in_order().values())
+
+    @property
+    def oldest(self) -> PastCall | None:
+        """The first of them."""
+        return next(iter(self._in_order().values()), None)
 
     def get(self, call_id: str) -> PastCall | None:
         """Return a call by its id."""
@@ -40,10 +46,9 @@ class Ledger:
         known = self._calls.get(call.id)
         last = next(reversed(self._calls.values())) if self._calls else call
         is_moved = call.time < last.time if known is None else call.time != known.time
+        self._is_sorted = self._is_sorted and not is_moved
         self.size += call.size - (0 if known is None else known.size)
         self._calls[call.id] = call
-        if is_moved:
-            self._calls = {c.id: c for c in sorted(self._calls.values(), key=lambda c: c.time)}
         self._unseen.pop(call.id, None)
         if call.is_unseen_miss:
             self._unseen[call.id] = call.bridge_id
@@ -80,10 +85,16 @@ class Ledger:
             elif newest is not None and (newest.id == call.id or newest.time == call.time):
                 self._seek(key)
 
+    def _in_order(self) -> dict[str, PastCall]:
+        """Sort only when the order is asked for: many may come at once."""
+        if not self._is_sorted:
+            self._calls = {c.id: c for c in sorted(self._calls.values(), key=lambda c: c.time)}
+            self._is_sorted = True
+        return self._calls
+
     def _seek(self, key: _Key) -> None:
-        found = next(
-            (call for call in reversed(self._calls.values()) if _is_such(call, *key)), None
-        )
+        calls = reversed(self._in_order().values())
+        found = next((call for call in calls if _is_such(call, *key)), None)
         if found is not None:
             self._newest[key] = found
         else:

@@ -27,6 +27,7 @@ from .media_tree import (
 )
 from .past_calls import KINDS
 from .picture_files import content_type
+from .texts import spoken
 from .views import loaded_entry, picture_path
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class CallsMediaSource(MediaSource):
                 if picture := self._kept(entry_id, call_id, kind):
                     path = picture_path(entry_id, call_id, kind)
                     return PlayMedia(path, content_type(picture.file))
-        raise Unresolvable(translation_domain=DOMAIN, translation_key="picture_not_found")
+        # Frontends show the text as it is, and core would give it in English.
+        raise Unresolvable(spoken(self.hass, "picture_not_found"))
 
     @override
     async def async_browse_media(self, item: MediaSourceItem) -> BrowseMediaSource:

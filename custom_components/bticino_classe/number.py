@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity import Entity
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .client import Module
+    from .client import Module, Setting
     from .coordinator import BticinoConfigEntry, BticinoCoordinator
 
 PARALLEL_UPDATES = 1
@@ -26,13 +26,12 @@ async def async_setup_entry(
 ) -> None:
     """Add a duration for every intercom that tells of one."""
 
-    def build(coordinator: BticinoCoordinator, bridge: Module) -> Entity | None:
-        setting = coordinator.settings.find(bridge.id, SettingKind.DO_NOT_DISTURB)
-        if setting is None or setting.duration is None:
+    def build(coordinator: BticinoCoordinator, bridge: Module, setting: Setting) -> Entity | None:
+        if setting.duration is None:
             return None
         return BticinoDuration(coordinator, bridge, "do_not_disturb_duration")
 
-    async_add_for_settings(entry, async_add_entities, build)
+    async_add_for_settings(entry, async_add_entities, SettingKind.DO_NOT_DISTURB, build)
 
 
 class BticinoDuration(BticinoSettingEntity, NumberEntity):

@@ -7,6 +7,14 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from .client.calls import CallState
+from .const import (
+    CONF_CALLS,
+    CONF_DAYS,
+    CONF_MEGABYTES,
+    DEFAULT_CALLS,
+    DEFAULT_DAYS,
+    DEFAULT_MEGABYTES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -237,6 +245,15 @@ class Limits:
     days: int
     calls: int
     megabytes: int
+
+    @classmethod
+    def chosen(cls, options: Mapping[str, Any]) -> Limits:
+        """Return what a person has chosen, or what is usual."""
+        return cls(
+            days=int(options.get(CONF_DAYS, DEFAULT_DAYS)),
+            calls=int(options.get(CONF_CALLS, DEFAULT_CALLS)),
+            megabytes=int(options.get(CONF_MEGABYTES, DEFAULT_MEGABYTES)),
+        )
 
 
 def too_many(calls: Collection[PastCall], limits: Limits, now: float) -> list[PastCall]:

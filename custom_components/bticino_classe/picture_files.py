@@ -1,11 +1,9 @@
 """The files of pictures in an account's own folder. All of it blocks: the executor's work."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 import os
 from pathlib import Path
 import re
-import shutil
 import tempfile
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
@@ -13,7 +11,7 @@ from urllib.parse import quote, unquote
 from .past_calls import KINDS, KeptPicture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 _EXTENSIONS: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 _NAME: Final = re.compile(rf"(?P<time>\d+)-(?P<id>[0-9a-f]{{16}})-(?P<kind>{'|'.join(KINDS)})\.\w+")
@@ -72,7 +70,8 @@ class PictureFiles:
         path = self._path(file)
         if self.is_closed:
             raise FileNotFoundError(file)  # a folder that is being removed must not come back
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._folder.parent, self._folder, path.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Such a file can be read by its owner alone (0600).
         handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)
         try:
@@ -93,14 +92,18 @@ class PictureFiles:
             return None
 
     def remove(self, files: Iterable[str]) -> None:
-        """Remove pictures; OSError: one could not be, and those after it were not tried."""
-        for file in files:
-            self._path(file).unlink(missing_ok=True)
+        """Remove pictures; OSError: the first that could not be, the others are gone."""
+        _each(lambda file: self._path(file).unlink(missing_ok=True), files)
 
     def remove_all(self) -> None:
         """Remove the folder with all that is in it; OSError: some of it is still there."""
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self._folder)
+        if not self._folder.exists():
+            return
+        _each(_remove_tree, self._folder.iterdir())
+        if self._folder.is_symlink():
+            self._folder.unlink()
+        else:
+            self._folder.rmdir()
 
     def found(self) -> Mapping[str, KeptPicture]:
         """Return all pictures by their file; what a sudden end left unfinished is removed.
@@ -120,7 +123,8 @@ class PictureFiles:
     def _folders(self) -> list[Path]:
         if not self._folder.exists():
             return []
-        self._folder.chmod(0o700)
+        for folder in (self._folder.parent, self._folder):
+            folder.chmod(0o700)
         return [Path(e) for e in os.scandir(self._folder) if e.is_dir(follow_symlinks=False)]
 
     def _path(self, file: str) -> Path:
@@ -128,3 +132,24 @@ class PictureFiles:
         if named(file) is None or file.count("/") != 1 or file.startswith("."):
             raise FileNotFoundError(file)
         return self._folder / file
+
+
+def _each[Item](act: Callable[[Item], object], items: Iterable[Item]) -> None:
+    """Do something with each, whatever comes of the others; raise what went wrong first."""
+    errors: list[OSError] = []
+    for item in items:
+        try:
+            act(item)
+        except OSError as err:
+            errors.append(err)
+    if errors:
+        raise errors[0]
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove a folder or a file; a link goes, and not what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        _each(_remove_tree, path.iterdir())
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)

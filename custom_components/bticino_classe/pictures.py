@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.core import callback
 from homeassistant.helpers.singleton import singleton
@@ -16,7 +16,7 @@ from .const import DOMAIN, LOGGER
 from .past_calls import DAY, KINDS, from_event, pictures_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Coroutine, Iterable, Iterator, Mapping
 
     from homeassistant.core import HomeAssistant
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SECOND_TRY_AFTER: Final = 2.0  # seconds: the cloud may ring before it has written the picture
 AT_ONCE: Final = 4  # downloads
-WAITING: Final = 256  # downloads: in a storm of rings those above it are left for the next start
+WAITING: Final = 32  # downloads: in a storm of rings those above it are left for the next start
 FRESH: Final = 30.0  # seconds that links in a list of events are taken for fresh
 LINK_COMES_WITHIN: Final = 3.0  # seconds from the ring: phones wait for what may come
 PLACEHOLDER_FILE: Final = Path(__file__).with_name("placeholder.jpg")
@@ -54,6 +54,7 @@ class Pictures:
         self._entry = entry
         self._coordinator = coordinator
         self._under_way: set[tuple[str, str]] = set()
+        self._waiting = 0
         self._few = asyncio.Semaphore(AT_ONCE)
         self._asking = asyncio.Lock()
         self._events: dict[str, tuple[float, tuple[Event, ...]]] = {}
@@ -83,12 +84,18 @@ class Pictures:
 
     @callback
     def async_catch_up(self, events: Iterable[Event]) -> None:
-        """Have the pictures that calls in the cloud's list have and the history has not."""
+        """Have the pictures that calls in the cloud's list have and the history has not.
+
+        They are had one after the other, the newest first: nobody waits for them.
+        """
+        wanted: list[_Wanted] = []
         for event in sorted(events, key=lambda event: -event.time):
             if (found := from_event(event)) is not None:
                 session_id, call = found
                 known_as = self._coordinator.bell.history.known_as(session_id, call.time)
-                self._want(known_as, call.bridge_id, pictures_of(event))
+                wanted += self._wanted(known_as, call.bridge_id, pictures_of(event))
+        if wanted:
+            self._start(self._fetch_all(wanted))
 
     @callback
     def _on_change(self, change: CallChange) -> None:
@@ -97,21 +104,38 @@ class Pictures:
             history = self._coordinator.bell.history
             known_as = history.known_as(call.session_id, call.began_at)
             links = {kind: link for kind in KINDS if (link := getattr(call, kind)) is not None}
-            self._want(known_as, call.bridge_id, links)
+            for wanted in self._wanted(known_as, call.bridge_id, links):
+                if self._waiting >= WAITING:
+                    LOGGER.debug("A call stays without its picture: too many are on their way")
+                    self._under_way.discard((wanted.call_id, wanted.kind))
+                else:
+                    self._start(self._fetch_of_ring(wanted))
 
-    def _want(self, call_id: str, bridge_id: str, links: Mapping[str, Picture]) -> None:
+    def _wanted(
+        self, call_id: str, bridge_id: str, links: Mapping[str, Picture]
+    ) -> Iterator[_Wanted]:
+        """Yield the pictures that are still to be had; from now on they are under way."""
         for kind, link in links.items():
             key = (call_id, kind)
-            if key in self._under_way or not self._coordinator.bell.history.wants(*key):
-                continue
-            if len(self._under_way) >= WAITING:
-                LOGGER.debug("A call stays without its picture: too many are on their way")
-                continue
-            self._under_way.add(key)
-            wanted = _Wanted(call_id=call_id, kind=kind, bridge_id=bridge_id, link=link)
-            self._entry.async_create_background_task(
-                self._hass, self._fetch(wanted), "bticino_classe picture of a call"
-            )
+            if key not in self._under_way and self._coordinator.bell.history.wants(*key):
+                self._under_way.add(key)
+                yield _Wanted(call_id=call_id, kind=kind, bridge_id=bridge_id, link=link)
+
+    def _start(self, fetching: Coroutine[Any, Any, None]) -> None:
+        self._entry.async_create_background_task(
+            self._hass, fetching, "bticino_classe picture of a call"
+        )
+
+    async def _fetch_all(self, wanted: Iterable[_Wanted]) -> None:
+        for each in wanted:
+            await self._fetch(each)
+
+    async def _fetch_of_ring(self, wanted: _Wanted) -> None:
+        self._waiting += 1
+        try:
+            await self._fetch(wanted)
+        finally:
+            self._waiting -= 1
 
     async def _fetch(self, wanted: _Wanted) -> None:
         history = self._coordinator.bell.history

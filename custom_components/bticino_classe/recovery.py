@@ -32,29 +32,26 @@ def reconciled(found: Found, intercom_of: Callable[[str], str]) -> Recovered:
     """
     if found.pictures is None:
         return Recovered(calls=list(found.index.calls))
-    recovered, missing = Recovered(), 0
-    calls: dict[str, PastCall] = {}
-    for call in found.index.calls:
-        calls[call.id] = kept = _with_files_there(call, found.pictures)
-        missing += len(call.files) - len(kept.files)
-    known = len(calls)
+    calls = {call.id: _with_files_there(call, found.pictures) for call in found.index.calls}
+    listed = sum(len(call.files) for call in found.index.calls)
+    missing = listed - sum(len(call.files) for call in calls.values())
+    known, leftovers = len(calls), []
     owned = {file for call in calls.values() for file in call.files}
-    for file, picture in found.pictures.items():
-        name = named(file)
-        if file in owned or name is None:
-            continue
-        adopting = _adopting(calls.get(name.call_id), name, picture, found.index, intercom_of)
-        if adopting is None:
-            recovered.leftovers.append(file)
-        else:
-            calls[name.call_id] = adopting
-    recovered.calls = sorted(calls.values(), key=lambda call: call.time)
+    for file in found.pictures.keys() - owned:
+        if (name := named(file)) is not None:
+            picture, call = found.pictures[file], calls.get(name.call_id)
+            if adopting := _adopting(call, name, picture, found.index, intercom_of):
+                calls[name.call_id] = adopting
+            else:
+                leftovers.append(file)
+    report = ""
     if missing or found.is_damaged:
-        recovered.report = (
+        report = (
             f"{known} calls can be read, {len(calls) - known} more were found by their pictures, "
             f"{missing} pictures are missing"
         )
-    return recovered
+    by_time = sorted(calls.values(), key=lambda call: call.time)
+    return Recovered(calls=by_time, leftovers=leftovers, report=report)
 
 
 def _with_files_there(call: PastCall, pictures: Mapping[str, KeptPicture]) -> PastCall:
@@ -74,7 +71,7 @@ def _adopting(
     intercom_of: Callable[[str], str],
 ) -> PastCall | None:
     """Return a call with a picture that was in no index; None if it is to be removed."""
-    if name.call_id in index.deleted or name.time <= index.deleted_until:
+    if index.deletions.cover(name.call_id, name.time):
         return None
     if call is None:
         bridge_id = intercom_of(name.module_id)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity import Entity
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .client import Module
+    from .client import Module, Setting
     from .coordinator import BticinoConfigEntry, BticinoCoordinator
 
 PARALLEL_UPDATES = 1
@@ -34,13 +34,10 @@ async def async_setup_entry(
 ) -> None:
     """Add a choice for every intercom that tells of it."""
 
-    def build(coordinator: BticinoCoordinator, bridge: Module) -> Entity | None:
-        setting = coordinator.settings.find(bridge.id, SettingKind.DO_NOT_DISTURB)
-        return (
-            None if setting is None else BticinoDoNotDisturb(coordinator, bridge, "do_not_disturb")
-        )
+    def build(coordinator: BticinoCoordinator, bridge: Module, _: Setting) -> Entity:
+        return BticinoDoNotDisturb(coordinator, bridge, "do_not_disturb")
 
-    async_add_for_settings(entry, async_add_entities, build)
+    async_add_for_settings(entry, async_add_entities, SettingKind.DO_NOT_DISTURB, build)
 
 
 class BticinoDoNotDisturb(BticinoModeEntity, SelectEntity):

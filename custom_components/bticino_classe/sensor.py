@@ -15,10 +15,11 @@ from homeassistant.const import SIGNAL_STRENGTH_DECIBELS_MILLIWATT, EntityCatego
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
-from .client import Module, ModuleKind, ModuleState
+from .client import Module, ModuleKind, ModuleState, Setting, SettingKind
 from .entity import BticinoEntity, BticinoOwnEntity, async_add_for_modules
 from .history import CallHistory
 from .past_calls import OUTCOMES
+from .setting_entity import BticinoSettingEntity, async_add_for_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +101,7 @@ def last_call_time(history: CallHistory, bridge_id: str) -> datetime | None:
 def last_call_outcome(history: CallHistory, bridge_id: str) -> str | None:
     """Return what became of the last call."""
     call = history.last(bridge_id)
-    return None if call is None else call.outcome
+    return call.outcome if call is not None and call.outcome in OUTCOMES else None
 
 
 CALL_SENSORS: Final = (
@@ -140,7 +141,11 @@ async def async_setup_entry(
         calls = [BticinoCallSensor(coordinator, module, each) for each in CALL_SENSORS]
         return [*own, *calls]
 
+    def build_until(coordinator: BticinoCoordinator, bridge: Module, _: Setting) -> Entity:
+        return BticinoDisturbUntil(coordinator, bridge, "do_not_disturb_until")
+
     async_add_for_modules(entry, async_add_entities, build)
+    async_add_for_settings(entry, async_add_entities, SettingKind.DO_NOT_DISTURB, build_until)
 
 
 class BticinoSensor(BticinoEntity, RestoreSensor):
@@ -191,3 +196,17 @@ class BticinoCallSensor(BticinoOwnEntity, SensorEntity):
     @override
     def native_value(self) -> Value:
         return self.entity_description.read(self.coordinator.bell.history, self.module.id)
+
+
+class BticinoDisturbUntil(BticinoSettingEntity, SensorEntity):
+    """Until when the intercom does not ring, while that is for a time."""
+
+    _attr_entity_category = EntityCategory.DIAGNOSTIC
+    _attr_device_class = SensorDeviceClass.TIMESTAMP
+    _attr_translation_key = "do_not_disturb_until"
+    _kind = SettingKind.DO_NOT_DISTURB
+
+    @property
+    @override
+    def native_value(self) -> datetime | None:
+        return self.until

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 def async_add_for_settings(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
-    build: Callable[[BticinoCoordinator, Module], Entity | None],
+    kind: SettingKind,
+    build: Callable[[BticinoCoordinator, Module, Setting], Entity | None],
 ) -> None:
-    """Add an entity for each intercom as soon as it tells of what is built."""
+    """Add what is built for each intercom as soon as it tells of such a setting."""
     coordinator = entry.runtime_data
     known: set[str] = set()
 
@@ -34,9 +35,11 @@ def async_add_for_settings(
     def add_new() -> None:
         bridges = {bridge.id: bridge for bridge in coordinator.data.bridges}
         known.intersection_update(bridges)
-        missing = [bridge for key, bridge in bridges.items() if key not in known]
-        built = {bridge.id: build(coordinator, bridge) for bridge in missing}
-        new = {key: entity for key, entity in built.items() if entity is not None}
+        new: dict[str, Entity] = {}
+        for bridge in (bridges[key] for key in bridges.keys() - known):
+            setting = coordinator.settings.find(bridge.id, kind)
+            if setting is not None and (entity := build(coordinator, bridge, setting)) is not None:
+                new[bridge.id] = entity
         known.update(new)
         if new:
             async_add_entities(new.values())
@@ -62,6 +65,14 @@ class BticinoSettingEntity(BticinoEntity):
         return self.coordinator.settings.mode(self.module.id, self._kind)
 
     @property
+    def until(self) -> datetime | None:
+        """When what was set for a time ends."""
+        setting = self.setting
+        if setting is None or self.current_mode is not SettingMode.TIMED:
+            return None
+        return None if setting.ends_at is None else dt_util.utc_from_timestamp(setting.ends_at)
+
+    @property
     @override
     def available(self) -> bool:
         return super().available and self.setting is not None
@@ -84,6 +95,4 @@ class BticinoModeEntity(BticinoSettingEntity):
     @property
     @override
     def extra_state_attributes(self) -> dict[str, datetime | None]:
-        setting, is_timed = self.setting, self.current_mode is SettingMode.TIMED
-        end = setting.ends_at if setting is not None and is_timed else None
-        return {"until": None if end is None else dt_util.utc_from_timestamp(end)}
+        return {"until": self.until}

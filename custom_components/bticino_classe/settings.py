@@ -48,12 +48,13 @@ class IntercomSettings:
         self._seen: dict[str, int | None] = {}
         self._one_look = asyncio.Lock()
         self._cancel_timer: CALLBACK_TYPE | None = None
+        self._is_stopped = False
 
     @callback
     def async_start(self) -> None:
         """Look now, and again and again until the entry ends."""
         self._seen = self._reported()
-        self._entry.async_on_unload(self._stop_timer)
+        self._entry.async_on_unload(self._stop)
         self._entry.async_on_unload(self._coordinator.async_add_listener(self._on_news))
         self.async_look_soon()
 
@@ -73,7 +74,9 @@ class IntercomSettings:
 
     @callback
     def async_look_soon(self, _now: datetime | None = None) -> None:
-        """Ask for all settings, in the background."""
+        """Ask for all settings, in the background; no more once the entry has ended."""
+        if self._is_stopped:
+            return
         self._entry.async_create_background_task(
             self._hass, self._async_look(), "bticino_classe settings"
         )
@@ -120,6 +123,12 @@ class IntercomSettings:
         else:
             self._known |= found
         return True
+
+    @callback
+    def _stop(self) -> None:
+        """A change that is under way outlives the entry for a moment."""
+        self._is_stopped = True
+        self._stop_timer()
 
     def _plan_next(self, *, is_well: bool) -> None:
         """Look again in an hour, or when something that was set for a time is over."""

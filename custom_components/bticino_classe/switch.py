@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity import Entity
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .client import Module
+    from .client import Module, Setting
     from .coordinator import BticinoConfigEntry, BticinoCoordinator
 
 PARALLEL_UPDATES = 1
@@ -28,15 +28,10 @@ async def async_setup_entry(
 ) -> None:
     """Add a switch for every intercom that tells of it."""
 
-    def build(coordinator: BticinoCoordinator, bridge: Module) -> Entity | None:
-        setting = coordinator.settings.find(bridge.id, SettingKind.PROFESSIONAL_STUDIO)
-        return (
-            None
-            if setting is None
-            else BticinoProfessionalStudio(coordinator, bridge, "professional_studio")
-        )
+    def build(coordinator: BticinoCoordinator, bridge: Module, _: Setting) -> Entity:
+        return BticinoProfessionalStudio(coordinator, bridge, "professional_studio")
 
-    async_add_for_settings(entry, async_add_entities, build)
+    async_add_for_settings(entry, async_add_entities, SettingKind.PROFESSIONAL_STUDIO, build)
 
 
 class BticinoProfessionalStudio(BticinoModeEntity, SwitchEntity):

@@ -119,8 +119,8 @@ async def test_picture_comes_as_it_is(
         (Failure(status=403), "status 403", PictureFault.DEAD),
         (Failure(status=302), "status 302", PictureFault.UNFIT),
         (Failure(status=204), "status 204", PictureFault.UNFIT),
-        (Failure(html=True), "no picture", PictureFault.UNFIT),
-        (Failure(body=""), "no picture", PictureFault.UNFIT),
+        (Failure(html=True), "no picture", PictureFault.EARLY),
+        (Failure(body=""), "no picture", PictureFault.EARLY),
         (Failure(cut=True, executed=True), "ClientPayloadError", PictureFault.UNREACHED),
         (Failure(never=True), "TimeoutError", PictureFault.UNREACHED),
     ],
@@ -227,7 +227,7 @@ async def test_what_is_no_picture(session: aiohttp.ClientSession, content: bytes
     async with a_store(answer) as (base, endpoints):
         assert await trouble(session, base + "/1" + SIGNED, endpoints) == (
             "no picture",
-            PictureFault.UNFIT,
+            PictureFault.EARLY,
         )
 
 

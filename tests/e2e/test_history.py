@@ -97,7 +97,7 @@ async def _look(visitor: Visitor) -> None:
     await visitor.see("more")
     await visitor.picture("history-calendar")
     await visitor.open_device(STREET)
-    await visitor.see("Last call close-up")
+    await visitor.see("Last close-up")
     await visitor.picture("history-panel")
 
 

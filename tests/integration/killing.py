@@ -35,7 +35,7 @@ ANSWERED_AT = 5  # seconds after the ring
 async def a_history(folder: Path) -> CallHistory:
     """Return the history of an account as it is on disk."""
     hass = HomeAssistant(str(folder))
-    entry = SimpleNamespace(entry_id="x", options={CONF_HISTORY: {CONF_CALLS: KEPT}})
+    entry = SimpleNamespace(entry_id="x", data={}, options={CONF_HISTORY: {CONF_CALLS: KEPT}})
     history = CallHistory(hass, cast("Any", entry), clock=time.time, panels_of=lambda _: (PANEL,))
     await history.async_load(lambda _: BRIDGE)
     await history.async_save()

@@ -132,7 +132,7 @@ async def test_calls_are_events(
     await heard(hass, 9)
     first, second = await shown(hass_client, _now() - 5 * MINUTE)
     assert first["summary"] == "Missed · Posto esterno strada"
-    assert first["description"] is None
+    assert first["description"] == "Nobody answered."
     assert seconds(first) == 28
     assert second["summary"] == "Answered · Posto esterno cortile"
     assert second["description"] == (

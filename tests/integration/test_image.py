@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["hass_storage"]
 
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
-IMAGE, CLOSE_UP = (f"image.posto_esterno_strada_last_call{end}" for end in ("", "_close_up"))
+IMAGE, CLOSE_UP = (f"image.posto_esterno_strada{end}" for end in ("_last_call", "_last_close_up"))
 
 
 @pytest.mark.usefixtures("bell")

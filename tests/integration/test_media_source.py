@@ -216,7 +216,7 @@ async def test_call_without_a_picture_is_listed(
     assert item["title"] == f"{local(call):%H:%M} · Missed"
     assert (item["can_play"], item["can_expand"], item["thumbnail"]) == (False, False, None)
     answer = await browser.ask("resolve_media", item["media_content_id"])
-    assert answer["error"]["message"] == "There is no picture of this call"
+    assert answer["error"]["message"] == "There is no picture of this call."
 
 
 async def test_words_and_time_of_the_house(
@@ -234,7 +234,7 @@ async def test_words_and_time_of_the_house(
     folders = ("Via Roma", f"{moment:%Y-%m}", f"{moment:%Y-%m-%d}")
     assert await browser.titles(*folders) == [
         f"{moment:%H:%M} · Suona",
-        f"{moment:%H:%M} · Primo piano",
+        f"{moment:%H:%M} · Ingrandimento",
     ]
 
 
@@ -338,7 +338,7 @@ async def test_nothing_but_calls_can_be_named(
     browsed = await browser.ask("browse_media", media_id)
     assert browsed["error"]["message"] == "There is nothing here (any more)"
     resolved = await browser.ask("resolve_media", media_id)
-    assert resolved["error"]["message"] == "There is no picture of this call"
+    assert resolved["error"]["message"] == "There is no picture of this call."
 
 
 async def test_picture_that_was_deleted(

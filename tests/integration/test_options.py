@@ -28,7 +28,9 @@ async def choose(hass: HomeAssistant, entry: ConfigEntry[Any], **chosen: Any) ->
     """Fill in the options; returns what the form complains of."""
     form = await hass.config_entries.options.async_init(entry.entry_id)
     assert form["type"] is FlowResultType.FORM
-    result = await hass.config_entries.options.async_configure(form["flow_id"], chosen)
+    result = await hass.config_entries.options.async_configure(
+        form["flow_id"], {CONF_HISTORY: {}} | chosen
+    )
     await hass.async_block_till_done()
     errors: dict[str, str] = result.get("errors") or {}
     return errors

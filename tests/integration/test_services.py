@@ -41,7 +41,7 @@ async def allow_simulated_rings(hass: HomeAssistant) -> None:
     entry = the_entry(hass)
     form = await hass.config_entries.options.async_init(entry.entry_id)
     chosen = {"pulse_time": 5, "simulated_rings": True}
-    await hass.config_entries.options.async_configure(form["flow_id"], chosen)
+    await hass.config_entries.options.async_configure(form["flow_id"], {"history": {}} | chosen)
     await hass.async_block_till_done()
     await online(entry)
 

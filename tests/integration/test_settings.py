@@ -441,3 +441,28 @@ async def test_two_homes_are_asked_one_after_the_other(
     assert hass.states.async_entity_ids(["select"]) == [QUIET]
     await choose(hass, "always")
     assert simulator.notes == []
+
+
+async def test_change_that_outlives_the_entry(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """An account that was unloaded meanwhile asks no more, and has no timer."""
+    simulator.use_house("classe_300x")
+    entry = await sign_in(hass, credentials)
+    settings = entry.runtime_data.settings
+    simulator.fail(SETCONFIGS, Failure(delay=0.2))
+    change = hass.async_create_task(
+        hass.services.async_call(
+            "select",
+            "select_option",
+            {"entity_id": "select.classe_300x_do_not_disturb", "option": "always"},
+            blocking=True,
+        )
+    )
+    await simulator.journal.arrival(SETCONFIGS)
+    await hass.config_entries.async_unload(entry.entry_id)
+    await change
+    simulator.journal.clear()
+    await settle(hass)
+    assert simulator.journal.count(GETCONFIGS) == 0
+    assert settings._cancel_timer is None

@@ -272,13 +272,13 @@ async def test_failed_download_ends_the_wait(
 ) -> None:
     """Whoever waits learns soon that nothing comes."""
     monkeypatch.setattr(views, "PATIENCE", 3600)
-    simulator.fail(BLOB, Failure(delay=0.3, html=True), times=2)
+    simulator.fail(BLOB, Failure(delay=0.3, status=302), times=2)
     simulator.ring(STREET)
     await until(lambda: told_path(hass))
     monkeypatch.setattr(room, "LINK_COMES_WITHIN", 0)
     answer = await browser.get(told_path(hass) or "")
     assert answer.status == HTTPStatus.NOT_FOUND
-    assert [entry.status for entry in simulator.journal.of(BLOB)] == [200, 200]
+    assert [entry.status for entry in simulator.journal.of(BLOB)] == [302, 302]
 
 
 @pytest.mark.parametrize("house_name", ["voice_only"])
@@ -316,7 +316,7 @@ async def test_call_of_a_close_up_alone(
     hass: HomeAssistant, bell: Happenings, browser: TestClient[Any, Any], simulator: Simulator
 ) -> None:
     """Where the whole view could not be had, the end tells of what there is."""
-    simulator.fail(BLOB, Failure(html=True), times=1)
+    simulator.fail(BLOB, Failure(status=302), times=1)
     call = simulator.ring(STREET)
     await heard(hass, 3)
     await settle(hass)

@@ -110,6 +110,10 @@ class CallBook:
         """The calls in which somebody talks, here or elsewhere."""
         return tuple(c for c in self._calls.values() if c.state is CallState.ANSWERED)
 
+    def is_known(self, session_id: str) -> bool:
+        """Whether a call of this session was heard of."""
+        return session_id in self._calls
+
     @property
     def next_due(self) -> float | None:
         """When `tick` has something to do next, by the clock; None if nothing is under way."""

@@ -27,6 +27,9 @@ _HOUSE_NAMES: Final = frozenset(
     {"arpa", "home", "internal", "intranet", "lan", "local", "localdomain", "localhost"}
 )
 _DEAD: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
+_EARLY: Final = frozenset(
+    {HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+)
 # A picture is never compressed again, so what comes compressed is refused, not unpacked.
 _HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
 
@@ -131,14 +134,15 @@ async def _picture_in(response: aiohttp.ClientResponse) -> StillImage:
             raise PictureError(reason="too large")
     content_type = _type_of(raw)
     if content_type is None:
-        raise PictureError(reason="no picture")
+        # It may be a page that says "later".
+        raise PictureError(reason="no picture", fault=PictureFault.EARLY)
     return StillImage(content=bytes(raw), content_type=content_type)
 
 
 def _fault(status: int) -> PictureFault:
     if status in _DEAD:
         return PictureFault.DEAD
-    is_early = status == HTTPStatus.NOT_FOUND or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    is_early = status in _EARLY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return PictureFault.EARLY if is_early else PictureFault.UNFIT
 
 

@@ -105,7 +105,7 @@ def _call(step: CallStep, frame: Frame, extra: Frame) -> CallPush | None:
         bridge_id=bridge_id,
         home_id=text(extra.get("home_id")),
         panel_id=text(description.get("module_id")),
-        time=number(extra.get("timestamp")),
+        time=number(extra.get("timestamp")) or None,
         expiry=_expiry(number(frame.get("expiry"))),
         snapshot=_picture(extra.get("snapshot_url")),
         vignette=_picture(extra.get("vignette_url")),
