@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import signal
 from typing import TYPE_CHECKING, Any
 
+from playwright.async_api import expect
 import pytest
 
 from dev.owner import Owner
@@ -55,6 +56,7 @@ async def test_calls_in_a_browser(
     assert len(after) == 5
     assert len({call["id"] for call in after}) == 5
     await _look_again(visitor)
+    await _keep_for_a_month(visitor)
     assert await operator.notes() == []
     assert development.complaints() == []
     await expect_clean_end(development, signal.SIGINT)
@@ -105,6 +107,24 @@ async def _look_again(visitor: Visitor) -> None:
     day = await _browse(visitor, STREET)
     await visitor.picture("history-after-the-kill")
     assert sum("Missed" in title for title in day) == 3, day
+
+
+async def _keep_for_a_month(visitor: Visitor) -> None:
+    """The options show what is kept and can be saved, with the section closed and open."""
+    await visitor.open_options()
+    await visitor.click("Submit")
+    await visitor.see("Options successfully saved")
+    await visitor.open_options()
+    await visitor.page.get_by_role("heading", name="History of calls").click()
+    days = visitor.page.locator("ha-form-expandable input[type=number]").first
+    await expect(days).to_have_value("90")
+    await days.fill("30")
+    await visitor.picture("history-options")
+    await visitor.click("Submit")
+    await visitor.see("Options successfully saved")
+    await visitor.open_options()
+    await visitor.page.get_by_role("heading", name="History of calls").click()
+    await expect(days).to_have_value("30")
 
 
 async def _browse(visitor: Visitor, panel: str) -> list[str]:

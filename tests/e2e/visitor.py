@@ -117,6 +117,12 @@ class Visitor:
         await self._go("calendar")
         await self.page.locator("ha-full-calendar").wait_for()
 
+    async def open_options(self) -> None:
+        """From the integration's page to the dialogue of its options."""
+        await self._go("config/integrations/integration/bticino_classe")
+        await self.page.get_by_role("button", name="Configure").first.click()
+        await self.page.get_by_role("heading", name="History of calls").wait_for()
+
     async def open_integrations(self) -> None:
         """Settings, Devices & services."""
         await self._go("config/integrations/dashboard")
