@@ -113,7 +113,8 @@ class CallHistory:
         if was_off is self.is_kept:
             data = {**self._entry.data, CONF_BEGIN_ANEW: not self.is_kept}
             self._hass.config_entries.async_update_entry(self._entry, data=data)
-        return replace(deletions, until=self._now) if was_off or not self.is_kept else deletions
+        is_anew = was_off or not self.is_kept
+        return replace(deletions, until=math.floor(self._now) - 1.0) if is_anew else deletions
 
     async def async_save(self) -> None:
         """Wait until all is written that can be."""
