@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 import errno
+import json
 import os
 from pathlib import Path
 import time
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.components.image import async_get_image
+from homeassistant.exceptions import ServiceValidationError
 import pytest
 from pytest_homeassistant_custom_component.common import (
     async_capture_events,
@@ -15,7 +18,8 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.bticino_classe.bell import LIST_AGAIN_AFTER, TIDY_INTERVAL
 from custom_components.bticino_classe.client.push import CallPush, CallStep
-from custom_components.bticino_classe.past_calls import DAY
+from custom_components.bticino_classe.past_calls import DAY, KeptPicture
+from custom_components.bticino_classe.pictures import async_placeholder
 from tests.integration.conftest import (
     Happenings,
     act,
@@ -56,6 +60,13 @@ if TYPE_CHECKING:
 __all__ = ["hass_storage"]
 
 HOUR = TIDY_INTERVAL + timedelta(seconds=1)
+
+
+def a_secret(hass: HomeAssistant) -> Path:
+    """Return a file of Home Assistant's that is none of ours."""
+    path = Path(hass.config.path("secrets.yaml"))
+    path.write_text("password: x")
+    return path
 
 
 def left(folder: str, name: str) -> list[str]:
@@ -458,3 +469,81 @@ async def test_panel_that_comes_back_has_its_picture(
     assert camera is not None
     assert shown is not None
     await restart(hass, entry)
+
+
+@pytest.mark.usefixtures("bell")
+async def test_file_that_vanishes_meanwhile(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Something drawn is shown, and the camera shows what else there is."""
+    call = await called(hass, simulator, STREET, "miss")
+    for path in files(hass):
+        path.unlink()
+    drawn = await async_placeholder(hass)
+    image = await async_get_image(hass, "image.posto_esterno_strada_last_call")
+    assert image.content == drawn.content
+    assert await the_entry(hass).runtime_data.pictures.async_of(call.panel_id) is None
+
+
+@pytest.mark.usefixtures("bell")
+async def test_index_that_leads_elsewhere(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Whoever writes into it gets no other file shown, and none removed."""
+    await called(hass, simulator, STREET, "miss")
+    entry = the_entry(hass)
+    secret = a_secret(hass)
+    await hass.config_entries.async_unload(entry.entry_id)
+    stored = json.loads(index(hass).read_text())
+    stored["data"]["calls"][-1]["snapshot"] = {"file": "../../../secrets.yaml", "size": 11}
+    index(hass).write_text(json.dumps(stored))
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await online(entry)
+    (call,) = new_calls(hass)
+    assert "../../../secrets.yaml" not in call.files
+    leading = call.pictured("snapshot", KeptPicture(file="../../../secrets.yaml", size=11))
+    history = history_of(hass)
+    assert await history.async_picture(leading, "snapshot") is None
+    history._ledger.put(leading)
+    history.async_delete_all()
+    await settle(hass)
+    assert left(hass.config.config_dir, secret.name) == [secret.name]
+
+
+@pytest.mark.usefixtures("bell")
+async def test_deleted_from_memory(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Where nothing is kept there is something to delete too."""
+    await with_options(hass, keep=False)
+    call = await called(hass, simulator, STREET, "miss")
+    pictures = the_entry(hass).runtime_data.pictures
+    (known,) = history_of(hass).calls
+    assert await pictures.async_of(call.panel_id) is not None
+    history_of(hass).async_delete_all()
+    await settle(hass)
+    assert await pictures.async_of(call.panel_id) is None
+    assert await history_of(hass).async_picture(known, "snapshot") is None
+
+
+@pytest.mark.usefixtures("bell")
+@pytest.mark.parametrize(
+    ("span", "found"),
+    [
+        ({"start": "0001-01-01 00:00:00"}, 2),
+        ({"start": "0001-01-01 00:00:00", "end": "9999-12-31 23:59:59"}, 2),
+        ({"start": "9999-12-31 23:59:59"}, None),
+        ({"end": "0001-01-01 00:00:00"}, 0),
+    ],
+)
+async def test_span_at_the_ends_of_the_calendar(
+    hass: HomeAssistant, simulator: Simulator, span: dict[str, str], found: int | None
+) -> None:
+    """All calls, or a word about the span, and no fault of ours."""
+    await called(hass, simulator, STREET, "miss")
+
+    async def export() -> int:
+        answer: Any = await hass.services.async_call(
+            "bticino_classe", "export_calls", span, blocking=True, return_response=True
+        )
+        return len(answer["calls"])
+
+    if found is not None:
+        assert await export() == found
+    else:
+        with pytest.raises(ServiceValidationError):
+            await export()
