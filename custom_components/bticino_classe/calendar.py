@@ -149,7 +149,9 @@ def _event(call: PastCall, words: CallWords, times: tuple[float, float]) -> Cale
     start, end = (dt_util.as_local(dt_util.utc_from_timestamp(time)) for time in times)
     return CalendarEvent(
         start=start,
-        end=end,
+        # Core goes by the clock on the wall, and shows no event at all if one ends before it began
+        # because the clocks were put back meanwhile.
+        end=max(start, end, key=lambda moment: moment.replace(tzinfo=None)),
         summary=words.title(call),
         description=words.story(call),
         uid=call.id,

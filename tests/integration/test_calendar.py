@@ -379,3 +379,20 @@ async def test_ten_thousand_calls(hass: HomeAssistant, hass_client: ClientSessio
     assert len(await search) > 9_990
     assert turns > 1, "the loop was held: what is done on it is done after one turn"
     assert len(await shown(hass_client, now - DAY, now)) == 29
+
+
+@pytest.mark.usefixtures("bell")
+async def test_hour_that_comes_twice(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator
+) -> None:
+    """A call in the moment when the clocks are put back: it hides no other, and is of a moment."""
+    entry = the_entry(hass)
+    await choose(hass, history={"days": 3650})
+    await hass.config_entries.async_unload(entry.entry_id)
+    last_second = datetime(2026, 11, 1, 8, 59, 44, tzinfo=UTC).timestamp()
+    call = PastCall(id="call", bridge_id=BRIDGE, time=last_second, outcome="missed")
+    await Archive(hass, entry.entry_id).async_save(Index(calls=(call,), begun_at=0.0))
+    await restart(hass, entry)
+    (event,) = await shown(hass_client, last_second - DAY, last_second + DAY)
+    assert event["start"]["dateTime"] == "2026-11-01T01:59:44-07:00"
+    assert seconds(event) == 0
