@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later, async_track_time_interval
 
-from .client import BticinoError, ModuleKind
+from .client import BticinoError
 from .client.calls import Call, CallBook, CallChange
 from .client.connection import SocketState
 from .client.push import CallPush, CallStep, PushChannel, ReachabilityPush
@@ -114,10 +114,7 @@ class Bell:
     @callback
     def place(self, call: Call) -> str:
         """Return the module at which a call is shown: its panel, or else its intercom."""
-        panel = self._coordinator.data.modules.get(call.panel_id or "")
-        if panel is None or panel.kind is not ModuleKind.PANEL:
-            return call.bridge_id
-        return panel.id
+        return self._coordinator.data.place(call.panel_id, call.bridge_id)
 
     @callback
     def is_at(self, call: Call, module_id: str) -> bool:

@@ -74,6 +74,11 @@ class House:
         panels = (m for m in self.modules.values() if m.kind is ModuleKind.PANEL)
         return tuple(panel.id for panel in panels if panel.bridge_id == bridge_id)
 
+    def place(self, panel_id: str | None, bridge_id: str) -> str:
+        """Return the module at which a call is shown: its panel if that is one, or its intercom."""
+        panel = self.modules.get(panel_id or "")
+        return bridge_id if panel is None or panel.kind is not ModuleKind.PANEL else panel.id
+
     def intercom_of(self, module_id: str) -> str:
         """Return the intercom that a module hangs on, or is."""
         module = self.modules.get(module_id)

@@ -150,6 +150,16 @@ class CallHistory:
                 return each
         return next((each for each, time in times.items() if time is None), chain[0])
 
+    def told_by(self, event: Event) -> PastCall | None:
+        """Return the call that one of the cloud's events tells of, by the id that it has here."""
+        if (found := from_event(event)) is None:
+            return None
+        session_id, call = found
+        told = sensible(call, self._clock())
+        if call.time - told.time > CLOCKS_DIFFER:
+            return told  # its time says nothing
+        return replace(told, id=self.known_as(session_id, told.time))
+
     def last(self, module_id: str, kind: str | None = None) -> PastCall | None:
         """Return the newest call of a panel or an intercom, if asked for with such a picture."""
         return self._ledger.newest(module_id, kind)
@@ -201,8 +211,7 @@ class CallHistory:
         call = self.call(known_as)
         if call is None:
             return
-        place = call.panel_id or call.bridge_id
-        name = Named(module_id=place, time=call.time, call_id=call.id, kind=kind)
+        name = Named(module_id=call.module_id, time=call.time, call_id=call.id, kind=kind)
         kept = KeptPicture(file=file_name(name, image.content_type), size=len(image.content))
         if not await self._archive.async_write_picture(kept.file, image.content):
             return
@@ -277,13 +286,8 @@ class CallHistory:
 
         Who rang is not in the list: it is known where only one can.
         """
-        found = from_event(event)
-        if found is None:
+        if (news := self.told_by(event)) is None:
             return False
-        session_id, call = found
-        news = sensible(call, self._clock())
-        if call.time - news.time <= CLOCKS_DIFFER:  # else its time says nothing
-            news = replace(news, id=self.known_as(session_id, news.time))
         known, panels = self.call(news.id), self._panels_of(news.bridge_id)
         if len(panels) == 1:
             news = replace(news, panel_id=panels[0])

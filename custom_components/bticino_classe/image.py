@@ -15,7 +15,7 @@ from .past_calls import SNAPSHOT, VIGNETTE
 from .pictures import async_placeholder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from datetime import datetime
 
     from homeassistant.core import HomeAssistant
@@ -41,7 +41,7 @@ async def async_setup_entry(
 
     @callback
     def add_new() -> None:
-        now = {(module.id, kind): module for module, kind in _places(hass, coordinator)}
+        now = {(module.id, kind): module for module, kind in _places(hass, coordinator, known)}
         known.intersection_update(now)
         new = [(now[key], key[1]) for key in now if key not in known]
         known.update(now)
@@ -53,18 +53,22 @@ async def async_setup_entry(
     entry.async_on_unload(coordinator.bell.history.async_listen(add_new))
 
 
-def _places(hass: HomeAssistant, coordinator: BticinoCoordinator) -> Iterator[tuple[Module, str]]:
-    """Yield the modules that have pictures, with the kind of picture."""
+def _places(
+    hass: HomeAssistant, coordinator: BticinoCoordinator, known: Collection[tuple[str, str]]
+) -> Iterator[tuple[Module, str]]:
+    """Yield the modules that have pictures, with the kind of picture; the known ones stay."""
     registry, entry = er.async_get(hass), coordinator.config_entry
     for module in coordinator.data.modules.values():
         if module.kind not in {ModuleKind.BRIDGE, ModuleKind.PANEL}:
             continue
         for kind, key in KEYS.items():
-            wanted = unique_id(entry, module, key)
             if (
-                (kind == SNAPSHOT and _is_camera(coordinator, module))
+                (module.id, kind) in known
+                or (kind == SNAPSHOT and _is_camera(coordinator, module))
                 or _has_own(coordinator, module, kind)
-                or registry.async_get_entity_id(Platform.IMAGE, DOMAIN, wanted)
+                or registry.async_get_entity_id(
+                    Platform.IMAGE, DOMAIN, unique_id(entry, module, key)
+                )
             ):
                 yield module, kind
 
@@ -77,7 +81,7 @@ def _is_camera(coordinator: BticinoCoordinator, module: Module) -> bool:
 def _has_own(coordinator: BticinoCoordinator, module: Module, kind: str) -> bool:
     """Whether a picture came that no other module shows: an intercom's are of unknown panels."""
     call = coordinator.bell.history.last(module.id, kind)
-    return call is not None and module.id == (call.panel_id or call.bridge_id)
+    return call is not None and module.id == call.module_id
 
 
 class BticinoLastCall(BticinoOwnEntity, ImageEntity):

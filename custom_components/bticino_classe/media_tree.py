@@ -5,7 +5,6 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .client import ModuleKind
 from .past_calls import KINDS
 
 if TYPE_CHECKING:
@@ -29,10 +28,7 @@ class Folder:
 
 def place_of(house: House, call: PastCall) -> Module | None:
     """Return the module at which a past call is shown: its panel, or else its intercom."""
-    panel = house.modules.get(call.panel_id or "")
-    if panel is not None and panel.kind is ModuleKind.PANEL:
-        return panel
-    return house.modules.get(call.bridge_id)
+    return house.modules.get(house.place(call.panel_id, call.bridge_id))
 
 
 def first_kind(call: PastCall) -> str | None:

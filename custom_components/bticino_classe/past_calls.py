@@ -71,6 +71,11 @@ class PastCall:
     seen: bool = False
 
     @property
+    def module_id(self) -> str:
+        """Where somebody rang: the panel, or the intercom where nobody knows."""
+        return self.panel_id or self.bridge_id
+
+    @property
     def is_unseen_miss(self) -> bool:
         """Whether it was missed, and nobody has looked since."""
         return self.outcome == CallState.MISSED and not self.seen

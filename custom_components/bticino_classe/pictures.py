@@ -13,7 +13,7 @@ from .client import BticinoError, PictureError, PictureFault
 from .client.calls import Happening
 from .client.pictures import StillImage, download
 from .const import DOMAIN, LOGGER
-from .past_calls import DAY, KINDS, from_event, pictures_of
+from .past_calls import DAY, KINDS, pictures_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Mapping
@@ -90,10 +90,8 @@ class Pictures:
         """
         wanted: list[_Wanted] = []
         for event in sorted(events, key=lambda event: -event.time):
-            if (found := from_event(event)) is not None:
-                session_id, call = found
-                known_as = self._coordinator.bell.history.known_as(session_id, call.time)
-                wanted += self._wanted(known_as, call.bridge_id, pictures_of(event))
+            if (call := self._coordinator.bell.history.told_by(event)) is not None:
+                wanted += self._wanted(call.id, call.bridge_id, pictures_of(event))
         if wanted:
             self._start(self._fetch_all(wanted))
 
@@ -195,10 +193,9 @@ class Pictures:
 
     def _link(self, events: Iterable[Event], wanted: _Wanted) -> Picture | None:
         """Find another link to a picture among events."""
-        known_as = self._coordinator.bell.history.known_as
         for event in events:
-            found = from_event(event)
-            if found is not None and known_as(found[0], found[1].time) == wanted.call_id:
+            call = self._coordinator.bell.history.told_by(event)
+            if call is not None and call.id == wanted.call_id:
                 link = pictures_of(event).get(wanted.kind)
                 return None if link == wanted.link else link
         return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .picture_files import Named
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
     """Calls, oldest first; files that belong to none; what a person should know of a fault."""
 

@@ -149,11 +149,10 @@ async def _picture(coordinator: BticinoCoordinator, call_id: str, kind: str) -> 
 
 def _is_without_camera(coordinator: BticinoCoordinator, call: PastCall) -> bool:
     """Whether others have rung where this call is, and never a picture came."""
-    history, place = coordinator.bell.history, call.panel_id or call.bridge_id
+    history, place = coordinator.bell.history, call.module_id
     if any(history.last(place, kind) is not None for kind in KINDS):
         return False
     return any(
-        place == (each.panel_id or each.bridge_id)
-        and not coordinator.pictures.is_expected(each.id, KINDS[0])
+        place == each.module_id and not coordinator.pictures.is_expected(each.id, KINDS[0])
         for each in history.calls
     )

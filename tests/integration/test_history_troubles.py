@@ -340,6 +340,7 @@ async def test_times_in_milliseconds_are_one_call(
         await start_again(hass)
         freezer.tick(2 * 3600)
     assert len(new_calls(hass)) == 1
+    assert len(files(hass)) == 2
 
 
 @pytest.mark.usefixtures("bell")
