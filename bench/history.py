@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from homeassistant.components.media_source import BrowseMediaSource, MediaSourceItem
 
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.history import CallHistory
+from custom_components.bticino_classe.history.history import CallHistory
 from custom_components.bticino_classe.media_source import async_get_media_source
 
 from .figures import Figure, count

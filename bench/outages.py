@@ -5,10 +5,10 @@ from functools import partial
 from statistics import quantiles
 from typing import TYPE_CHECKING, Final
 
-from custom_components.bticino_classe.client import Budget
-from custom_components.bticino_classe.client.backoff import LONGEST_DELAY
-from custom_components.bticino_classe.client.liveness import Liveness
-from custom_components.bticino_classe.const import BUDGETS
+from custom_components.bticino_classe.client import RateLimiter
+from custom_components.bticino_classe.client.websocket.backoff import LONGEST_DELAY
+from custom_components.bticino_classe.client.websocket.keepalive import KeepalivePolicy
+from custom_components.bticino_classe.const import RATE_LIMITERS
 
 from .cloud import Cloud
 from .figures import Figure
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .passing import Passing
 
-STABLE: Final = Liveness().stable_after + 1.0  # seconds online until delays begin anew
+STABLE: Final = KeepalivePolicy().stable_after + 1.0  # seconds online until delays begin anew
 MARGIN: Final = 60.0  # seconds
 
 
@@ -71,8 +71,8 @@ def _figures(outage: Outage, seconds: list[float]) -> Iterator[Figure]:
 async def _suffer(hass: HomeAssistant, cloud: Cloud, outage: Outage, times: int) -> list[float]:
     entry = entry_of(hass)
     # The limit of requests has to go by the clock that is put forward further down.
-    budget = Budget(clock=lambda: hass.loop.time())  # noqa: PLW0108 - replaced by then
-    hass.data[BUDGETS] = {entry.entry_id: budget}
+    budget = RateLimiter(clock=lambda: hass.loop.time())  # noqa: PLW0108 - replaced by then
+    hass.data[RATE_LIMITERS] = {entry.entry_id: budget}
     await set_up(hass)
     with passing(hass) as clocks:
         return [await _once(hass, clocks, cloud, outage) for _ in range(times)]

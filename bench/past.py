@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from custom_components.bticino_classe.archive import Archive, Index
 from custom_components.bticino_classe.client.calls import CallState
 from custom_components.bticino_classe.const import (
     CONF_CALLS,
@@ -12,8 +11,15 @@ from custom_components.bticino_classe.const import (
     CONF_MEGABYTES,
     DOMAIN,
 )
-from custom_components.bticino_classe.past_calls import DAY, KINDS, KeptPicture, PastCall, call_id
-from custom_components.bticino_classe.picture_files import Named, file_name
+from custom_components.bticino_classe.history.archive import Archive, Index
+from custom_components.bticino_classe.history.picture_files import Named, file_name
+from custom_components.bticino_classe.history.records import (
+    DAY,
+    KINDS,
+    CallRecord,
+    KeptPicture,
+    call_id,
+)
 
 from .home import entry_of, set_up
 
@@ -60,14 +66,14 @@ def index_of(hass: HomeAssistant) -> Path:
     return Path(hass.config.path(".storage", f"{DOMAIN}.{entry_of(hass).entry_id}"))
 
 
-def _call(number: int, at: tuple[str, str], time: float) -> PastCall:
+def _call(number: int, at: tuple[str, str], time: float) -> CallRecord:
     bridge_id, panel_id = at
     known_as = call_id(str(number))
     snapshot, vignette = (
         _picture(Named(module_id=panel_id, time=time, call_id=known_as, kind=kind))
         for kind in KINDS
     )
-    return PastCall(
+    return CallRecord(
         id=known_as,
         bridge_id=bridge_id,
         panel_id=panel_id,
@@ -83,7 +89,7 @@ def _picture(named: Named) -> KeptPicture:
     return KeptPicture(file=file_name(named, "image/jpeg"), size=len(CONTENT))
 
 
-def _write_pictures(folder: Path, calls: tuple[PastCall, ...]) -> None:
+def _write_pictures(folder: Path, calls: tuple[CallRecord, ...]) -> None:
     """Write them as they are found after years; that each is safe on disk takes too long here."""
     for file in (file for call in calls for file in call.files):
         path = folder / file

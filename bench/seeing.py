@@ -9,8 +9,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
-from custom_components.bticino_classe.client.call_session import CallSession
-from custom_components.bticino_classe.client.connection import ReconnectingSocket
+from custom_components.bticino_classe.client.webrtc.session import CallSession
+from custom_components.bticino_classe.client.websocket.connection import ReconnectingSocket
 
 from .figures import Figure
 from .home import entry_of, live, set_up, sign_in

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from custom_components.bticino_classe.client.connection import SocketState
+from custom_components.bticino_classe.client.websocket.connection import SocketState
 from custom_components.bticino_classe.const import DOMAIN
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from homeassistant.components.camera.webrtc import WebRTCAnswer, WebRTCCandidate
 from homeassistant.helpers import entity_registry as er
 from webrtc_models import RTCIceCandidateInit
 
-from custom_components.bticino_classe.client.call_session import SessionState
+from custom_components.bticino_classe.client.webrtc.session import SessionState
 
 from .cloud import ROOT
 from .home import entry_of
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from homeassistant.components.camera.webrtc import WebRTCMessage
     from homeassistant.core import HomeAssistant
 
-    from custom_components.bticino_classe.client.signaling import SignalingChannel
-    from custom_components.bticino_classe.intercom import Intercom
+    from custom_components.bticino_classe.client.webrtc.signaling import SignalingChannel
+    from custom_components.bticino_classe.live.manager import LiveViewManager
 
 OFFERS: Final = ROOT / "tests" / "client" / "offers"
 PATIENCE: Final = 30.0  # seconds
@@ -60,7 +60,7 @@ class View:
         self.id = f"view-{next(_ORIGINS)}"
         self.messages: list[WebRTCMessage] = []
         self._sdp = sdp
-        self._intercom: Intercom = entry_of(hass).runtime_data.intercom
+        self._intercom: LiveViewManager = entry_of(hass).runtime_data.intercom
         self._offering: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:

@@ -6,7 +6,7 @@ from functools import partial
 import tracemalloc
 from typing import TYPE_CHECKING, Any, Final
 
-from custom_components.bticino_classe.client.call_session import SessionState
+from custom_components.bticino_classe.client.webrtc.session import SessionState
 
 from .cloud import SIGNALING_PATH
 from .figures import Figure, count

@@ -15,7 +15,7 @@ from homeassistant.const import EVENT_STATE_CHANGED
 from homeassistant.core import callback
 from homeassistant.helpers import entity_registry as er
 
-from custom_components.bticino_classe.client.calls import Happening
+from custom_components.bticino_classe.client.calls import CallEventType
 
 from .cloud import ROOT
 from .home import entry_of
@@ -68,11 +68,11 @@ class Watcher:
     @callback
     def on_change(self, change: CallChange) -> None:
         """Note a ring or its end, after all entities: they listened before."""
-        if change.happening is Happening.RING:
+        if change.happening is CallEventType.RING:
             self.seen[change.call.session_id] = Seen(
                 read=self._read, shown=self._shown, done=time.time()
             )
-        self.missed += change.happening is Happening.MISSED
+        self.missed += change.happening is CallEventType.MISSED
 
     def on_bytes(self) -> None:
         """Note the moment at which bytes came from a socket."""

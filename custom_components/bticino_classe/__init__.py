@@ -12,14 +12,14 @@ from homeassistant.const import (
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
-from .client import PRODUCTION, Account, AuthHandler, Budget
-from .const import BUDGETS, DOMAIN, ENDPOINTS
+from .client import PRODUCTION, Account, AuthHandler, RateLimiter
+from .const import DOMAIN, ENDPOINTS, RATE_LIMITERS
 from .coordinator import BticinoConfigEntry, BticinoCoordinator
-from .devices import async_keep_devices, async_remove_what_is_replaced
-from .history import async_remove_history
+from .devices import async_cleanup_registry, async_sync_devices
+from .history.history import async_remove_history
+from .history.http import PictureView
 from .services import async_setup_services
-from .texts import async_load_spoken
-from .views import PictureView
+from .texts import async_load_error_translations
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,17 +57,17 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa:
 async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> bool:
     """Set up an account: tokens from the entry, the house from the cloud, then the platforms."""
     auth = _auth_handler(hass, entry)
-    entry.async_on_unload(auth.settle)
+    entry.async_on_unload(auth.wait_idle)
     _settle_at_stop(hass, entry, auth)
     coordinator = BticinoCoordinator(hass, entry, Account(auth, budget=_budget(hass, entry)))
     await coordinator.bell.history.async_remove_unwanted()
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
-    async_remove_what_is_replaced(hass, entry)
-    async_keep_devices(hass, entry)
+    async_cleanup_registry(hass, entry)
+    async_sync_devices(hass, entry)
     await coordinator.bell.history.async_load(coordinator.data.intercom_of)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    await async_load_spoken(hass)
+    await async_load_error_translations(hass)
     coordinator.bell.async_start()
     coordinator.intercom.async_start()
     coordinator.pictures.async_start()
@@ -86,7 +86,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
 async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     """Remove what is kept of the account beside the entry: its history of calls, its budget."""
     await async_remove_history(hass, entry.entry_id)
-    hass.data.get(BUDGETS, {}).pop(entry.entry_id, None)
+    hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
 
 
 async def async_remove_config_entry_device(
@@ -118,9 +118,9 @@ def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler
     return auth
 
 
-def _budget(hass: HomeAssistant, entry: BticinoConfigEntry) -> Budget:
+def _budget(hass: HomeAssistant, entry: BticinoConfigEntry) -> RateLimiter:
     """Return the account's budget: a pause that the cloud asked for outlives a failed set-up."""
-    return hass.data.setdefault(BUDGETS, {}).setdefault(entry.entry_id, Budget())
+    return hass.data.setdefault(RATE_LIMITERS, {}).setdefault(entry.entry_id, RateLimiter())
 
 
 def _token_saver(
@@ -148,6 +148,6 @@ def _settle_at_stop(hass: HomeAssistant, entry: BticinoConfigEntry, auth: AuthHa
     """Entries are not unloaded when Home Assistant stops: let a renewal end and be saved first."""
 
     async def settle(_event: Event) -> None:
-        await auth.settle()
+        await auth.wait_idle()
 
     entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, settle))

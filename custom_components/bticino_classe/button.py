@@ -54,7 +54,7 @@ class BticinoResetButton(BticinoOwnEntity, ButtonEntity):
 
     @override
     async def async_press(self) -> None:
-        self.coordinator.bell.async_look(self.module.id)
+        self.coordinator.bell.async_mark_seen(self.module.id)
 
 
 class BticinoNextPanelButton(BticinoEntity, ButtonEntity):

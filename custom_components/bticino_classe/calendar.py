@@ -10,9 +10,9 @@ from homeassistant.core import callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 
-from .call_words import async_call_words
 from .const import CONF_LEFT_OUT_HOMES, DOMAIN, MANUFACTURER
 from .entity import home_unique_id
+from .history.formatting import async_call_formatter
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .call_words import CallWords
     from .client import Home
     from .coordinator import BticinoConfigEntry, BticinoCoordinator
-    from .past_calls import PastCall
+    from .history.formatting import CallFormatter
+    from .history.records import CallRecord
 
 PARALLEL_UPDATES = 0
 
@@ -86,7 +86,7 @@ class BticinoCalendar(CalendarEntity):
         """The call that goes on now."""
         if not (going_on := self._going_on()):
             return None
-        words = async_call_words(self._coordinator)
+        words = async_call_formatter(self._coordinator)
         calls = [call for call in going_on if words.home_id(call) == self._home_id]
         newest = max(calls, key=lambda call: call.time, default=None)
         return None if newest is None else _event(newest, words, _until_now(newest))
@@ -99,14 +99,14 @@ class BticinoCalendar(CalendarEntity):
             partial(
                 _events,
                 self._coordinator.bell.history.calls,
-                async_call_words(self._coordinator),
+                async_call_formatter(self._coordinator),
                 home_id=self._home_id,
                 span=(start_date.timestamp(), end_date.timestamp()),
                 going_on={call.id for call in self._going_on()},
             )
         )
 
-    def _going_on(self) -> list[PastCall]:
+    def _going_on(self) -> list[CallRecord]:
         """Return the calls of the account that are not over."""
         book, history = self._coordinator.bell.book, self._coordinator.bell.history
         ids = (history.known_as(c.session_id, c.began_at) for c in (*book.ringing, *book.answered))
@@ -114,8 +114,8 @@ class BticinoCalendar(CalendarEntity):
 
 
 def _events(
-    calls: tuple[PastCall, ...],
-    words: CallWords,
+    calls: tuple[CallRecord, ...],
+    words: CallFormatter,
     *,
     home_id: str,
     span: tuple[float, float],
@@ -123,7 +123,7 @@ def _events(
 ) -> list[CalendarEvent]:
     """Return the events of a home's calls, given oldest first, that have a part in a span."""
     start, end = span
-    begun: Iterable[PastCall] = calls[: bisect_left(calls, end, key=lambda call: call.time)]
+    begun: Iterable[CallRecord] = calls[: bisect_left(calls, end, key=lambda call: call.time)]
     found = []
     for call in (call for call in begun if words.home_id(call) == home_id):
         times = _until_now(call) if call.id in going_on else _times(call)
@@ -132,20 +132,20 @@ def _events(
     return found
 
 
-def _times(call: PastCall) -> tuple[float, float]:
+def _times(call: CallRecord) -> tuple[float, float]:
     """Return when a call began and ended, in seconds since 1970."""
     if call.ended_at is None:
         return call.time, max(call.time, call.answered_at or 0.0) + UNTOLD
     return call.time, max(call.ended_at, call.time + SHORTEST)
 
 
-def _until_now(call: PastCall) -> tuple[float, float]:
+def _until_now(call: CallRecord) -> tuple[float, float]:
     """Return the times of a call that goes on, although the cloud's clock may be ahead of ours."""
     now = dt_util.utcnow().timestamp()
     return min(call.time, now), now + UNTOLD
 
 
-def _event(call: PastCall, words: CallWords, times: tuple[float, float]) -> CalendarEvent:
+def _event(call: CallRecord, words: CallFormatter, times: tuple[float, float]) -> CalendarEvent:
     start, end = (dt_util.as_local(dt_util.utc_from_timestamp(time)) for time in times)
     return CalendarEvent(
         start=start,

@@ -14,13 +14,12 @@ from homeassistant.components.camera.webrtc import (
 from homeassistant.core import callback
 from webrtc_models import RTCConfiguration, RTCIceCandidateInit
 
-from .client import ModuleKind
-from .client.models import Candidate
+from .client import Candidate, ModuleKind
 from .const import MANUFACTURER
 from .devices import MODELS
 from .entity import BticinoEntity, async_add_for_modules
 from .errors import call_errors, refused
-from .pictures import async_placeholder
+from .history.downloads import async_placeholder
 
 if TYPE_CHECKING:
     from homeassistant.components.camera.webrtc import WebRTCSendMessage

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final
 from homeassistant.util.hass_dict import HassKey
 
 if TYPE_CHECKING:
-    from .client.budget import Budget
-    from .client.const import Endpoints
+    from .client import Endpoints, RateLimiter
 
 DOMAIN: Final = "bticino_classe"
 LOGGER: Final = logging.getLogger(__package__)
@@ -17,7 +16,7 @@ MANUFACTURER: Final = "BTicino"
 ENDPOINTS: Final[HassKey[Endpoints]] = HassKey(f"{DOMAIN}_endpoints")
 
 # Requests are counted over reloads, by entry.
-BUDGETS: Final[HassKey[dict[str, Budget]]] = HassKey(f"{DOMAIN}_budgets")
+RATE_LIMITERS: Final[HassKey[dict[str, RateLimiter]]] = HassKey(f"{DOMAIN}_budgets")
 
 CONF_LEFT_OUT_HOMES: Final = "left_out_homes"
 CONF_PULSE_TIME: Final = "pulse_time"

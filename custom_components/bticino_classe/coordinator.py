@@ -11,7 +11,7 @@ from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
-from .bell import Bell
+from .calls.events import CallEvents
 from .client import (
     Account,
     ApiError,
@@ -28,12 +28,12 @@ from .client import (
     NotFoundError,
     RateLimitError,
     UnexpectedAnswerError,
+    with_reported_modules,
 )
-from .client.decode import completed
 from .const import CONF_LEFT_OUT_HOMES, DOMAIN, LOGGER
 from .errors import reason
-from .intercom import Intercom
-from .pictures import Pictures
+from .history.downloads import PictureDownloads
+from .live.manager import LiveViewManager
 from .settings import IntercomSettings
 
 if TYPE_CHECKING:
@@ -112,24 +112,24 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             always_update=False,
         )
         self.account = account
-        self.bell = Bell(hass, entry, self)
-        self.intercom = Intercom(hass, entry, self)
-        self.pictures = Pictures(hass, entry, self)
+        self.bell = CallEvents(hass, entry, self)
+        self.intercom = LiveViewManager(hass, entry, self)
+        self.pictures = PictureDownloads(hass, entry, self)
         self.settings = IntercomSettings(hass, entry, self)
         self.all_homes: dict[str, Home] = {}
         self.unknown_types: Mapping[str, int] = {}
         self.failed_polls = 0
-        self._outage_said = False
-        self._listed: frozenset[str] = frozenset()
+        self._outage_logged = False
+        self._topology_ids: frozenset[str] = frozenset()
         self._topology_until: datetime | None = None
-        self._reported: frozenset[str] = frozenset()
-        self._noted: dict[str, dict[str, Any]] = {}
+        self._status_ids: frozenset[str] = frozenset()
+        self._pending_updates: dict[str, dict[str, Any]] = {}
         self._expected: set[str] = set()
         self.command_lock = asyncio.Lock()  # the cloud minds two requests of one home at once
 
     def is_known(self, module_id: str) -> bool:
         """Whether the cloud's newest lists of modules or of states have this one."""
-        return module_id in self._listed or module_id in self._reported
+        return module_id in self._topology_ids or module_id in self._status_ids
 
     def async_forget(self, module_id: str) -> None:
         """Drop a module whose device was deleted; it returns if the cloud lists it again."""
@@ -158,7 +158,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     def _note(self, module_id: str, **news: Any) -> None:
         """Show what is known from elsewhere, until a poll that begins later says how it is."""
-        self._noted[module_id] = self._noted.get(module_id, {}) | news
+        self._pending_updates[module_id] = self._pending_updates.get(module_id, {}) | news
         state = replace(self.data.state(module_id), **news)
         self.data = replace(self.data, states={**self.data.states, module_id: state})
 
@@ -198,7 +198,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         Often, too, after a light was switched, whose timer puts it out without a word.
         """
         told = self.bell.online and not self.failed_polls
-        lit = any(news.get("on") for news in self._noted.values())
+        lit = any(news.get("on") for news in self._pending_updates.values())
         return SAFETY_INTERVAL if told and not lit else STATUS_INTERVAL
 
     @override
@@ -210,16 +210,16 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
                 translation_domain=DOMAIN, translation_key=reason(err)
             ) from err
         except BticinoError as err:
-            return self._outlast(err)
-        if self._outage_said:
+            return self._tolerate_failure(err)
+        if self._outage_logged:
             LOGGER.info("The cloud of %s answers again", self.name)
-        self._outage_said = False
+        self._outage_logged = False
         self.last_update_success = True  # the base class would say it a second time
         self.failed_polls = 0
         self.update_interval = self._right_interval
         return house
 
-    def _outlast(self, err: BticinoError) -> House:
+    def _tolerate_failure(self, err: BticinoError) -> House:
         """Return the last values while the outage is short, and say once that there is one."""
         self.failed_polls += 1
         self.update_interval = self._right_interval
@@ -238,23 +238,25 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     def _say_outage(self, err: BticinoError) -> None:
         """Say once that there is an outage, unless the push connection has said it of the same."""
-        if not self.bell.channel.socket.is_said_lost:
-            self._outage_said = True
+        if not self.bell.channel.socket.outage_logged:
+            self._outage_logged = True
             LOGGER.warning("The cloud of %s gives no usable answer: %s", self.name, err)
 
     async def _fetch(self) -> House:
         known: House | None = self.data
         await self._renew_topology(known)
-        self._noted.clear()
+        self._pending_updates.clear()
         states = dict(known.states) if known is not None else {}
         reported = await self._all_states(known)
         for home_id, found in reported.items():
             # Read only now: a module may have been forgotten while the cloud was asked.
-            self.all_homes[home_id] = completed(self.all_homes[home_id], found)
+            self.all_homes[home_id] = with_reported_modules(self.all_homes[home_id], found)
             states |= found
         # What was switched meanwhile is newer than the answer.
-        states |= {m: replace(states[m], **n) for m, n in self._noted.items() if m in states}
-        self._reported = frozenset(m for found in reported.values() for m in found)
+        states |= {
+            m: replace(states[m], **n) for m, n in self._pending_updates.items() if m in states
+        }
+        self._status_ids = frozenset(m for found in reported.values() for m in found)
         house = House.of((self.all_homes[home_id] for home_id in reported), states)
         if known is not None and house.modules.keys() - known.modules.keys():
             self._topology_until = None  # a new module: its name is asked for with the next poll
@@ -280,7 +282,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             # An account had an intercom when it was set up: an answer without one is a poor one.
             raise UnexpectedAnswerError
         self.all_homes |= {home.id: home for home in homes}
-        self._listed = frozenset(
+        self._topology_ids = frozenset(
             module_id for home in topology.homes.values() for module_id in home.modules
         )
         self.unknown_types = topology.unknown_types

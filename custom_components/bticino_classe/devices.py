@@ -35,7 +35,7 @@ _HAVE_DEVICES: Final = (ModuleKind.BRIDGE, ModuleKind.PANEL, ModuleKind.DOOR, Mo
 
 
 @callback
-def async_keep_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
+def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     """Register the devices of the house now, and whenever something about them changes."""
     coordinator = entry.runtime_data
     registered: dict[str, tuple[Module, str | None]] = {}
@@ -54,7 +54,7 @@ def async_keep_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
 
 
 @callback
-def async_remove_what_is_replaced(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
+def async_cleanup_registry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     """Remove what others stand for now: by a person's choice, or as more of the house is known."""
     left_out = entry.options.get(CONF_LEFT_OUT_HOMES, [])
     for home in entry.runtime_data.all_homes.values():

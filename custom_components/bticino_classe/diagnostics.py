@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 from homeassistant.const import CONF_TOKEN
 from homeassistant.util import dt as dt_util
 
-from .client import ModuleKind
-from .client.redact import Pseudonyms, redact
+from .client import ModuleKind, Pseudonyms, redact
 from .const import CONF_LEFT_OUT_HOMES, CONF_LIGHTS_AS_DOORS
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
-    from .client.connection import ReconnectingSocket
+    from .client import ReconnectingSocket
     from .coordinator import BticinoConfigEntry, BticinoCoordinator
 
 
@@ -123,7 +122,7 @@ def _calls(coordinator: BticinoCoordinator) -> dict[str, Any]:
 
 def _socket(socket: ReconnectingSocket) -> dict[str, Any]:
     """Tell how a line to the cloud fares."""
-    ending = socket.last_ending
+    ending = socket.last_disconnect
     return {
         "state": socket.state.value,
         "last_ending": None if ending is None else str(ending),

@@ -12,6 +12,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from .client import (
     Account,
     BticinoError,
+    CallEventType,
     Home,
     InvalidCredentialsError,
     Module,
@@ -20,7 +21,6 @@ from .client import (
     RateLimitError,
     UnreachableError,
 )
-from .client.calls import Happening
 from .const import CONF_LIGHTS_AS_DOORS, DOMAIN
 from .coordinator import BticinoConfigEntry, BticinoCoordinator
 from .errors import command_reason
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity import Entity, EntityDescription
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .client.calls import CallChange
+    from .client import CallChange
 
 type Command = Callable[[Account, Home, Module], Awaitable[None]]
 
@@ -181,6 +181,6 @@ class BticinoCallEntity(BticinoOwnEntity):
 
     @callback
     def _on_change(self, change: CallChange) -> None:
-        call, is_news = change.call, change.happening is not Happening.ENRICHED
+        call, is_news = change.call, change.happening is not CallEventType.ENRICHED
         if is_news and self.coordinator.bell.is_at(call, self.module.id):
             self.async_write_ha_state()

@@ -11,10 +11,9 @@ from homeassistant.components.event import (
 )
 from homeassistant.core import callback
 
-from .client import Module, ModuleKind
-from .client.calls import Happening
+from .client import CallEventType, Module, ModuleKind
 from .entity import BticinoCallEntity, async_add_for_modules
-from .views import path_of
+from .history.http import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity import Entity
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .client.calls import Call, CallChange
+    from .client import Call, CallChange
     from .coordinator import BticinoConfigEntry, BticinoCoordinator
 
 PARALLEL_UPDATES = 0
@@ -33,7 +32,7 @@ PARALLEL_UPDATES = 0
 class BticinoEventDescription(EventEntityDescription):
     """An event entity, and which happenings of a call it tells by which name."""
 
-    names: Mapping[Happening, str]
+    names: Mapping[CallEventType, str]
 
 
 DOORBELL: Final = BticinoEventDescription(
@@ -41,17 +40,17 @@ DOORBELL: Final = BticinoEventDescription(
     translation_key="doorbell",
     device_class=EventDeviceClass.DOORBELL,
     event_types=[DoorbellEventType.RING],
-    names={Happening.RING: DoorbellEventType.RING},
+    names={CallEventType.RING: DoorbellEventType.RING},
 )
 CALL: Final = BticinoEventDescription(
     key="call",
     translation_key="call",
     event_types=["incoming", "answered", "missed", "ended"],
     names={
-        Happening.RING: "incoming",
-        Happening.ANSWERED: "answered",
-        Happening.MISSED: "missed",
-        Happening.ENDED: "ended",
+        CallEventType.RING: "incoming",
+        CallEventType.ANSWERED: "answered",
+        CallEventType.MISSED: "missed",
+        CallEventType.ENDED: "ended",
     },
 )
 

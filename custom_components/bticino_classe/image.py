@@ -11,8 +11,8 @@ from homeassistant.util import dt as dt_util
 from .client import ModuleKind
 from .const import DOMAIN
 from .entity import BticinoOwnEntity, unique_id
-from .past_calls import SNAPSHOT, VIGNETTE
-from .pictures import async_placeholder
+from .history.downloads import async_placeholder
+from .history.records import SNAPSHOT, VIGNETTE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .client import Module
     from .coordinator import BticinoConfigEntry, BticinoCoordinator
-    from .past_calls import PastCall
+    from .history.records import CallRecord
 
 PARALLEL_UPDATES = 0
 
@@ -120,7 +120,7 @@ class BticinoLastCall(BticinoOwnEntity, ImageEntity):
         return image.content
 
     @property
-    def _call(self) -> PastCall | None:
+    def _call(self) -> CallRecord | None:
         return self.coordinator.bell.history.last(self.module.id, self._kind)
 
     @property

@@ -13,10 +13,11 @@ from homeassistant.components.media_source import (
 )
 from homeassistant.util import dt as dt_util
 
-from .call_words import async_call_words
 from .client import ModuleKind
 from .const import DOMAIN
-from .media_tree import (
+from .history.formatting import async_call_formatter
+from .history.http import loaded_entry, picture_path
+from .history.media_tree import (
     DAY,
     MONTH,
     by_place,
@@ -25,18 +26,17 @@ from .media_tree import (
     of_day,
     place_of,
 )
-from .past_calls import KINDS
-from .picture_files import content_type
+from .history.picture_files import content_type
+from .history.records import KINDS
 from .texts import spoken
-from .views import loaded_entry, picture_path
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
-    from .call_words import CallWords
     from .client import Home, Module
     from .coordinator import BticinoConfigEntry
-    from .past_calls import KeptPicture, PastCall
+    from .history.formatting import CallFormatter
+    from .history.records import CallRecord, KeptPicture
 
 NAME: Final = "BTicino Classe"
 IMAGE: Final = "image/jpeg"
@@ -116,13 +116,13 @@ class CallsMediaSource(MediaSource):
             return home.name or entry.title, await self._places(entry, home)
         place = _place(entry, key)
         months = await self._folders(entry, place)
-        return _name(async_call_words(entry.runtime_data), place), months
+        return _name(async_call_formatter(entry.runtime_data), place), months
 
     async def _places(self, entry: BticinoConfigEntry, home: Home) -> list[BrowseMediaSource]:
         """Return the panels of a home, and the intercoms that somebody rang without one."""
         house, history = entry.runtime_data.data, entry.runtime_data.bell.history
         folders = await self.hass.async_add_executor_job(by_place, house, history.calls)
-        words = async_call_words(entry.runtime_data)
+        words = async_call_formatter(entry.runtime_data)
         covers = {folder.key: folder.cover for folder in folders}
         return [
             _folder(
@@ -171,7 +171,7 @@ class CallsMediaSource(MediaSource):
         house, calls = entry.runtime_data.data, entry.runtime_data.bell.history.calls
         zone = dt_util.get_default_time_zone()
         found = await self.hass.async_add_executor_job(of_day, house, calls, zone, place.id, day)
-        words = async_call_words(entry.runtime_data)
+        words = async_call_formatter(entry.runtime_data)
         return [item for time, call in found for item in _items(entry, call, time, words)]
 
 
@@ -191,7 +191,7 @@ def _place(entry: BticinoConfigEntry, module_id: str) -> Module:
     return module
 
 
-def _name(words: CallWords, place: Module) -> str:
+def _name(words: CallFormatter, place: Module) -> str:
     return words.names.get(place.id) or place.name or NAME
 
 
@@ -216,7 +216,7 @@ def _folder(
 
 
 def _items(
-    entry: BticinoConfigEntry, call: PastCall, time: str, words: CallWords
+    entry: BticinoConfigEntry, call: CallRecord, time: str, words: CallFormatter
 ) -> list[BrowseMediaSource]:
     """Return what there is to see of a call: an item for each picture, else one without."""
     kinds = [kind for kind in KINDS if call.kept(kind) is not None]
@@ -229,7 +229,7 @@ def _items(
 
 
 def _item(
-    entry: BticinoConfigEntry, call: PastCall, kind: str | None, title: str
+    entry: BticinoConfigEntry, call: CallRecord, kind: str | None, title: str
 ) -> BrowseMediaSource:
     picture = None if kind is None else call.kept(kind)
     identifier = f"{entry.entry_id}/{call.id}"
@@ -245,7 +245,7 @@ def _item(
     )
 
 
-def _thumbnail(entry: BticinoConfigEntry, cover: PastCall | None) -> str | None:
+def _thumbnail(entry: BticinoConfigEntry, cover: CallRecord | None) -> str | None:
     kind = None if cover is None else first_kind(cover)
     if cover is None or kind is None:
         return None

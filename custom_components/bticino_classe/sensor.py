@@ -17,8 +17,8 @@ from homeassistant.util import dt as dt_util
 
 from .client import Module, ModuleKind, ModuleState, Setting, SettingKind
 from .entity import BticinoEntity, BticinoOwnEntity, async_add_for_modules
-from .history import CallHistory
-from .past_calls import OUTCOMES
+from .history.history import CallHistory
+from .history.records import OUTCOMES
 from .setting_entity import BticinoSettingEntity, async_add_for_settings
 
 if TYPE_CHECKING:

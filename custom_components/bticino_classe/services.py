@@ -15,16 +15,15 @@ from homeassistant.helpers.service import (
 )
 import voluptuous as vol
 
-from .client import ModuleKind
-from .client.push import CallPush, CallStep
+from .client import CallPush, CallStep, ModuleKind
 from .const import CONF_SIMULATED_RINGS, DOMAIN
-from .history_actions import async_setup_history_actions
-from .targets import async_find_module
+from .history.actions import async_setup_history_actions
+from .service_helpers import async_find_module
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall
 
-    from .bell import Bell
+    from .calls.events import CallEvents
     from .client import Module
     from .coordinator import BticinoConfigEntry
 
@@ -75,12 +74,12 @@ def _reset_missed_calls(hass: HomeAssistant, call: ServiceCall) -> None:
     """Note that somebody has looked: at one intercom's missed calls, or at all."""
     if device_id := call.data.get(ATTR_DEVICE_ID):
         entry, module = async_find_module(hass, device_id)
-        entry.runtime_data.bell.async_look(module.intercom_id)
+        entry.runtime_data.bell.async_mark_seen(module.intercom_id)
         return
     entries: list[BticinoConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     for coordinator in (entry.runtime_data for entry in entries):
         for bridge in coordinator.data.bridges:
-            coordinator.bell.async_look(bridge.id)
+            coordinator.bell.async_mark_seen(bridge.id)
 
 
 @callback
@@ -96,7 +95,7 @@ def _simulate_ring(hass: HomeAssistant, call: ServiceCall) -> None:
     entry.async_create_background_task(hass, ring, "bticino_classe simulated ring")
 
 
-async def _ring(bell: Bell, module: Module, outcome: CallStep, seconds: float) -> None:
+async def _ring(bell: CallEvents, module: Module, outcome: CallStep, seconds: float) -> None:
     """Ring for so long, then let the outcome be."""
     session_id = f"simulated-{uuid.uuid4().hex}"
     panel_id = module.id if module.kind is ModuleKind.PANEL else None

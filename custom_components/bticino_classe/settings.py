@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from .client import Home, Module, Setting, SettingKind
-    from .client.configs import Settings
+    from .client import Home, Module, Setting, SettingKind, Settings
     from .coordinator import BticinoConfigEntry, BticinoCoordinator
 
 INTERVAL: Final = timedelta(hours=1)

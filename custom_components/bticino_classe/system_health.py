@@ -27,7 +27,9 @@ def async_register(
 async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
     entries: list[BticinoConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     sockets = [entry.runtime_data.bell.channel.socket for entry in entries]
-    endings = [str(socket.last_ending) for socket in sockets if socket.last_ending is not None]
+    endings = [
+        str(socket.last_disconnect) for socket in sockets if socket.last_disconnect is not None
+    ]
     return {
         "can_reach_cloud": async_check_can_reach_url(
             hass, hass.data.get(ENDPOINTS, PRODUCTION).api

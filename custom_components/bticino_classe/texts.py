@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
 
-async def async_load_spoken(hass: HomeAssistant) -> None:
+async def async_load_error_translations(hass: HomeAssistant) -> None:
     """Have the texts at hand that `spoken` returns."""
     await async_get_translations(hass, hass.config.language, "exceptions", {DOMAIN})
 

@@ -31,4 +31,4 @@ async def auth(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Auth
         await handler.authenticate()
         simulator.journal.clear()
         yield handler
-        await handler.settle()
+        await handler.wait_idle()

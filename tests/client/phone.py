@@ -4,23 +4,23 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, override
 
-from custom_components.bticino_classe.client.backoff import Backoff
-from custom_components.bticino_classe.client.call_session import CallSession, Viewer
-from custom_components.bticino_classe.client.signaling import Patience, SignalingChannel
+from custom_components.bticino_classe.client.webrtc.session import CallObserver, CallSession
+from custom_components.bticino_classe.client.webrtc.signaling import CallTimeouts, SignalingChannel
+from custom_components.bticino_classe.client.websocket.backoff import Backoff
 from tests.client.lines import Cloud
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from custom_components.bticino_classe.client.auth import AuthHandler
-    from custom_components.bticino_classe.client.exceptions import BticinoError
+    from custom_components.bticino_classe.client.errors import BticinoError
     from custom_components.bticino_classe.client.models import Candidate
     from tests.client.lines import Line
 
 BRIDGE = "00:03:50:ab:cd:ef"
 PANEL = "abcdef-0101-aa11bb22cc33"
 USEFUL = "candidate:1 1 udp 2122260223 192.0.2.9 50000 typ host"
-QUICK = Patience(connected=2, acknowledged=0.3, answered=0.3, terminated=0.2, busy=0.01, idle=5)
+QUICK = CallTimeouts(connected=2, acknowledged=0.3, answered=0.3, terminated=0.2, busy=0.01, idle=5)
 SENT = ("offer", "answer", "candidate", "terminate", "player")
 
 
@@ -44,7 +44,7 @@ ANSWER = description(audio="sendrecv", video="sendonly", setup="passive")
 RINGING = description(audio="sendrecv", video="sendonly", setup="actpass", first="video")
 
 
-class Watcher(Viewer):
+class Watcher(CallObserver):
     """Somebody who writes down what there is to see."""
 
     def __init__(self) -> None:
@@ -124,14 +124,14 @@ class Phone:
     intercom: Intercom
     cloud: Cloud
 
-    def session(self, viewer: Viewer, *, panel: str | None = PANEL) -> CallSession:
+    def session(self, viewer: CallObserver, *, panel: str | None = PANEL) -> CallSession:
         """Return a new call of the one intercom."""
         return CallSession(self.channel, viewer, bridge_id=BRIDGE, panel_id=panel)
 
 
 @asynccontextmanager
 async def phone(
-    auth: AuthHandler, intercom: Intercom | None = None, *, patience: Patience = QUICK
+    auth: AuthHandler, intercom: Intercom | None = None, *, patience: CallTimeouts = QUICK
 ) -> AsyncIterator[Phone]:
     """A channel to an intercom; in the end nothing of it is left."""
     there = intercom or Intercom()

@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from custom_components.bticino_classe.client.backoff import Backoff
-from custom_components.bticino_classe.client.connection import (
+from custom_components.bticino_classe.client.websocket.backoff import Backoff
+from custom_components.bticino_classe.client.websocket.connection import (
     Frame,
     ReconnectingSocket,
     SocketState,
 )
-from custom_components.bticino_classe.client.liveness import Liveness
+from custom_components.bticino_classe.client.websocket.keepalive import KeepalivePolicy
 from tests.client.lines import Cloud, Refusal, Script
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from custom_components.bticino_classe.client.auth import AuthHandler
 
-STEADY = Liveness(reply_within=5, handshake_within=5, stable_after=30, resubscribe_every=60)
+STEADY = KeepalivePolicy(reply_within=5, handshake_within=5, stable_after=30, resubscribe_every=60)
 QUICK = replace(STEADY, stable_after=0.02)
 ONLINE = [SocketState.CONNECTING, SocketState.SUBSCRIBING, SocketState.ONLINE]
 
@@ -27,7 +27,7 @@ ONLINE = [SocketState.CONNECTING, SocketState.SUBSCRIBING, SocketState.ONLINE]
 class Client:
     """The socket under test and what it told."""
 
-    def __init__(self, auth: AuthHandler, url: str, liveness: Liveness) -> None:
+    def __init__(self, auth: AuthHandler, url: str, liveness: KeepalivePolicy) -> None:
         self.auth = auth
         self.states: list[SocketState] = []
         self.frames: list[Frame] = []
@@ -60,7 +60,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def running(
-    auth: AuthHandler, *scripts: Script | Refusal, liveness: Liveness = STEADY
+    auth: AuthHandler, *scripts: Script | Refusal, liveness: KeepalivePolicy = STEADY
 ) -> AsyncIterator[tuple[Client, Cloud]]:
     """A client that runs against a cloud with these scripts; nothing is left of it in the end."""
     async with Cloud(*scripts) as cloud:

@@ -9,11 +9,11 @@ import aiohttp
 from custom_components.bticino_classe.client import (
     Account,
     AuthHandler,
-    Budget,
     Endpoints,
     Home,
     Module,
     ModuleKind,
+    RateLimiter,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ KINDS = {
 
 @asynccontextmanager
 async def signed_in(
-    simulator: Simulator, endpoints: Endpoints, *, budget: Budget | None = None
+    simulator: Simulator, endpoints: Endpoints, *, budget: RateLimiter | None = None
 ) -> AsyncIterator[Account]:
     """An account with a token, an empty journal, and in the end no fault of the client's."""
     asyncio.get_running_loop().set_debug(False)  # it takes two thirds of the time
@@ -46,7 +46,7 @@ async def signed_in(
         await auth.authenticate()
         simulator.journal.clear()
         yield Account(auth, budget=budget)
-        await auth.settle()
+        await auth.wait_idle()
     assert simulator.notes == []
 
 

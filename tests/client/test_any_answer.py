@@ -12,12 +12,12 @@ import pytest
 from custom_components.bticino_classe.client import (
     Account,
     BticinoError,
-    Budget,
     Event,
     Home,
     IceServer,
     ModuleKind,
     ModuleState,
+    RateLimiter,
     Topology,
     decode,
 )
@@ -93,7 +93,7 @@ def test_decoder(
     data: st.DataObject, decoder: Callable[[Any], object], path: str, kind: type
 ) -> None:
     """None, or data of the right type in every field."""
-    body = data.draw(VALUES.map(decode.record) | spoiled(GOOD[path]).map(decode.record))
+    body = data.draw(VALUES.map(decode.as_mapping) | spoiled(GOOD[path]).map(decode.as_mapping))
     found = decoder(body)
     assert found is None or isinstance(found, kind)
     assert wrong_in(found) == []
@@ -112,14 +112,17 @@ def test_decoder_of_what_is_in_order(
     assert found
 
 
-@given(home=VALUES.map(decode.record) | spoiled(HOMES).map(decode.record), states=spoiled(STATES))
+@given(
+    home=VALUES.map(decode.as_mapping) | spoiled(HOMES).map(decode.as_mapping),
+    states=spoiled(STATES),
+)
 @QUICK
 def test_completed(home: Mapping[str, Any], states: object) -> None:
     """Whatever topology and status say, together they are a home."""
     topology = decode.topology(home)
-    found = decode.states(decode.record(states)) or {}
+    found = decode.states(decode.as_mapping(states)) or {}
     for each in topology.homes.values() if topology else ():
-        done = decode.completed(each, found)
+        done = decode.with_reported_modules(each, found)
         assert isinstance(done, Home)
         assert wrong_in(done) == []
         assert each.modules.keys() <= done.modules.keys()
@@ -129,17 +132,17 @@ def test_completed(home: Mapping[str, Any], states: object) -> None:
 @QUICK
 def test_command_errors(answer: object) -> None:
     """A tuple, and an empty one only where nothing stands in either place."""
-    given_answer = decode.record(answer)
+    given_answer = decode.as_mapping(answer)
     found = decode.command_errors(given_answer)
     assert isinstance(found, tuple)
-    there = given_answer.get("errors") or decode.record(given_answer.get("body")).get("errors")
+    there = given_answer.get("errors") or decode.as_mapping(given_answer.get("body")).get("errors")
     assert bool(found) == bool(there)
 
 
 @pytest.fixture
 async def account(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Account]:
     """Somebody who is signed in, for whom every pause is over at once."""
-    budget = Budget(clock=count(step=86_400).__next__)
+    budget = RateLimiter(clock=count(step=86_400).__next__)
     async with signed_in(simulator, endpoints, budget=budget) as account:
         yield account
 

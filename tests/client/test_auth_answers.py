@@ -12,8 +12,8 @@ import pytest
 
 from custom_components.bticino_classe.client.auth import AuthHandler
 from custom_components.bticino_classe.client.const import CLIENT_SECRET
-from custom_components.bticino_classe.client.exceptions import AuthError
-from custom_components.bticino_classe.client.wire import Answer
+from custom_components.bticino_classe.client.errors import AuthError
+from custom_components.bticino_classe.client.http import Answer
 from tests.simulator import Failure
 from tests.simulator.paths import TOKEN
 

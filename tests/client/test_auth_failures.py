@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from custom_components.bticino_classe.client.auth import AuthHandler
-from custom_components.bticino_classe.client.exceptions import (
+from custom_components.bticino_classe.client.errors import (
     ApiError,
     AppClientRefusedError,
     AuthApiError,
@@ -42,7 +42,7 @@ async def auth(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Auth
         pair = simulator.account.log_in()
         handler.set_tokens(str(pair["access_token"]), str(pair["refresh_token"]))
         yield handler
-        await handler.settle()
+        await handler.wait_idle()
 
 
 def grants(simulator: Simulator) -> list[str | None]:

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from custom_components.bticino_classe.client.auth import AuthHandler
-from custom_components.bticino_classe.client.exceptions import AuthServerError
+from custom_components.bticino_classe.client.errors import AuthServerError
 from tests.simulator import Failure
 from tests.simulator.paths import TOKEN
 
@@ -68,7 +68,7 @@ async def auth(
         pair = simulator.account.log_in()
         handler.set_tokens(str(pair["access_token"]), str(pair["refresh_token"]))
         yield handler
-        await handler.settle()
+        await handler.wait_idle()
         assert flights() == set()
 
 
@@ -180,7 +180,7 @@ async def test_renewal_goes_on_when_all_callers_have_gone(
         caller.cancel()
     outcomes = await asyncio.gather(*callers, return_exceptions=True)
     assert {type(each) for each in outcomes} == {asyncio.CancelledError}
-    await auth.settle()
+    await auth.wait_idle()
     assert simulator.account.trouble(saver.told[0]["access_token"]) is None
     assert saver.told[0]["access_token"] == auth._access_token
 
@@ -205,7 +205,7 @@ async def test_failure_that_nobody_waits_for_is_no_loose_end(
     caller = asyncio.create_task(auth.get_access_token())
     await simulator.journal.arrival(TOKEN)
     caller.cancel()
-    await auth.settle()
+    await auth.wait_idle()
     await step(3)
     assert caller.cancelled()
     # Only a task that nobody holds any more is reported.
@@ -229,7 +229,7 @@ async def test_flight_that_is_cancelled_with_everything_else(
     assert simulator.account.trouble(await auth.get_access_token()) is None
 
 
-@pytest.mark.parametrize("wait", ["settle", "close_session"])
+@pytest.mark.parametrize("wait", ["wait_idle", "close_session"])
 async def test_settling_waits_for_flights(
     auth: AuthHandler, simulator: Simulator, wait: str
 ) -> None:
@@ -250,11 +250,11 @@ async def test_settling_without_a_flight_is_no_wait(
     auth: AuthHandler, simulator: Simulator
 ) -> None:
     """Nothing was ever asked for, or all is over; nothing is asked for it."""
-    await auth.settle()
+    await auth.wait_idle()
     assert simulator.journal.count(TOKEN) == 0
     await auth.get_access_token()
     asked = simulator.journal.count(TOKEN)
-    await auth.settle()
+    await auth.wait_idle()
     assert simulator.journal.count(TOKEN) == asked
 
 

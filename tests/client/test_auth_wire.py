@@ -11,10 +11,10 @@ import aiohttp
 from aiohttp import web
 import pytest
 
-from custom_components.bticino_classe.client import wire
+from custom_components.bticino_classe.client import http
 from custom_components.bticino_classe.client.auth import AuthHandler
 from custom_components.bticino_classe.client.const import USER_AGENT
-from custom_components.bticino_classe.client.exceptions import (
+from custom_components.bticino_classe.client.errors import (
     AuthApiError,
     AuthConnectionError,
     AuthError,
@@ -122,7 +122,7 @@ async def test_request_with_a_bearer(session: aiohttp.ClientSession) -> None:
         return web.json_response({"a": 1}, headers={"Retry-After": "3"})
 
     async with place(echo) as address:
-        answer = await wire.post(session, address, timeout=1, bearer="t", payload={"b": 2})
+        answer = await http.post(session, address, timeout=1, bearer="t", payload={"b": 2})
     assert seen == [("Bearer t", USER_AGENT, {"b": 2})]
     assert (answer.status, answer.body, answer.retry_after) == (200, {"a": 1}, 3.0)
     assert answer.time == pytest.approx(time.time(), abs=3)
@@ -150,7 +150,7 @@ async def test_closed_session_sends_nothing(
     """Also if it was closed by somebody between the look at it and the request."""
     await session.close()
     with pytest.raises(NoAnswerError) as caught:
-        await wire.post(session, simulator.url, timeout=1)
+        await http.post(session, simulator.url, timeout=1)
     assert (caught.value.sent, caught.value.reason) == (False, "RuntimeError")
     assert caught.value.__context__ is None
 
@@ -160,9 +160,9 @@ async def test_answers_are_bounded(
     session: aiohttp.ClientSession, simulator: Simulator, *, more: int, readable: bool
 ) -> None:
     """The longest allowed answer is read; one byte more is none."""
-    body = "{}".ljust(wire.MAX_ANSWER_BYTES + more)
+    body = "{}".ljust(http.MAX_ANSWER_BYTES + more)
     simulator.fail(TOKEN, Failure(body=body))
-    request = wire.post(session, f"{simulator.url}{TOKEN}", timeout=5)
+    request = http.post(session, f"{simulator.url}{TOKEN}", timeout=5)
     if readable:
         assert (await request).body == {}
         return
@@ -196,7 +196,7 @@ async def test_what_is_no_object_is_no_body(session: aiohttp.ClientSession, raw:
         return web.Response(body=raw, content_type="application/json")
 
     async with place(answer) as address:
-        found = await wire.post(session, address, timeout=1)
+        found = await http.post(session, address, timeout=1)
     assert (found.status, found.body, found.ok, found.code) == (200, None, False, None)
 
 
@@ -229,13 +229,13 @@ def in_a_minute(zone: str) -> str:
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:
     """A number, a date that is over, or nothing that can be used; never less than none."""
-    assert wire.parse_retry_after(value) == seconds
+    assert http.parse_retry_after(value) == seconds
 
 
 @pytest.mark.parametrize("zone", ["GMT", "+0000"])
 def test_retry_after_a_date(zone: str) -> None:
     """A date to come is counted from now."""
-    assert wire.parse_retry_after(in_a_minute(zone)) == pytest.approx(60, abs=5)
+    assert http.parse_retry_after(in_a_minute(zone)) == pytest.approx(60, abs=5)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_retry_after_a_date(zone: str) -> None:
 )
 def test_clock_of_the_cloud(value: str | None, expected: float | None) -> None:
     """The Date header as seconds since 1970; None where it is none."""
-    assert wire._parse_date(value) == expected
+    assert http._parse_date(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -276,4 +276,4 @@ def test_clock_of_the_cloud(value: str | None, expected: float | None) -> None:
 )
 def test_code_of_an_error(body: dict[str, object], code: int | str | None) -> None:
     """Both shapes; of words only those that cannot hold anything of ours."""
-    assert wire.error_code(body) == code
+    assert http.error_code(body) == code

@@ -6,7 +6,7 @@ import random
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.bticino_classe.client.backoff import LONGEST_DELAY, Backoff
+from custom_components.bticino_classe.client.websocket.backoff import LONGEST_DELAY, Backoff
 
 HOMES = 10_000
 MOST_IN_ONE_SECOND = HOMES // 100
@@ -25,7 +25,7 @@ def test_bound_doubles_until_it_is_forgiven() -> None:
     """One second first, five minutes in the end."""
     backoff = Backoff(draw=lambda: 1.0)
     assert [backoff.next_delay() for _ in range(11)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
-    backoff.forgive()
+    backoff.reset()
     assert backoff.next_delay() == 1
 
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_components.bticino_classe.client import Account, Budget, ModuleKind, RateLimitError
-from custom_components.bticino_classe.client.budget import LIMITS, LONGEST_PAUSE, SHORT_PAUSE
+from custom_components.bticino_classe.client import Account, ModuleKind, RateLimiter, RateLimitError
+from custom_components.bticino_classe.client.rate_limiter import LIMITS, LONGEST_PAUSE, SHORT_PAUSE
 from tests.client.signed_in import home_of, module_of, signed_in
 from tests.simulator import Failure, concurrency, too_many, usage_limit
 from tests.simulator.paths import HOMESDATA, SETSTATE
@@ -38,21 +38,21 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def budget(clock: Clock) -> Budget:
+def budget(clock: Clock) -> RateLimiter:
     """A budget with the published limits."""
-    return Budget(clock=clock, wall_clock=lambda: HALF_PAST)
+    return RateLimiter(clock=clock, wall_clock=lambda: HALF_PAST)
 
 
 @pytest.fixture
 async def account(
-    simulator: Simulator, endpoints: Endpoints, budget: Budget
+    simulator: Simulator, endpoints: Endpoints, budget: RateLimiter
 ) -> AsyncIterator[Account]:
     """Somebody who is signed in, with that budget."""
     async with signed_in(simulator, endpoints, budget=budget) as account:
         yield account
 
 
-def wait_of(budget: Budget, *, urgent: bool = False) -> float:
+def wait_of(budget: RateLimiter, *, urgent: bool = False) -> float:
     """Return how long the budget refuses; 0 if it admits, which counts as a request."""
     try:
         budget.admit(urgent=urgent)
@@ -61,7 +61,7 @@ def wait_of(budget: Budget, *, urgent: bool = False) -> float:
     return 0.0
 
 
-def fill(budget: Budget, count: int, *, urgent: bool = False) -> None:
+def fill(budget: RateLimiter, count: int, *, urgent: bool = False) -> None:
     """Send so many requests, all of them admitted."""
     assert [wait_of(budget, urgent=urgent) for _ in range(count)] == [0.0] * count
 
@@ -72,7 +72,7 @@ def test_published_limits() -> None:
 
 
 @pytest.mark.parametrize(("urgent", "count"), [(False, 40), (True, 50)])
-def test_short_window(budget: Budget, clock: Clock, *, urgent: bool, count: int) -> None:
+def test_short_window(budget: RateLimiter, clock: Clock, *, urgent: bool, count: int) -> None:
     """Polling has 80 % of it, a person all; it opens when its first request has grown old."""
     fill(budget, count, urgent=urgent)
     assert wait_of(budget, urgent=urgent) == 10.0
@@ -83,7 +83,7 @@ def test_short_window(budget: Budget, clock: Clock, *, urgent: bool, count: int)
 
 
 @pytest.mark.parametrize(("urgent", "count"), [(False, 400), (True, 500)])
-def test_long_window(budget: Budget, clock: Clock, *, urgent: bool, count: int) -> None:
+def test_long_window(budget: RateLimiter, clock: Clock, *, urgent: bool, count: int) -> None:
     """The hour counts as the ten seconds do."""
     for _ in range(count // 40):
         fill(budget, 40, urgent=urgent)
@@ -95,7 +95,7 @@ def test_long_window(budget: Budget, clock: Clock, *, urgent: bool, count: int) 
     fill(budget, 1, urgent=urgent)
 
 
-def test_person_at_the_door_after_the_polling(budget: Budget) -> None:
+def test_person_at_the_door_after_the_polling(budget: RateLimiter) -> None:
     """Ten requests are left when routine has used up its share."""
     fill(budget, 40)
     assert wait_of(budget) > 0
@@ -103,7 +103,7 @@ def test_person_at_the_door_after_the_polling(budget: Budget) -> None:
     assert wait_of(budget, urgent=True) > 0
 
 
-def test_refusal_is_not_counted(budget: Budget, clock: Clock) -> None:
+def test_refusal_is_not_counted(budget: RateLimiter, clock: Clock) -> None:
     """Whoever asks in vain does not lengthen the wait."""
     fill(budget, 40)
     for _ in range(100):
@@ -115,7 +115,7 @@ def test_refusal_is_not_counted(budget: Budget, clock: Clock) -> None:
 @pytest.mark.parametrize("code", [11, 26, "too_many_connections", None])
 @pytest.mark.parametrize("urgent", [False, True])
 def test_pause_that_the_cloud_names(
-    budget: Budget, clock: Clock, *, urgent: bool, code: int | str | None
+    budget: RateLimiter, clock: Clock, *, urgent: bool, code: int | str | None
 ) -> None:
     """It stops everybody, for as long as it says."""
     budget.note(RateLimitError(status=429, code=code, retry_after=30))
@@ -126,14 +126,14 @@ def test_pause_that_the_cloud_names(
     fill(budget, 1, urgent=urgent)
 
 
-def test_pause_has_an_end(budget: Budget) -> None:
+def test_pause_has_an_end(budget: RateLimiter) -> None:
     """A cloud that asks for a week is asked again after an hour."""
     budget.note(RateLimitError(status=429, retry_after=7 * 86_400))
     assert wait_of(budget) == LONGEST_PAUSE == 3600
 
 
 @pytest.mark.parametrize("status", [403, 429])
-def test_usage_limit_lasts_to_the_full_hour(budget: Budget, clock: Clock, status: int) -> None:
+def test_usage_limit_lasts_to_the_full_hour(budget: RateLimiter, clock: Clock, status: int) -> None:
     """Code 26 without a pause: polling waits for the hour, a person may try."""
     budget.note(RateLimitError(status=status, code=26))
     assert wait_of(budget) == TO_THE_HOUR
@@ -143,7 +143,7 @@ def test_usage_limit_lasts_to_the_full_hour(budget: Budget, clock: Clock, status
 
 
 @pytest.mark.parametrize("code", [11, "too_many_connections", None])
-def test_short_pause(budget: Budget, clock: Clock, code: int | str | None) -> None:
+def test_short_pause(budget: RateLimiter, clock: Clock, code: int | str | None) -> None:
     """Any other refusal without a pause is a short one, for polling."""
     budget.note(RateLimitError(status=429, code=code))
     assert wait_of(budget) == SHORT_PAUSE
@@ -152,14 +152,14 @@ def test_short_pause(budget: Budget, clock: Clock, code: int | str | None) -> No
     fill(budget, 1)
 
 
-def test_short_pause_does_not_shorten_a_long_one(budget: Budget) -> None:
+def test_short_pause_does_not_shorten_a_long_one(budget: RateLimiter) -> None:
     """The hour stays an hour."""
     budget.note(RateLimitError(status=429, code=26))
     budget.note(RateLimitError(status=429, code=11))
     assert wait_of(budget) == TO_THE_HOUR
 
 
-def test_pause_is_not_shortened(budget: Budget) -> None:
+def test_pause_is_not_shortened(budget: RateLimiter) -> None:
     """Of two answers that were under way together, the later one may name less."""
     for seconds in (60, 5):
         budget.note(RateLimitError(status=429, retry_after=seconds))
@@ -168,14 +168,14 @@ def test_pause_is_not_shortened(budget: Budget) -> None:
 
 def test_smallest_limit(clock: Clock) -> None:
     """Its share for polling is rounded down, but not to nothing."""
-    budget = Budget(limits=((1, 10.0),), clock=clock)
+    budget = RateLimiter(limits=((1, 10.0),), clock=clock)
     fill(budget, 1)
     assert wait_of(budget) == 10.0
     clock.now += 10
     fill(budget, 1)
 
 
-def test_longest_wait_counts(budget: Budget) -> None:
+def test_longest_wait_counts(budget: RateLimiter) -> None:
     """A full window and a pause: both must be over."""
     fill(budget, 40)
     budget.note(RateLimitError(status=429, retry_after=4))
@@ -185,7 +185,7 @@ def test_longest_wait_counts(budget: Budget) -> None:
 
 def test_budgets_of_one_account_each() -> None:
     """The usual budget has real clocks and admits a start."""
-    fill(Budget(), 4)
+    fill(RateLimiter(), 4)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ async def test_door_opens_during_a_pause_that_is_only_assumed(
 
 
 async def test_our_own_refusal_is_no_new_pause(
-    account: Account, budget: Budget, clock: Clock, simulator: Simulator
+    account: Account, budget: RateLimiter, clock: Clock, simulator: Simulator
 ) -> None:
     """Asking again and again meanwhile does not push the end away."""
     fill(budget, 40)
@@ -250,7 +250,7 @@ async def test_our_own_refusal_is_no_new_pause(
 
 
 async def test_our_own_refusal_of_a_poll_stops_no_person(
-    account: Account, budget: Budget, simulator: Simulator
+    account: Account, budget: RateLimiter, simulator: Simulator
 ) -> None:
     """It is not taken for a pause that the cloud named."""
     home = home_of(simulator)
@@ -262,7 +262,7 @@ async def test_our_own_refusal_of_a_poll_stops_no_person(
 
 
 async def test_repeat_after_a_refused_token_is_counted(
-    account: Account, budget: Budget, simulator: Simulator
+    account: Account, budget: RateLimiter, simulator: Simulator
 ) -> None:
     """Two requests are two."""
     simulator.refuse_access_tokens()

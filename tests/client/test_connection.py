@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.bticino_classe.client.backoff import Backoff
-from custom_components.bticino_classe.client.connection import (
+from custom_components.bticino_classe.client.errors import (
+    AuthConnectionError,
+    AuthRateLimitError,
+)
+from custom_components.bticino_classe.client.websocket.backoff import Backoff
+from custom_components.bticino_classe.client.websocket.connection import (
     MAX_FRAME_BYTES,
     ReconnectingSocket,
     SocketState,
 )
-from custom_components.bticino_classe.client.endings import LONGEST_WAIT, no_token
-from custom_components.bticino_classe.client.exceptions import (
-    AuthConnectionError,
-    AuthRateLimitError,
-)
+from custom_components.bticino_classe.client.websocket.disconnect import LONGEST_WAIT, no_token
 from tests.client.lines import Cloud, Line, Refusal, Script, answering, obey, refused
 from tests.client.running import ONLINE, QUICK, STEADY, Client, running, until
 from tests.simulator import Failure
@@ -86,8 +86,8 @@ async def test_frame_that_is_too_long_ends_the_connection(auth: AuthHandler) -> 
     async with running(auth, shout, obey) as (client, cloud):
         await until(lambda: client.socket.state is SocketState.ONLINE)
         assert cloud.handshakes == 2
-        assert client.socket.last_ending is not None
-        assert client.socket.last_ending.code == 1009
+        assert client.socket.last_disconnect is not None
+        assert client.socket.last_disconnect.code == 1009
 
 
 async def confirm_and_go(line: Line) -> None:
@@ -125,7 +125,7 @@ async def test_every_ending_is_followed_by_a_new_beginning(
     async with running(auth, first, obey, liveness=impatient) as (client, cloud):
         await until(lambda: cloud.handshakes == 2)
         await until(lambda: client.socket.state is SocketState.ONLINE)
-        assert str(client.socket.last_ending) == reason
+        assert str(client.socket.last_disconnect) == reason
         assert SocketState.WAITING in client.states
         assert client.socket.counters["connections_ended"] == 1
 
@@ -135,7 +135,7 @@ async def test_cloud_that_is_not_there(auth: AuthHandler) -> None:
     client = Client(auth, "ws://127.0.0.1:1/ws/", STEADY)
     task = asyncio.create_task(client.socket.run())
     await until(lambda: client.socket.counters["connections_ended"] > 2)
-    assert str(client.socket.last_ending) == "no connection: ClientConnectorError"
+    assert str(client.socket.last_disconnect) == "no connection: ClientConnectorError"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -152,8 +152,8 @@ async def test_slow_handshake_is_given_up(auth: AuthHandler) -> None:
     url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws/"
     client = Client(auth, url, replace(STEADY, handshake_within=0.05))
     task = asyncio.create_task(client.socket.run())
-    await until(lambda: client.socket.last_ending)
-    assert str(client.socket.last_ending) == "no connection: TimeoutError"
+    await until(lambda: client.socket.last_disconnect)
+    assert str(client.socket.last_disconnect) == "no connection: TimeoutError"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     server.close()
@@ -245,7 +245,7 @@ async def test_cloud_without_a_token_to_give(auth: AuthHandler, simulator: Simul
     simulator.fail(TOKEN, Failure(status=503, html=True))
     async with running(auth, obey) as (client, _):
         await until(lambda: client.socket.state is SocketState.ONLINE)
-        assert str(client.socket.last_ending) == "no token: AuthServerError (503)"
+        assert str(client.socket.last_disconnect) == "no token: AuthServerError (503)"
 
 
 async def test_subscription_is_renewed_on_the_same_line(
@@ -300,7 +300,7 @@ async def test_renewal_that_fails_is_a_dead_connection(
         cloud,
     ):
         await until(lambda: cloud.handshakes == 2)
-        assert str(client.socket.last_ending) == reason
+        assert str(client.socket.last_disconnect) == reason
 
 
 async def test_outage_of_the_sign_in_leaves_a_standing_line_alone(
@@ -475,8 +475,8 @@ async def test_answer_that_is_not_ok_is_no_subscription(auth: AuthHandler) -> No
     async with running(auth, deny, obey) as (client, cloud):
         await until(lambda: client.socket.state is SocketState.ONLINE)
         assert len(cloud.lines) == 2
-        assert client.socket.last_ending is not None
-        assert client.socket.last_ending.reason == "subscription refused"
+        assert client.socket.last_disconnect is not None
+        assert client.socket.last_disconnect.reason == "subscription refused"
 
 
 def test_pause_that_the_token_endpoint_wants_is_kept() -> None:

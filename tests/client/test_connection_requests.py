@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_components.bticino_classe.client.connection import SocketState
-from custom_components.bticino_classe.client.exceptions import (
+from custom_components.bticino_classe.client.errors import (
     InvalidCredentialsError,
     NoAnswerError,
     TokenRefusedError,
 )
+from custom_components.bticino_classe.client.websocket.connection import SocketState
 from tests.client.lines import Cloud, Line, Refusal, answering, obey, refused
 from tests.client.running import STEADY, Client, running, until
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 async def test_first_subscription_serves_whoever_came_before_it(auth: AuthHandler) -> None:
     """Connecting on demand asks the cloud once, however many wait."""
     async with running(auth, obey) as (client, cloud):
-        await asyncio.gather(client.socket.renewed(), client.socket.renewed())
+        await asyncio.gather(client.socket.resubscribe(), client.socket.resubscribe())
         assert client.socket.state is SocketState.ONLINE
         await until(lambda: not client.socket._renew_now.is_set())
         assert len(cloud.lines[0].frames) <= 2
@@ -32,10 +32,10 @@ async def test_first_subscription_serves_whoever_came_before_it(auth: AuthHandle
 async def test_subscription_of_now_uses_the_token_of_now(auth: AuthHandler) -> None:
     """The old subscription may have died with its token; the line stays the same."""
     async with running(auth, obey) as (client, cloud):
-        await client.socket.renewed()
+        await client.socket.resubscribe()
         before = cloud.lines[0].frames[-1]["access_token"]
         auth.invalidate(before)
-        await client.socket.renewed()
+        await client.socket.resubscribe()
         assert cloud.handshakes == 1
         assert cloud.lines[0].frames[-1]["access_token"] != before
         assert client.socket.state is SocketState.ONLINE
@@ -53,7 +53,7 @@ async def test_subscription_under_way_is_not_taken_for_one_of_now(auth: AuthHand
 
     async with running(auth, slow) as (client, cloud):
         await until(lambda: cloud.lines and cloud.lines[0].frames)
-        waiting = asyncio.create_task(client.socket.renewed())
+        waiting = asyncio.create_task(client.socket.resubscribe())
         await asyncio.sleep(0)
         go_on.set()
         await waiting
@@ -65,8 +65,8 @@ async def test_whoever_waits_outlasts_an_outage(auth: AuthHandler) -> None:
     async with running(auth, Refusal(status=503), answering("close"), obey) as (client, cloud):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
-                await client.socket.renewed()
-        await client.socket.renewed()
+                await client.socket.resubscribe()
+        await client.socket.resubscribe()
         assert cloud.handshakes == 3
 
 
@@ -75,12 +75,12 @@ async def test_refused_credentials_are_said_to_whoever_waits(
 ) -> None:
     """No new try can help them."""
     async with running(auth, obey) as (client, _):
-        await client.socket.renewed()
+        await client.socket.resubscribe()
         simulator.change_password("another")
-        await auth.settle()
+        await auth.wait_idle()
         auth.invalidate(await auth.get_access_token())
         with pytest.raises(InvalidCredentialsError):
-            await client.socket.renewed()
+            await client.socket.resubscribe()
         assert client.socket.state is SocketState.AUTH_FAILED
 
 
@@ -88,15 +88,15 @@ async def test_refused_tokens_are_said_to_whoever_waits(auth: AuthHandler) -> No
     """A new one is refused as well."""
     async with running(auth, answering(refused(2), refused(2))) as (client, _):
         with pytest.raises(TokenRefusedError):
-            await client.socket.renewed()
+            await client.socket.resubscribe()
 
 
 async def test_end_is_said_to_whoever_waits(auth: AuthHandler) -> None:
     """Nobody waits for a socket that runs no longer."""
     client = Client(auth, "ws://127.0.0.1:1/ws/", STEADY)
     running = asyncio.create_task(client.socket.run())
-    waiting = asyncio.create_task(client.socket.renewed())
-    await until(lambda: client.socket.last_ending)
+    waiting = asyncio.create_task(client.socket.resubscribe())
+    await until(lambda: client.socket.last_disconnect)
     running.cancel()
     with pytest.raises(NoAnswerError):
         await waiting
@@ -108,7 +108,7 @@ async def test_what_is_sent_arrives_as_it_is(auth: AuthHandler) -> None:
     """Umlauts and numbers beyond a double's too."""
     frame = {"action": "rtc", "data": {"type": "player", "value": "ü"}, "n": 9223372036854770001}
     async with running(auth, obey) as (client, cloud):
-        await client.socket.renewed()
+        await client.socket.resubscribe()
         await client.socket.send(frame)
         await until(lambda: frame in cloud.lines[0].frames)
 
@@ -126,7 +126,7 @@ async def test_nothing_is_sent_without_a_subscription(auth: AuthHandler) -> None
 async def test_line_that_breaks_while_something_is_sent(auth: AuthHandler) -> None:
     """The caller learns that the cloud may have seen it."""
     async with running(auth, obey) as (client, _):
-        await client.socket.renewed()
+        await client.socket.resubscribe()
         assert client.socket._socket is not None
         client.socket._socket._writer.transport.abort()
         with pytest.raises(NoAnswerError) as caught:
@@ -140,7 +140,7 @@ async def test_socket_can_run_again(auth: AuthHandler) -> None:
         client = Client(auth, cloud.url, STEADY)
         for handshakes in (1, 2):
             task = asyncio.create_task(client.socket.run())
-            await client.socket.renewed()
+            await client.socket.resubscribe()
             assert cloud.handshakes == handshakes
             client.socket.stop()
             task.cancel()

@@ -145,7 +145,7 @@ async def test_strange_house_is_completed(account: Account, simulator: Simulator
     """A placeholder gets its type from the status, keeps its bridge; what nobody knows stays."""
     simulator.use_house("strange")
     home = next(iter((await account.topology()).homes.values()))
-    door = decode.completed(home, await account.states(home.id)).modules[UNLISTED]
+    door = decode.with_reported_modules(home, await account.states(home.id)).modules[UNLISTED]
     assert (door.kind, door.type, door.bridge_id) == (ModuleKind.DOOR, "BNDL", BRIDGE)
     unknown = await account.states(home.id)
     assert {m.kind for m in home.modules.values() if m.id not in unknown} == {UNKNOWN}
@@ -219,7 +219,7 @@ def test_bridge_of_an_unknown_type(child: str) -> None:
     empty = Home(id=HOME, name=None, timezone=None, modules={})
     states = decode.states({"home": {"modules": [new, part]}})
     assert states is not None
-    assert [bridge.id for bridge in decode.completed(empty, states).bridges] == [BRIDGE]
+    assert [bridge.id for bridge in decode.with_reported_modules(empty, states).bridges] == [BRIDGE]
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_completed_keeps_what_is_known() -> None:
         ModuleState(id=DOOR, type="BNSL", bridge_id="x"),
         ModuleState(id="silent"),
     )
-    done = decode.completed(home, {state.id: state for state in states})
+    done = decode.with_reported_modules(home, {state.id: state for state in states})
     assert done.modules == {
         **home.modules,
         PANEL: replace(named, kind=ModuleKind.PANEL, type="BNEU"),

@@ -17,13 +17,13 @@ import pytest
 
 from custom_components.bticino_classe.client import PRODUCTION, Endpoints, Picture
 from custom_components.bticino_classe.client.const import USER_AGENT
-from custom_components.bticino_classe.client.exceptions import PictureError, PictureFault
+from custom_components.bticino_classe.client.errors import PictureError, PictureFault
 from custom_components.bticino_classe.client.pictures import (
     MAX_PICTURE_BYTES,
     StillImage,
     _address,
     addresses_of,
-    download,
+    download_picture,
 )
 from tests.client.test_secrets import told
 from tests.simulator import Failure
@@ -94,7 +94,7 @@ async def trouble(
         return addresses
 
     with pytest.raises(PictureError) as caught:
-        await download(session, Picture(url=link), endpoints=endpoints, resolve=resolve)
+        await download_picture(session, Picture(url=link), endpoints=endpoints, resolve=resolve)
     said = "\n".join(told(caught.value))
     assert "sig=" not in said
     assert "se=" not in said
@@ -105,7 +105,7 @@ async def test_picture_comes_as_it_is(
     session: aiohttp.ClientSession, simulator: Simulator, endpoints: Endpoints, link: str
 ) -> None:
     """With one request, which tells nobody the token."""
-    image = await download(session, Picture(url=link), endpoints=endpoints)
+    image = await download_picture(session, Picture(url=link), endpoints=endpoints)
     assert image == StillImage(content=jpeg("1-snapshot"), content_type="image/jpeg")
     assert simulator.journal.count(BLOB) == 1
     assert "xff" not in repr(image)
@@ -201,7 +201,7 @@ async def test_type_is_told_by_the_content(
 
     async with a_store(answer) as (base, endpoints):
         patient = replace(endpoints, timeout=10)
-        image = await download(session, Picture(url=base + "/1"), endpoints=patient)
+        image = await download_picture(session, Picture(url=base + "/1"), endpoints=patient)
     assert image == StillImage(content=content, content_type=content_type)
 
 
@@ -304,7 +304,7 @@ async def test_link_goes_out_as_it_was_signed(session: aiohttp.ClientSession) ->
         return web.Response(body=JPEG)
 
     async with a_store(answer) as (base, endpoints):
-        await download(session, Picture(url=f"{base}/a%2Fb{SIGNED}"), endpoints=endpoints)
+        await download_picture(session, Picture(url=f"{base}/a%2Fb{SIGNED}"), endpoints=endpoints)
     (request,) = seen
     assert request.raw_path == f"/a%2Fb{SIGNED}"
     assert request.headers["User-Agent"] == USER_AGENT
@@ -394,7 +394,9 @@ async def test_name_that_does_not_exist() -> None:
     """It may tomorrow; the system's own answer is asked for."""
     async with aiohttp.ClientSession() as session:
         with pytest.raises(PictureError) as caught:
-            await download(session, Picture(url="https://no.invalid/1"), endpoints=PRODUCTION)
+            await download_picture(
+                session, Picture(url="https://no.invalid/1"), endpoints=PRODUCTION
+            )
     assert caught.value.fault is PictureFault.UNREACHED
 
 

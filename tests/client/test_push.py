@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.bticino_classe.client.calls import CallBook
+from custom_components.bticino_classe.client.calls import CallTracker
 from custom_components.bticino_classe.client.push import (
     REMEMBERED_PUSHES,
     CallPush,
@@ -246,7 +246,7 @@ def test_a_hundred_thousand_mutated_frames(
     """Frames scrambled at random leave reader and calls alive and tell nothing secret."""
     drawn = random.Random(20261124)  # noqa: S311 - the same frames every time
     raw = [json.dumps(frame) for frame in (OFFER, STATUS, end("rescind"), presence("connection"))]
-    book = CallBook(panels_of=lambda _: ("one", "two"), offers_follow=lambda _: True)
+    book = CallTracker(panels_of=lambda _: ("one", "two"), offers_follow=lambda _: True)
     pushed: Counter[type] = Counter()
 
     def take(push: Push) -> None:

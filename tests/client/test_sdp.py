@@ -4,17 +4,17 @@ import re
 
 import pytest
 
-from custom_components.bticino_classe.client.exceptions import OfferTooLargeError
-from custom_components.bticino_classe.client.sdp import (
+from custom_components.bticino_classe.client.errors import OfferTooLargeError
+from custom_components.bticino_classe.client.webrtc.sdp import (
     MAX_OFFER_BYTES,
-    answer_from,
-    answer_to,
     candidate_is_useful,
-    offer_as_answer,
+    device_answer_for_viewer,
+    device_offer_as_answer,
+    matching_section,
     origin_of,
-    place_in,
-    slimmed,
-    with_waking_sound,
+    reduced_offer,
+    viewer_answer_for_device,
+    with_sendrecv_audio,
     without_candidates,
     without_foreign_codecs,
     without_header_extensions,
@@ -58,7 +58,7 @@ def swapped(sdp: str) -> str:
 def test_diet_of_a_browser(name: str) -> None:
     """Small enough, with one codec a kind, and every section still there."""
     offer = read(name)
-    slim = slimmed(offer)
+    slim = reduced_offer(offer)
     assert len(slim.encode()) <= MAX_OFFER_BYTES
     audio, video, *rest = sections(slim)[1:]
     assert set(codecs(audio).values()) == {"opus"}
@@ -70,7 +70,7 @@ def test_diet_of_a_browser(name: str) -> None:
 def test_diet_takes_only_what_it_must() -> None:
     """Header extensions and candidates stay in an offer that is small without foreign codecs."""
     offer = read("chromium_data_gathered")
-    slim = slimmed(offer)
+    slim = reduced_offer(offer)
     for kind in ("a=extmap", "a=candidate"):
         assert slim.count(kind) == offer.count(kind) > 0
 
@@ -86,7 +86,7 @@ def test_diet_of_a_large_offer() -> None:
 
     def left(size: int) -> list[bool]:
         ballast = "x" * (MAX_OFFER_BYTES - size - len("a=x-ballast:\r\n"))
-        slim = slimmed(f"{offer}a=x-ballast:{ballast}\r\n")
+        slim = reduced_offer(f"{offer}a=x-ballast:{ballast}\r\n")
         assert ballast in slim
         return [part in slim for part in ("a=extmap", ".local", "a=candidate")]
 
@@ -102,7 +102,7 @@ def test_diet_of_a_large_offer() -> None:
 
 def test_diet_renumbers_nothing() -> None:
     """H.264 stays with its numbers and all that is said of it, in the order it was."""
-    video = sections(slimmed(read("firefox_watch_shaped")))[2]
+    video = sections(reduced_offer(read("firefox_watch_shaped")))[2]
     assert video[0] == "m=video 9 UDP/TLS/RTP/SAVPF 126 97"
     described = [line for line in video if re.match("a=(rtpmap|fmtp|rtcp-fb):", line)]
     assert {line.split(":")[1].split(" ")[0] for line in described} == {"126", "97"}
@@ -116,14 +116,14 @@ def test_objects_of_the_player_are_no_candidates() -> None:
         f"{offer}a=[object RTCIceCandidate]\r\n",
         f"{offer}a=[object Object]\r\na=[object RTCIceCandidate]\r\n",
     ):
-        assert slimmed(spoiled) == slimmed(offer)
-        assert answer_from(spoiled, RING) == answer_from(offer, RING)
+        assert reduced_offer(spoiled) == reduced_offer(offer)
+        assert viewer_answer_for_device(spoiled, RING) == viewer_answer_for_device(offer, RING)
 
 
 def test_waking_sound_of_chromium() -> None:
     """A source like that of a microphone; the picture is as it was."""
     offer = read("chromium_watch")
-    woken = lines_of(with_waking_sound(offer))
+    woken = lines_of(with_sendrecv_audio(offer))
     added = [line for line in woken if line not in lines_of(offer)]
     assert added == [
         "a=sendrecv",
@@ -131,19 +131,19 @@ def test_waking_sound_of_chromium() -> None:
         "a=ssrc:1110001 cname:bticino",
         "a=ssrc:1110001 msid:- bticino",
     ]
-    assert directions(with_waking_sound(offer)) == ["sendrecv", "recvonly"]
+    assert directions(with_sendrecv_audio(offer)) == ["sendrecv", "recvonly"]
 
 
 def test_waking_sound_of_firefox() -> None:
     """It names a source even where it only listens."""
     offer = read("firefox_watch_shaped")
-    assert with_waking_sound(offer) == offer.replace("a=recvonly", "a=sendrecv", 1)
+    assert with_sendrecv_audio(offer) == offer.replace("a=recvonly", "a=sendrecv", 1)
 
 
 def test_waking_sound_takes_a_number_of_its_own() -> None:
     """Somebody may have it already."""
     taken = read("chromium_watch") + "a=ssrc:1110001 cname:somebody\r\n"
-    assert "a=ssrc:1110002 cname:bticino" in with_waking_sound(taken)
+    assert "a=ssrc:1110002 cname:bticino" in with_sendrecv_audio(taken)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_waking_sound_takes_a_number_of_its_own() -> None:
 )
 def test_sound_that_is_not_asleep(offer: str) -> None:
     """Is left alone."""
-    assert with_waking_sound(offer) == offer
+    assert with_sendrecv_audio(offer) == offer
 
 
 def test_direction_of_the_session() -> None:
@@ -166,7 +166,7 @@ def test_direction_of_the_session() -> None:
     offer = read("chromium_watch").replace("a=recvonly\r\n", "", 1)
     offer = offer.replace("t=0 0\r\n", "t=0 0\r\na=recvonly\r\n")
     assert directions(offer) == ["recvonly", "recvonly"]
-    assert directions(with_waking_sound(offer)) == ["sendrecv", "recvonly"]
+    assert directions(with_sendrecv_audio(offer)) == ["sendrecv", "recvonly"]
 
 
 @pytest.mark.parametrize("name", BROWSERS)
@@ -179,7 +179,7 @@ def test_who_sends_sound(name: str) -> None:
 def test_answer_to_a_dial(name: str) -> None:
     """The viewer gets what it may receive; what the device does not know is rejected."""
     offer = read(name)
-    answer = answer_to(offer, ANSWER)
+    answer = device_answer_for_viewer(offer, ANSWER)
     assert list(problems(offer, answer)) == []
     picture = "inactive" if name in WITHOUT_H264 else "sendonly"
     assert directions(answer)[:2] == ["sendrecv" if "talk" in name else "sendonly", picture]
@@ -189,23 +189,23 @@ def test_answer_to_a_dial(name: str) -> None:
 
 def test_answer_that_is_right() -> None:
     """Is not touched at all."""
-    assert answer_to(read("chromium_talk"), ANSWER) == ANSWER
+    assert device_answer_for_viewer(read("chromium_talk"), ANSWER) == ANSWER
 
 
 def test_codecs_that_were_not_offered() -> None:
     """Are not in an answer."""
     more = ANSWER.replace("SAVPF 111", "SAVPF 111 5 77")
     more = more.replace("a=rtpmap:111", "a=rtpmap:77 nobody/8000\r\na=rtpmap:111")
-    assert answer_to(read("chromium_talk"), more) == ANSWER
+    assert device_answer_for_viewer(read("chromium_talk"), more) == ANSWER
     known = ANSWER.replace("SAVPF 111", "SAVPF 111 0")
-    assert answer_to(read("chromium_talk"), known) == known
+    assert device_answer_for_viewer(read("chromium_talk"), known) == known
 
 
 def test_answer_in_another_order() -> None:
     """Is put in the viewer's, with what the bundle is reached by in its first section."""
     mine = swapped(ANSWER).replace("BUNDLE 0 1", "BUNDLE 1 0")
     mine = mine.replace("a=ice-ufrag:EeFf", "a=ice-ufrag:Dead", 1).replace(" 50000", " 50001", 2)
-    answer = answer_to(read("chromium_talk"), mine)
+    answer = device_answer_for_viewer(read("chromium_talk"), mine)
     assert list(problems(read("chromium_talk"), answer)) == []
     assert [values(section, "mid") for section in sections(answer)] == [[], ["0"], ["1"]]
     assert [values(section, "ice-ufrag") for section in sections(answer)[1:]] == [["Dead"]] * 2
@@ -220,7 +220,7 @@ def test_answer_with_other_names(names: tuple[str | None, str | None]) -> None:
         mine = mine.replace(f"a=mid:{old}\r\n", f"a=MID:{new}\r\n" if new else "")
     if None not in names:
         mine = mine.replace("BUNDLE 0 1", f"BUNDLE {' '.join(map(str, names))}")
-    answer = answer_to(read("chromium_talk"), mine.replace("a=MID", "a=mid"))
+    answer = device_answer_for_viewer(read("chromium_talk"), mine.replace("a=MID", "a=mid"))
     assert list(problems(read("chromium_talk"), answer)) == []
     assert values(sections(answer)[0], "group") == ["BUNDLE 0 1"]
 
@@ -232,7 +232,9 @@ def test_sections_of_one_kind() -> None:
     offer = "\r\n".join([*session, *audio, *video, *second, ""])
     _, sound, picture = sections(ANSWER)
     other = [line.replace("a=mid:1", "a=mid:2").replace("109", "97") for line in picture]
-    answer = answer_to(offer, "\r\n".join([*sections(ANSWER)[0], *other, *picture, *sound, ""]))
+    answer = device_answer_for_viewer(
+        offer, "\r\n".join([*sections(ANSWER)[0], *other, *picture, *sound, ""])
+    )
     assert [codecs(section) for section in sections(answer)[1:]] == [
         {"111": "opus"},
         {"109": "h264"},
@@ -247,41 +249,41 @@ def test_sections_without_names() -> None:
     nameless = "\r\n".join([*session, *audio, *video, *second, ""])
     answer = nameless.replace("a=group:BUNDLE 0 1\r\n", "")
     offer = answer.replace("a=setup:active", "a=setup:actpass").replace("sendonly", "recvonly")
-    assert answer_to(offer, answer) == answer
+    assert device_answer_for_viewer(offer, answer) == answer
 
 
 def test_header_extensions_of_an_answer() -> None:
     """Those with numbers that were not offered would cost the picture in Firefox."""
     offer = read("firefox_talk_shaped")
-    answer = answer_to(offer, ANSWER)
+    answer = device_answer_for_viewer(offer, ANSWER)
     assert foreign_extensions(offer, answer) == set()
     assert "a=extmap:1 " in answer
     assert "a=extmap:3 http" in ANSWER
     assert "a=extmap:3 http" not in answer
     mixed = ANSWER.replace("a=mid:0", "a=extmap-allow-mixed\r\na=mid:0")
-    assert answer_to(read("chromium_talk"), mixed) == mixed
+    assert device_answer_for_viewer(read("chromium_talk"), mixed) == mixed
 
 
 def test_surplus_sections_of_an_answer() -> None:
     """Are dropped, from the bundle as well."""
     more = ANSWER.replace("BUNDLE 0 1", "BUNDLE 0 1 2")
     more += "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n"
-    assert answer_to(read("chromium_talk"), more) == ANSWER
+    assert device_answer_for_viewer(read("chromium_talk"), more) == ANSWER
 
 
 def test_rejected_sections_of_an_answer() -> None:
     """Stay rejected, and out of the bundle."""
     mine = ANSWER.replace("m=video 50000", "m=video 0")
-    answer = answer_to(read("chromium_talk"), mine)
+    answer = device_answer_for_viewer(read("chromium_talk"), mine)
     assert answer == mine.replace("BUNDLE 0 1", "BUNDLE 0")
     nothing = mine.replace("m=audio 50000", "m=audio 0")
-    assert "BUNDLE" not in answer_to(read("chromium_talk"), nothing)
+    assert "BUNDLE" not in device_answer_for_viewer(read("chromium_talk"), nothing)
 
 
 def test_answer_without_a_bundle() -> None:
     """Is not given one."""
     mine = ANSWER.replace("a=group:BUNDLE 0 1\r\n", "")
-    assert answer_to(read("chromium_talk"), mine) == mine
+    assert device_answer_for_viewer(read("chromium_talk"), mine) == mine
 
 
 @pytest.mark.parametrize(
@@ -299,7 +301,9 @@ def test_answer_without_a_bundle() -> None:
 def test_role_in_an_answer(offered: str, answered: str, role: str) -> None:
     """Is never left open, and never the viewer's own."""
     offer = read("chromium_talk").replace("a=setup:actpass", f"a=setup:{offered}")
-    answer = answer_to(offer, ANSWER.replace("a=setup:active", f"a=setup:{answered}"))
+    answer = device_answer_for_viewer(
+        offer, ANSWER.replace("a=setup:active", f"a=setup:{answered}")
+    )
     assert {role for part in sections(answer) for role in values(part, "setup")} == {role}
 
 
@@ -307,23 +311,26 @@ def test_role_in_an_answer(offered: str, answered: str, role: str) -> None:
 def test_last_line_without_an_end(end: str) -> None:
     """Is given the one of all others, and may then stand anywhere."""
     offer = read("chromium_talk").replace("\r\n", end)
-    assert with_waking_sound(offer.removesuffix(end)) == offer
+    assert with_sendrecv_audio(offer.removesuffix(end)) == offer
 
 
 def test_role_that_the_session_leaves_open() -> None:
     """Is decided in each section; one that is written once holds for all."""
     mine = ANSWER.replace("a=setup:active\r\n", "").replace("t=0 0", "t=0 0\r\na=setup:actpass")
-    answer = answer_to(read("chromium_talk"), mine)
+    answer = device_answer_for_viewer(read("chromium_talk"), mine)
     assert [values(part, "setup") for part in sections(answer)] == [[], ["active"], ["active"]]
     decided = mine.replace("actpass", "passive")
-    assert answer_to(read("chromium_talk"), decided) == decided
+    assert device_answer_for_viewer(read("chromium_talk"), decided) == decided
 
 
 @pytest.mark.parametrize("name", sorted(set(BROWSERS) - set(WITHOUT_H264)))
 def test_answer_to_a_ring(name: str) -> None:
     """Device and viewer each get an answer in the order and by the names that they know."""
     viewer = read(name)
-    to_device, to_viewer = answer_from(viewer, RING), offer_as_answer(RING, viewer)
+    to_device, to_viewer = (
+        viewer_answer_for_device(viewer, RING),
+        device_offer_as_answer(RING, viewer),
+    )
     assert list(problems(RING, to_device)) == []
     assert list(problems(viewer, to_viewer)) == []
     assert directions(to_device) == ["recvonly", "sendrecv"]
@@ -337,9 +344,9 @@ def test_answer_to_a_ring(name: str) -> None:
 def test_numbers_in_answers_to_a_ring() -> None:
     """Everybody says by what numbers he himself receives."""
     viewer = read("firefox_talk_shaped")
-    video, audio = sections(answer_from(viewer, RING))[1:]
+    video, audio = sections(viewer_answer_for_device(viewer, RING))[1:]
     assert (codecs(video), codecs(audio)) == ({"126": "h264"}, {"109": "opus"})
-    audio, video = sections(offer_as_answer(RING, viewer))[1:]
+    audio, video = sections(device_offer_as_answer(RING, viewer))[1:]
     assert (codecs(video), codecs(audio)) == ({"109": "h264"}, {"111": "opus"})
 
 
@@ -359,14 +366,17 @@ def test_numbers_in_answers_to_a_ring() -> None:
 def test_picture_that_both_know(mode: str, profile: str, numbers: set[str]) -> None:
     """As alike as it can be had, and some H.264 in any case."""
     ring = RING.replace("packetization-mode=1;profile-level-id=42001f", mode + profile)
-    video = sections(answer_from(read("chromium_watch"), ring))[1]
+    video = sections(viewer_answer_for_device(read("chromium_watch"), ring))[1]
     assert set(codecs(video)) == numbers
 
 
 def test_viewer_that_cannot_show_the_picture() -> None:
     """Gets the sound; both sides are told."""
     viewer = read("firefox_talk_without_h264")
-    to_device, to_viewer = answer_from(viewer, RING), offer_as_answer(RING, viewer)
+    to_device, to_viewer = (
+        viewer_answer_for_device(viewer, RING),
+        device_offer_as_answer(RING, viewer),
+    )
     assert sections(to_device)[1] == [
         "m=video 0 UDP/TLS/RTP/SAVPF 109",
         "c=IN IP4 0.0.0.0",
@@ -387,7 +397,7 @@ def test_viewer_that_cannot_show_the_picture() -> None:
 def test_bundle_that_begins_elsewhere() -> None:
     """Is reached by the addresses and keys of its first section, wherever that comes to stand."""
     ring = RING.replace("a=ice-ufrag:EeFf", "a=ice-ufrag:Tagd", 1)
-    audio, video = sections(offer_as_answer(ring, read("chromium_talk")))[1:]
+    audio, video = sections(device_offer_as_answer(ring, read("chromium_talk")))[1:]
     assert values(audio, "ice-ufrag") == values(video, "ice-ufrag") == ["Tagd"]
     assert values(audio, "setup") == ["passive"]
 
@@ -395,30 +405,30 @@ def test_bundle_that_begins_elsewhere() -> None:
 def test_place_of_a_candidate() -> None:
     """The same section has another name and another position on the other side."""
     viewer = read("chromium_data").replace("a=group:BUNDLE 0 1 2\r\n", "")
-    assert place_in(RING, viewer, "0", 0) == ("audio", 1)
-    assert place_in(RING, viewer, None, 1) == ("video", 0)
-    assert place_in(viewer, RING, "video", 0) == ("1", 1)
-    assert place_in(viewer, RING, "audio", None) == ("0", 0)
+    assert matching_section(RING, viewer, "0", 0) == ("audio", 1)
+    assert matching_section(RING, viewer, None, 1) == ("video", 0)
+    assert matching_section(viewer, RING, "video", 0) == ("1", 1)
+    assert matching_section(viewer, RING, "audio", None) == ("0", 0)
 
 
 def test_place_of_a_candidate_of_a_bundle() -> None:
     """It is the one of the whole bundle that counts, and that is the first one's."""
     viewer = read("chromium_data")
-    assert place_in(RING, viewer, "0", 0) == ("video", 0)
-    assert place_in(viewer, RING, "video", 0) == ("0", 0)
-    assert place_in(ANSWER, viewer, "1", 1) == ("1", 1)
+    assert matching_section(RING, viewer, "0", 0) == ("video", 0)
+    assert matching_section(viewer, RING, "video", 0) == ("0", 0)
+    assert matching_section(ANSWER, viewer, "1", 1) == ("1", 1)
     other = RING.replace("BUNDLE video audio", "BUNDLE nobody audio video")
-    assert place_in(other, viewer, "0", 0) == ("audio", 1)
+    assert matching_section(other, viewer, "0", 0) == ("audio", 1)
 
 
 def test_place_of_a_candidate_of_nothing() -> None:
     """The first section; without any it stays what it was."""
     viewer = read("chromium_data")
-    assert place_in(RING, viewer, "2", 2) == ("video", 0)
-    assert place_in(RING, viewer, None, None) == ("video", 0)
-    assert place_in(RING, viewer, "nobody", -7) == ("video", 0)
-    assert place_in(RING.replace("BUNDLE", "LS"), viewer, None, None) == ("video", 0)
-    assert place_in("", viewer, "0", 0) == ("0", 0)
+    assert matching_section(RING, viewer, "2", 2) == ("video", 0)
+    assert matching_section(RING, viewer, None, None) == ("video", 0)
+    assert matching_section(RING, viewer, "nobody", -7) == ("video", 0)
+    assert matching_section(RING.replace("BUNDLE", "LS"), viewer, None, None) == ("video", 0)
+    assert matching_section("", viewer, "0", 0) == ("0", 0)
 
 
 def test_origin_of_an_offer() -> None:

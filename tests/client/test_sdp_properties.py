@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from hypothesis import assume, given, settings, strategies as st
 
-from custom_components.bticino_classe.client import sdp
-from custom_components.bticino_classe.client.exceptions import OfferTooLargeError
-from custom_components.bticino_classe.client.sections import parts, text
+from custom_components.bticino_classe.client.errors import OfferTooLargeError
+from custom_components.bticino_classe.client.webrtc import sdp
+from custom_components.bticino_classe.client.webrtc.sections import parse, serialize
 from tests.client.descriptions import (
     BROWSERS,
     descriptions,
@@ -55,12 +55,12 @@ ONE_TEXT: tuple[Callable[[str], str], ...] = (
     sdp.without_header_extensions,
     sdp.without_useless_candidates,
     sdp.without_candidates,
-    sdp.with_waking_sound,
+    sdp.with_sendrecv_audio,
 )
 TWO_TEXTS: tuple[Callable[[str, str], str], ...] = (
-    sdp.answer_to,
-    sdp.answer_from,
-    sdp.offer_as_answer,
+    sdp.device_answer_for_viewer,
+    sdp.viewer_answer_for_device,
+    sdp.device_offer_as_answer,
 )
 
 
@@ -86,9 +86,9 @@ def is_subsequence(lines: list[str], whole: list[str]) -> bool:
 @given(OFFER)
 def test_diet(offer: str) -> None:
     """It drops and never adds or moves, and what is not concerned stays; once is enough."""
-    slim = sdp.slimmed(offer)
+    slim = sdp.reduced_offer(offer)
     assert len(slim.encode()) <= 8000
-    assert sdp.slimmed(slim) == slim
+    assert sdp.reduced_offer(slim) == slim
     kept = [line for line in all_lines(slim) if not line.startswith("m=")]
     assert is_subsequence(kept, all_lines(offer))
     assert [line for line in all_lines(slim) if not is_concerned(line)] == [
@@ -107,7 +107,7 @@ def test_no_offer_above_the_limit_gets_out(offer: str, size: int, is_foreign: bo
     heavy = f"{offer}a=x-ballast:{ballast}\r\n"
     slim, refused = "", None
     try:
-        slim = sdp.slimmed(heavy)
+        slim = sdp.reduced_offer(heavy)
     except OfferTooLargeError as error:
         refused = error.size
     if refused is None:
@@ -122,8 +122,8 @@ def test_no_offer_above_the_limit_gets_out(offer: str, size: int, is_foreign: bo
 @given(OFFER)
 def test_sound_that_wakes(offer: str) -> None:
     """All audio that listened talks as well, with a source of its own; nothing else is touched."""
-    woken = sdp.with_waking_sound(offer)
-    assert sdp.with_waking_sound(woken) == woken
+    woken = sdp.with_sendrecv_audio(offer)
+    assert sdp.with_sendrecv_audio(woken) == woken
     session, *before = sections(offer)
     after = sections(woken)[1:]
     for old, new in zip(before, after, strict=True):
@@ -142,18 +142,18 @@ def test_sound_that_wakes(offer: str) -> None:
 @given(OFFER, ANSWER)
 def test_answer_is_valid(offer: str, answer: str) -> None:
     """For any offer, whatever the device makes of it; a valid one is not mended again."""
-    mended = sdp.answer_to(offer, answer)
+    mended = sdp.device_answer_for_viewer(offer, answer)
     assert list(problems(offer, mended)) == []
     assert foreign_extensions(offer, mended) == set()
-    assert sdp.answer_to(offer, mended) == mended
+    assert sdp.device_answer_for_viewer(offer, mended) == mended
 
 
 @EXAMPLES
 @given(OFFER, RINGING)
 def test_both_answers_to_a_ring_are_valid(viewer: str, device: str) -> None:
     """Each for the offer that it answers, and they agree on what is talked about."""
-    to_device = sdp.answer_from(viewer, device)
-    to_viewer = sdp.offer_as_answer(device, viewer)
+    to_device = sdp.viewer_answer_for_device(viewer, device)
+    to_viewer = sdp.device_offer_as_answer(device, viewer)
     assert list(problems(device, to_device)) == []
     assert list(problems(viewer, to_viewer)) == []
     assert foreign_extensions(device, to_device) == set()
@@ -170,7 +170,7 @@ def test_both_answers_to_a_ring_are_valid(viewer: str, device: str) -> None:
 def test_line_ends_are_kept(viewer: str, device: str) -> None:
     """Descriptions with the line ends of Unix give the same, with those."""
     plain, simple = viewer.replace("\r\n", "\n"), device.replace("\r\n", "\n")
-    for one in (*ONE_TEXT, sdp.slimmed):
+    for one in (*ONE_TEXT, sdp.reduced_offer):
         assert one(plain) == one(viewer).replace("\r\n", "\n")
     for two in TWO_TEXTS:
         assert two(plain, simple) == two(viewer, device).replace("\r\n", "\n")
@@ -180,10 +180,10 @@ def test_line_ends_are_kept(viewer: str, device: str) -> None:
 @given(JUNK | OFFER)
 def test_parts_are_the_whole(sdp_text: str) -> None:
     """Nothing is lost but the lack of the last line's end."""
-    again = text(*parts(sdp_text))
+    again = serialize(*parse(sdp_text))
     assert again.startswith(sdp_text.removesuffix("\r"))
     assert again[len(sdp_text.removesuffix("\r")) :] in {"", "\n", "\r\n"}
-    assert text(*parts(again)) == again
+    assert serialize(*parse(again)) == again
 
 
 @EXAMPLES
@@ -196,8 +196,8 @@ def test_nonsense_does_no_harm(one: str, other: str, mid: str | None, index: int
         assert isinstance(make(one, other), str)
         assert isinstance(make(other, one), str)
     assume(len(one) < 2000)
-    assert sdp.slimmed(sdp.slimmed(one)) == sdp.slimmed(one)
+    assert sdp.reduced_offer(sdp.reduced_offer(one)) == sdp.reduced_offer(one)
     sdp.origin_of(one)
-    sdp.place_in(one, other, mid, index)
-    sdp.place_in(other, one, mid, index)
+    sdp.matching_section(one, other, mid, index)
+    sdp.matching_section(other, one, mid, index)
     assert not sdp.candidate_is_useful(one)

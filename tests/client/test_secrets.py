@@ -15,16 +15,16 @@ from custom_components.bticino_classe.client import (
     Account,
     ApiError,
     BticinoError,
-    Budget,
     IceServer,
     ModuleKind,
     ModuleState,
     NoAnswerError,
     Picture,
+    RateLimiter,
     RateLimitError,
-    exceptions,
+    errors,
 )
-from custom_components.bticino_classe.client.wire import Answer
+from custom_components.bticino_classe.client.http import Answer
 from tests.client.signed_in import home_of, module_of, signed_in
 from tests.simulator import Failure
 from tests.simulator.paths import HOMESDATA, SETSTATE, TOKEN
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 ERRORS = [
     kind
-    for kind in vars(exceptions).values()
+    for kind in vars(errors).values()
     if inspect.isclass(kind) and issubclass(kind, BticinoError)
 ]
 ECHOES: list[Any] = [
@@ -71,7 +71,7 @@ async def account(
     """Somebody who is signed in, with every logger at debug."""
     caplog.set_level(logging.DEBUG)
     # Every pause is over at once, every window empty.
-    budget = Budget(clock=count(step=86_400).__next__)
+    budget = RateLimiter(clock=count(step=86_400).__next__)
     patient = replace(endpoints, timeout=0.2)
     async with signed_in(simulator, patient, budget=budget) as account:
         yield account

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, override
 
 import pytest
 
-from custom_components.bticino_classe.client.call_session import SessionState
-from custom_components.bticino_classe.client.connection import SocketState
-from custom_components.bticino_classe.client.exceptions import CallError, CallOverError
+from custom_components.bticino_classe.client.errors import CallError, CallOverError
 from custom_components.bticino_classe.client.models import Candidate, RingOffer
-from custom_components.bticino_classe.client.signaling import Patience
+from custom_components.bticino_classe.client.webrtc.session import SessionState
+from custom_components.bticino_classe.client.webrtc.signaling import CallTimeouts
+from custom_components.bticino_classe.client.websocket.connection import SocketState
 from tests.client.phone import (
     ANSWER,
     BRIDGE,
@@ -98,7 +98,7 @@ async def test_every_offer_has_a_subscription_of_its_own(auth: AuthHandler) -> N
 
 async def test_line_is_closed_when_idle(auth: AuthHandler) -> None:
     """Nobody watches: nothing is connected; the next viewer connects anew."""
-    patience = Patience(idle=0.02, terminated=0.2)
+    patience = CallTimeouts(idle=0.02, terminated=0.2)
     async with phone(auth, patience=patience) as there:
         for handshakes in (1, 2):
             session = there.session(Watcher())
@@ -189,7 +189,7 @@ async def test_ringing_call_is_answered_not_dialled(auth: AuthHandler) -> None:
     async with phone(auth) as there:
         watcher = Watcher()
         session = there.session(watcher)
-        joining = asyncio.create_task(session.join(RING, OFFER))
+        joining = asyncio.create_task(session.answer(RING, OFFER))
         await session.add_candidate(Candidate(candidate=USEFUL, mid="1", index=1))
         await joining
         assert session.state is SessionState.ANSWERED
@@ -231,7 +231,7 @@ async def test_own_answer_is_rescinded_to_the_others(auth: AuthHandler) -> None:
     async with phone(auth, Rescinding()) as there:
         watcher = Watcher()
         session = there.session(watcher)
-        await session.join(RING, OFFER)
+        await session.answer(RING, OFFER)
         await until(lambda: watcher.candidates)
         assert session.state is SessionState.ANSWERED
         assert watcher.errors == []

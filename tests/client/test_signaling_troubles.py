@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any, override
 
 import pytest
 
-from custom_components.bticino_classe.client.call_session import SessionState
-from custom_components.bticino_classe.client.connection import SocketState
-from custom_components.bticino_classe.client.exceptions import (
+from custom_components.bticino_classe.client.errors import (
     AnsweredElsewhereError,
     BticinoError,
     CallError,
@@ -23,6 +21,8 @@ from custom_components.bticino_classe.client.exceptions import (
     UnreachableError,
 )
 from custom_components.bticino_classe.client.models import Candidate, RingOffer
+from custom_components.bticino_classe.client.webrtc.session import SessionState
+from custom_components.bticino_classe.client.websocket.connection import SocketState
 from tests.client.phone import (
     ANSWER,
     OFFER,
@@ -264,7 +264,7 @@ async def test_viewer_who_leaves_before_anything_was_sent(auth: AuthHandler) -> 
         with pytest.raises(CallError):
             await session.dial(OFFER)
         with pytest.raises(CallError):
-            await session.join(RING, OFFER)
+            await session.answer(RING, OFFER)
         assert there.cloud.handshakes == 0
 
 
@@ -502,7 +502,7 @@ async def test_answer_that_does_not_come_through(
         watcher = Watcher()
         session = there.session(watcher)
         try:
-            await session.join(RING, OFFER)
+            await session.answer(RING, OFFER)
         except BticinoError as err:
             watcher.errors.append(err)
         await until(lambda: session.state is SessionState.ENDED)
@@ -517,10 +517,10 @@ async def test_somebody_else_may_know_that_a_call_is_over(auth: AuthHandler) -> 
     async with phone(auth) as there:
         watcher = Watcher()
         session = there.session(watcher)
-        await session.join(RING, OFFER)
-        session.is_over("ring-0")
+        await session.answer(RING, OFFER)
+        session.end_if("ring-0")
         assert session.state is SessionState.ANSWERED
-        session.is_over("ring-1")
+        session.end_if("ring-1")
         assert watcher.told == ["answer", "end"]
     assert terminates(there) == []
 
@@ -532,7 +532,7 @@ async def test_offer_that_is_too_large_is_not_sent(auth: AuthHandler) -> None:
         with pytest.raises(OfferTooLargeError):
             await there.session(Watcher()).dial(large)
         with pytest.raises(OfferTooLargeError):
-            await there.session(Watcher()).join(RING, large)
+            await there.session(Watcher()).answer(RING, large)
         assert there.intercom.frames == []
         assert there.cloud.handshakes == 0
 

@@ -20,7 +20,7 @@ from custom_components.bticino_classe.client import (
     ModuleKind,
     NoAnswerError,
     OutcomeUnknownError,
-    wire,
+    http,
 )
 from tests.client.signed_in import home_of, module_of
 from tests.simulator.paths import SETSTATE, TOKEN
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 OBJECT = b'{"status": "ok"}'
-BOMB = gzip.compress(b" " * (25 * wire.MAX_ANSWER_BYTES), compresslevel=1)
+BOMB = gzip.compress(b" " * (25 * http.MAX_ANSWER_BYTES), compresslevel=1)
 
 
 class Deaf(AbstractResolver):
@@ -80,7 +80,7 @@ async def test_name_that_is_not_found_in_time(
     simulator: Simulator, endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command that never left is no unknown outcome."""
-    monkeypatch.setattr(wire, "CONNECT_TIMEOUT", 0.05)
+    monkeypatch.setattr(http, "CONNECT_TIMEOUT", 0.05)
     connector = aiohttp.TCPConnector(resolver=Deaf())
     async with aiohttp.ClientSession(connector=connector) as session:
         account = account_of(session, simulator, replace(endpoints, api="http://cloud.invalid"))
@@ -184,12 +184,12 @@ async def test_bomb_takes_no_memory(simulator: Simulator) -> None:  # noqa: ARG0
         tracemalloc.start()
         try:
             with pytest.raises(NoAnswerError) as caught:
-                await wire.post(session, url, timeout=5, payload={})
+                await http.post(session, url, timeout=5, payload={})
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
     assert caught.value.reason == "ClientPayloadError"
-    assert peak < 4 * wire.MAX_ANSWER_BYTES
+    assert peak < 4 * http.MAX_ANSWER_BYTES
 
 
 @pytest.mark.parametrize("zone", ["GMT", "-0000", ""])
@@ -198,9 +198,9 @@ def test_date_without_a_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch, zone: st
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     time.tzset()
     try:
-        moment = wire._parse_date(f"Wed, 21 Oct 2015 07:28:00 {zone}".rstrip())
+        moment = http._parse_date(f"Wed, 21 Oct 2015 07:28:00 {zone}".rstrip())
         in_a_minute = time.strftime(f"%a, %d %b %Y %H:%M:%S {zone}", time.gmtime(time.time() + 60))
-        wait = wire.parse_retry_after(in_a_minute.rstrip())
+        wait = http.parse_retry_after(in_a_minute.rstrip())
     finally:
         monkeypatch.undo()
         time.tzset()

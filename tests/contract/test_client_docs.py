@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from custom_components.bticino_classe import client
-from custom_components.bticino_classe.client import PRODUCTION, budget, const, exceptions, wire
+from custom_components.bticino_classe.client import PRODUCTION, const, errors, http, rate_limiter
 from tests.simulator import Failure
 from tests.simulator.__main__ import PORT
 from tests.simulator.paths import SETSTATE, TOKEN
@@ -241,7 +241,7 @@ def _public(cls: type) -> dict[str, inspect.Signature | None]:
     }
 
 
-@pytest.mark.parametrize("name", ["AuthHandler", "Account", "Budget"])
+@pytest.mark.parametrize("name", ["AuthHandler", "Account", "RateLimiter"])
 def test_signatures_are_those_of_the_code(name: str) -> None:
     """Every public method and property, with parameters, defaults, types, in and out."""
     code, documented = getattr(client, name), STUB_CLASSES[name]
@@ -304,8 +304,8 @@ def test_the_error_table_is_the_whole_tree() -> None:
     """Every error with its parents, and each with a cause and an advice."""
     tree = {
         name: ", ".join(f"`{base.__name__}`" for base in kind.__bases__)
-        for name, kind in vars(exceptions).items()
-        if isinstance(kind, type) and issubclass(kind, exceptions.BticinoError)
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.BticinoError)
     }
     assert {name: row[0] for name, row in ERRORS.items()} == tree
     assert [name for name, row in ERRORS.items() if len(row) != 3 or not all(row)] == []
@@ -313,16 +313,16 @@ def test_the_error_table_is_the_whole_tree() -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     """Every number of the table."""
-    (short, short_span), (long, long_span) = budget.LIMITS
+    (short, short_span), (long, long_span) = rate_limiter.LIMITS
     assert list(LIMITS.values()) == [
         f"{PRODUCTION.timeout:g} s",
-        f"{wire.CONNECT_TIMEOUT:g} s",
-        f"{wire.MAX_ANSWER_BYTES >> 20} MiB",
+        f"{http.CONNECT_TIMEOUT:g} s",
+        f"{http.MAX_ANSWER_BYTES >> 20} MiB",
         f"{const.REFRESH_MARGIN.total_seconds():g} s",
         f"{const.ASSUMED_LIFETIME.total_seconds():g} s",
         f"{short} requests in {short_span:g} s",
         f"{long} requests in {long_span:g} s",
-        f"{budget.ROUTINE_SHARE:.0%}".replace("%", " %"),
-        f"{budget.LONGEST_PAUSE:g} s",
-        f"{budget.SHORT_PAUSE:g} s",
+        f"{rate_limiter.ROUTINE_SHARE:.0%}".replace("%", " %"),
+        f"{rate_limiter.LONGEST_PAUSE:g} s",
+        f"{rate_limiter.SHORT_PAUSE:g} s",
     ]

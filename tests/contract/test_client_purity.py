@@ -27,11 +27,14 @@ class Wall:
 
 sys.meta_path.insert(0, Wall())
 folder = pathlib.Path(sys.argv[1])
-for file in (folder / "__init__.py", *sorted(folder.glob("*.py"))):
-    name = "client" if file.stem == "__init__" else f"client.{file.stem}"
+files = sorted(folder.rglob("*.py"), key=lambda file: (file.stem != "__init__", file))
+for file in files:
+    is_package = file.stem == "__init__"
+    parts = file.parent.parts if is_package else file.with_suffix("").parts
+    name = ".".join(("client", *parts[len(folder.parts) :]))
     if name in sys.modules:
         continue
-    inside = [str(folder)] if name == "client" else None
+    inside = [str(file.parent)] if is_package else None
     spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=inside)
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -72,7 +75,7 @@ def test_the_client_loads_without_home_assistant() -> None:
     """Every module of it, in a process in which Home Assistant cannot be imported."""
     result = load_alone(CLIENT)
     assert result.returncode == 0, result.stderr
-    assert int(result.stdout) == len(list(CLIENT.glob("*.py")))
+    assert int(result.stdout) == len(list(CLIENT.rglob("*.py")))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Functions and files stay short: 30 lines and 350."""
+"""Functions stay below 31 lines, files below 501: a longer one has more than one purpose."""
 
 import ast
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = ("custom_components", "tests/simulator", "dev", "bench", "scripts")
 FUNCTION_LINES = 30
-FILE_LINES = 350
+FILE_LINES = 500
 
 # What may be longer, as "path" or "path::function", each with its reason.
 ALLOWED: dict[str, str] = {
@@ -55,8 +55,8 @@ def test_every_exception_is_still_needed() -> None:
         (["def f() -> None:", *["    f()"] * 29], {}),
         (["def f() -> None:", *["    f()"] * 30], {"dev/a.py::f": 31}),
         (["class A:", "    async def g(self):", *["        f()"] * 30], {"dev/a.py::g": 31}),
-        (["x = 1"] * 350, {}),
-        (["x = 1"] * 351, {"dev/a.py": 351}),
+        (["x = 1"] * 500, {}),
+        (["x = 1"] * 501, {"dev/a.py": 501}),
     ],
 )
 def test_the_limits_are_seen(tmp_path: Path, lines: list[str], found: dict[str, int]) -> None:

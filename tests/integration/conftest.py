@@ -117,8 +117,8 @@ async def _page(
 ) -> Page:
     """A page that shows the camera of the street; the intercom's patience is a test's."""
     channel = the_entry(hass).runtime_data.intercom.channel
-    channel.patience = replace(
-        channel.patience, connected=2, acknowledged=1, answered=1, terminated=1, busy=0.01
+    channel.timeouts = replace(
+        channel.timeouts, connected=2, acknowledged=1, answered=1, terminated=1, busy=0.01
     )
     return await Page.open(hass_ws_client, STREET)
 

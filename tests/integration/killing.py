@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from homeassistant.core import HomeAssistant
 
-from custom_components.bticino_classe.client.calls import Call, CallChange, CallState, Happening
+from custom_components.bticino_classe.client.calls import Call, CallChange, CallEventType, CallState
 from custom_components.bticino_classe.client.pictures import StillImage
 from custom_components.bticino_classe.const import CONF_CALLS, CONF_HISTORY
-from custom_components.bticino_classe.history import CallHistory
-from custom_components.bticino_classe.past_calls import KINDS, call_id
+from custom_components.bticino_classe.history.history import CallHistory
+from custom_components.bticino_classe.history.records import KINDS, call_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -71,7 +71,7 @@ async def ring(history: CallHistory, session: int, tell: Callable[[str], None]) 
         panel_id=PANEL,
         began_at=STARTED_AT + session,
     )
-    history.async_add(CallChange(happening=Happening.RING, call=call))
+    history.async_add(CallChange(happening=CallEventType.RING, call=call))
     await history.async_save()
     tell(f"rang {session}")
     for kind in KINDS:
@@ -87,7 +87,7 @@ async def ring(history: CallHistory, session: int, tell: Callable[[str], None]) 
         state=CallState.MISSED,
         ended_at=STARTED_AT + session + 30,
     )
-    history.async_add(CallChange(happening=Happening.MISSED, call=missed))
+    history.async_add(CallChange(happening=CallEventType.MISSED, call=missed))
     await history.async_save()
     tell(f"missed {session}")
 

@@ -8,10 +8,10 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er, 
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.bticino_classe.archive import Archive, Index
 from custom_components.bticino_classe.client import Event
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.past_calls import PastCall
+from custom_components.bticino_classe.history.archive import Archive, Index
+from custom_components.bticino_classe.history.records import CallRecord
 from tests.integration.conftest import (
     Happenings,
     heard,
@@ -365,7 +365,7 @@ async def test_ten_thousand_calls(hass: HomeAssistant, hass_client: ClientSessio
     await choose(hass, history={"days": 400, "calls": 10_000})
     await hass.config_entries.async_unload(entry.entry_id)
     calls = tuple(
-        PastCall(id=f"call-{n}", bridge_id=BRIDGE, time=now - 3000.0 * n, outcome="missed")
+        CallRecord(id=f"call-{n}", bridge_id=BRIDGE, time=now - 3000.0 * n, outcome="missed")
         for n in reversed(range(10_000))
     )
     await Archive(hass, entry.entry_id).async_save(Index(calls=calls, begun_at=now))
@@ -390,7 +390,7 @@ async def test_hour_that_comes_twice(
     await choose(hass, history={"days": 3650})
     await hass.config_entries.async_unload(entry.entry_id)
     last_second = datetime(2026, 11, 1, 8, 59, 44, tzinfo=UTC).timestamp()
-    call = PastCall(id="call", bridge_id=BRIDGE, time=last_second, outcome="missed")
+    call = CallRecord(id="call", bridge_id=BRIDGE, time=last_second, outcome="missed")
     await Archive(hass, entry.entry_id).async_save(Index(calls=(call,), begun_at=0.0))
     await restart(hass, entry)
     (event,) = await shown(hass_client, last_second - DAY, last_second + DAY)

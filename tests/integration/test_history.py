@@ -14,7 +14,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from custom_components.bticino_classe.client.pictures import StillImage
 from custom_components.bticino_classe.client.push import CallPush, CallStep
 from custom_components.bticino_classe.const import CONF_HISTORY, DOMAIN
-from custom_components.bticino_classe.past_calls import DAY, PastCall
+from custom_components.bticino_classe.history.records import DAY, CallRecord
 from tests.integration.conftest import (
     Happenings,
     heard,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
 
-    from custom_components.bticino_classe.history import CallHistory
+    from custom_components.bticino_classe.history.history import CallHistory
     from tests.simulator import Call, Simulator
 
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
@@ -56,7 +56,7 @@ def history_of(hass: HomeAssistant) -> CallHistory:
     return history
 
 
-def new_calls(hass: HomeAssistant) -> list[PastCall]:
+def new_calls(hass: HomeAssistant) -> list[CallRecord]:
     """Return the calls, oldest first, without the one that the house begins with."""
     return list(history_of(hass).calls)[1:]
 
@@ -526,7 +526,7 @@ async def test_picture_that_comes_after_the_account_was_removed(
     await hass.config_entries.async_remove(the_entry(hass).entry_id)
     image = StillImage(content=jpeg(call.picture_id("snapshot")), content_type="image/jpeg")
     await history.async_keep(known_as, "snapshot", image)
-    history.async_look(call.bridge_id)
+    history.async_mark_seen(call.bridge_id)
     await settle(hass)
     assert not any(path.exists() for path in gone)
 

@@ -16,10 +16,10 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.bticino_classe.bell import LIST_AGAIN_AFTER, TIDY_INTERVAL
+from custom_components.bticino_classe.calls.events import LIST_AGAIN_AFTER, TIDY_INTERVAL
 from custom_components.bticino_classe.client.push import CallPush, CallStep
-from custom_components.bticino_classe.past_calls import DAY, KeptPicture
-from custom_components.bticino_classe.pictures import async_placeholder
+from custom_components.bticino_classe.history.downloads import async_placeholder
+from custom_components.bticino_classe.history.records import DAY, KeptPicture
 from tests.integration.conftest import (
     Happenings,
     act,

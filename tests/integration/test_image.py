@@ -6,7 +6,7 @@ from homeassistant.components.image import async_get_image
 from homeassistant.util import dt as dt_util
 import pytest
 
-from custom_components.bticino_classe.pictures import async_placeholder
+from custom_components.bticino_classe.history.downloads import async_placeholder
 from tests.integration.conftest import heard, restart, settle, state_of, the_entry
 from tests.integration.test_history import called, hass_storage, history_of, new_calls
 from tests.simulator.pictures import jpeg

@@ -9,12 +9,12 @@ from homeassistant.components.camera import async_get_image
 from PIL import Image
 import pytest
 
-from custom_components.bticino_classe import pictures as room
 from custom_components.bticino_classe.client import Picture, pictures as client_room
 from custom_components.bticino_classe.client.pictures import StillImage
 from custom_components.bticino_classe.client.push import CallPush, CallStep
-from custom_components.bticino_classe.past_calls import DAY
-from custom_components.bticino_classe.pictures import Pictures, async_placeholder
+from custom_components.bticino_classe.history import downloads as room
+from custom_components.bticino_classe.history.downloads import PictureDownloads, async_placeholder
+from custom_components.bticino_classe.history.records import DAY
 from tests.integration.conftest import Happenings, heard, online, restart, settle, the_entry, until
 from tests.simulator import Failure
 from tests.simulator.paths import BLOB, GETEVENTS, SIGNALING
@@ -36,11 +36,11 @@ async def _pictures(
     bell: Happenings,  # noqa: ARG001 - the house hears pushes
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-) -> Pictures:
+) -> PictureDownloads:
     """The pictures of a house, where a second try comes at once, with every logger at debug."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(room, "SECOND_TRY_AFTER", 0)
-    pictures: Pictures = the_entry(hass).runtime_data.pictures
+    pictures: PictureDownloads = the_entry(hass).runtime_data.pictures
     return pictures
 
 
@@ -56,7 +56,7 @@ def picture(simulator: Simulator, picture_id: str) -> Picture:
 
 
 async def test_ring_leaves_its_picture(
-    hass: HomeAssistant, pictures: Pictures, simulator: Simulator
+    hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
     """At its panel and at the intercom, each asked for once in a whole call of three phones."""
     assert await pictures.async_of(simulator.house.find(STREET).id) is None
@@ -77,7 +77,7 @@ async def test_ring_leaves_its_picture(
 
 
 async def test_each_panel_keeps_its_last(
-    hass: HomeAssistant, pictures: Pictures, simulator: Simulator
+    hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
     """The intercom shows the newest of all."""
     calls = []
@@ -96,7 +96,7 @@ async def test_each_panel_keeps_its_last(
 
 @pytest.mark.parametrize("house_name", ["easykit_three_panels"])
 async def test_ring_of_no_known_panel(
-    hass: HomeAssistant, pictures: Pictures, simulator: Simulator
+    hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
     """Its picture is the intercom's."""
     call = simulator.ring()
@@ -107,7 +107,7 @@ async def test_ring_of_no_known_panel(
 
 
 async def test_ring_does_not_wait_for_its_picture(
-    hass: HomeAssistant, bell: Happenings, pictures: Pictures, simulator: Simulator
+    hass: HomeAssistant, bell: Happenings, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
     """Not even for one that never comes; unloading does not wait for it either."""
     simulator.fail(BLOB, Failure(never=True))
@@ -139,7 +139,7 @@ async def test_ring_does_not_wait_for_its_picture(
 )
 async def test_failure_leaves_the_old_picture(
     hass: HomeAssistant,
-    pictures: Pictures,
+    pictures: PictureDownloads,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
     *,
@@ -165,7 +165,7 @@ async def test_failure_leaves_the_old_picture(
 
 async def test_picture_that_is_too_large(
     hass: HomeAssistant,
-    pictures: Pictures,
+    pictures: PictureDownloads,
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -179,7 +179,7 @@ async def test_picture_that_is_too_large(
 
 
 async def test_picture_that_is_written_late(
-    hass: HomeAssistant, pictures: Pictures, simulator: Simulator
+    hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
     """The cloud rings before it has it; a moment later it is there."""
     simulator.fail(BLOB, Failure(status=404))
@@ -190,7 +190,7 @@ async def test_picture_that_is_written_late(
 
 async def test_dead_link_is_renewed(
     hass: HomeAssistant,
-    pictures: Pictures,
+    pictures: PictureDownloads,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -225,7 +225,7 @@ async def test_dead_links_of_one_moment(hass: HomeAssistant, simulator: Simulato
 
 
 async def test_dead_link_while_the_cloud_is_down(
-    hass: HomeAssistant, pictures: Pictures, simulator: Simulator
+    hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
     """The picture waits for the next start, which finds the call in the cloud's list."""
     simulator.pictures.push_seconds = -1
@@ -264,7 +264,7 @@ async def test_picture_that_the_cloud_has_no_more(
 
 async def test_link_into_the_house_is_not_followed(
     hass: HomeAssistant,
-    pictures: Pictures,
+    pictures: PictureDownloads,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -278,7 +278,7 @@ async def test_link_into_the_house_is_not_followed(
 
 @pytest.mark.parametrize("status_first", [False, True])
 async def test_older_call_that_is_slower(
-    hass: HomeAssistant, pictures: Pictures, simulator: Simulator, status_first: bool
+    hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator, status_first: bool
 ) -> None:
     """Two rings after each other: the second one's picture stays."""
     simulator.fail(BLOB, Failure(delay=0.3))
@@ -292,7 +292,7 @@ async def test_older_call_that_is_slower(
 
 
 async def test_close_up_where_there_is_no_whole_view(
-    hass: HomeAssistant, pictures: Pictures, simulator: Simulator
+    hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
     """Until one comes, however late the close-up arrives."""
     bridge_id = simulator.house.bridges()[0].id
@@ -306,7 +306,7 @@ async def test_close_up_where_there_is_no_whole_view(
 
 
 async def test_call_that_did_not_ring_has_its_picture(
-    hass: HomeAssistant, bell: Happenings, pictures: Pictures, simulator: Simulator
+    hass: HomeAssistant, bell: Happenings, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
     """A push of long ago is history, and so is its picture while its link lives."""
     call = simulator.ring(YARD, late=120, offer=False)

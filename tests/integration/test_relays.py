@@ -6,7 +6,7 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.bticino_classe.relays import LOOK_AGAIN_AFTER
+from custom_components.bticino_classe.live.ice_servers import LOOK_AGAIN_AFTER
 from tests.integration.conftest import settle, sign_in
 from tests.simulator import Failure
 from tests.simulator.paths import TURN

@@ -165,7 +165,7 @@ async def test_system_page(hass: HomeAssistant, bell: Happenings, simulator: Sim
     simulator.cut_lines()
     await until(lambda: state_of(hass, "binary_sensor.classe_300x_push_connection") == "off")
     socket = the_entry(hass).runtime_data.bell.channel.socket
-    await until(lambda: socket.last_ending and socket.last_ending.code == 502)
+    await until(lambda: socket.last_disconnect and socket.last_disconnect.code == 502)
     found = await get_system_health_info(hass, DOMAIN)
     assert found["push_connection"] != "online"
     assert found["last_interruption"] == "handshake refused (502)"

@@ -11,7 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.intercom import HANDOVER
+from custom_components.bticino_classe.live.manager import RECONNECT_GRACE_SECONDS
 from tests.integration.conftest import (
     Happenings,
     act,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
-    from custom_components.bticino_classe.client.call_session import CallSession
+    from custom_components.bticino_classe.client.webrtc.session import CallSession
     from tests.simulator import Simulator
     from tests.simulator.calls import Call
 
@@ -62,7 +62,7 @@ def last_step(hass: HomeAssistant) -> Mapping[str, Any]:
 
 async def handover_is_over(hass: HomeAssistant) -> None:
     """Let the time pass in which a viewer may come back."""
-    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=HANDOVER + 1))
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=RECONNECT_GRACE_SECONDS + 1))
     await hass.async_block_till_done()
 
 
@@ -149,7 +149,7 @@ async def test_second_viewer_is_told_that_the_line_is_busy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody is thrown out of a conversation, and the intercom is not bothered with it."""
-    monkeypatch.setattr("custom_components.bticino_classe.intercom.LEAVING", 0.05)
+    monkeypatch.setattr("custom_components.bticino_classe.live.manager.BUSY_WAIT_SECONDS", 0.05)
     first = await page.watch(offer())
     second = await (await Page.open(hass_ws_client, camera)).view(offer("firefox_watch_shaped"))
     error = await second.hears("error")
@@ -325,7 +325,7 @@ async def test_viewer_who_leaves_with_the_answer(
         for viewer_id in tuple(intercom._viewings):
             intercom.async_leave(viewer_id)
 
-    monkeypatch.setattr(intercom.channel, "tell", tell)
+    monkeypatch.setattr(intercom.channel, "notify", tell)
     await ring(hass, simulator)
     simulator.rtc.settings.ack_delay = 0.1
     view = await page.view(offer())
@@ -413,7 +413,7 @@ async def test_call_lasts_until_the_viewer_leaves(
     await ring(hass, simulator)
     view = await page.watch(offer())
     await view.close()
-    freezer.tick(HANDOVER + 1)
+    freezer.tick(RECONNECT_GRACE_SECONDS + 1)
     async_fire_time_changed(hass)
     await hass.async_block_till_done()
     told = last_step(hass)
@@ -468,7 +468,7 @@ async def test_fault_of_ours_leaves_nobody_waiting(
     def fail(*_: str) -> str:
         raise ZeroDivisionError
 
-    name = "custom_components.bticino_classe.client.call_session.answer_to"
+    name = "custom_components.bticino_classe.client.webrtc.session.device_answer_for_viewer"
     monkeypatch.setattr(name, fail)
     view = await page.view(offer())
     await view.hears("error")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.bticino_classe import pictures as room, views
-from custom_components.bticino_classe.views import picture_path
+from custom_components.bticino_classe.history import downloads as room, http as views
+from custom_components.bticino_classe.history.http import picture_path
 from tests.integration.conftest import Happenings, heard, settle, the_entry, until
 from tests.simulator import Failure
 from tests.simulator.paths import BLOB
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_homeassistant_custom_component.common import MockUser
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-    from custom_components.bticino_classe.past_calls import PastCall
+    from custom_components.bticino_classe.history.records import CallRecord
     from tests.simulator import Call, Simulator
 
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
@@ -39,9 +39,9 @@ async def _browser(
     return client
 
 
-def newest(hass: HomeAssistant) -> PastCall:
+def newest(hass: HomeAssistant) -> CallRecord:
     """Return the last call of the history."""
-    call: PastCall = the_entry(hass).runtime_data.bell.history.calls[-1]
+    call: CallRecord = the_entry(hass).runtime_data.bell.history.calls[-1]
     return call
 
 

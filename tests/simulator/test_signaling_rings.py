@@ -22,7 +22,7 @@ async def ring(sim: Simulator, pushes: Any, **kind: Any) -> tuple[dict[str, str]
     return ids | {"correlation_id": str(extra["correlation_id"])}, extra
 
 
-def answer_to(offer: str) -> dict[str, Any]:
+def device_answer_for_viewer(offer: str) -> dict[str, Any]:
     """Return the description of an answer that takes all of an offer."""
     return {"type": "call", "sdp": offer.replace("actpass", "active")}
 
@@ -32,7 +32,7 @@ async def test_ring_is_answered(visitor: Visitor, sim: Simulator) -> None:
     async with calling(visitor) as caller, listen(visitor) as pushes:
         ids, extra = await ring(sim, pushes)
         offer = extra["data"]["session_description"]["sdp"]
-        said = await caller.of(ids, "answer", session_description=answer_to(offer))
+        said = await caller.of(ids, "answer", session_description=device_answer_for_viewer(offer))
         assert (said["status"], said["session_id"]) == ("ok", None)
         taken, rescinded = await pushes.frames(2)
         assert taken["push_type"] == "BNC3-accepted_call"
@@ -54,7 +54,7 @@ async def test_rescind_can_be_for_others_only(visitor: Visitor, sim: Simulator) 
     async with calling(visitor) as caller, listen(visitor) as pushes:
         ids, extra = await ring(sim, pushes)
         offer = extra["data"]["session_description"]["sdp"]
-        await caller.of(ids, "answer", session_description=answer_to(offer))
+        await caller.of(ids, "answer", session_description=device_answer_for_viewer(offer))
         assert (await pushes.frame())["push_type"] == "BNC3-accepted_call"
         sim.hang_up(sim.calls[ids["session_id"]])
         assert (await pushes.frame())["extra_params"]["data"] == {"type": "terminate"}
@@ -104,7 +104,7 @@ async def test_answer_that_comes_too_late(
             clock.now += call.expiry
         elif how == "elsewhere":
             sim.answer_elsewhere(call)
-        said = await caller.of(ids, "answer", session_description=answer_to(offer))
+        said = await caller.of(ids, "answer", session_description=device_answer_for_viewer(offer))
         assert said["status"] == "ok"
         ended = (await caller.frame())["data"]
         assert (ended["type"], ended.get("error")) == ("terminate", error)
@@ -130,7 +130,7 @@ async def test_wrong_answers_to_a_ring(
         ids, extra = await ring(sim, pushes)
         sdp = change.pop("sdp", None)
         offer = extra["data"]["session_description"]["sdp"]
-        described = answer_to(offer) if sdp is None else {"type": "call", "sdp": sdp}
+        described = device_answer_for_viewer(offer) if sdp is None else {"type": "call", "sdp": sdp}
         said = await caller.of(ids | change, "answer", session_description=described)
         assert said["status"] == "error"
     assert len(sim.notes) == 1

@@ -4,12 +4,34 @@ The caller brings a session, stored tokens and a callback that saves new ones. N
 for, logs to or imports its host. docs/client.md is the reference.
 """
 
-from .account import Account
-from .auth import AuthHandler
-from .budget import Budget
-from .configs import Setting, SettingKind, SettingMode
-from .const import PRODUCTION, Endpoints
-from .exceptions import (
+from .account import (
+    Account,
+)
+from .auth import (
+    AuthHandler,
+)
+from .calls import (
+    NEW_AFTER,
+    Call,
+    CallChange,
+    CallEventType,
+    CallState,
+    CallTracker,
+)
+from .configs import (
+    Setting,
+    SettingKind,
+    SettingMode,
+    Settings,
+)
+from .const import (
+    PRODUCTION,
+    Endpoints,
+)
+from .decode import (
+    with_reported_modules,
+)
+from .errors import (
     AnsweredElsewhereError,
     ApiError,
     AppClientRefusedError,
@@ -40,6 +62,7 @@ from .exceptions import (
     UnreachableError,
 )
 from .models import (
+    Candidate,
     Event,
     Home,
     IceServer,
@@ -47,10 +70,45 @@ from .models import (
     ModuleKind,
     ModuleState,
     Picture,
+    RingOffer,
     Topology,
+)
+from .pictures import (
+    StillImage,
+    download_picture,
+)
+from .push import (
+    CallPush,
+    CallStep,
+    Push,
+    PushChannel,
+    ReachabilityPush,
+)
+from .rate_limiter import (
+    RateLimiter,
+)
+from .redact import (
+    Pseudonyms,
+    redact,
+)
+from .webrtc.sdp import (
+    origin_of,
+)
+from .webrtc.session import (
+    CallObserver,
+    CallSession,
+    SessionState,
+)
+from .webrtc.signaling import (
+    SignalingChannel,
+)
+from .websocket.connection import (
+    ReconnectingSocket,
+    SocketState,
 )
 
 __all__ = [
+    "NEW_AFTER",
     "PRODUCTION",
     "Account",
     "AnsweredElsewhereError",
@@ -63,9 +121,18 @@ __all__ = [
     "AuthRateLimitError",
     "AuthServerError",
     "BticinoError",
-    "Budget",
+    "Call",
+    "CallChange",
     "CallError",
+    "CallEventType",
+    "CallObserver",
     "CallOverError",
+    "CallPush",
+    "CallSession",
+    "CallState",
+    "CallStep",
+    "CallTracker",
+    "Candidate",
     "CommandRefusedError",
     "Endpoints",
     "Event",
@@ -85,14 +152,30 @@ __all__ = [
     "Picture",
     "PictureError",
     "PictureFault",
+    "Pseudonyms",
+    "Push",
+    "PushChannel",
     "RateLimitError",
+    "RateLimiter",
+    "ReachabilityPush",
+    "ReconnectingSocket",
+    "RingOffer",
     "ServerError",
+    "SessionState",
     "Setting",
     "SettingKind",
     "SettingMode",
+    "Settings",
+    "SignalingChannel",
+    "SocketState",
+    "StillImage",
     "TokenRefusedError",
     "Topology",
     "UnexpectedAnswerError",
     "UnknownModeError",
     "UnreachableError",
+    "download_picture",
+    "origin_of",
+    "redact",
+    "with_reported_modules",
 ]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import configs, decode
 from .const import APP_TYPE
-from .exceptions import (
+from .errors import (
     AuthError,
     CommandRefusedError,
     NoAnswerError,
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .auth import AuthHandler
-    from .budget import Budget
     from .configs import Setting, SettingKind, SettingMode, Settings
     from .models import Event, Home, IceServer, Module, ModuleState, Topology
+    from .rate_limiter import RateLimiter
 
 HOMES_PATH: Final = "/api/homesdata"
 STATUS_PATH: Final = "/syncapi/v1/homestatus"
@@ -36,7 +36,7 @@ class Account:
     raise OutcomeUnknownError where they were sent and no clear answer came.
     """
 
-    def __init__(self, auth: AuthHandler, *, budget: Budget | None = None) -> None:
+    def __init__(self, auth: AuthHandler, *, budget: RateLimiter | None = None) -> None:
         self.auth = auth
         self.transport = Transport(auth, budget=budget)
 
@@ -60,7 +60,7 @@ class Account:
         """Return the media relays, with credentials that live for about an hour."""
         url = f"{self.auth.endpoints.turn}{TURN_PATH}"
         answer = await self.transport.request(url, {"client_type": "user"})
-        return _required(decode.ice_servers(decode.record(answer.get("body"))))
+        return _required(decode.ice_servers(decode.as_mapping(answer.get("body"))))
 
     async def unlock(self, home: Home, door: Module) -> None:
         """Release a door, once."""
@@ -80,7 +80,7 @@ class Account:
         asked = home.bridges if bridge is None else (bridge,)
         question = configs.question(home.id, (each.id for each in asked))
         answer = await self._send(configs.READ_CONFIGS_PATH, question, urgent=urgent)
-        found = configs.settings(decode.record(answer.get("body")))
+        found = configs.settings(decode.as_mapping(answer.get("body")))
         if not found:
             _raise_complaint(answer)
         return _required(found)
@@ -101,21 +101,21 @@ class Account:
         known = (await self.settings(home, bridge=bridge, urgent=True)).get(bridge.id, {})
         now = self.transport.cloud_time()
         changed = _required(known.get(kind)).changed(now, mode=mode, duration=duration)
-        await self._order(configs.WRITE_CONFIGS_PATH, configs.change(bridge, changed, now))
+        await self._send_command(configs.WRITE_CONFIGS_PATH, configs.change(bridge, changed, now))
         return changed
 
     async def _read(
         self, path: str, fields: Mapping[str, Any], *, urgent: bool = False
     ) -> decode.Record:
         answer = await self._send(path, self._framed(fields), urgent=urgent)
-        return decode.record(answer.get("body"))
+        return decode.as_mapping(answer.get("body"))
 
     async def _command(self, home: Home, module: Module, change: Mapping[str, bool]) -> None:
         target = {"id": module.id, "bridge": module.bridge_id, **change}
         place = {"id": home.id, "timezone": home.timezone, "modules": [_known(target)]}
-        await self._order(COMMAND_PATH, self._framed({"home": _known(place)}))
+        await self._send_command(COMMAND_PATH, self._framed({"home": _known(place)}))
 
-    async def _order(self, path: str, body: Mapping[str, Any]) -> None:
+    async def _send_command(self, path: str, body: Mapping[str, Any]) -> None:
         """Send what changes something in the house, once, and judge what is answered."""
         try:
             answer = await self._send(path, body, urgent=True)
@@ -155,5 +155,5 @@ def _check(answer: Mapping[str, Any]) -> None:
 
 def _raise_complaint(answer: Mapping[str, Any]) -> None:
     for error in decode.command_errors(answer):
-        code = decode.whole(decode.record(error).get("code"))
+        code = decode.as_int(decode.as_mapping(error).get("code"))
         raise (error_kind(code) or CommandRefusedError)(code=code)

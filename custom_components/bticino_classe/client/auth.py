@@ -21,8 +21,8 @@ from .const import (
     REFRESH_MARGIN,
     Endpoints,
 )
-from .decode import number
-from .exceptions import (
+from .decode import as_float
+from .errors import (
     AppClientRefusedError,
     AuthApiError,
     AuthConnectionError,
@@ -31,7 +31,7 @@ from .exceptions import (
     InvalidCredentialsError,
     NoAnswerError,
 )
-from .wire import Answer, post
+from .http import Answer, post
 
 type TokenCallback = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -117,11 +117,11 @@ class AuthHandler:
 
     async def close_session(self) -> None:
         """Close the session if it is our own, once a running renewal has ended."""
-        await self.settle()
+        await self.wait_idle()
         if self._managed_session and self._session is not None:
             await self._session.close()
 
-    async def settle(self) -> None:
+    async def wait_idle(self) -> None:
         """Wait until no token request is under way, whatever its outcome."""
         while flights := [task for task in self._flights.values() if not task.done()]:
             await asyncio.wait(flights)
@@ -313,7 +313,7 @@ def _token(value: object) -> str | None:
 def _lifetime(body: dict[str, Any]) -> float:
     """Seconds that the token lives; what names none, or nonsense, is taken as one hour."""
     for name in ("expires_in", "expire_in"):
-        seconds = number(body.get(name))
+        seconds = as_float(body.get(name))
         if seconds is not None and seconds > 0:
             return seconds
     return ASSUMED_LIFETIME.total_seconds()

@@ -29,7 +29,7 @@ class CallState(StrEnum):
     ENDED = "ended"
 
 
-class Happening(StrEnum):
+class CallEventType(StrEnum):
     """What a change of a call is to the people of the house; PAST is one that nobody heard."""
 
     RING = "ring"
@@ -73,11 +73,11 @@ class Call:
 class CallChange:
     """One thing that happened to a call, and the call after it."""
 
-    happening: Happening
+    happening: CallEventType
     call: Call
 
 
-class CallBook:
+class CallTracker:
     """Keeps the calls of an account and says what each push changes, each thing once.
 
     `panels_of` names the panels behind an intercom, `offers_follow` tells whether an intercom of
@@ -173,13 +173,13 @@ class CallBook:
         if push.time is not None and now > push.time + push.expiry:
             # Too old to be a visitor who still waits: no ring, only a call that was.
             past = replace(call, state=CallState.ENDED, ended_at=push.time + push.expiry)
-            return self._changed(Happening.PAST, past)
+            return self._changed(CallEventType.PAST, past)
         self._keep(call, due=now + max(push.expiry, LONGEST_RING))
         if call.panel_id is None and self._will_be_named(push.bridge_id):
             self._held.add(call.session_id)
             self._due[call.session_id] = now + OFFER_FOLLOWS_WITHIN
             return ()
-        return (CallChange(happening=Happening.RING, call=call),)
+        return (CallChange(happening=CallEventType.RING, call=call),)
 
     def _enrich(self, call: Call, push: CallPush) -> tuple[CallChange, ...]:
         # Where it rang, it goes on: a panel that is named too late changes nothing meanwhile.
@@ -196,7 +196,7 @@ class CallBook:
             return self._announce(richer) if richer.panel_id else ()
         if richer == call:
             return ()
-        return (CallChange(happening=Happening.ENRICHED, call=richer),)
+        return (CallChange(happening=CallEventType.ENRICHED, call=richer),)
 
     def _announce(self, call: Call) -> tuple[CallChange, ...]:
         """Let a ring go that was held back until its panel is known."""
@@ -204,7 +204,7 @@ class CallBook:
             return ()
         self._held.discard(call.session_id)
         self._due[call.session_id] = self._clock() + LONGEST_RING
-        return (CallChange(happening=Happening.RING, call=call),)
+        return (CallChange(happening=CallEventType.RING, call=call),)
 
     def _go_on(self, call: Call, step: CallStep) -> tuple[CallChange, ...]:
         if step in {CallStep.ACCEPTED, CallStep.RESCINDED}:
@@ -218,7 +218,7 @@ class CallBook:
             return ()
         now = self._clock()
         call = replace(call, state=CallState.ANSWERED, answered_by=by, answered_at=now)
-        return self._changed(Happening.ANSWERED, call, due=now + LONGEST_TALK)
+        return self._changed(CallEventType.ANSWERED, call, due=now + LONGEST_TALK)
 
     def _end(
         self, call: Call, *, at: float | None, by: str | None = None
@@ -227,20 +227,20 @@ class CallBook:
         if call.state not in {CallState.RINGING, CallState.ANSWERED}:
             return ()
         call = replace(call, state=CallState.ENDED, ended_at=at, ended_by=by)
-        return self._changed(Happening.ENDED, call)
+        return self._changed(CallEventType.ENDED, call)
 
     def _miss(self, call: Call) -> tuple[CallChange, ...]:
         """A call that ended unanswered is missed too, once the cloud has said so."""
         if call.state is CallState.MISSED or call.answered_at is not None:
             return ()
         call = replace(call, state=CallState.MISSED, ended_at=call.ended_at or self._clock())
-        return self._changed(Happening.MISSED, call)
+        return self._changed(CallEventType.MISSED, call)
 
     def _note_missed(self, push: CallPush) -> tuple[CallChange, ...]:
         """A call whose ring never came was missed all the same; it is not made to ring now."""
         call = self._new_call(push)
         missed = replace(call, state=CallState.MISSED, ended_at=call.began_at)
-        return self._changed(Happening.MISSED, missed)
+        return self._changed(CallEventType.MISSED, missed)
 
     def _new_call(self, push: CallPush) -> Call:
         now, panels = self._clock(), self._panels_of(push.bridge_id)
@@ -260,7 +260,7 @@ class CallBook:
         return bool(self._panels_of(bridge_id)) and self._offers_follow(bridge_id)
 
     def _changed(
-        self, happening: Happening, call: Call, *, due: float | None = None
+        self, happening: CallEventType, call: Call, *, due: float | None = None
     ) -> tuple[CallChange, ...]:
         self._keep(call, due=due)
         return (CallChange(happening=happening, call=call),)

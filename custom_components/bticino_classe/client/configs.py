@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from .const import APP_TYPE
-from .decode import number, record, records, text
-from .exceptions import UnknownModeError
+from .decode import as_float, as_mapping, as_mappings, as_str
+from .errors import UnknownModeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -129,28 +129,28 @@ def change(bridge: Module, changed: Setting, now: float) -> dict[str, Any]:
 
 def settings(body: Record) -> dict[str, Settings] | None:
     """Decode getconfigs, by intercom; None if the answer has no list of modules at all."""
-    modules = record(body.get("home")).get("modules")
+    modules = as_mapping(body.get("home")).get("modules")
     if not isinstance(modules, list):
         return None
-    found = ((text(module.get("id")), module) for module in records(modules))
+    found = ((as_str(module.get("id")), module) for module in as_mappings(modules))
     return {module_id: _settings(module) for module_id, module in found if module_id is not None}
 
 
 def _settings(module: Record) -> Settings:
-    told = ((kind, record(module.get(kind.value))) for kind in SettingKind)
+    told = ((kind, as_mapping(module.get(kind.value))) for kind in SettingKind)
     return {kind: setting(kind, fields) for kind, fields in told if fields}
 
 
 def setting(kind: SettingKind, fields: Record) -> Setting:
     """Decode one setting."""
     prefix = PREFIXES[kind]
-    length = number(fields.get(f"{prefix}duration"))
-    mode = _mode(fields.get(f"{prefix}enabled"), number(fields.get(f"{prefix}mode")))
+    length = as_float(fields.get(f"{prefix}duration"))
+    mode = _mode(fields.get(f"{prefix}enabled"), as_float(fields.get(f"{prefix}mode")))
     return Setting(
         kind=kind,
         mode=mode,
         duration=int(length) * UNITS[kind] if length and length >= 1 else None,
-        ends_at=_moment(number(fields.get(f"{prefix}end_time_duration"))),
+        ends_at=_moment(as_float(fields.get(f"{prefix}end_time_duration"))),
         has_schedule=bool(fields.get(f"{prefix}days")) or mode is SettingMode.SCHEDULED,
         raw=dict(fields),
     )

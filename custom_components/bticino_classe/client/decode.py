@@ -38,43 +38,43 @@ def topology(body: Record) -> Topology | None:
     """Decode homesdata; None if the answer has no list of homes at all."""
     if not isinstance(body.get("homes"), list):
         return None
-    homes = [home for record in records(body["homes"]) if (home := _home(record)) is not None]
+    homes = [home for record in as_mappings(body["homes"]) if (home := _home(record)) is not None]
     modules = [module for home in homes for module in home.modules.values()]
     return Topology(
-        user_id=text(record(body.get("user")).get("id")),
+        user_id=as_str(as_mapping(body.get("user")).get("id")),
         homes={home.id: home for home in homes},
         unknown_types=Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN),
     )
 
 
 def _home(source: Record) -> Home | None:
-    home_id = text(source.get("id"))
+    home_id = as_str(source.get("id"))
     if home_id is None:
         return None
-    listed = records(source.get("modules"))
+    listed = as_mappings(source.get("modules"))
     modules = {m.id: m for item in listed if (m := _module(item, home_id)) is not None}
     for placeholder in _placeholders(listed, home_id):
         modules.setdefault(placeholder.id, placeholder)
     return Home(
         id=home_id,
-        name=text(source.get("name")),
-        timezone=text(source.get("timezone")),
+        name=as_str(source.get("name")),
+        timezone=as_str(source.get("timezone")),
         modules=_with_named_bridges(modules),
     )
 
 
 def _module(source: Record, home_id: str) -> Module | None:
-    module_id = text(source.get("id"))
+    module_id = as_str(source.get("id"))
     if module_id is None:
         return None
-    module_type = text(source.get("type")) or ""
+    module_type = as_str(source.get("type")) or ""
     return Module(
         id=module_id,
         home_id=home_id,
-        kind=_kind(module_type, text(source.get("variant"))),
+        kind=_kind(module_type, as_str(source.get("variant"))),
         type=module_type,
-        name=text(source.get("name")),
-        bridge_id=text(source.get("bridge")),
+        name=as_str(source.get("name")),
+        bridge_id=as_str(source.get("bridge")),
     )
 
 
@@ -89,8 +89,8 @@ def _placeholders(listed: Iterable[Record], home_id: str) -> list[Module]:
     return [
         Module(id=child, home_id=home_id, kind=ModuleKind.UNKNOWN, type="", bridge_id=bridge_id)
         for bridge in listed
-        if (bridge_id := text(bridge.get("id"))) is not None
-        for child in map(text, items(bridge.get("modules_bridged")))
+        if (bridge_id := as_str(bridge.get("id"))) is not None
+        for child in map(as_str, as_list(bridge.get("modules_bridged")))
         if child is not None
     ]
 
@@ -108,12 +108,12 @@ def _with_named_bridges(modules: dict[str, Module]) -> dict[str, Module]:
 
 def states(body: Record) -> dict[str, ModuleState] | None:
     """Decode homestatus; None if the answer tells of modules neither in its list nor as errors."""
-    modules = record(body.get("home")).get("modules")
-    errors = map(text, (error.get("id") for error in records(body.get("errors"))))
+    modules = as_mapping(body.get("home")).get("modules")
+    errors = map(as_str, (error.get("id") for error in as_mappings(body.get("errors"))))
     lost = [module_id for module_id in errors if module_id is not None]
     if not isinstance(modules, list) and not lost:
         return None
-    found = {s.id: s for item in records(modules) if (s := _state(item)) is not None}
+    found = {s.id: s for item in as_mappings(modules) if (s := _state(item)) is not None}
     for module_id in lost:
         known = found.get(module_id, ModuleState(id=module_id))
         found[module_id] = replace(known, reachable=False)
@@ -121,24 +121,25 @@ def states(body: Record) -> dict[str, ModuleState] | None:
 
 
 def _state(source: Record) -> ModuleState | None:
-    module_id = text(source.get("id"))
+    module_id = as_str(source.get("id"))
     if module_id is None:
         return None
-    strength = whole(source.get("wifi_strength"))
-    revision = whole(source.get("firmware_revision"))
+    strength = as_int(source.get("wifi_strength"))
+    revision = as_int(source.get("firmware_revision"))
     return ModuleState(
         id=module_id,
-        type=text(source.get("type")),
-        bridge_id=text(source.get("bridge")),
+        type=as_str(source.get("type")),
+        bridge_id=as_str(source.get("bridge")),
         reachable=source.get("reachable") is not False,
-        firmware=text(source.get("firmware_name")) or (None if revision is None else str(revision)),
-        uptime=whole(source.get("uptime")),
+        firmware=as_str(source.get("firmware_name"))
+        or (None if revision is None else str(revision)),
+        uptime=as_int(source.get("uptime")),
         # The cloud leaves out the sign (protocol.md 3.2).
         wifi_strength=-abs(strength) if strength else None,
-        local_address=text(source.get("local_ipv4")),
-        last_seen=whole(source.get("last_seen")) or None,
+        local_address=as_str(source.get("local_ipv4")),
+        last_seen=as_int(source.get("last_seen")) or None,
         on=_on(source),
-        configs_changed=whole(source.get("last_configs_update")) or None,
+        configs_changed=as_int(source.get("last_configs_update")) or None,
     )
 
 
@@ -146,10 +147,10 @@ def _on(source: Record) -> bool | None:
     """A light is read as `status` and written as `on`; either may come back."""
     if isinstance(source.get("on"), bool):
         return bool(source["on"])
-    return {"on": True, "off": False}.get(text(source.get("status")) or "")
+    return {"on": True, "off": False}.get(as_str(source.get("status")) or "")
 
 
-def completed(home: Home, found: Mapping[str, ModuleState]) -> Home:
+def with_reported_modules(home: Home, found: Mapping[str, ModuleState]) -> Home:
     """Return the home with what only the status told of it: types of placeholders, new modules."""
     modules = dict(home.modules)
     for state in found.values():
@@ -169,20 +170,20 @@ def completed(home: Home, found: Mapping[str, ModuleState]) -> Home:
 
 def events(body: Record) -> tuple[Event, ...] | None:
     """Decode getevents; None if the answer has no list of events at all."""
-    found = record(body.get("home")).get("events")
+    found = as_mapping(body.get("home")).get("events")
     return None if not isinstance(found, list) else _events(found)
 
 
 def _events(found: object) -> tuple[Event, ...]:
-    decoded = (_event(item) for item in records(found))
+    decoded = (_event(item) for item in as_mappings(found))
     return tuple(event for event in decoded if event is not None)
 
 
 def _event(source: Record) -> Event | None:
     event_id, kind, time = (
-        text(source.get("id")),
-        text(source.get("type")),
-        number(source.get("time")),
+        as_str(source.get("id")),
+        as_str(source.get("type")),
+        as_float(source.get("time")),
     )
     if event_id is None or kind is None or time is None:
         return None
@@ -190,19 +191,23 @@ def _event(source: Record) -> Event | None:
         id=event_id,
         type=kind,
         time=time,
-        module_id=text(source.get("module_id")),
-        session_id=text(source.get("session_id")),
-        video_id=text(source.get("video_id")),
+        module_id=as_str(source.get("module_id")),
+        session_id=as_str(source.get("session_id")),
+        video_id=as_str(source.get("video_id")),
         snapshot=_picture(source.get("snapshot")),
         vignette=_picture(source.get("vignette")),
         # Parts have none of their own; what nests deeper is not read.
-        parts=_events([{**part, "subevents": None} for part in records(source.get("subevents"))]),
+        parts=_events(
+            [{**part, "subevents": None} for part in as_mappings(source.get("subevents"))]
+        ),
     )
 
 
 def _picture(source: object) -> Picture | None:
-    url = text(record(source).get("url"))
-    return Picture(url=url, expires_at=number(record(source).get("expires_at"))) if url else None
+    url = as_str(as_mapping(source).get("url"))
+    return (
+        Picture(url=url, expires_at=as_float(as_mapping(source).get("expires_at"))) if url else None
+    )
 
 
 def ice_servers(body: Record) -> tuple[IceServer, ...] | None:
@@ -213,56 +218,56 @@ def ice_servers(body: Record) -> tuple[IceServer, ...] | None:
     return tuple(
         IceServer(
             urls=urls,
-            username=text(server.get("username")),
-            credential=text(server.get("credential")),
+            username=as_str(server.get("username")),
+            credential=as_str(server.get("credential")),
         )
-        for server in records(servers)
+        for server in as_mappings(servers)
         if (urls := _urls(server.get("urls")))
     )
 
 
 def _urls(source: object) -> tuple[str, ...]:
-    listed = [source] if isinstance(source, str) else items(source)
-    return tuple(url for url in map(text, listed) if url is not None)
+    listed = [source] if isinstance(source, str) else as_list(source)
+    return tuple(url for url in map(as_str, listed) if url is not None)
 
 
 def command_errors(answer: Record) -> tuple[Any, ...]:
     """Return what a command's answer complains of; the place differs (protocol.md 3.4)."""
     found: list[Any] = []
-    for place in (answer, record(answer.get("body"))):
+    for place in (answer, as_mapping(answer.get("body"))):
         errors = place.get("errors")
         found += errors if isinstance(errors, list) else [errors] if errors else []
     return tuple(found)
 
 
-def record(value: object) -> Record:
+def as_mapping(value: object) -> Record:
     """Return the value if it is an object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
-def records(value: object) -> list[Record]:
+def as_mappings(value: object) -> list[Record]:
     """Return the objects of a list; whatever else it holds, or is, is left out."""
-    return [item for item in items(value) if isinstance(item, Mapping)]
+    return [item for item in as_list(value) if isinstance(item, Mapping)]
 
 
-def items(value: object) -> list[Any]:
+def as_list(value: object) -> list[Any]:
     """Return the value if it is a list, else an empty one."""
     return value if isinstance(value, list) else []
 
 
-def text(value: object) -> str | None:
+def as_str(value: object) -> str | None:
     """Return the value if it is a text that is not empty."""
     return value if isinstance(value, str) and value else None
 
 
-def number(value: object) -> float | None:
+def as_float(value: object) -> float | None:
     """Return the value if it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None
 
 
-def whole(value: object) -> int | None:
+def as_int(value: object) -> int | None:
     """Return the value as a whole number, if it is a finite one."""
-    found = number(value)
+    found = as_float(value)
     return None if found is None else int(found)

@@ -11,8 +11,8 @@ import aiohttp
 from yarl import URL
 
 from .const import USER_AGENT
-from .exceptions import PictureError, PictureFault
-from .wire import manners
+from .errors import PictureError, PictureFault
+from .http import request_options
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -48,7 +48,7 @@ async def addresses_of(host: str) -> tuple[str, ...]:
     return tuple(str(address[0]) for *_, address in found)
 
 
-async def download(
+async def download_picture(
     session: aiohttp.ClientSession,
     picture: Picture,
     *,
@@ -66,7 +66,7 @@ async def download(
                 _check_outside(await resolve(address.raw_host or ""))
         # No redirect is followed: it could lead into the house.
         async with session.get(
-            address, headers=_HEADERS, auto_decompress=False, **manners(endpoints.timeout)
+            address, headers=_HEADERS, auto_decompress=False, **request_options(endpoints.timeout)
         ) as response:
             return await _picture_in(response)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:

@@ -6,18 +6,18 @@ from enum import StrEnum
 import time
 from typing import TYPE_CHECKING, Final
 
-from .connection import Frame, ReconnectingSocket, SocketState
 from .const import APP_TYPE
-from .decode import number, record, text
+from .decode import as_float, as_mapping, as_str
 from .models import Picture, RingOffer
 from .redact import shape_of
+from .websocket.connection import Frame, ReconnectingSocket, SocketState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .auth import AuthHandler
-    from .backoff import Backoff
-    from .liveness import Liveness
+    from .websocket.backoff import Backoff
+    from .websocket.keepalive import KeepalivePolicy
 
 REMEMBERED_PUSHES: Final = 256
 REPEATED_WITHIN: Final = 3600.0  # seconds
@@ -79,11 +79,11 @@ _CALL_STEPS: Final = frozenset(CallStep)
 def decode(frame: Frame) -> Push | None:
     """Return what a frame says; None if it says nothing that is known here."""
     kind = kind_of(frame)
-    extra = record(frame.get("extra_params"))
+    extra = as_mapping(frame.get("extra_params"))
     if kind in _REACHABLE:
         return _reachability(kind, extra)
     if kind == "rtc":
-        kind = text(record(extra.get("data")).get("type")) or ""
+        kind = as_str(as_mapping(extra.get("data")).get("type")) or ""
     if kind not in _CALL_STEPS:
         return None
     return _call(CallStep(kind), frame, extra)
@@ -91,22 +91,22 @@ def decode(frame: Frame) -> Push | None:
 
 def kind_of(frame: Frame) -> str:
     """Return a push's kind, which stands behind the type of the bridge: `BNC1-rtc` is `rtc`."""
-    return (text(frame.get("push_type")) or "").rpartition("-")[2]
+    return (as_str(frame.get("push_type")) or "").rpartition("-")[2]
 
 
 def _call(step: CallStep, frame: Frame, extra: Frame) -> CallPush | None:
-    session_id, bridge_id = text(extra.get("session_id")), text(extra.get("device_id"))
+    session_id, bridge_id = as_str(extra.get("session_id")), as_str(extra.get("device_id"))
     if session_id is None or bridge_id is None:
         return None
-    description = record(record(extra.get("data")).get("session_description"))
+    description = as_mapping(as_mapping(extra.get("data")).get("session_description"))
     return CallPush(
         step=step,
         session_id=session_id,
         bridge_id=bridge_id,
-        home_id=text(extra.get("home_id")),
-        panel_id=text(description.get("module_id")),
-        time=number(extra.get("timestamp")) or None,
-        expiry=_expiry(number(frame.get("expiry"))),
+        home_id=as_str(extra.get("home_id")),
+        panel_id=as_str(description.get("module_id")),
+        time=as_float(extra.get("timestamp")) or None,
+        expiry=_expiry(as_float(frame.get("expiry"))),
         snapshot=_picture(extra.get("snapshot_url")),
         vignette=_picture(extra.get("vignette_url")),
         offer=_offer(session_id, extra) if step is CallStep.OFFERED else None,
@@ -115,11 +115,11 @@ def _call(step: CallStep, frame: Frame, extra: Frame) -> CallPush | None:
 
 def _offer(session_id: str, extra: Frame) -> RingOffer | None:
     """Return what an answer needs; None if part of it is missing, then it cannot be answered."""
-    sdp = text(record(record(extra.get("data")).get("session_description")).get("sdp"))
-    tag_id, correlation_id = text(extra.get("tag_id")), extra.get("correlation_id")
+    sdp = as_str(as_mapping(as_mapping(extra.get("data")).get("session_description")).get("sdp"))
+    tag_id, correlation_id = as_str(extra.get("tag_id")), extra.get("correlation_id")
     if isinstance(correlation_id, int) and not isinstance(correlation_id, bool):
         correlation_id = str(correlation_id)  # beyond 2^53, so never through a float
-    found = text(correlation_id)
+    found = as_str(correlation_id)
     if sdp is None or tag_id is None or found is None:
         return None
     return RingOffer(session_id=session_id, tag_id=tag_id, correlation_id=found, sdp=sdp)
@@ -131,19 +131,19 @@ def _expiry(seconds: float | None) -> float:
 
 
 def _picture(url: object) -> Picture | None:
-    found = text(url)
+    found = as_str(url)
     return None if found is None else Picture(url=found)
 
 
 def _reachability(kind: str, extra: Frame) -> ReachabilityPush | None:
-    module_id = text(extra.get("module_id")) or text(extra.get("device_id"))
+    module_id = as_str(extra.get("module_id")) or as_str(extra.get("device_id"))
     if module_id is None:
         return None
     reachable = _REACHABLE[kind]
     if reachable is None and isinstance(extra.get("reachable"), bool):
         reachable = bool(extra["reachable"])
     return ReachabilityPush(
-        module_id=module_id, home_id=text(extra.get("home_id")), reachable=reachable
+        module_id=module_id, home_id=as_str(extra.get("home_id")), reachable=reachable
     )
 
 
@@ -156,7 +156,7 @@ class PushChannel:
         *,
         on_push: Callable[[Push], None],
         on_state: Callable[[SocketState], None] = lambda _: None,
-        liveness: Liveness | None = None,
+        liveness: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

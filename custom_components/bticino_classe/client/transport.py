@@ -5,8 +5,7 @@ from http import HTTPStatus
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from .budget import Budget
-from .exceptions import (
+from .errors import (
     ApiError,
     BticinoError,
     CommandRefusedError,
@@ -19,7 +18,8 @@ from .exceptions import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from .wire import Answer, post
+from .http import Answer, post
+from .rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,7 +58,7 @@ class Transport:
         self,
         auth: AuthHandler,
         *,
-        budget: Budget | None = None,
+        budget: RateLimiter | None = None,
         clock: Callable[[], float] | None = None,
         monotonic: Callable[[], float] | None = None,
     ) -> None:
@@ -66,7 +66,7 @@ class Transport:
         self._clock = clock or time.time
         self._monotonic = monotonic or time.monotonic
         self._ahead: float | None = None  # seconds that the cloud's time is ahead of `monotonic`
-        self._budget = budget or Budget()
+        self._budget = budget or RateLimiter()
         self.counters: Counter[str] = Counter()
 
     def cloud_time(self) -> float:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 # The one codec that the device speaks, for each kind of section (protocol.md 3.9).
-SPOKEN: Final = {"audio": "opus", "video": "h264"}
+SUPPORTED_CODECS: Final = {"audio": "opus", "video": "h264"}
 
 DIRECTION: Final = re.compile(r"a=(sendrecv|sendonly|recvonly|inactive)")
 SETUP: Final = re.compile(r"a=setup:(.*)")
@@ -18,7 +18,7 @@ _CODEC: Final = re.compile(r"a=rtpmap:(\S+) +([^/]+).*")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SdpSection:
     """The lines of the session, or of an m-section, which inherits the session's `outer` ones."""
 
     lines: tuple[str, ...]
@@ -47,14 +47,14 @@ class Part:
     @property
     def codecs(self) -> dict[str, str]:
         """The name of each payload type's codec; what has none goes by its number."""
-        found = filter(None, (_CODEC.fullmatch(bare(line)) for line in self.lines))
+        found = filter(None, (_CODEC.fullmatch(without_eol(line)) for line in self.lines))
         names = {match[1]: match[2].lower() for match in found}
         return {payload: names.get(payload, payload) for payload in self.payloads}
 
     @property
-    def spoken(self) -> list[str]:
+    def supported_payload_types(self) -> list[str]:
         """The payload types of the codec that the device speaks."""
-        codec = SPOKEN.get(self.kind)
+        codec = SUPPORTED_CODECS.get(self.kind)
         return [payload for payload, name in self.codecs.items() if name == codec]
 
     @property
@@ -86,38 +86,39 @@ class Part:
         """Return what its own first line of this attribute says."""
         return _value(self.lines, attribute)
 
-    def without(self, unwanted: Callable[[str], object]) -> Part:
+    def without(self, unwanted: Callable[[str], object]) -> SdpSection:
         """Drop the lines that are not wanted; they are asked about without their ends."""
-        return self._with(line for line in self.lines if not unwanted(bare(line)))
+        return self._with(line for line in self.lines if not unwanted(without_eol(line)))
 
-    def appended(self, *lines: str) -> Part:
+    def appended(self, *lines: str) -> SdpSection:
         """Add lines at the end of a section."""
-        return self._with([*self.lines, *(line + end_of(self.lines[0]) for line in lines)])
+        return self._with([*self.lines, *(line + line_ending(self.lines[0]) for line in lines)])
 
-    def with_line(self, attribute: re.Pattern[str], line: str) -> Part:
+    def with_line(self, attribute: re.Pattern[str], line: str) -> SdpSection:
         """Put the line in the place of those of its attribute, or at the end of a section."""
         if self.value(attribute) is None:
             return self.appended(line)
         return self._with(
-            line + end_of(old) if attribute.fullmatch(bare(old)) else old for old in self.lines
+            line + line_ending(old) if attribute.fullmatch(without_eol(old)) else old
+            for old in self.lines
         )
 
-    def with_payloads(self, kept: Sequence[str]) -> Part:
+    def with_payloads(self, kept: Sequence[str]) -> SdpSection:
         """Drop all other payload types, with the lines that describe them."""
         dropped = set(self.payloads) - set(kept)
         if not dropped:
             return self
-        first = " ".join([*self.words[:3], *kept]) + end_of(self.lines[0])
+        first = " ".join([*self.words[:3], *kept]) + line_ending(self.lines[0])
         others = self.without(
             lambda line: (found := _OF_PAYLOAD.fullmatch(line)) and found[1] in dropped
         )
         return self._with([first, *others.lines[1:]])
 
-    def _with(self, lines: Iterable[str]) -> Part:
+    def _with(self, lines: Iterable[str]) -> SdpSection:
         return replace(self, lines=tuple(lines))
 
 
-def parts(sdp: str) -> tuple[Part, list[Part]]:
+def parse(sdp: str) -> tuple[SdpSection, list[SdpSection]]:
     """Split a text into its session and its sections; an unfinished last line is finished."""
     *lines, last = sdp.split("\n")
     if last:
@@ -129,24 +130,24 @@ def parts(sdp: str) -> tuple[Part, list[Part]]:
             found.append([])
         found[-1].append(f"{line}\n")
     session, *sections = map(tuple, found)
-    return Part(session), [Part(lines, session) for lines in sections]
+    return SdpSection(session), [SdpSection(lines, session) for lines in sections]
 
 
-def text(session: Part, sections: Iterable[Part]) -> str:
+def serialize(session: SdpSection, sections: Iterable[SdpSection]) -> str:
     """Put the parts together again."""
     return "".join(line for part in (session, *sections) for line in part.lines)
 
 
-def bare(line: str) -> str:
+def without_eol(line: str) -> str:
     """Return the line without its end."""
     return line.rstrip("\r\n")
 
 
-def end_of(line: str) -> str:
+def line_ending(line: str) -> str:
     """Return the line's end."""
     return "\r\n" if line.endswith("\r\n") else "\n"
 
 
 def _value(lines: Iterable[str], attribute: re.Pattern[str]) -> str | None:
-    found = (attribute.fullmatch(bare(line)) for line in lines)
+    found = (attribute.fullmatch(without_eol(line)) for line in lines)
     return next((match[1] for match in found if match), None)

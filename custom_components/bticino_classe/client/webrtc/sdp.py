@@ -11,8 +11,18 @@ from itertools import count
 import re
 from typing import TYPE_CHECKING, Final
 
-from .exceptions import OfferTooLargeError
-from .sections import DIRECTION, MID, SETUP, SPOKEN, Part, bare, end_of, parts, text
+from ..errors import OfferTooLargeError
+from .sections import (
+    DIRECTION,
+    MID,
+    SETUP,
+    SUPPORTED_CODECS,
+    SdpSection,
+    line_ending,
+    parse,
+    serialize,
+    without_eol,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -47,7 +57,7 @@ _DIRECTIONS: Final = {
 _ROLES: Final = {"active": ("passive",), "passive": ("active",)}
 
 
-def slimmed(offer: str) -> str:
+def reduced_offer(offer: str) -> str:
     """Return the offer small enough for the device, else raise OfferTooLargeError.
 
     Only H.264 and Opus stay; header extensions go if they must, then candidates. A section that has
@@ -69,8 +79,11 @@ def without_stray_objects(offer: str) -> str:
 
 def without_foreign_codecs(offer: str) -> str:
     """Drop the codecs that the device does not speak, with all that describes them."""
-    session, sections = parts(offer)
-    return text(session, (part.with_payloads(part.spoken or part.payloads) for part in sections))
+    session, sections = parse(offer)
+    return serialize(
+        session,
+        (part.with_payloads(part.supported_payload_types or part.payloads) for part in sections),
+    )
 
 
 def without_header_extensions(offer: str) -> str:
@@ -88,35 +101,35 @@ def without_candidates(offer: str) -> str:
     return _without(offer, lambda line: _is_candidate(line) or line == "a=end-of-candidates")
 
 
-def with_waking_sound(offer: str) -> str:
+def with_sendrecv_audio(offer: str) -> str:
     """Let audio that only listens seem to talk: to other offers the device sends silence."""
-    session, sections = parts(offer)
+    session, sections = parse(offer)
     numbers = (number for number in count(_FIRST_SSRC) if f"a=ssrc:{number} " not in offer)
-    return text(session, [_waking(section, numbers) for section in sections])
+    return serialize(session, [_waking(section, numbers) for section in sections])
 
 
-def answer_to(offer: str, answer: str) -> str:
+def device_answer_for_viewer(offer: str, answer: str) -> str:
     """Return the device's answer made valid for the viewer's own offer, which it never saw.
 
     Sections are found by mid, else by the order of their kind. Missing ones are rejected, as those
     without a codec that was offered, surplus ones dropped. A DTLS role that the device left open
     becomes the active one (RFC 8842).
     """
-    given = parts(answer)[1]
+    given = parse(answer)[1]
     role = next((part.setup for part in given if part.setup in _ROLES), None)
     return _answer(offer, answer, role or "active", _with_offered_codecs)
 
 
-def answer_from(viewer_offer: str, device_offer: str) -> str:
+def viewer_answer_for_device(viewer_offer: str, device_offer: str) -> str:
     """Turn the viewer's offer into an answer to the ringing device's, with sound that wakes it.
 
     The payload types are the viewer's own: in an answer they say by what numbers it receives.
     """
-    offer = with_waking_sound(without_stray_objects(viewer_offer))
+    offer = with_sendrecv_audio(without_stray_objects(viewer_offer))
     return _answer(device_offer, offer, "active", _with_shared_codecs)
 
 
-def offer_as_answer(device_offer: str, viewer_offer: str) -> str:
+def device_offer_as_answer(device_offer: str, viewer_offer: str) -> str:
     """Turn the ringing device's offer into an answer to the viewer's.
 
     The payload types are the device's own: in an answer they say by what numbers it receives.
@@ -126,11 +139,11 @@ def offer_as_answer(device_offer: str, viewer_offer: str) -> str:
 
 def origin_of(offer: str) -> str | None:
     """Return what a browser's connection is known by, also when it offers anew (ICE restart)."""
-    session, _ = parts(offer)
+    session, _ = parse(offer)
     return session.value(_ORIGIN)
 
 
-def place_in(
+def matching_section(
     target: str, source: str, mid: str | None, index: int | None
 ) -> tuple[str | None, int | None]:
     """Return mid and position in `target` for a candidate that belongs to a section of `source`.
@@ -138,7 +151,7 @@ def place_in(
     A bundle is reached by its first section, whichever that is on either side; what has no
     counterpart at all is given to the first section.
     """
-    (asked_session, asked), (session, given) = parts(target), parts(source)
+    (asked_session, asked), (session, given) = parse(target), parse(source)
     own = next((n for n, part in enumerate(given) if mid is not None and part.mid == mid), index)
     found = enumerate(_counterparts(asked, given))
     places = {given.index(have): position for position, have in found if have is not None}
@@ -166,15 +179,15 @@ def _size(sdp: str) -> int:
 
 
 def _without(sdp: str, unwanted: Callable[[str], object]) -> str:
-    session, sections = parts(sdp)
-    return text(session.without(unwanted), (part.without(unwanted) for part in sections))
+    session, sections = parse(sdp)
+    return serialize(session.without(unwanted), (part.without(unwanted) for part in sections))
 
 
 def _is_candidate(line: str) -> bool:
     return line.startswith("a=candidate:")
 
 
-def _waking(section: Part, numbers: Iterator[int]) -> Part:
+def _waking(section: SdpSection, numbers: Iterator[int]) -> SdpSection:
     if section.kind != "audio" or section.direction != "recvonly":
         return section
     section = section.with_line(DIRECTION, "a=sendrecv")
@@ -185,7 +198,7 @@ def _waking(section: Part, numbers: Iterator[int]) -> Part:
     return section.appended(*(line.format(number) for line in _SOURCE))
 
 
-def _counterparts(asked: list[Part], given: list[Part]) -> list[Part | None]:
+def _counterparts(asked: list[SdpSection], given: list[SdpSection]) -> list[SdpSection | None]:
     """Find the section for each that is asked for: by mid and kind, the others by kind and order.
 
     A device may answer with mids of its own, and those of two offers agree by chance at best.
@@ -197,14 +210,14 @@ def _counterparts(asked: list[Part], given: list[Part]) -> list[Part | None]:
     return [have or _taken(spare, part.kind) for part, have in zip(asked, found, strict=True)]
 
 
-def _taken(spare: list[Part], kind: str) -> Part | None:
+def _taken(spare: list[SdpSection], kind: str) -> SdpSection | None:
     position = next((n for n, part in enumerate(spare) if part.kind == kind), None)
     return None if position is None else spare.pop(position)
 
 
-def _with_shared_extensions(part: Part, asked: Part) -> Part:
+def _with_shared_extensions(part: SdpSection, asked: SdpSection) -> SdpSection:
     """Keep those that both number alike: Firefox refuses an answer with other numbers."""
-    shared = {bare(line) for line in (*asked.lines, *asked.outer)}
+    shared = {without_eol(line) for line in (*asked.lines, *asked.outer)}
     return part.without(
         lambda line: (
             _EXTENSION.fullmatch(line)
@@ -213,22 +226,22 @@ def _with_shared_extensions(part: Part, asked: Part) -> Part:
     )
 
 
-def _with_offered_codecs(part: Part, asked: Part) -> Part | None:
+def _with_offered_codecs(part: SdpSection, asked: SdpSection) -> SdpSection | None:
     """Keep what was offered; None if nothing was: Firefox would refuse the whole answer."""
     offered = {*asked.codecs, *asked.codecs.values()}
     kept = [payload for payload, name in part.codecs.items() if name in offered]
     return part.with_payloads(kept) if kept else None
 
 
-def _with_shared_codecs(part: Part, asked: Part) -> Part | None:
+def _with_shared_codecs(part: SdpSection, asked: SdpSection) -> SdpSection | None:
     """Keep what both speak, as alike as it can be had; None if there is no such codec.
 
     H.264 is alike by packetization, then by profile: 42001f and 42e01f differ only in constraints.
     """
-    if part.kind not in SPOKEN:
+    if part.kind not in SUPPORTED_CODECS:
         return part
-    theirs = [_features(asked, payload) for payload in asked.spoken]
-    mine = {payload: _features(part, payload) for payload in part.spoken}
+    theirs = [_features(asked, payload) for payload in asked.supported_payload_types]
+    mine = {payload: _features(part, payload) for payload in part.supported_payload_types}
     for depth in (3, 2, 1, 0):
         wanted = {features[:depth] for features in theirs}
         kept = [payload for payload, features in mine.items() if features[:depth] in wanted]
@@ -237,7 +250,7 @@ def _with_shared_codecs(part: Part, asked: Part) -> Part | None:
     return None
 
 
-def _features(part: Part, payload: str) -> tuple[str, str, str]:
+def _features(part: SdpSection, payload: str) -> tuple[str, str, str]:
     """Return packetization, profile and constraints; the defaults are those of RFC 6184."""
     parameters = part.value(re.compile(rf"a=fmtp:{re.escape(payload)} +(.*)")) or ""
     mode, profile = _PACKETIZATION.search(parameters), _PROFILE.search(parameters)
@@ -248,8 +261,13 @@ def _features(part: Part, payload: str) -> tuple[str, str, str]:
     )
 
 
-def _answer(offer: str, source: str, role: str, fitted: Callable[[Part, Part], Part | None]) -> str:
-    (asked_session, asked), (session, given) = parts(offer), parts(source)
+def _answer(
+    offer: str,
+    source: str,
+    role: str,
+    fitted: Callable[[SdpSection, SdpSection], SdpSection | None],
+) -> str:
+    (asked_session, asked), (session, given) = parse(offer), parse(source)
     pairs = [
         (want, have and fitted(_with_shared_extensions(have, want), want))
         for want, have in zip(asked, _counterparts(asked, given), strict=True)
@@ -267,10 +285,10 @@ def _answer(offer: str, source: str, role: str, fitted: Callable[[Part, Part], P
         answered = [_with_transport(n, group[0]) if n in order else n for n in answered]
     session = _with_shared_extensions(session, asked_session)
     session = session.without(lambda line: line == "a=setup:actpass")
-    return text(_with_bundle(session, [part.mid for part in order]), answered)
+    return serialize(_with_bundle(session, [part.mid for part in order]), answered)
 
 
-def _answering(want: Part, have: Part | None, role: str) -> Part:
+def _answering(want: SdpSection, have: SdpSection | None, role: str) -> SdpSection:
     if have is None:
         return _rejection(want)
     if want.mid is not None and have.mid != want.mid:
@@ -278,48 +296,48 @@ def _answering(want: Part, have: Part | None, role: str) -> Part:
     return have if have.is_rejected else _with_direction(_with_role(have, want, role), want)
 
 
-def _rejection(want: Part) -> Part:
+def _rejection(want: SdpSection) -> SdpSection:
     """Port 0 and the first format, which a browser wants to see described."""
-    end = end_of(want.lines[0])
+    end = line_ending(want.lines[0])
     first = " ".join([want.words[0], "0", *want.words[2:4]]) + end
     described = tuple(f"a=rtpmap:{payload} " for payload in want.payloads[:1])
     copied = [line for line in want.lines if line.startswith(("a=mid:", *described))]
-    return Part((first, f"c=IN IP4 0.0.0.0{end}", f"a=inactive{end}", *copied))
+    return SdpSection((first, f"c=IN IP4 0.0.0.0{end}", f"a=inactive{end}", *copied))
 
 
-def _with_role(part: Part, want: Part, preferred: str) -> Part:
+def _with_role(part: SdpSection, want: SdpSection, preferred: str) -> SdpSection:
     legal = _ROLES.get(want.setup or "", tuple(_ROLES))
     if part.setup in legal:
         return part
     return part.with_line(SETUP, f"a=setup:{preferred if preferred in legal else legal[0]}")
 
 
-def _with_direction(part: Part, want: Part) -> Part:
+def _with_direction(part: SdpSection, want: SdpSection) -> SdpSection:
     legal = _DIRECTIONS[part.sends and want.receives, part.receives and want.sends]
     return part if part.direction == legal else part.with_line(DIRECTION, f"a={legal}")
 
 
-def _with_transport(part: Part, tagged: Part) -> Part:
+def _with_transport(part: SdpSection, tagged: SdpSection) -> SdpSection:
     """Give a section the addresses and keys of the one that its own bundle begins with.
 
     Those alone are a bundle's (RFC 8843), and the other side looks for them in its own first one.
     """
-    lines = (bare(line) for line in tagged.lines)
+    lines = (without_eol(line) for line in tagged.lines)
     shared = [line for line in lines if _TRANSPORT.fullmatch(line)]
     return part.without(_TRANSPORT.fullmatch).appended(*shared)
 
 
-def _bundle(session: Part) -> list[str]:
+def _bundle(session: SdpSection) -> list[str]:
     return (session.value(_BUNDLE) or "").split()
 
 
-def _tagged(session: Part, sections: list[Part]) -> int:
+def _tagged(session: SdpSection, sections: list[SdpSection]) -> int:
     """Return the position of the section that the bundle begins with."""
     mids = [part.mid for part in sections]
     return next((mids.index(mid) for mid in _bundle(session) if mid in mids), 0)
 
 
-def _with_bundle(session: Part, mids: Iterable[str | None]) -> Part:
+def _with_bundle(session: SdpSection, mids: Iterable[str | None]) -> SdpSection:
     """Bundle what the answer bundles, by the offer's names and in the offer's order."""
     kept = " ".join(mid for mid in mids if mid)
     if session.value(_BUNDLE) is None:

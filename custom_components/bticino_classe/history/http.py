@@ -16,25 +16,23 @@ from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.http import KEY_HASS, HomeAssistantView
 
-from .const import DOMAIN
-from .entity import unique_id
+from ..const import DOMAIN
+from ..entity import unique_id
 from .media_tree import place_of
-from .past_calls import KINDS
+from .records import KINDS
 
 if TYPE_CHECKING:
     from homeassistant.auth.models import User
     from homeassistant.core import HomeAssistant
 
-    from .client import Module
-    from .client.calls import Call
-    from .client.pictures import StillImage
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
-    from .past_calls import PastCall
+    from ..client import Call, Module, StillImage
+    from ..coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .records import CallRecord
 
 URL: Final = f"/api/{DOMAIN}/picture/{{entry_id}}/{{call_id}}/{{kind}}"
 # A phone shows a notification only once it has the picture, or knows that there is none.
 PATIENCE: Final = 5.0  # seconds
-LOOK_EVERY: Final = 0.5  # seconds: a failed download, or an unload, is told by nobody
+POLL_SECONDS: Final = 0.5  # seconds: a failed download, or an unload, is told by nobody
 KEPT_BY_BROWSERS: Final = "private, max-age=86400, immutable"
 
 
@@ -133,7 +131,7 @@ async def _until_settled(coordinator: BticinoCoordinator, call_id: str, kind: st
             and coordinator.pictures.is_expected(call_id, kind)
         ):
             with suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), LOOK_EVERY)
+                await asyncio.wait_for(changed.wait(), POLL_SECONDS)
             changed.clear()
     finally:
         stop_listening()
@@ -147,7 +145,7 @@ async def _picture(coordinator: BticinoCoordinator, call_id: str, kind: str) -> 
     return await history.async_picture(call, kind)
 
 
-def _is_without_camera(coordinator: BticinoCoordinator, call: PastCall) -> bool:
+def _is_without_camera(coordinator: BticinoCoordinator, call: CallRecord) -> bool:
     """Whether others have rung where this call is, and never a picture came."""
     history, place = coordinator.bell.history, call.module_id
     if any(history.last(place, kind) is not None for kind in KINDS):

@@ -6,8 +6,8 @@ import hashlib
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
-from .client.calls import CallState
-from .const import (
+from ..client import CallState
+from ..const import (
     CONF_CALLS,
     CONF_DAYS,
     CONF_MEGABYTES,
@@ -19,8 +19,7 @@ from .const import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from .client import Event, Picture
-    from .client.calls import Call
+    from ..client import Call, Event, Picture
 
 SNAPSHOT: Final = "snapshot"  # the whole view
 VIGNETTE: Final = "vignette"  # the close-up of a face
@@ -50,7 +49,7 @@ GONE: Final = KeptPicture(file="", size=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastCall:
+class CallRecord:
     """A call as it is remembered; times are in seconds since 1970, `seen` that somebody looked.
 
     `id` tells one call from another and nothing of it. `panel_id` is None where nobody knows who
@@ -90,13 +89,13 @@ class PastCall:
         picture: KeptPicture | None = getattr(self, kind)
         return None if picture == GONE else picture
 
-    def pictured(self, kind: str, picture: KeptPicture) -> PastCall:
+    def pictured(self, kind: str, picture: KeptPicture) -> CallRecord:
         """Return it with another picture of a kind."""
         if kind == SNAPSHOT:
             return replace(self, snapshot=picture)
         return replace(self, vignette=picture)
 
-    def without_pictures(self) -> PastCall:
+    def without_pictures(self) -> CallRecord:
         """Return it with its pictures gone; one that has not been had yet may still come."""
         return replace(self, snapshot=self.snapshot and GONE, vignette=self.vignette and GONE)
 
@@ -118,9 +117,9 @@ def call_id(session_id: str) -> str:
     return hashlib.sha256(session_id.encode()).hexdigest()[:16]
 
 
-def from_call(call: Call, known_as: str) -> PastCall:
+def from_call(call: Call, known_as: str) -> CallRecord:
     """Return a call that goes on, or has just ended, as it is remembered."""
-    return PastCall(
+    return CallRecord(
         id=known_as,
         bridge_id=call.bridge_id,
         panel_id=call.panel_id,
@@ -133,7 +132,7 @@ def from_call(call: Call, known_as: str) -> PastCall:
     )
 
 
-def from_event(event: Event) -> tuple[str, PastCall] | None:
+def from_event(event: Event) -> tuple[str, CallRecord] | None:
     """Return session and call of one of the cloud's events, whose parts come in any order.
 
     A call began with its earliest ring, and ended as any part says.
@@ -145,7 +144,7 @@ def from_event(event: Event) -> tuple[str, PastCall] | None:
         return None
     said = {_OUTCOMES_BY_PART[p.type]: p.time for p in parts if p.type in _OUTCOMES_BY_PART}
     outcome = max((CallState.ENDED, *said), key=_rank)
-    call = PastCall(
+    call = CallRecord(
         id=call_id(session_id),
         bridge_id=event.module_id,
         time=min(part.time for part in rings or parts),
@@ -163,7 +162,7 @@ def pictures_of(event: Event) -> dict[str, Picture]:
     return {kind: link for kind, link in links.items() if link is not None}
 
 
-def merged(known: PastCall, news: PastCall) -> PastCall:
+def merged(known: CallRecord, news: CallRecord) -> CallRecord:
     """Return one call from what two sources tell of it, in whichever order they came.
 
     When it began stays as it was first told, since two clocks differ, unless it was much earlier:
@@ -184,7 +183,7 @@ def _rank(outcome: str) -> int:
     return _RANKS.get(outcome, 0)
 
 
-def sensible(call: PastCall, now: float) -> PastCall:
+def sensible(call: CallRecord, now: float) -> CallRecord:
     """Return a call without times that are still to come, or were before it: those are none."""
     began_at = min(call.time, now)
     answered_at, ended_at = (
@@ -194,13 +193,13 @@ def sensible(call: PastCall, now: float) -> PastCall:
     return replace(call, time=began_at, answered_at=answered_at, ended_at=ended_at)
 
 
-def over(call: PastCall) -> PastCall:
+def over(call: CallRecord) -> CallRecord:
     """Return a call as it is after a restart: nobody rings any more, whatever became of it."""
     ringing = call.outcome == CallState.RINGING
     return replace(call, outcome=CallState.ENDED.value) if ringing else call
 
 
-def as_row(call: PastCall) -> dict[str, Any]:
+def as_row(call: CallRecord) -> dict[str, Any]:
     """Return a call as it is stored: only what there is to say."""
     # By hand: `asdict` takes three times as long, and every change writes every call.
     row = {name: value for name, usual in _USUAL if (value := getattr(call, name)) != usual}
@@ -210,21 +209,21 @@ def as_row(call: PastCall) -> dict[str, Any]:
     return row
 
 
-def from_rows(rows: object) -> Iterator[PastCall]:
+def from_rows(rows: object) -> Iterator[CallRecord]:
     """Yield the calls that can be read: another version, or a fault, may have written others."""
     for row in rows if isinstance(rows, list) else ():
         with suppress(LookupError, TypeError, ValueError, AttributeError):
             yield _from_row(row)
 
 
-def _from_row(row: Mapping[str, Any]) -> PastCall:
+def _from_row(row: Mapping[str, Any]) -> CallRecord:
     known = {key: value for key, value in row.items() if key in _NAMES}
     for kind in KINDS:
         if kind in known:
             known[kind] = KeptPicture(file=str(known[kind]["file"]), size=int(known[kind]["size"]))
     if "id" not in known:  # as they were stored while there were no pictures
         known["id"] = call_id(row["session_id"])
-    call = PastCall(**known)
+    call = CallRecord(**known)
     texts = (call.id, call.bridge_id, call.outcome, call.panel_id or "")
     times = (call.time, call.answered_at or 0, call.ended_at or 0)
     if not (all(isinstance(text, str) for text in texts) and all(map(_is_time, times))):
@@ -237,9 +236,9 @@ def _is_time(value: Any) -> bool:
     return is_number and 0 <= value < END_OF_TIME
 
 
-_NAMES: Final = {field.name for field in fields(PastCall)}
+_NAMES: Final = {field.name for field in fields(CallRecord)}
 _USUAL: Final = tuple(
-    (f.name, None if f.default is MISSING else f.default) for f in fields(PastCall)
+    (f.name, None if f.default is MISSING else f.default) for f in fields(CallRecord)
 )
 
 
@@ -261,14 +260,14 @@ class Limits:
         )
 
 
-def too_many(calls: Collection[PastCall], limits: Limits, now: float) -> list[PastCall]:
+def too_many(calls: Collection[CallRecord], limits: Limits, now: float) -> list[CallRecord]:
     """Return the calls, given oldest first, that are too old or above the number."""
     above, oldest = len(calls) - limits.calls, now - limits.days * DAY
     numbered = takewhile(lambda each: each[0] < above or each[1].time < oldest, enumerate(calls))
     return [call for _, call in numbered]
 
 
-def too_large(calls: Iterable[PastCall], limits: Limits, size: int) -> list[PastCall]:
+def too_large(calls: Iterable[CallRecord], limits: Limits, size: int) -> list[CallRecord]:
     """Return the calls, given oldest first and of `size` together, whose pictures have to go."""
     above, found = size - limits.megabytes * MEGABYTE, []
     for call in calls:

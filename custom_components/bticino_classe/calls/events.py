@@ -8,20 +8,26 @@ from typing import TYPE_CHECKING, Final
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later, async_track_time_interval
 
-from .client import BticinoError
-from .client.calls import Call, CallBook, CallChange
-from .client.connection import SocketState
-from .client.push import CallPush, CallStep, PushChannel, ReachabilityPush
-from .const import LOGGER
-from .history import CallHistory
+from ..client import (
+    BticinoError,
+    Call,
+    CallChange,
+    CallPush,
+    CallStep,
+    CallTracker,
+    PushChannel,
+    ReachabilityPush,
+    SocketState,
+)
+from ..const import LOGGER
+from ..history.history import CallHistory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from .client import Event, Home
-    from .client.push import Push
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from ..client import Event, Home, Push
+    from ..coordinator import BticinoConfigEntry, BticinoCoordinator
 
 type CallListener = Callable[[CallChange], None]
 
@@ -34,7 +40,7 @@ EVENTS: Final = 100  # asked for after a start or a gap
 EVENTS_AFTER_LONG: Final = 500  # where the first do not reach back to what is known
 
 
-class Bell:
+class CallEvents:
     """Receives what the cloud pushes, tells listeners what happened, keeps the coordinator true."""
 
     def __init__(
@@ -48,7 +54,7 @@ class Bell:
         self._cancel_list: CALLBACK_TYPE | None = None
         self._was_online = False
         account = coordinator.account
-        self.book = CallBook(
+        self.book = CallTracker(
             panels_of=self._panels_of,
             offers_follow=self._offers_follow,
             clock=account.transport.cloud_time,
@@ -88,9 +94,9 @@ class Bell:
         return partial(self._listeners.remove, listener)
 
     @callback
-    def async_look(self, bridge_id: str) -> None:
+    def async_mark_seen(self, bridge_id: str) -> None:
         """Note that somebody has looked at the missed calls of an intercom."""
-        self.history.async_look(bridge_id)
+        self.history.async_mark_seen(bridge_id)
         self._coordinator.async_update_listeners()
 
     @callback

@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 
 from .const import USER_AGENT
-from .exceptions import NoAnswerError
+from .errors import NoAnswerError
 
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 CONNECT_TIMEOUT: Final = 10.0  # seconds
@@ -100,7 +100,7 @@ async def post(  # noqa: PLR0913 - one request has this many sides
     """
     sent: dict[str, Any] = {"data": form, "json": payload, "headers": _headers(bearer)}
     try:
-        async with session.post(url, **manners(timeout), **sent) as response:
+        async with session.post(url, **request_options(timeout), **sent) as response:
             return await _answer(response)
     except _NOT_SENT as err:
         failure = NoAnswerError(sent=False, reason=type(err).__name__)
@@ -111,7 +111,7 @@ async def post(  # noqa: PLR0913 - one request has this many sides
     raise failure
 
 
-def manners(timeout: float) -> dict[str, Any]:
+def request_options(timeout: float) -> dict[str, Any]:
     """Return how every request is made, with so many seconds for its answer."""
     return {
         # `connect` also bounds the look-up of the name; after `total` it would count as sent.

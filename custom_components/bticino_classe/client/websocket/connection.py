@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 import orjson
 
+from ..const import USER_AGENT
+from ..errors import BticinoError, InvalidCredentialsError, NoAnswerError, TokenRefusedError
+from ..http import error_code, is_reply
 from .backoff import Backoff
-from .const import USER_AGENT
-from .endings import (
+from .disconnect import (
     CREDENTIALS_REFUSED,
     LONGEST_WAIT,
-    EndedError,
-    Ending,
+    ConnectionEndedError,
+    Disconnect,
     first_ending,
     no_token,
     refused_handshake,
 )
-from .exceptions import BticinoError, InvalidCredentialsError, NoAnswerError, TokenRefusedError
-from .liveness import Liveness, keep_alive
-from .wire import error_code, is_reply
+from .keepalive import KeepalivePolicy, keep_alive
 
 if TYPE_CHECKING:
-    from .auth import AuthHandler
+    from ..auth import AuthHandler
 
 type Frame = Mapping[str, Any]
 
@@ -73,7 +73,7 @@ class ReconnectingSocket:
         subscription: Callable[[str], Mapping[str, Any]],
         on_frame: Callable[[Frame], None],
         on_state: Callable[[SocketState], None] = lambda _: None,
-        liveness: Liveness | None = None,
+        liveness: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._auth = auth
@@ -82,32 +82,32 @@ class ReconnectingSocket:
         self._subscription = subscription
         self._on_frame = on_frame
         self._on_state = on_state
-        self._liveness = liveness or Liveness()
+        self._liveness = liveness or KeepalivePolicy()
         self._backoff = backoff or Backoff()
         self._refusals = 0
-        self._outage_said = self._recovery_said = False
+        self._outage_logged = self._recovery_logged = False
         self._credentials_changed = asyncio.Event()
         self._renew_now = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
         self._stopped = False
         self.state = SocketState.STOPPED
-        self.last_ending: Ending | None = None
+        self.last_disconnect: Disconnect | None = None
         self.counters: Counter[str] = Counter()
 
     @property
-    def is_said_lost(self) -> bool:
+    def outage_logged(self) -> bool:
         """Whether the log's last word on the connection is that it is lost."""
-        return self._outage_said and not self._recovery_said
+        return self._outage_logged and not self._recovery_logged
 
     async def run(self) -> None:
         """Stay connected until cancelled; call `stop` before. May be called again after that."""
         self._stopped = False
         try:
             while not self._stopped:
-                self.last_ending = await self._connection()
+                self.last_disconnect = await self._connection()
                 self.counters["connections_ended"] += 1
                 if not self._stopped:
-                    await self._pause(self.last_ending)
+                    await self._pause(self.last_disconnect)
         finally:
             self._set_state(SocketState.STOPPED)
             self._answer_waiters(len(self._waiters), NoAnswerError(reason="stopped"))
@@ -120,7 +120,7 @@ class ReconnectingSocket:
         """Wake a socket that has given up because its token or credentials were refused."""
         self._credentials_changed.set()
 
-    async def renewed(self) -> None:
+    async def resubscribe(self) -> None:
         """Return once a subscription is confirmed that began after this call.
 
         Lasts as long as the cloud is away; AuthError or ApiError: it refuses to be asked again.
@@ -139,17 +139,17 @@ class ReconnectingSocket:
         except (aiohttp.ClientError, ConnectionError) as err:
             raise NoAnswerError(sent=True, reason=type(err).__name__) from err
 
-    async def _connection(self) -> Ending:
+    async def _connection(self) -> Disconnect:
         """Hold one connection for as long as it lasts, and say why it ended."""
         self._set_state(SocketState.CONNECTING)
         self._online_since = None
-        ending = Ending(reason="unexpected")
+        ending = Disconnect(reason="unexpected")
         try:
             async with await self._open() as socket, asyncio.TaskGroup() as tasks:
                 self._socket = socket
                 tasks.create_task(self._read(socket), name="bticino read")
                 tasks.create_task(self._keep_subscribed(socket), name="bticino subscribe")
-        except* EndedError as group:
+        except* ConnectionEndedError as group:
             ending = first_ending(group)
         except* Exception as group:  # noqa: BLE001 - a fault of ours must not end the socket for good
             self.counters["faults"] += 1
@@ -171,11 +171,11 @@ class ReconnectingSocket:
         except aiohttp.WSServerHandshakeError as err:
             ending = refused_handshake(err)
         except (aiohttp.ClientError, OSError, TimeoutError, BticinoError) as err:
-            ending = Ending(reason=f"no connection: {type(err).__name__}")
+            ending = Disconnect(reason=f"no connection: {type(err).__name__}")
         else:
             keep_alive(socket, self._liveness.keepalive_after)
             return socket
-        raise EndedError(ending)
+        raise ConnectionEndedError(ending)
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
@@ -185,7 +185,7 @@ class ReconnectingSocket:
             elif message.type is aiohttp.WSMsgType.BINARY:
                 self.counters["binary_frames"] += 1
             else:
-                raise EndedError(Ending(reason="closed", code=socket.close_code))
+                raise ConnectionEndedError(Disconnect(reason="closed", code=socket.close_code))
 
     def _take(self, text: str) -> None:
         """Give a frame to whom it is for; one that cannot be handled costs no other."""
@@ -217,7 +217,7 @@ class ReconnectingSocket:
         if self._reply is not None and not self._reply.done():
             self._reply.set_result(frame)
         elif "error" in frame:
-            raise EndedError(Ending(reason="error", code=code))
+            raise ConnectionEndedError(Disconnect(reason="error", code=code))
 
     async def _keep_subscribed(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._set_state(SocketState.SUBSCRIBING)
@@ -251,7 +251,9 @@ class ReconnectingSocket:
                 self._refusals = 0
                 return
             if error_code(reply) not in TOKEN_REFUSALS or self._refusals > 1:
-                raise EndedError(Ending(reason="subscription refused", code=error_code(reply)))
+                raise ConnectionEndedError(
+                    Disconnect(reason="subscription refused", code=error_code(reply))
+                )
 
     async def _valid_token(self) -> str:
         while True:
@@ -259,11 +261,11 @@ class ReconnectingSocket:
                 return await self._auth.get_access_token()
             except InvalidCredentialsError:
                 self._refusals = 2
-                ending = Ending(reason=CREDENTIALS_REFUSED)
+                ending = Disconnect(reason=CREDENTIALS_REFUSED)
             except BticinoError as err:
                 ending = no_token(err)
             if self.state is not SocketState.ONLINE or self._refusals:
-                raise EndedError(ending)
+                raise ConnectionEndedError(ending)
             # What is subscribed goes on; only the next subscription has to wait.
             await asyncio.sleep(self._liveness.stable_after)
 
@@ -277,19 +279,19 @@ class ReconnectingSocket:
                 await socket.send_str(orjson.dumps(frame).decode())
                 return await self._reply
         except TimeoutError:
-            ending = Ending(reason="no answer to the subscription")
+            ending = Disconnect(reason="no answer to the subscription")
         except (aiohttp.ClientError, ConnectionError) as err:
-            ending = Ending(reason=f"closed while sending: {type(err).__name__}")
+            ending = Disconnect(reason=f"closed while sending: {type(err).__name__}")
         finally:
             self._reply = None
-        raise EndedError(ending)
+        raise ConnectionEndedError(ending)
 
     def _now_online(self) -> None:
         if self._online_since is None:
             self._online_since = asyncio.get_running_loop().time()
         self._set_state(SocketState.ONLINE)
-        if self._outage_said and not self._recovery_said:
-            self._recovery_said = True
+        if self._outage_logged and not self._recovery_logged:
+            self._recovery_logged = True
             _LOGGER.info("The %s to the cloud is back", self._name)
 
     def _seconds_to_next(self) -> float:
@@ -297,27 +299,27 @@ class ReconnectingSocket:
         seconds = min(self._liveness.resubscribe_every, self._auth.seconds_left)
         return max(seconds, SHORTEST_SUBSCRIPTION)
 
-    async def _pause(self, ending: Ending) -> None:
+    async def _pause(self, ending: Disconnect) -> None:
         if self._refusals > 1:
             await self._give_up(ending)
             return
         if self._was_stable():
-            self._backoff.forgive()
-            self._outage_said = self._recovery_said = False
+            self._backoff.reset()
+            self._outage_logged = self._recovery_logged = False
         delay = self._backoff.next_delay(overloaded=ending.overloaded, at_least=ending.retry_after)
         if self._backoff.failures > 1:
-            self._say_lost(ending)
+            self._log_outage(ending)
         self._set_state(SocketState.WAITING)
         await asyncio.sleep(delay)
 
-    async def _give_up(self, ending: Ending) -> None:
+    async def _give_up(self, ending: Disconnect) -> None:
         """Wait for other credentials; asking again with refused ones helps nobody.
 
         Credentials that are good, and tokens that are refused all the same, are tried again after
         an hour: that is the cloud's own trouble, and it may have passed.
         """
         self._credentials_changed.clear()
-        self._say_lost(ending)
+        self._log_outage(ending)
         self._set_state(SocketState.AUTH_FAILED)
         no_credentials = ending.reason == CREDENTIALS_REFUSED
         error = InvalidCredentialsError() if no_credentials else TokenRefusedError()
@@ -327,11 +329,11 @@ class ReconnectingSocket:
             async with asyncio.timeout(patience):
                 await self._credentials_changed.wait()
         self._refusals = 0
-        self._backoff.forgive()
+        self._backoff.reset()
 
-    def _say_lost(self, ending: Ending) -> None:
-        if not self._outage_said:
-            self._outage_said = True
+    def _log_outage(self, ending: Disconnect) -> None:
+        if not self._outage_logged:
+            self._outage_logged = True
             _LOGGER.warning("The %s to the cloud is lost: %s", self._name, ending)
 
     def _was_stable(self) -> bool:

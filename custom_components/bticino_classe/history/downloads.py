@@ -9,29 +9,38 @@ from homeassistant.core import callback
 from homeassistant.helpers.singleton import singleton
 from homeassistant.util.hass_dict import HassKey
 
-from .client import BticinoError, PictureError, PictureFault
-from .client.calls import Happening
-from .client.pictures import StillImage, download
-from .const import DOMAIN, LOGGER
-from .past_calls import DAY, KINDS, pictures_of
+from ..client import (
+    BticinoError,
+    CallEventType,
+    PictureError,
+    PictureFault,
+    StillImage,
+    download_picture,
+)
+from ..const import DOMAIN, LOGGER
+from .records import DAY, KINDS, pictures_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Mapping
 
     from homeassistant.core import HomeAssistant
 
-    from .client import Event, Picture
-    from .client.calls import CallChange
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from ..client import CallChange, Event, Picture
+    from ..coordinator import BticinoConfigEntry, BticinoCoordinator
 
 SECOND_TRY_AFTER: Final = 2.0  # seconds: the cloud may ring before it has written the picture
 AT_ONCE: Final = 4  # downloads
 WAITING: Final = 32  # downloads: in a storm of rings those above it are left for the next start
 FRESH: Final = 30.0  # seconds that links in a list of events are taken for fresh
 LINK_COMES_WITHIN: Final = 3.0  # seconds from the ring: phones wait for what may come
-PLACEHOLDER_FILE: Final = Path(__file__).with_name("placeholder.jpg")
+PLACEHOLDER_FILE: Final = Path(__file__).parents[1] / "placeholder.jpg"
 # What can bring a link; the other changes of a call only repeat it.
-_BRINGING: Final = (Happening.RING, Happening.ENRICHED, Happening.PAST, Happening.MISSED)
+_BRINGING: Final = (
+    CallEventType.RING,
+    CallEventType.ENRICHED,
+    CallEventType.PAST,
+    CallEventType.MISSED,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +53,7 @@ class _Wanted:
     link: Picture
 
 
-class Pictures:
+class PictureDownloads:
     """Downloads what calls bring links to; a ring never waits for it."""
 
     def __init__(
@@ -172,7 +181,7 @@ class Pictures:
 
     async def _by(self, link: Picture) -> StillImage:
         auth = self._coordinator.account.auth
-        return await download(auth.session, link, endpoints=auth.endpoints)
+        return await download_picture(auth.session, link, endpoints=auth.endpoints)
 
     async def _renewed(self, wanted: _Wanted) -> Picture:
         """Return a link that lives, from the cloud's list of events; DEAD: there is none."""

@@ -32,6 +32,6 @@ class Backoff:
         self.failures += 1
         return at_least + self.draw() * (self.longest if overloaded else bound)
 
-    def forgive(self) -> None:
+    def reset(self) -> None:
         """Begin anew with the shortest bound."""
         self.failures = 0

@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING, Protocol, override
 
 from homeassistant.core import callback
 
-from .client import BticinoError, ModuleKind
-from .client.call_session import CallSession, SessionState, Viewer
-from .errors import call_reason
-from .texts import spoken
+from ..client import BticinoError, CallObserver, CallSession, ModuleKind, SessionState
+from ..errors import call_reason
+from ..texts import spoken
 
 if TYPE_CHECKING:
-    from .client import Module
-    from .client.models import Candidate
-    from .intercom import Intercom
+    from ..client import Candidate, Module
+    from .manager import LiveViewManager
 
 
-class Page(Protocol):
+class WebRTCClient(Protocol):
     """What a viewer looks at: where the answer goes, the addresses, the reason why it is over."""
 
     def answered(self, sdp: str) -> None:
@@ -29,10 +27,12 @@ class Page(Protocol):
         """Say why there are no pictures (any more)."""
 
 
-class Viewing(Viewer):
+class ViewerSession(CallObserver):
     """One viewer of a camera; `call_id` is the ring that was answered with it."""
 
-    def __init__(self, line: Intercom, place: Module, page: Page, origin: str | None) -> None:
+    def __init__(
+        self, line: LiveViewManager, place: Module, page: WebRTCClient, origin: str | None
+    ) -> None:
         self._line = line
         self._page = page
         self.place = place

@@ -6,22 +6,21 @@ from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 from webrtc_models import RTCIceServer
 
-from .client import BticinoError
-from .const import LOGGER
+from ..client import BticinoError
+from ..const import LOGGER
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .client import Account
-    from .client.models import IceServer
-    from .coordinator import BticinoConfigEntry
+    from ..client import Account, IceServer
+    from ..coordinator import BticinoConfigEntry
 
 ASSUMED_LIFETIME: Final = 3600.0  # seconds
 RENEWED_BEFORE: Final = 600.0  # seconds before the credentials die
 LOOK_AGAIN_AFTER: Final = 60.0  # seconds after a failure, and at the soonest
 
 
-class Relays:
+class IceServers:
     """Asks the cloud for relays before the credentials of the last ones die."""
 
     def __init__(self, hass: HomeAssistant, entry: BticinoConfigEntry, account: Account) -> None:

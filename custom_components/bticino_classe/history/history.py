@@ -9,25 +9,25 @@ from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from .archive import Archive, Index, MemoryArchive
-from .client.calls import NEW_AFTER, CallState
-from .client.pictures import StillImage
-from .const import (
+from ..client import NEW_AFTER, CallState, StillImage
+from ..const import (
     CONF_BEGIN_ANEW,
     CONF_HISTORY,
     CONF_KEEP,
     DOMAIN,
     LOGGER,
 )
+from .archive import Archive, Index, MemoryArchive
 from .deletions import Deletions
 from .ledger import Ledger
-from .past_calls import (
+from .picture_files import Named, content_type, file_name
+from .records import (
     CLOCKS_DIFFER,
     DAY,
     GONE,
+    CallRecord,
     KeptPicture,
     Limits,
-    PastCall,
     call_id,
     from_call,
     from_event,
@@ -37,7 +37,6 @@ from .past_calls import (
     too_large,
     too_many,
 )
-from .picture_files import Named, content_type, file_name
 from .recovery import reconciled
 from .saving import Saving
 
@@ -46,9 +45,8 @@ if TYPE_CHECKING:
 
     from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 
-    from .client import Event
-    from .client.calls import CallChange
-    from .coordinator import BticinoConfigEntry
+    from ..client import CallChange, Event
+    from ..coordinator import BticinoConfigEntry
 
 # What is at hand where nothing is to be stored.
 _IN_MEMORY: Final = Limits(days=1, calls=100, megabytes=8)
@@ -131,11 +129,11 @@ class CallHistory:
         return partial(self._listeners.remove, listener)
 
     @property
-    def calls(self) -> tuple[PastCall, ...]:
+    def calls(self) -> tuple[CallRecord, ...]:
         """All calls, oldest first: what is sought among them is sought off the event loop."""
         return self._ledger.calls
 
-    def call(self, known_as: str) -> PastCall | None:
+    def call(self, known_as: str) -> CallRecord | None:
         """Return a call by its id."""
         return self._ledger.get(known_as)
 
@@ -150,7 +148,7 @@ class CallHistory:
                 return each
         return next((each for each, time in times.items() if time is None), chain[0])
 
-    def told_by(self, event: Event) -> PastCall | None:
+    def told_by(self, event: Event) -> CallRecord | None:
         """Return the call that one of the cloud's events tells of, by the id that it has here."""
         if (found := from_event(event)) is None:
             return None
@@ -160,7 +158,7 @@ class CallHistory:
             return told  # its time says nothing
         return replace(told, id=self.known_as(session_id, told.time))
 
-    def last(self, module_id: str, kind: str | None = None) -> PastCall | None:
+    def last(self, module_id: str, kind: str | None = None) -> CallRecord | None:
         """Return the newest call of a panel or an intercom, if asked for with such a picture."""
         return self._ledger.newest(module_id, kind)
 
@@ -169,7 +167,7 @@ class CallHistory:
         return self._ledger.number_of_unseen(bridge_id)
 
     @callback
-    def async_look(self, bridge_id: str) -> None:
+    def async_mark_seen(self, bridge_id: str) -> None:
         """Note that somebody has looked at an intercom's missed calls."""
         for call in self._ledger.unseen(bridge_id):
             self._ledger.put(replace(call, seen=True))
@@ -230,7 +228,7 @@ class CallHistory:
             self._ledger.put(call.pictured(kind, GONE))
             self._changed()
 
-    async def async_picture(self, call: PastCall, kind: str) -> StillImage | None:
+    async def async_picture(self, call: CallRecord, kind: str) -> StillImage | None:
         """Return a picture of a call; None if there is none."""
         picture = call.kept(kind)
         content = await self._archive.async_read_picture(picture.file) if picture else None
@@ -239,7 +237,7 @@ class CallHistory:
         return StillImage(content=content, content_type=content_type(picture.file))
 
     @callback
-    def async_delete(self, calls: Iterable[PastCall]) -> None:
+    def async_delete(self, calls: Iterable[CallRecord]) -> None:
         """Forget calls and their pictures for good, although the cloud will tell of them again."""
         gone = tuple(calls)
         self._deletions = self._deletions.of(gone, self._now)
@@ -269,7 +267,7 @@ class CallHistory:
             self._ledger.put(call.without_pictures())
         return [file for call in (*old, *stripped) for file in call.files]
 
-    def _note(self, news: PastCall) -> bool:
+    def _note(self, news: CallRecord) -> bool:
         """Take note of a call; returns whether anything is new."""
         known = self.call(news.id)
         if known is None and self._is_forgotten(news):
@@ -295,7 +293,7 @@ class CallHistory:
             news = replace(news, outcome=known.outcome)
         return self._note(news)
 
-    def _is_forgotten(self, call: PastCall) -> bool:
+    def _is_forgotten(self, call: CallRecord) -> bool:
         """Whether a call was deleted, or is older than is to be kept."""
         if self._deletions.cover(call.id, call.time):
             return True
@@ -316,7 +314,7 @@ class CallHistory:
             return call.time
         return None if deleted is None else deleted.called_at
 
-    def _drop(self, calls: Collection[PastCall]) -> None:
+    def _drop(self, calls: Collection[CallRecord]) -> None:
         self._ledger.remove(calls)
         self._changed([file for call in calls for file in call.files])
 

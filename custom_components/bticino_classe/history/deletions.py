@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from .client.calls import NEW_AFTER
-from .past_calls import DAY
+from ..client import NEW_AFTER
+from .records import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .past_calls import PastCall
+    from .records import CallRecord
 
 REMEMBERED_DAYS: Final = 90  # at the least: the cloud's list may reach back that far
 
@@ -29,12 +29,12 @@ class Deletions:
     by_id: Mapping[str, Deletion]
     until: float = 0.0
 
-    def of(self, calls: Iterable[PastCall], now: float) -> Deletions:
+    def of(self, calls: Iterable[CallRecord], now: float) -> Deletions:
         """Return them with some calls more."""
         new = {call.id: Deletion(called_at=call.time, deleted_at=now) for call in calls}
         return replace(self, by_id={**self.by_id, **new})
 
-    def of_all(self, calls: Iterable[PastCall], now: float) -> Deletions:
+    def of_all(self, calls: Iterable[CallRecord], now: float) -> Deletions:
         """Return them with all calls: those of the last hours by id, since clocks differ.
 
         A call that rings in this moment is a new one.

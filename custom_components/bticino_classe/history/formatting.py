@@ -7,14 +7,14 @@ from homeassistant.core import callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.translation import async_get_cached_translations
 
-from .client.calls import CallState
-from .const import DOMAIN
+from ..client import CallState
+from ..const import DOMAIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .coordinator import BticinoCoordinator
-    from .past_calls import PastCall
+    from ..coordinator import BticinoCoordinator
+    from .records import CallRecord
 
 _MINUTE: Final = 60  # seconds
 # The sensor and the calendar call an outcome by the same word.
@@ -23,7 +23,7 @@ _TEXT: Final = f"component.{DOMAIN}.common"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallWords:
+class CallFormatter:
     """What it takes to speak of an account's calls, gathered once, also for off the event loop.
 
     `names` are those of the devices by module, `homes` the ids of the homes by intercom.
@@ -33,21 +33,21 @@ class CallWords:
     names: Mapping[str, str]
     homes: Mapping[str, str]
 
-    def home_id(self, call: PastCall) -> str | None:
+    def home_id(self, call: CallRecord) -> str | None:
         """Return the home that a call rang in; None if it is not shown."""
         return self.homes.get(call.bridge_id)
 
-    def panel(self, call: PastCall) -> str | None:
+    def panel(self, call: CallRecord) -> str | None:
         """Return the name of the panel that somebody rang at, if anybody knows it."""
         return self.names.get(call.panel_id or "")
 
-    def title(self, call: PastCall) -> str:
+    def title(self, call: CallRecord) -> str:
         """Return what became of a call, and where somebody rang."""
         outcome = self.outcome(call)
         place = self.panel(call) or self.names.get(call.bridge_id)
         return f"{outcome} · {place}" if place else outcome
 
-    def outcome(self, call: PastCall) -> str:
+    def outcome(self, call: CallRecord) -> str:
         """Return what became of a call."""
         return self.texts.get(f"{_OUTCOME}.{call.outcome}", call.outcome)
 
@@ -56,7 +56,7 @@ class CallWords:
         """What the second picture of a call is called."""
         return self._text("close_up")
 
-    def story(self, call: PastCall) -> str | None:
+    def story(self, call: CallRecord) -> str | None:
         """Return who answered, who ended it, and how long was talked, as far as it is known."""
         is_missed, is_known = call.outcome == CallState.MISSED, self.panel(call) is not None
         parts = (
@@ -79,7 +79,7 @@ class CallWords:
 
 
 @callback
-def async_call_words(coordinator: BticinoCoordinator) -> CallWords:
+def async_call_formatter(coordinator: BticinoCoordinator) -> CallFormatter:
     """Gather the words as they are now: names and language may change at any time."""
     hass, entry = coordinator.hass, coordinator.config_entry
     texts: dict[str, str] = {}
@@ -87,7 +87,7 @@ def async_call_words(coordinator: BticinoCoordinator) -> CallWords:
         texts |= async_get_cached_translations(hass, hass.config.language, category, DOMAIN)
     devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     named = ((device.name_by_user or device.name, device.identifiers) for device in devices)
-    return CallWords(
+    return CallFormatter(
         texts=texts,
         names={
             key: name for name, ids in named for domain, key in ids if name and domain == DOMAIN

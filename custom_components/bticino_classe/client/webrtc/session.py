@@ -6,9 +6,8 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from .complaints import end_of_call, refusal
-from .decode import record, text, whole
-from .exceptions import (
+from ..decode import as_int, as_mapping, as_str
+from ..errors import (
     AnsweredElsewhereError,
     BticinoError,
     CallError,
@@ -17,23 +16,24 @@ from .exceptions import (
     NoAnswerError,
     UnexpectedAnswerError,
 )
-from .models import Candidate
+from ..models import Candidate
+from .rtc_errors import end_of_call, refusal
 from .sdp import (
-    answer_from,
-    answer_to,
     candidate_is_useful,
-    offer_as_answer,
-    place_in,
-    slimmed,
-    with_waking_sound,
+    device_answer_for_viewer,
+    device_offer_as_answer,
+    matching_section,
+    reduced_offer,
+    viewer_answer_for_device,
+    with_sendrecv_audio,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 
-    from .connection import Frame
-    from .models import RingOffer
-    from .signaling import Patience, SignalingChannel
+    from ..models import RingOffer
+    from ..websocket.connection import Frame
+    from .signaling import CallTimeouts, SignalingChannel
 
 
 class SessionState(StrEnum):
@@ -46,7 +46,7 @@ class SessionState(StrEnum):
     ENDED = "ended"
 
 
-class Viewer:
+class CallObserver:
     """Who watches and talks; each method is called from the event loop and must return at once."""
 
     def answered(self, sdp: str) -> None:
@@ -66,7 +66,12 @@ class CallSession:
     """
 
     def __init__(
-        self, channel: SignalingChannel, viewer: Viewer, *, bridge_id: str, panel_id: str | None
+        self,
+        channel: SignalingChannel,
+        viewer: CallObserver,
+        *,
+        bridge_id: str,
+        panel_id: str | None,
     ) -> None:
         """A call of the panel, or of the intercom's own choice where `panel_id` is None."""
         self._channel = channel
@@ -86,18 +91,20 @@ class CallSession:
     async def dial(self, offer: str) -> None:
         """Call the panel with a viewer's offer, who gets the answer."""
         self._offer = offer
-        sent = slimmed(with_waking_sound(offer))
+        sent = reduced_offer(with_sendrecv_audio(offer))
         await self._carry_through(self._dial(sent))
 
-    async def join(self, ring: RingOffer, offer: str) -> None:
+    async def answer(self, ring: RingOffer, offer: str) -> None:
         """Answer the intercom that rings; the viewer gets its offer as the answer."""
         self._offer, self._is_joining = offer, True
-        await self._carry_through(self._join(ring, slimmed(answer_from(offer, ring.sdp))))
+        await self._carry_through(
+            self._join(ring, reduced_offer(viewer_answer_for_device(offer, ring.sdp)))
+        )
 
     async def decline(self, ring: RingOffer) -> None:
         """Send away who rings, without answering."""
         self.ids = _ids_of(ring)
-        async with self._turn():
+        async with self._offer_slot():
             self.state = SessionState.ENDED
             self._channel.counters["terminates"] += 1
             await self._ask({"type": "terminate"})
@@ -124,7 +131,7 @@ class CallSession:
         self.state = SessionState.ENDED
         self._clean_up()
         if self.ids:
-            self._channel.say_farewell(self)
+            self._channel.send_terminate(self)
 
     def take_acknowledgement(self, acknowledgement: Frame, *, bears_ids: bool) -> None:
         """Learn that a message has arrived, and from an offer's what the cloud calls this session.
@@ -135,32 +142,32 @@ class CallSession:
             if self.state is SessionState.OFFERED and acknowledgement.get("status") == "ok":
                 self.state = SessionState.ACKED  # our answer has won
             return
-        session_id = text(acknowledgement.get("session_id"))
+        session_id = as_str(acknowledgement.get("session_id"))
         if session_id is None:
             return
         self.ids = {"session_id": session_id}
-        if tag_id := text(acknowledgement.get("tag_id")):
+        if tag_id := as_str(acknowledgement.get("tag_id")):
             self.ids["tag_id"] = tag_id
         if self.state is SessionState.ENDED:
             # The viewer has gone meanwhile; only now it can be said to the intercom.
-            self._channel.say_farewell(self)
+            self._channel.send_terminate(self)
             return
         self.state = SessionState.ACKED
-        self._channel.know(self, session_id)
+        self._channel.register(self, session_id)
 
     def take(self, data: Frame) -> None:
         """Take a message of the intercom's."""
-        kind = text(data.get("type"))
+        kind = as_str(data.get("type"))
         if kind == "answer":
             self._take_answer(data)
         elif kind == "candidate":
-            self._take_candidate(record(data.get("ice_candidate")))
+            self._take_candidate(as_mapping(data.get("ice_candidate")))
         elif kind == "terminate":
             self._end(self._meaning_of(end_of_call(data)))
         elif kind == "rescind" and not self._has_won:
             self._end(AnsweredElsewhereError())
 
-    def is_over(self, session_id: str) -> None:
+    def end_if(self, session_id: str) -> None:
         """Take somebody else's word that a call is over, if it is this one."""
         if self.ids.get("session_id") == session_id:
             self._end(CallOverError())
@@ -183,9 +190,9 @@ class CallSession:
             answer = await self._place(offer)
         except LineBusyError:
             # The place of a call that has just ended is not free at once (protocol.md 3.8).
-            await asyncio.sleep(self._patience.busy)
+            await asyncio.sleep(self._timeouts.busy)
             answer = await self._place(offer)
-        await self._now_answered(answer, answer_to(self._offer, answer))
+        await self._now_answered(answer, device_answer_for_viewer(self._offer, answer))
 
     async def _place(self, offer: str) -> str:
         """Send an offer and return the intercom's answer."""
@@ -193,7 +200,7 @@ class CallSession:
         if self.panel_id is not None:
             description["module_id"] = self.panel_id
         with self._waiting_for_answer() as answer:
-            async with self._turn():
+            async with self._offer_slot():
                 self.ids, self.state = {}, SessionState.OFFERED
                 await self._ask({"type": "offer", "session_description": description})
             return await self._in_time(answer)
@@ -202,29 +209,29 @@ class CallSession:
         """Send our answer to the intercom that rings; its acknowledgement is all that comes."""
         data = {"type": "answer", "session_description": {"type": "call", "sdp": sdp}}
         with self._waiting_for_answer() as answer:
-            async with self._turn():
+            async with self._offer_slot():
                 self.ids = _ids_of(ring)
                 self.state = SessionState.OFFERED
-                self._channel.know(self, ring.session_id)
+                self._channel.register(self, ring.session_id)
                 await self._ask(data, correlation_id=ring.correlation_id)
             if not answer.done():
                 answer.set_result(ring.sdp)
             await answer
-        await self._now_answered(ring.sdp, offer_as_answer(ring.sdp, self._offer))
+        await self._now_answered(ring.sdp, device_offer_as_answer(ring.sdp, self._offer))
 
     async def _ask(self, data: Mapping[str, Any], *, correlation_id: str | None = None) -> None:
         """Send a message and wait until it is acknowledged; raises what the cloud complains of."""
-        reply = await self._channel.ask(
-            self, data, correlation_id=correlation_id, within=self._patience.acknowledged
+        reply = await self._channel.request(
+            self, data, correlation_id=correlation_id, within=self._timeouts.acknowledged
         )
         if reply.get("status") != "ok":
             raise refusal(reply)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _offer_slot(self) -> AsyncIterator[None]:
         """Have the line; CallError if the viewer has gone, before or while waiting for it."""
         self._check_viewer_is_there()
-        async with self._channel.turn(self):
+        async with self._channel.offer_slot(self):
             self._check_viewer_is_there()
             yield
 
@@ -240,7 +247,7 @@ class CallSession:
 
     async def _in_time(self, answer: asyncio.Future[str]) -> str:
         try:
-            async with asyncio.timeout(self._patience.answered):
+            async with asyncio.timeout(self._timeouts.answered):
                 return await answer
         except TimeoutError:
             raise NoAnswerError(sent=True, reason="no answer to the offer") from None
@@ -257,7 +264,7 @@ class CallSession:
         self._check_viewer_is_there()
         self.state = SessionState.ANSWERED
         loop = asyncio.get_running_loop()
-        self._limit = loop.call_later(self._patience.longest_call, self._end_of_patience)
+        self._limit = loop.call_later(self._timeouts.longest_call, self._end_of_patience)
         self._viewer.answered(sdp)
         for candidate in self._theirs:
             self._show(candidate)
@@ -268,7 +275,7 @@ class CallSession:
     async def _send_candidate(self, candidate: Candidate) -> None:
         mid, index = candidate.mid, candidate.index
         if self._is_joining:  # the intercom made the sections and named them
-            mid, index = place_in(self._theirs_sdp, self._offer, mid, index)
+            mid, index = matching_section(self._theirs_sdp, self._offer, mid, index)
         found: dict[str, Any] = {
             "sdp_m_line_index": index,
             "sdp_mid": mid,
@@ -277,28 +284,28 @@ class CallSession:
         known = {key: value for key, value in found.items() if value is not None}
         # Without a connection it is one address less: what is there may do.
         with suppress(NoAnswerError):
-            await self._channel.tell(self, {"type": "candidate", "ice_candidate": known})
+            await self._channel.notify(self, {"type": "candidate", "ice_candidate": known})
 
     def _show(self, candidate: Candidate) -> None:
         """Give the viewer an address of the intercom's, for a section of the viewer's own."""
-        mid, index = place_in(self._offer, self._theirs_sdp, candidate.mid, candidate.index)
+        mid, index = matching_section(self._offer, self._theirs_sdp, candidate.mid, candidate.index)
         self._viewer.candidate(replace(candidate, mid=mid, index=index))
 
     def _take_answer(self, data: Frame) -> None:
-        sdp = text(record(data.get("session_description")).get("sdp"))
+        sdp = as_str(as_mapping(data.get("session_description")).get("sdp"))
         if sdp is None:
             self._fail(UnexpectedAnswerError())
         elif self._answer is not None and not self._answer.done():
             self._answer.set_result(sdp)
 
     def _take_candidate(self, found: Frame) -> None:
-        line = text(found.get("candidate"))
+        line = as_str(found.get("candidate"))
         if line is None:
             return
         candidate = Candidate(
             candidate=line,
-            mid=text(found.get("sdp_mid")),
-            index=whole(found.get("sdp_m_line_index")),
+            mid=as_str(found.get("sdp_mid")),
+            index=as_int(found.get("sdp_m_line_index")),
         )
         if self.state is SessionState.ANSWERED:
             self._show(candidate)
@@ -312,7 +319,7 @@ class CallSession:
             self.hang_up()
             self._viewer.ended(error)
         else:
-            self._channel.forget(self)
+            self._channel.unregister(self)
             self._fail(error)
 
     def _meaning_of(self, error: BticinoError) -> BticinoError:
@@ -330,7 +337,7 @@ class CallSession:
             self._answer.set_exception(error)
 
     def _clean_up(self) -> None:
-        self._channel.forget(self)
+        self._channel.unregister(self)
         self._fail(CallError())
         if self._limit is not None:
             self._limit.cancel()
@@ -342,8 +349,8 @@ class CallSession:
         return joined or self.state is SessionState.ANSWERED
 
     @property
-    def _patience(self) -> Patience:
-        return self._channel.patience
+    def _timeouts(self) -> CallTimeouts:
+        return self._channel.timeouts
 
 
 def _ids_of(ring: RingOffer) -> dict[str, str]:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from .exceptions import ApiError
-from .wire import parse_retry_after
+from ..errors import ApiError
+from ..http import parse_retry_after
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from .exceptions import BticinoError
+    from ..errors import BticinoError
 
 CREDENTIALS_REFUSED: Final = "credentials refused"
 LONGEST_WAIT: Final = 3600.0  # seconds; more than that no Retry-After is believed
@@ -18,7 +18,7 @@ OVERLOADS: Final = (11, 26, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Disconnect:
     """Why a connection ended: fixed words, and the number that came with them."""
 
     reason: str
@@ -34,34 +34,34 @@ class Ending:
         return self.reason if self.code is None else f"{self.reason} ({self.code})"
 
 
-class EndedError(Exception):
+class ConnectionEndedError(Exception):
     """A connection has ended, within the tasks that hold it."""
 
-    def __init__(self, ending: Ending) -> None:
+    def __init__(self, ending: Disconnect) -> None:
         super().__init__(str(ending))
         self.ending = ending
 
 
-def first_ending(group: BaseExceptionGroup[EndedError]) -> Ending:
+def first_ending(group: BaseExceptionGroup[ConnectionEndedError]) -> Disconnect:
     """Return why a connection ended; of two reasons at once the first."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, EndedError)  # noqa: S101 - for the type checker
+    assert isinstance(error, ConnectionEndedError)  # noqa: S101 - for the type checker
     return error.ending
 
 
-def refused_handshake(err: aiohttp.WSServerHandshakeError) -> Ending:
+def refused_handshake(err: aiohttp.WSServerHandshakeError) -> Disconnect:
     """Return the ending that a handshake's refusal is."""
     wanted = parse_retry_after(err.headers.get("Retry-After") if err.headers else None)
-    return Ending(reason="handshake refused", code=err.status, retry_after=_pause_of(wanted))
+    return Disconnect(reason="handshake refused", code=err.status, retry_after=_pause_of(wanted))
 
 
-def no_token(err: BticinoError) -> Ending:
+def no_token(err: BticinoError) -> Disconnect:
     """Return the ending of a connection that got no token to subscribe with."""
     status = err.status if isinstance(err, ApiError) else None
     wanted = err.retry_after if isinstance(err, ApiError) else None
-    return Ending(
+    return Disconnect(
         reason=f"no token: {type(err).__name__}", code=status, retry_after=_pause_of(wanted)
     )
 

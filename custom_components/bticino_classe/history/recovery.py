@@ -3,23 +3,23 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .client.calls import CallState
-from .past_calls import GONE, KINDS, PastCall
+from ..client import CallState
 from .picture_files import named
+from .records import GONE, KINDS, CallRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .archive import Found, Index
-    from .past_calls import KeptPicture
     from .picture_files import Named
+    from .records import KeptPicture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
     """Calls, oldest first; files that belong to none; what a person should know of a fault."""
 
-    calls: list[PastCall] = field(default_factory=list)
+    calls: list[CallRecord] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
     report: str = ""
 
@@ -54,7 +54,7 @@ def reconciled(found: Found, intercom_of: Callable[[str], str]) -> Recovered:
     return Recovered(calls=by_time, leftovers=leftovers, report=report)
 
 
-def _with_files_there(call: PastCall, pictures: Mapping[str, KeptPicture]) -> PastCall:
+def _with_files_there(call: CallRecord, pictures: Mapping[str, KeptPicture]) -> CallRecord:
     """Return a call with the pictures that are there, as large as they are."""
     for kind in KINDS:
         listed = call.kept(kind)
@@ -64,18 +64,18 @@ def _with_files_there(call: PastCall, pictures: Mapping[str, KeptPicture]) -> Pa
 
 
 def _adopting(
-    call: PastCall | None,
+    call: CallRecord | None,
     name: Named,
     picture: KeptPicture,
     index: Index,
     intercom_of: Callable[[str], str],
-) -> PastCall | None:
+) -> CallRecord | None:
     """Return a call with a picture that was in no index; None if it is to be removed."""
     if index.deletions.cover(name.call_id, name.time):
         return None
     if call is None:
         bridge_id = intercom_of(name.module_id)
-        call = PastCall(
+        call = CallRecord(
             id=name.call_id,
             bridge_id=bridge_id,
             panel_id=None if bridge_id == name.module_id else name.module_id,

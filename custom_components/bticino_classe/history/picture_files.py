@@ -8,7 +8,7 @@ import tempfile
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
-from .past_calls import KINDS, KeptPicture
+from .records import KINDS, KeptPicture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -13,7 +13,7 @@ KEEPALIVE_PROBES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Liveness:
+class KeepalivePolicy:
     """How it is found out that a connection is dead; all in seconds, None for never.
 
     Silence alone is no sign of death: a quiet house gives hours without a frame. By default

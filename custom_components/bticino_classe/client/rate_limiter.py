@@ -4,7 +4,7 @@ from collections import deque
 import time
 from typing import TYPE_CHECKING, Final
 
-from .exceptions import RateLimitError
+from .errors import RateLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ USAGE_LIMIT_CODE: Final = 26
 SHORT_PAUSE: Final = 10.0  # seconds
 
 
-class Budget:
+class RateLimiter:
     """Counts requests and keeps the pauses that the cloud asks for.
 
     `urgent` requests, a person's, may use the whole limit and are stopped only by a pause that the

@@ -2,19 +2,19 @@
 
 from typing import TYPE_CHECKING, Final
 
-from .decode import record, text, whole
-from .exceptions import (
+from ..decode import as_int, as_mapping, as_str
+from ..errors import (
     BticinoError,
     CallOverError,
     CommandRefusedError,
     LineBusyError,
     UnreachableError,
 )
-from .transport import error_kind
-from .wire import error_code
+from ..http import error_code
+from ..transport import error_kind
 
 if TYPE_CHECKING:
-    from .connection import Frame
+    from ..websocket.connection import Frame
 
 # "Max number of peers reached" is the one complaint on record (protocol.md 3.8).
 BUSY_CODE: Final = 1
@@ -41,5 +41,7 @@ def end_of_call(data: Frame) -> BticinoError:
 
 def _is_busy(source: Frame) -> bool:
     """Whether an error says that all places are taken: by its number or by its words."""
-    error = record(source.get("error"))
-    return whole(error.get("code")) == BUSY_CODE or BUSY_WORDS in (text(error.get("message")) or "")
+    error = as_mapping(source.get("error"))
+    return as_int(error.get("code")) == BUSY_CODE or BUSY_WORDS in (
+        as_str(error.get("message")) or ""
+    )

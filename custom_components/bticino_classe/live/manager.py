@@ -8,39 +8,43 @@ from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 
-from .client import (
+from ..client import (
     BticinoError,
+    CallObserver,
     CallOverError,
+    CallPush,
+    CallSession,
+    CallStep,
     InvalidCredentialsError,
     LineBusyError,
+    SignalingChannel,
     UnreachableError,
+    origin_of,
 )
-from .client.call_session import CallSession, Viewer
-from .client.push import CallPush, CallStep
-from .client.sdp import origin_of
-from .client.signaling import SignalingChannel
-from .const import LOGGER
-from .relays import Relays
-from .viewing import Viewing
+from ..const import LOGGER
+from .ice_servers import IceServers
+from .viewer_session import ViewerSession
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from homeassistant.core import Event
 
-    from .client import Module
-    from .client.calls import Call
-    from .client.models import Candidate, RingOffer
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
-    from .viewing import Page
+    from ..client import Call, Candidate, Module, RingOffer
+    from ..coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .viewer_session import WebRTCClient
 
-HANDOVER: Final = 3.0  # seconds in which a viewer may come back to a call, as the talk button does
-LEAVING: Final = 2.0  # seconds that a viewer waits for one who may be about to leave
-GIVING_WAY: Final = 0.5  # seconds that a viewer who has waited leaves to one who comes back
+RECONNECT_GRACE_SECONDS: Final = (
+    3.0  # seconds in which a viewer may come back to a call, as the talk button does
+)
+BUSY_WAIT_SECONDS: Final = 2.0  # seconds that a viewer waits for one who may be about to leave
+RETURN_PRIORITY_SECONDS: Final = (
+    0.5  # seconds that a viewer who has waited leaves to one who comes back
+)
 REMEMBERED_OFFERS: Final = 64
 
 
-class Intercom:
+class LiveViewManager:
     """The account's calls from Home Assistant: at most one at a time for each intercom.
 
     Whoever comes second waits a moment, in case the first is just leaving, and is told then that
@@ -53,13 +57,13 @@ class Intercom:
         self.hass = hass
         self._entry = entry
         self._coordinator = coordinator
-        self._viewings: dict[str, Viewing] = {}
+        self._viewings: dict[str, ViewerSession] = {}
         self._handovers: dict[str, tuple[Module, CALLBACK_TYPE]] = {}
-        self._joining: dict[Viewing, tuple[str, list[CallPush]]] = {}
+        self._joining: dict[ViewerSession, tuple[str, list[CallPush]]] = {}
         self._declining: set[str] = set()
         self._offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
         self.channel = SignalingChannel(coordinator.account.auth)
-        self.relays = Relays(hass, entry, coordinator.account)
+        self.relays = IceServers(hass, entry, coordinator.account)
 
     @callback
     def async_start(self) -> None:
@@ -76,9 +80,11 @@ class Intercom:
             cancel()
         await self.channel.close()
 
-    async def async_view(self, place: Module, offer: str, viewer_id: str, page: Page) -> None:
+    async def async_view(
+        self, place: Module, offer: str, viewer_id: str, page: WebRTCClient
+    ) -> None:
         """Connect a viewer with a panel; what keeps it from coming about is told to the viewer."""
-        viewing = Viewing(self, place, page, origin_of(offer))
+        viewing = ViewerSession(self, place, page, origin_of(offer))
         self._viewings[viewer_id] = viewing
         if self._is_old(offer):
             viewing.end("call_interrupted")
@@ -108,7 +114,7 @@ class Intercom:
             self.async_over(viewing, by_viewer=True)
 
     @callback
-    def async_over(self, viewing: Viewing, *, by_viewer: bool) -> None:
+    def async_over(self, viewing: ViewerSession, *, by_viewer: bool) -> None:
         """Do what is to be done when a viewer's call is over, once."""
         if viewing.over.is_set():
             return
@@ -146,7 +152,7 @@ class Intercom:
             return bool(joining)
         for viewing in tuple(self._viewings.values()):
             if viewing.call_id == push.session_id:
-                viewing.session.is_over(push.session_id)
+                viewing.session.end_if(push.session_id)
                 return True
         return push.session_id in self._handovers
 
@@ -178,7 +184,7 @@ class Intercom:
 
     async def async_decline(self, call: Call, offer: RingOffer) -> None:
         """Send away who rings; BticinoError: it could not be said to the intercom."""
-        session = CallSession(self.channel, Viewer(), bridge_id=call.bridge_id, panel_id=None)
+        session = CallSession(self.channel, CallObserver(), bridge_id=call.bridge_id, panel_id=None)
         self._declining.add(call.session_id)
         try:
             await session.decline(offer)
@@ -204,11 +210,11 @@ class Intercom:
                 return call
         return None
 
-    def _at(self, place: Module) -> list[Viewing]:
+    def _at(self, place: Module) -> list[ViewerSession]:
         viewings = self._viewings.values()
         return [v for v in viewings if place.id in {v.place.id, v.place.bridge_id}]
 
-    async def _wait_for_line(self, viewing: Viewing) -> None:
+    async def _wait_for_line(self, viewing: ViewerSession) -> None:
         """Wait until nobody who came earlier is on the line; LineBusyError if somebody stays."""
         has_waited = False
         for other in self._earlier(viewing):
@@ -216,7 +222,7 @@ class Intercom:
                 # The browser begins anew by itself, and never ends what it had (ICE restart).
                 self.async_over(other, by_viewer=True)
         try:
-            async with asyncio.timeout(LEAVING):
+            async with asyncio.timeout(BUSY_WAIT_SECONDS):
                 while earlier := self._earlier(viewing):
                     has_waited = True
                     await earlier[0].over.wait()
@@ -225,21 +231,21 @@ class Intercom:
         if has_waited:
             await self._give_way(viewing)
 
-    async def _give_way(self, viewing: Viewing) -> None:
+    async def _give_way(self, viewing: ViewerSession) -> None:
         """Let whoever has just left come back first, as the talk button does; then it is busy."""
-        await asyncio.sleep(GIVING_WAY)
+        await asyncio.sleep(RETURN_PRIORITY_SECONDS)
         bridge_id = viewing.session.bridge_id
         newest = [v for v in self._viewings.values() if v.session.bridge_id == bridge_id][-1:]
         if newest and newest[0] is not viewing and not viewing.over.is_set():
             raise LineBusyError
 
-    def _earlier(self, viewing: Viewing) -> list[Viewing]:
+    def _earlier(self, viewing: ViewerSession) -> list[ViewerSession]:
         """Return who came earlier to the same intercom, the first one first."""
         everybody = list(self._viewings.values())
         before = everybody[: everybody.index(viewing)] if viewing in everybody else []
         return [v for v in before if v.session.bridge_id == viewing.session.bridge_id]
 
-    async def _connect(self, viewing: Viewing, offer: str) -> None:
+    async def _connect(self, viewing: ViewerSession, offer: str) -> None:
         """Dial the panel, or answer it if it rings."""
         if viewing.over.is_set():
             return  # the viewer has gone while waiting
@@ -250,12 +256,14 @@ class Intercom:
         viewing.call_id = self._take_over(viewing.place)
         await viewing.session.dial(offer)
 
-    async def _answer(self, viewing: Viewing, call_id: str, ring: RingOffer, offer: str) -> None:
+    async def _answer(
+        self, viewing: ViewerSession, call_id: str, ring: RingOffer, offer: str
+    ) -> None:
         """Answer a ring; what the others are told of it counts only if we were not the ones."""
         bell, held = self._coordinator.bell, list[CallPush]()
         self._joining[viewing] = call_id, held
         try:
-            await viewing.session.join(ring, offer)
+            await viewing.session.answer(ring, offer)
         except BticinoError as err:
             if self._joining.pop(viewing, None) is not None:
                 for push in held:
@@ -268,7 +276,7 @@ class Intercom:
         bell.async_answered_here(call_id)
         viewing.call_id = call_id
         if any(push.step is CallStep.TERMINATED for push in held):
-            viewing.session.is_over(call_id)
+            viewing.session.end_if(call_id)
 
     def _keep_for_a_moment(self, call_id: str, place: Module) -> None:
         """Let a call go on for a moment without a viewer: pressing talk leaves and comes back."""
@@ -280,7 +288,10 @@ class Intercom:
             self._coordinator.bell.async_ended_here(call_id, at=left_at)
             self.async_changed()
 
-        self._handovers[call_id] = (place, async_call_later(self.hass, HANDOVER, end))
+        self._handovers[call_id] = (
+            place,
+            async_call_later(self.hass, RECONNECT_GRACE_SECONDS, end),
+        )
 
     def _take_over(self, place: Module) -> str | None:
         """Return the call that the viewer of a panel has just left, to go on with it."""

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Final, override
 from homeassistant.exceptions import HomeAssistantError, UnsupportedStorageVersionError
 from homeassistant.helpers.storage import STORAGE_DIR, Store
 
-from .const import DOMAIN, LOGGER
+from ..const import DOMAIN, LOGGER
 from .deletions import Deletion, Deletions
-from .past_calls import PastCall, as_row, from_rows
 from .picture_files import PictureFiles
+from .records import CallRecord, as_row, from_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from homeassistant.core import HomeAssistant
 
-    from .past_calls import KeptPicture
+    from .records import KeptPicture
 
 STORAGE_VERSION: Final = 1
 
@@ -27,7 +27,7 @@ STORAGE_VERSION: Final = 1
 class Index:
     """All that is remembered of calls; None for `begun_at`: nothing was yet."""
 
-    calls: tuple[PastCall, ...] = ()
+    calls: tuple[CallRecord, ...] = ()
     begun_at: float | None = None
     deletions: Deletions = field(default_factory=lambda: Deletions(by_id={}))
 
@@ -71,7 +71,7 @@ class Archive:
         )
         self._files = PictureFiles(Path(hass.config.path(STORAGE_DIR, DOMAIN, entry_id)))
         self._cannot_write = False
-        self._rows: dict[str, tuple[PastCall, dict[str, Any]]] = {}
+        self._rows: dict[str, tuple[CallRecord, dict[str, Any]]] = {}
 
     async def async_load(self) -> Found:
         """Return what is there, however little of it can be read."""

@@ -13,13 +13,13 @@ from homeassistant.helpers.service import async_register_admin_service
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
-from .call_words import async_call_words
-from .client import ModuleKind
-from .const import DOMAIN
-from .errors import refused
-from .past_calls import KINDS
-from .targets import async_find_accounts, async_find_module, async_readable_homes
-from .views import picture_path
+from ..client import ModuleKind
+from ..const import DOMAIN
+from ..errors import refused
+from ..service_helpers import async_find_accounts, async_find_module, async_readable_homes
+from .formatting import async_call_formatter
+from .http import picture_path
+from .records import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
     from homeassistant.util.json import JsonValueType
 
-    from .call_words import CallWords
-    from .client import Home, Module
-    from .coordinator import BticinoConfigEntry
-    from .past_calls import PastCall
+    from ..client import Home, Module
+    from ..coordinator import BticinoConfigEntry
+    from .formatting import CallFormatter
+    from .records import CallRecord
 
 EXPORT_CALLS: Final = "export_calls"
 DELETE_CALLS: Final = "delete_calls"
@@ -80,7 +80,7 @@ class _Wanted:
     until: float
     at: Module | None
 
-    def fits(self, call: PastCall) -> bool:
+    def fits(self, call: CallRecord) -> bool:
         """Whether a call is among them."""
         if not self.since <= call.time < self.until:
             return False
@@ -104,7 +104,10 @@ async def _export_calls(hass: HomeAssistant, call: ServiceCall) -> ServiceRespon
     wanted = _wanted(call.data, module)
     found: list[JsonValueType] = []
     for entry in kept:
-        calls, words = entry.runtime_data.bell.history.calls, async_call_words(entry.runtime_data)
+        calls, words = (
+            entry.runtime_data.bell.history.calls,
+            async_call_formatter(entry.runtime_data),
+        )
         homes = await async_readable_homes(hass, entry, call)
         export = partial(_exported, entry.entry_id, calls, wanted, words, homes)
         found += await hass.async_add_executor_job(export)
@@ -135,9 +138,9 @@ def _wanted(data: Mapping[str, Any], module: Module | None) -> _Wanted:
 
 def _exported(
     entry_id: str,
-    calls: tuple[PastCall, ...],
+    calls: tuple[CallRecord, ...],
     wanted: _Wanted,
-    words: CallWords,
+    words: CallFormatter,
     homes: Mapping[str, Home],
 ) -> list[JsonValueType]:
     in_homes = ((call, homes.get(words.home_id(call) or "")) for call in calls)
@@ -148,7 +151,7 @@ def _exported(
     ]
 
 
-def _told(call: PastCall, home: Home, words: CallWords) -> dict[str, JsonValueType]:
+def _told(call: CallRecord, home: Home, words: CallFormatter) -> dict[str, JsonValueType]:
     return {
         "id": call.id,
         "home": home.name,
@@ -162,7 +165,7 @@ def _told(call: PastCall, home: Home, words: CallWords) -> dict[str, JsonValueTy
     }
 
 
-def _paths(entry_id: str, call: PastCall) -> list[JsonValueType]:
+def _paths(entry_id: str, call: CallRecord) -> list[JsonValueType]:
     return [picture_path(entry_id, call.id, kind) for kind in KINDS if call.kept(kind)]
 
 

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from .past_calls import KINDS
+from .records import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .past_calls import PastCall
+    from .records import CallRecord
 
 type _Key = tuple[str, str | None]  # a module, and a kind of picture if it has to have one
 
@@ -15,12 +15,12 @@ type _Key = tuple[str, str | None]  # a module, and a kind of picture if it has 
 class Ledger:
     """Calls by id, oldest first; `size` is how many bytes their pictures take."""
 
-    def __init__(self, calls: Iterable[PastCall] = ()) -> None:
+    def __init__(self, calls: Iterable[CallRecord] = ()) -> None:
         self.size = 0
         self._is_sorted = True
-        self._calls: dict[str, PastCall] = {}
+        self._calls: dict[str, CallRecord] = {}
         self._unseen: dict[str, str] = {}
-        self._newest: dict[_Key, PastCall] = {}
+        self._newest: dict[_Key, CallRecord] = {}
         for call in calls:
             self.put(call)
 
@@ -28,20 +28,20 @@ class Ledger:
         return len(self._calls)
 
     @property
-    def calls(self) -> tuple[PastCall, ...]:
+    def calls(self) -> tuple[CallRecord, ...]:
         """All of them, oldest first."""
         return tuple(self._in_order().values())
 
     @property
-    def oldest(self) -> PastCall | None:
+    def oldest(self) -> CallRecord | None:
         """The first of them."""
         return next(iter(self._in_order().values()), None)
 
-    def get(self, call_id: str) -> PastCall | None:
+    def get(self, call_id: str) -> CallRecord | None:
         """Return a call by its id."""
         return self._calls.get(call_id)
 
-    def put(self, call: PastCall) -> None:
+    def put(self, call: CallRecord) -> None:
         """Add a call, or replace what was known of it."""
         known = self._calls.get(call.id)
         last = next(reversed(self._calls.values())) if self._calls else call
@@ -54,7 +54,7 @@ class Ledger:
             self._unseen[call.id] = call.bridge_id
         self._renew(call, known)
 
-    def remove(self, calls: Iterable[PastCall]) -> None:
+    def remove(self, calls: Iterable[CallRecord]) -> None:
         """Forget calls."""
         for call in calls:
             known = self._calls.pop(call.id, None)
@@ -63,7 +63,7 @@ class Ledger:
         for key in [key for key, call in self._newest.items() if call.id not in self._calls]:
             self._seek(key)
 
-    def unseen(self, bridge_id: str) -> tuple[PastCall, ...]:
+    def unseen(self, bridge_id: str) -> tuple[CallRecord, ...]:
         """Return the calls of an intercom that were missed since somebody looked."""
         return tuple(self._calls[key] for key, at in self._unseen.items() if at == bridge_id)
 
@@ -71,11 +71,11 @@ class Ledger:
         """Count the calls of an intercom that were missed since somebody looked."""
         return [*self._unseen.values()].count(bridge_id)
 
-    def newest(self, module_id: str, kind: str | None = None) -> PastCall | None:
+    def newest(self, module_id: str, kind: str | None = None) -> CallRecord | None:
         """Return the newest call of a panel or an intercom, if asked for with such a picture."""
         return self._newest.get((module_id, kind))
 
-    def _renew(self, call: PastCall, known: PastCall | None) -> None:
+    def _renew(self, call: CallRecord, known: CallRecord | None) -> None:
         """Keep the newest calls known: to seek them among all with each change takes long."""
         keys = _keys(call)
         for key in keys if known is None else keys | _keys(known):
@@ -85,7 +85,7 @@ class Ledger:
             elif newest is not None and (newest.id == call.id or newest.time == call.time):
                 self._seek(key)
 
-    def _in_order(self) -> dict[str, PastCall]:
+    def _in_order(self) -> dict[str, CallRecord]:
         """Sort only when the order is asked for: many may come at once."""
         if not self._is_sorted:
             self._calls = {c.id: c for c in sorted(self._calls.values(), key=lambda c: c.time)}
@@ -101,13 +101,13 @@ class Ledger:
             self._newest.pop(key, None)
 
 
-def _keys(call: PastCall) -> set[_Key]:
+def _keys(call: CallRecord) -> set[_Key]:
     """Return what a call is one of: those of its panel and of its intercom, by their pictures."""
     kinds = [None, *(kind for kind in KINDS if call.kept(kind) is not None)]
     places = {call.bridge_id, call.panel_id or call.bridge_id}
     return {(place, kind) for place in places for kind in kinds}
 
 
-def _is_such(call: PastCall, module_id: str, kind: str | None) -> bool:
+def _is_such(call: CallRecord, module_id: str, kind: str | None) -> bool:
     is_at = module_id in {call.panel_id, call.bridge_id}
     return is_at and (kind is None or call.kept(kind) is not None)

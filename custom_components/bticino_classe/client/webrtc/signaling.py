@@ -9,25 +9,25 @@ import math
 import time
 from typing import TYPE_CHECKING, Final
 
-from .connection import Frame, ReconnectingSocket, SocketState
-from .decode import record, text
-from .exceptions import BticinoError, NoAnswerError
+from ..decode import as_mapping, as_str
+from ..errors import BticinoError, NoAnswerError
+from ..websocket.connection import Frame, ReconnectingSocket, SocketState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Mapping
     from typing import Any
 
-    from .auth import AuthHandler
-    from .backoff import Backoff
-    from .call_session import CallSession
-    from .liveness import Liveness
+    from ..auth import AuthHandler
+    from ..websocket.backoff import Backoff
+    from ..websocket.keepalive import KeepalivePolicy
+    from .session import CallSession
 
 UNANSWERED_REMEMBERED: Final = 64
 EARLY_FRAMES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class CallTimeouts:
     """How long a call waits for what, in seconds (protocol.md 3.8)."""
 
     connected: float = 20.0
@@ -40,7 +40,7 @@ class Patience:
 
 
 @dataclass(slots=True)
-class _Question:
+class PendingRequest:
     """Something sent whose acknowledgement may still come."""
 
     session: CallSession
@@ -64,11 +64,11 @@ class SignalingChannel:
         auth: AuthHandler,
         *,
         url: str | None = None,
-        patience: Patience | None = None,
-        liveness: Liveness | None = None,
+        patience: CallTimeouts | None = None,
+        liveness: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
     ) -> None:
-        self.patience = patience or Patience()
+        self.timeouts = patience or CallTimeouts()
         self.counters: Counter[str] = Counter()
         self.socket = ReconnectingSocket(
             auth,
@@ -83,7 +83,7 @@ class SignalingChannel:
         self._numbers = itertools.count(time.time_ns())
         self._sessions: dict[str, CallSession] = {}
         self._waiting: set[CallSession] = set()
-        self._questions: OrderedDict[str, _Question] = OrderedDict()
+        self._questions: OrderedDict[str, PendingRequest] = OrderedDict()
         self._early: list[Frame] = []
         self._one_offer = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -106,7 +106,7 @@ class SignalingChannel:
         for session in {*self._sessions.values(), *self._waiting}:
             session.hang_up()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self.patience.terminated)
+            await asyncio.wait(self._tasks, timeout=self.timeouts.terminated)
         self._stop_waiting_for_idleness()
         await self._disconnect()
         for task in self._tasks:
@@ -121,7 +121,7 @@ class SignalingChannel:
         return task
 
     @asynccontextmanager
-    async def turn(self, session: CallSession) -> AsyncIterator[None]:
+    async def offer_slot(self, session: CallSession) -> AsyncIterator[None]:
         """Give one session at a time the freshly subscribed socket, once earlier calls are over.
 
         Only until its offer is acknowledged: a slow intercom holds up no other.
@@ -141,7 +141,7 @@ class SignalingChannel:
             self._waiting.discard(session)
             self._look_after_idleness()
 
-    async def ask(
+    async def request(
         self,
         session: CallSession,
         data: Mapping[str, Any],
@@ -162,10 +162,10 @@ class SignalingChannel:
         except TimeoutError:
             raise NoAnswerError(sent=True, reason="no acknowledgement") from None
 
-    async def tell(self, session: CallSession, data: Mapping[str, Any]) -> None:
+    async def notify(self, session: CallSession, data: Mapping[str, Any]) -> None:
         """Send a message of a call, once, whose acknowledgement matters to nobody."""
         number = str(next(self._numbers))
-        self._expect(number, session, within=self.patience.terminated).cancel()
+        self._expect(number, session, within=self.timeouts.terminated).cancel()
         await self._send(session, data, number)
 
     def _expect(
@@ -180,25 +180,25 @@ class SignalingChannel:
         loop = asyncio.get_running_loop()
         acknowledged: asyncio.Future[Frame] = loop.create_future()
         until = loop.time() + within
-        self._questions[number] = _Question(session, bears_ids, acknowledged, until)
+        self._questions[number] = PendingRequest(session, bears_ids, acknowledged, until)
         while len(self._questions) > UNANSWERED_REMEMBERED:
             self._questions.popitem(last=False)
         return acknowledged
 
-    def know(self, session: CallSession, session_id: str) -> None:
+    def register(self, session: CallSession, session_id: str) -> None:
         """Bring a session what comes for this id from now on, and what came too early."""
         self._sessions[session_id] = session
         early, self._early = self._early, []
         for frame in early:
             self._take_message(frame)
 
-    def forget(self, session: CallSession) -> None:
+    def unregister(self, session: CallSession) -> None:
         """Bring a session nothing more."""
         for session_id in [key for key, value in self._sessions.items() if value is session]:
             del self._sessions[session_id]
         self._look_after_idleness()
 
-    def say_farewell(self, session: CallSession) -> None:
+    def send_terminate(self, session: CallSession) -> None:
         """Tell the intercom, in the background, that a call is over; the next one waits for it."""
         task = self.spawn(self._farewell(session), "terminate")
         farewells = self._farewells.setdefault(session.bridge_id, set())
@@ -210,7 +210,7 @@ class SignalingChannel:
         try:
             if self.socket.state is not SocketState.ONLINE:
                 await self._online()
-            await self.ask(session, {"type": "terminate"}, within=self.patience.terminated)
+            await self.request(session, {"type": "terminate"}, within=self.timeouts.terminated)
         except BticinoError as err:
             # The intercom frees the place by itself after half a minute; a second message might
             # meet a call that has begun meanwhile.
@@ -220,14 +220,14 @@ class SignalingChannel:
     async def _earlier_calls_are_over(self, bridge_id: str) -> None:
         farewells = self._farewells.get(bridge_id)
         if farewells:
-            await asyncio.wait(farewells, timeout=self.patience.terminated)
+            await asyncio.wait(farewells, timeout=self.timeouts.terminated)
 
     async def _online(self) -> None:
         """Have a subscription that begins now: the last one's token may have died meanwhile."""
         try:
-            async with asyncio.timeout(self.patience.connected):
+            async with asyncio.timeout(self.timeouts.connected):
                 await self._connect()
-                await self.socket.renewed()
+                await self.socket.resubscribe()
         except TimeoutError:
             raise NoAnswerError(reason="no connection") from None
 
@@ -259,7 +259,7 @@ class SignalingChannel:
         if not question.acknowledged.done():
             question.acknowledged.set_result(frame)
 
-    def _question_of(self, frame: Frame) -> _Question | None:
+    def _question_of(self, frame: Frame) -> PendingRequest | None:
         """Find what a message acknowledges: by its id, or else by order.
 
         Observers differ on whether the id comes back (protocol.md 3.8). Without it, ids of a
@@ -269,7 +269,7 @@ class SignalingChannel:
         if number is not None:
             return self._questions.pop(str(number), None)
         now = asyncio.get_running_loop().time()
-        names_session = text(frame.get("session_id")) is not None
+        names_session = as_str(frame.get("session_id")) is not None
         failed = "error" in frame or frame.get("status") == "error"
         for key, question in self._questions.items():
             fits = question.bears_ids if names_session else failed or not question.bears_ids
@@ -283,7 +283,7 @@ class SignalingChannel:
 
     def _take_message(self, frame: Frame) -> None:
         """Bring a message to its session, and to no other."""
-        data, session_id = record(frame.get("data")), text(frame.get("session_id"))
+        data, session_id = as_mapping(frame.get("data")), as_str(frame.get("session_id"))
         session = self._sessions.get(session_id or "")
         if session is not None:
             session.take(data)
@@ -317,7 +317,7 @@ class SignalingChannel:
         self._stop_waiting_for_idleness()
         if self._runner is not None and not (self.under_way or self._closed):
             loop = asyncio.get_running_loop()
-            self._idle = loop.call_later(self.patience.idle, self._end_idleness)
+            self._idle = loop.call_later(self.timeouts.idle, self._end_idleness)
 
     def _stop_waiting_for_idleness(self) -> None:
         if self._idle is not None:

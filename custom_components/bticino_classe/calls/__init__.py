@@ -1,0 +1,1 @@
+"""The life of calls: pushes, timers, listeners."""

@@ -1,0 +1,1 @@
+"""WebRTC calls over the cloud's signaling socket."""

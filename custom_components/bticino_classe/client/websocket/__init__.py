@@ -1,0 +1,1 @@
+"""A WebSocket to the cloud that stays subscribed."""

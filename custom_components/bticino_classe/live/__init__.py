@@ -1,0 +1,1 @@
+"""Live view: viewers, TURN servers."""
