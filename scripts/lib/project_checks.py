@@ -128,7 +128,7 @@ def _untranslated(english: dict[str, str], texts: dict[str, str]) -> Iterator[st
 
 _USES: Final = (  # how the code names a key, and where en.json has to have it
     (r'translation_domain=\w+,\s*translation_key="(\w+)"', r"exceptions"),
-    (r'\braise [\w.]+\("([a-z_]+)"', r"exceptions"),
+    (r'\braise (?:\w+\.)*[a-z_]\w*\("([a-z_]+)"', r"exceptions"),
     (r'\(\w+Error, "(\w+)"\)', r"exceptions"),
     (r'_attr_translation_key = "(\w+)"', r"entity\.\w+"),
     (r'\btranslation_key="(\w+)"', r"(entity\.\w+|exceptions|issues|device|selector)"),
@@ -178,7 +178,7 @@ def _fields(actions: Tree) -> set[str]:
 # Host names: the vendor's, in client/const.py only.
 
 _HOST: Final = re.compile(
-    r"""\b[a-z][a-z0-9+]*://([^\s/"'<>`]+)
+    r"""\b[a-z][a-z0-9+]*://([^\s/"'<>`{}]+)
     |(?<![\w.@/-])((?:[a-z0-9-]+\.)+(?:com|dev|eu|fr|io|it|net|org))(?![\w.(-])""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -232,7 +232,7 @@ _EVIDENCE: Final = {  # what the code has to contain if the rule is done
 }
 _COUNTEREVIDENCE: Final = {  # and what no file of it may contain
     "exception-translations": r"\b(HomeAssistantError|ServiceValidationError|UpdateFailed"
-    r"|BrowseError|ConfigEntry(AuthFailed|Error|NotReady))\((?!\s*translation_domain=)",
+    r"|BrowseError|ConfigEntry(AuthFailed|Error|NotReady))\((?![^()]*\btranslation_domain=)",
     "icon-translations": r"\b_attr_icon\b|\bdef icon\(",
 }
 

@@ -171,6 +171,20 @@ def test_modules_in_packages_are_read(root: Path) -> None:
     assert has_problem(root, "live/view/a.py: no_line is not in en.json")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'raise KeyError("unknown")',
+        'url = f"wss://{host}/ws"',
+        "raise UpdateFailed(retry_after=1, translation_domain=DOMAIN, translation_key=KEY)",
+    ],
+)
+def test_correct_code_is_accepted(root: Path, line: str) -> None:
+    """No untranslated key, no host name, no untranslated error."""
+    sample.put(root, PACKAGE / "a.py", f"{line}\n")
+    assert find_problems(root) == []
+
+
 def test_other_languages_may_be_incomplete(root: Path) -> None:
     """Home Assistant shows English where a text is missing."""
     sample.put(root, ENGLISH.with_name("de.json"), '{"exceptions": {}}')
