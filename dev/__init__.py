@@ -1,1 +1,1 @@
-"""The development server that scripts/develop starts: a simulated cloud and a Home Assistant."""
+"""The development server of scripts/develop: a simulated cloud and Home Assistant."""

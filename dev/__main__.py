@@ -1,10 +1,10 @@
-"""What scripts/develop runs."""
+"""Entry point of scripts/develop."""
 
 import signal
 import sys
 
 if __name__ == "__main__":
-    # Until the launcher listens for it, Ctrl-C has nothing to end in order and needs no traceback.
+    # Until the launcher handles signals, Ctrl-C exits at once, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from .launcher import launch
 

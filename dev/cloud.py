@@ -1,4 +1,4 @@
-"""The simulated cloud of the development server; its account outlives a restart of both."""
+"""The simulated cloud of the development server; its account survives restarts."""
 
 from contextlib import asynccontextmanager, suppress
 import pickle
@@ -17,25 +17,22 @@ HOST: Final = "127.0.0.1"
 
 @asynccontextmanager
 async def simulated_cloud(options: Options) -> AsyncIterator[Simulator]:
-    """Run the simulator, with the password and the tokens that it had when it ended last.
-
-    Its intercom has a picture and a voice.
-    """
+    """Run the simulator with the password and tokens of its last run, and a real WebRTC peer."""
     simulator = Simulator(options.house)
     simulator.rtc.use("real")
-    simulator.rtc.settings.peer = "real"  # a developer wants to see and hear something
-    remembered = options.state / "config" / "simulated_account.pickle"
-    _recall(simulator, remembered)
+    simulator.rtc.settings.peer = "real"
+    state_file = options.state / "config" / "simulated_account.pickle"
+    _restore_account(simulator, state_file)
     await simulator.start(HOST, options.simulator_port)
     try:
         yield simulator
     finally:
         await simulator.stop()
-        remembered.write_bytes(pickle.dumps(simulator.account))
+        state_file.write_bytes(pickle.dumps(simulator.account))
 
 
 def addresses(simulator: Simulator) -> dict[str, str]:
-    """The environment that dev/configuration.yaml hands to the helper."""
+    """The environment variables that dev/configuration.yaml uses."""
     return {
         "SIMULATOR_URL": simulator.url,
         "SIMULATOR_PUSH_URL": simulator.push_url,
@@ -43,7 +40,7 @@ def addresses(simulator: Simulator) -> dict[str, str]:
     }
 
 
-def _recall(simulator: Simulator, remembered: Path) -> None:
-    # What an older simulator wrote may not fit: the account then begins anew.
+def _restore_account(simulator: Simulator, state_file: Path) -> None:
+    # A file of an older simulator may not fit; the account then starts from scratch.
     with suppress(OSError, pickle.UnpicklingError, AttributeError, ImportError, TypeError):
-        simulator.account = pickle.loads(remembered.read_bytes())  # noqa: S301 - our own file
+        simulator.account = pickle.loads(state_file.read_bytes())  # noqa: S301 - our own file

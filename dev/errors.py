@@ -1,5 +1,5 @@
-"""The one error of the development server."""
+"""The error of the development server."""
 
 
 class DevelopError(Exception):
-    """It cannot go on; the text is the sentence that the developer reads."""
+    """The server cannot continue; the message is printed for the developer."""

@@ -1,4 +1,4 @@
-"""Starts both servers, says so in one line, ends both when a signal asks for it."""
+"""Starts both servers, prints how to reach them, and stops both on a signal."""
 
 import asyncio
 from contextlib import suppress
@@ -14,16 +14,16 @@ from .errors import DevelopError
 from .options import Options, parse
 from .owner import PASSWORD, USER, Owner
 from .server import Server
-from .state import claimed
+from .state import locked_config
 
 if TYPE_CHECKING:
     from tests.simulator import Simulator
 
-ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def launch(arguments: list[str]) -> int:
-    """Run until a signal asks for the end; 0 then, 1 after a sentence that says what went wrong."""
+    """Run until a signal; return 0, or 1 after printing an error."""
     code = 0
     try:
         asyncio.run(_serve(parse(arguments)))
@@ -37,28 +37,28 @@ def launch(arguments: list[str]) -> int:
 async def _serve(options: Options) -> None:
     running = asyncio.ensure_future(_run(options))
     loop = asyncio.get_running_loop()
-    for number in ENDS:
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, running.cancel)
     with suppress(asyncio.CancelledError):
         await running
 
 
 async def _run(options: Options) -> None:
-    _refuse_used_ports(options)
-    with claimed(options) as config:
+    _check_ports(options)
+    with locked_config(options) as config:
         async with simulated_cloud(options) as cloud, asyncio.TaskGroup() as tasks:
             print(f"develop: starting Home Assistant; its log is {options.log}", file=sys.stderr)
             tasks.create_task(Server(config, options.log, addresses(cloud)).keep_running())
-            await _welcome(options, cloud)
+            await _announce(options, cloud)
 
 
-async def _welcome(options: Options, cloud: Simulator) -> None:
+async def _announce(options: Options, cloud: Simulator) -> None:
     url = f"http://{HOST}:{options.port}/"
     try:
-        await _greet_owner(url, options, cloud)
+        await _prepare_account(url, options, cloud)
     except (aiohttp.ClientError, TimeoutError) as err:
         raise DevelopError(
-            f"Home Assistant did not come up as it should ({err!r}); its log is {options.log}."
+            f"Home Assistant did not start ({err!r}); its log is {options.log}."
         ) from err
     print(
         f"Home Assistant: {url} (user {USER}, password {PASSWORD}) | "
@@ -68,7 +68,7 @@ async def _welcome(options: Options, cloud: Simulator) -> None:
     )
 
 
-async def _greet_owner(url: str, options: Options, cloud: Simulator) -> None:
+async def _prepare_account(url: str, options: Options, cloud: Simulator) -> None:
     async with Owner(url) as owner:
         await owner.sign_in()
         await owner.wait_until_running()
@@ -76,11 +76,11 @@ async def _greet_owner(url: str, options: Options, cloud: Simulator) -> None:
             await owner.add_account(cloud.email, cloud.password)
 
 
-def _refuse_used_ports(options: Options) -> None:
-    wanted = {"--port": options.port, "--simulator-port": options.simulator_port}
+def _check_ports(options: Options) -> None:
+    ports = {"--port": options.port, "--simulator-port": options.simulator_port}
     if options.port == options.simulator_port:
-        raise DevelopError("--port and --simulator-port have to differ.")
-    for option, port in wanted.items():
+        raise DevelopError("--port and --simulator-port must differ.")
+    for option, port in ports.items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

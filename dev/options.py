@@ -1,4 +1,4 @@
-"""What a developer may choose on the command line of scripts/develop."""
+"""Command line options of scripts/develop."""
 
 import argparse
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent
 STATE: Final = ROOT / ".dev"
 EPILOG: Final = (
-    "Home Assistant's log is home-assistant.log in the state folder: follow it with "
-    "'tail -f .dev/home-assistant.log'. Its own restart (Developer tools, Restart) takes changed "
-    "code in and keeps the account."
+    "Home Assistant logs to home-assistant.log in the state folder: follow it with "
+    "'tail -f .dev/home-assistant.log'. To load changed code, restart Home Assistant "
+    "(Developer tools, Restart); the account is kept."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """One start of the development server."""
+    """The options of one run."""
 
     port: int = 8123
     simulator_port: int = 8124
@@ -30,15 +30,15 @@ class Options:
 
     @property
     def log(self) -> Path:
-        """Where Home Assistant's log goes."""
+        """The log file of Home Assistant."""
         return self.state / "home-assistant.log"
 
 
 def parse(arguments: list[str]) -> Options:
-    """Read the command line; argparse itself ends the process on --help and on nonsense."""
+    """Parse the command line; exits on --help and on invalid options."""
     parser = argparse.ArgumentParser(
         prog="scripts/develop",
-        description="A simulated cloud and a real Home Assistant with BTicino Classe.",
+        description="Run a simulated cloud and a real Home Assistant with BTicino Classe.",
         epilog=EPILOG,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -47,20 +47,21 @@ def parse(arguments: list[str]) -> Options:
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    chosen = Options()
-    parser.add_argument("--port", type=int, default=chosen.port, help="Home Assistant's port")
+    defaults = Options()
+    parser.add_argument("--port", type=int, default=defaults.port, help="port of Home Assistant")
     parser.add_argument(
-        "--simulator-port", type=int, default=chosen.simulator_port, help="the simulated cloud's"
+        "--simulator-port",
+        type=int,
+        default=defaults.simulator_port,
+        help="port of the simulated cloud",
     )
     parser.add_argument(
-        "--house", default=chosen.house, choices=HOUSES, help="what the simulated account holds"
+        "--house", default=defaults.house, choices=HOUSES, help="house of the simulated account"
     )
+    parser.add_argument("--configured", action="store_true", help="set up the simulated account")
+    parser.add_argument("--fresh", action="store_true", help="delete the state of earlier runs")
     parser.add_argument(
-        "--configured", action="store_true", help="start with the simulated account set up"
-    )
-    parser.add_argument("--fresh", action="store_true", help="forget what earlier starts left")
-    parser.add_argument(
-        "--state", type=_absolute, default=STATE, metavar="FOLDER", help="where state is kept"
+        "--state", type=_absolute, default=STATE, metavar="FOLDER", help="folder for the state"
     )
 
 

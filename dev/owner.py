@@ -1,4 +1,4 @@
-"""The owner of the development server, through the same API that a browser uses."""
+"""The owner account of the development server, using the API that a browser uses."""
 
 import asyncio
 from contextlib import suppress
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 USER: Final = "dev"
-PASSWORD: Final = "dev"  # noqa: S105 - for a server that listens on this machine alone
+PASSWORD: Final = "dev"  # noqa: S105 - the server listens on 127.0.0.1 only
 DOMAIN: Final = "bticino_classe"
 FLOW: Final = "api/config/config_entries/flow"
 START_TIMEOUT: Final = 120.0  # seconds
-PAUSE: Final = 0.1  # seconds between two looks
+POLL_INTERVAL: Final = 0.1  # seconds
 
 
 class Owner:
-    """Creates the owner at the first start, signs in at later ones."""
+    """Creates the owner on the first start and signs in on later ones."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -39,26 +39,26 @@ class Owner:
         await self._session.close()
 
     async def sign_in(self) -> None:
-        """Wait until Home Assistant answers, then hold an access token of the owner."""
+        """Wait until Home Assistant responds, then get an access token."""
         async with asyncio.timeout(START_TIMEOUT):
             code = await (self._onboard() if await self._is_new() else self._log_in())
         form = {"grant_type": "authorization_code", "code": code, "client_id": self.url}
-        async with self._session.post(f"{self.url}auth/token", data=form) as answer:
-            answer.raise_for_status()
-            self._tokens = await answer.json()
+        async with self._session.post(f"{self.url}auth/token", data=form) as response:
+            response.raise_for_status()
+            self._tokens = await response.json()
 
     async def wait_until_running(self) -> None:
-        """Wait until every component has been set up."""
+        """Wait until all components are set up."""
         async with asyncio.timeout(START_TIMEOUT):
             config = await self.call("get", "api/config")
             while config["state"] != "RUNNING":
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(POLL_INTERVAL)
                 config = await self.call("get", "api/config")
         if config["recovery_mode"]:
-            raise DevelopError("Home Assistant came up in recovery mode; its log says why.")
+            raise DevelopError("Home Assistant started in recovery mode; see its log.")
 
     async def add_account(self, email: str, password: str) -> None:
-        """Set the account up through the config flow, unless one is already there."""
+        """Set up the account through the config flow, unless there is one already."""
         if await self.entries():
             return
         flow = await self.call("post", FLOW, {"handler": DOMAIN})
@@ -76,33 +76,33 @@ class Owner:
         return found
 
     async def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
-        """Call the REST API as the owner; a refusal raises DevelopError with its text."""
+        """Call the REST API; raise DevelopError with the response on an error status."""
         headers = {"Authorization": f"Bearer {self._tokens['access_token']}"}
         async with self._session.request(
             method, self.url + path, json=body, headers=headers
-        ) as answer:
-            if answer.status >= HTTPStatus.BAD_REQUEST:
-                raise DevelopError(f"{path} answered {answer.status}: {await answer.text()}")
-            return await answer.json()
+        ) as response:
+            if response.status >= HTTPStatus.BAD_REQUEST:
+                raise DevelopError(f"{path} returned {response.status}: {await response.text()}")
+            return await response.json()
 
-    async def ask(self, command: str) -> Any:
-        """Ask the websocket API as the owner, and return the result."""
-        async with self._session.ws_connect(f"{self.url}api/websocket") as line:
-            await line.receive_json()
-            await line.send_json({"type": "auth", "access_token": self._tokens["access_token"]})
-            await line.receive_json()
-            await line.send_json({"id": 1, "type": command})
-            return (await line.receive_json())["result"]
+    async def send_command(self, command: str) -> Any:
+        """Send a command to the websocket API and return its result."""
+        async with self._session.ws_connect(f"{self.url}api/websocket") as socket:
+            await socket.receive_json()
+            await socket.send_json({"type": "auth", "access_token": self._tokens["access_token"]})
+            await socket.receive_json()
+            await socket.send_json({"id": 1, "type": command})
+            return (await socket.receive_json())["result"]
 
     async def _is_new(self) -> bool:
         while True:
             try:
-                async with self._session.get(f"{self.url}api/onboarding") as answer:
-                    # Gone at the second start; at the first one it stays, with every step done.
-                    steps = await answer.json() if answer.status == HTTPStatus.OK else []
+                async with self._session.get(f"{self.url}api/onboarding") as response:
+                    # Not available once onboarding is done and Home Assistant was restarted.
+                    steps = await response.json() if response.status == HTTPStatus.OK else []
                 return any(not step["done"] for step in steps)
             except aiohttp.ClientConnectionError:
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(POLL_INTERVAL)
 
     async def _onboard(self) -> str:
         owner = {"name": "Developer", "username": USER, "password": PASSWORD, "language": "en"}
@@ -114,12 +114,12 @@ class Owner:
         user = {"username": USER, "password": PASSWORD}
         result = await self._post(f"auth/login_flow/{flow['flow_id']}", user)
         if result["type"] != "create_entry":
-            raise DevelopError(f"user '{USER}' could not sign in: try --fresh.")
+            raise DevelopError(f"user '{USER}' could not sign in; try --fresh.")
         return str(result["result"])
 
     async def _post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         body = {**body, "client_id": self.url}
-        async with self._session.post(self.url + path, json=body) as answer:
-            answer.raise_for_status()
-            content: dict[str, Any] = await answer.json()
+        async with self._session.post(self.url + path, json=body) as response:
+            response.raise_for_status()
+            content: dict[str, Any] = await response.json()
             return content

@@ -1,4 +1,4 @@
-"""Home Assistant as a child process: started, restarted when it asks for that, ended with us."""
+"""Home Assistant as a child process, restarted when it requests it."""
 
 import asyncio
 import os
@@ -14,37 +14,35 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-ASKS_FOR_RESTART: Final = 100  # exit code
+RESTART_EXIT_CODE: Final = 100
 STOP_TIMEOUT: Final = 30.0  # seconds
 
 
 class Server:
-    """One Home Assistant on a configuration folder."""
+    """Home Assistant with a configuration folder."""
 
     def __init__(self, config: Path, log: Path, environment: Mapping[str, str]) -> None:
         self._config = config
         self._log = log
-        # Without a PYTHONPATH the linked integration is the only one that can be found.
-        kept = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
-        self._environment = {**kept, **environment}
+        # Without PYTHONPATH, only the linked integration can be found.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        self._environment = {**inherited, **environment}
 
     async def keep_running(self) -> None:
-        """Run until cancelled; raise DevelopError when Home Assistant ends by itself.
+        """Run until cancelled; raise DevelopError when Home Assistant exits.
 
-        Killed from outside, it is started again: so a developer tries what a power cut does.
+        It is restarted after SIGKILL, so that a developer can simulate a power cut.
         """
         with self._log.open("w") as log:
-            code = ASKS_FOR_RESTART
-            while code in {ASKS_FOR_RESTART, -signal.SIGKILL}:
+            code = RESTART_EXIT_CODE
+            while code in {RESTART_EXIT_CODE, -signal.SIGKILL}:
                 link_components(self._config)
                 process = await self._start(log.fileno())
                 try:
                     code = await process.wait()
                 finally:
                     await _stop(process)
-        raise DevelopError(
-            f"Home Assistant ended by itself with code {code}; its last words are in {self._log}."
-        )
+        raise DevelopError(f"Home Assistant exited with code {code}; see {self._log}.")
 
     async def _start(self, log: int) -> Process:
         arguments = ("-m", "homeassistant", "--skip-pip", "--log-no-color", "--config")
@@ -57,7 +55,7 @@ class Server:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C reaches us alone; we end it in order
+            start_new_session=True,  # Ctrl-C reaches only the launcher, which then stops it
         )
 
 

@@ -1,4 +1,4 @@
-"""The state folder: what Home Assistant remembers, and its configuration, linked to the sources."""
+"""The state folder: Home Assistant's storage, and its configuration linked to the sources."""
 
 from contextlib import contextmanager
 import fcntl
@@ -20,8 +20,8 @@ WRITTEN_BY_THE_UI: Final = ("automations.yaml", "scripts.yaml", "scenes.yaml")
 
 
 @contextmanager
-def claimed(options: Options) -> Iterator[Path]:
-    """The configuration folder, ready for Home Assistant and ours alone until the end."""
+def locked_config(options: Options) -> Iterator[Path]:
+    """Lock the state folder and yield the prepared configuration folder."""
     options.state.mkdir(parents=True, exist_ok=True)
     with (options.state / "lock").open("w") as lock:
         try:
@@ -36,11 +36,11 @@ def claimed(options: Options) -> Iterator[Path]:
 
 
 def link_components(config: Path) -> None:
-    """Link the integration and the helper into the configuration, as the sources are now.
+    """Link the current sources of the integration and the helper into the configuration.
 
-    The integration's manifest is a copy that names the helper as a dependency: Home Assistant
-    then sets the helper up first, and where that fails it offers neither entry nor sign-in, so
-    that no password can go anywhere but to the simulator.
+    The copied manifest of the integration adds the helper as a dependency. Home Assistant then
+    sets up the helper first; if that fails, it loads neither entries nor the config flow, so
+    passwords can only be sent to the simulator.
     """
     components = config / "custom_components"
     shutil.rmtree(components, ignore_errors=True)
@@ -66,14 +66,16 @@ def _prepare(config: Path, port: int) -> None:
     if not (storage / "onboarding").exists():
         done = ["core_config", "analytics", "integration"]
         _write_store(storage / "onboarding", version=4, data={"done": done})
-        # Without it the camera's dialogue has no talk button. It is the owner's to switch off.
-        talk = {"domain": "camera", "preview_feature": "two_way_audio"}
-        _write_store(storage / "core.labs", version=1, data={"preview_feature_status": [talk]})
+        # Enables the talk button of the camera dialog. The owner can switch it off.
+        two_way_audio = {"domain": "camera", "preview_feature": "two_way_audio"}
+        _write_store(
+            storage / "core.labs", version=1, data={"preview_feature_status": [two_way_audio]}
+        )
 
 
 def _http(port: int) -> dict[str, object]:
-    # An `http:` section in YAML is deprecated, and what is migrated from it is on trial for five
-    # minutes and then reverted, with a restart; the API cannot be asked before there is a port.
+    # An `http:` section in YAML is deprecated: migrated settings are reverted after five minutes,
+    # with a restart, unless they are confirmed. The API is not available before a port is set.
     stable = {
         "server_host": ["127.0.0.1"],
         "server_port": port,

@@ -1,11 +1,11 @@
-# Unpacks Debian testing's Python 3.14 into a folder of ours; nothing is installed over the system.
-# Usage: debian_python FOLDER WORKSHOP   (WORKSHOP/bin holds patchelf). Leaves FOLDER/usr/bin/python3.14.
+# Unpacks Python 3.14 from Debian testing into a private folder; the system is not changed.
+# Usage: debian_python FOLDER TOOLS   (TOOLS/bin contains patchelf). Creates FOLDER/usr/bin/python3.14.
 
 DEBIAN_PACKAGES="libc6 libgcc-s1 libstdc++6 libpython3.14-minimal libpython3.14-stdlib
   python3.14-minimal python3.14 python3.14-dev libpython3.14-dev libssl3t64 libsqlite3-0 libffi8
   libexpat1 zlib1g libbz2-1.0 liblzma5 libzstd1 libncursesw6 libtinfo6 libreadline8t64 libuuid1"
 
-# apt with a configuration, lists and archives of its own, so that any user may run it.
+# apt with a private configuration, so that it works without root.
 private_apt() {
   local apt=$1 tool=$2
   shift 2
@@ -24,7 +24,7 @@ download_packages() {
   (cd "$apt/deb" && private_apt "$apt" apt-get download $DEBIAN_PACKAGES)
 }
 
-# The interpreter is told to use the unpacked loader and libraries, never the system's.
+# Makes the interpreter use the unpacked loader and libraries instead of the system's.
 patch_interpreter() {
   local root=$1 patchelf=$2 libraries
   libraries=$root/usr/lib/x86_64-linux-gnu
@@ -34,12 +34,12 @@ patch_interpreter() {
 }
 
 debian_python() {
-  local root=$1 workshop=$2 apt package
+  local root=$1 tools=$2 apt package
   [ "$(uname -m)" = x86_64 ] && command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
   apt=$(mktemp -d) || return 1
   download_packages "$apt" || { rm -rf "$apt"; return 1; }
   rm -rf "$root" && mkdir -p "$root"
   for package in "$apt"/deb/*.deb; do dpkg -x "$package" "$root" || return 1; done
   rm -rf "$apt"
-  patch_interpreter "$root" "$workshop/bin/patchelf"
+  patch_interpreter "$root" "$tools/bin/patchelf"
 }

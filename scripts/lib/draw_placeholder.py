@@ -12,12 +12,12 @@ from playwright.sync_api import sync_playwright
 from scripts.lib.draw_brand import BROWSER_FLAGS, SOURCES, TARGETS, Picture, draw, find_browser
 
 TARGET: Final = TARGETS.with_name("placeholder.jpg")
-WIDTH, HEIGHT = 640, 480  # pixels, as the intercom's own pictures have them
+WIDTH, HEIGHT = 640, 480  # pixels, the size of the intercom's own pictures
 QUALITY: Final = 90
 
 
 def main() -> None:
-    """Draw the picture and say its size."""
+    """Draw the picture and print its size."""
     svg = (SOURCES / "placeholder.svg").read_text(encoding="utf-8")
     picture = Picture(name=TARGET.name, svg=svg, width=WIDTH, height=HEIGHT)
     with sync_playwright() as playwright:
@@ -31,11 +31,11 @@ def main() -> None:
 
 
 def as_jpeg(png: bytes) -> bytes:
-    """Pack a picture as cameras do: Home Assistant scales no other kind."""
-    packed = io.BytesIO()
+    """Convert a PNG to JPEG, the only format that Home Assistant scales for cameras."""
+    output = io.BytesIO()
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    image.save(packed, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
-    return packed.getvalue()
+    image.save(output, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
+    return output.getvalue()
 
 
 if __name__ == "__main__":

@@ -1,22 +1,22 @@
-# Builds an environment from a requirements file, once per content of that file. Sourced by scripts/bootstrap.
+# Builds virtual environments from requirements files; rebuilds them when a file changes. Sourced by scripts/bootstrap.
 
 environment() {
-  local folder=$1 wanted=$2 stamp
-  stamp=$(cksum <"$wanted")
-  if [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$stamp" ] && is_wanted "$folder/bin/python"; then return; fi
+  local folder=$1 requirements=$2 stamp
+  stamp=$(cksum <"$requirements")
+  if [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$stamp" ] && is_supported "$folder/bin/python"; then return; fi
   [ -n "${UV:-}" ] && [ -n "${PYTHON:-}" ] || find_python
-  say "making $folder with $("$PYTHON" --version) from $wanted"
+  say "creating $folder with $("$PYTHON" --version) from $requirements"
   "$UV" venv --quiet --clear --python "$PYTHON" "$folder"
-  "$UV" pip install --quiet --link-mode copy --python "$folder/bin/python" --requirement "$wanted" ||
-    die "$wanted could not be installed; the lines above say why."
+  "$UV" pip install --quiet --link-mode copy --python "$folder/bin/python" --requirement "$requirements" ||
+    die "could not install $requirements; see the errors above."
   echo "$stamp" >"$folder/.stamp"
 }
 
-# Two small libraries that Home Assistant's frontend needs have no ready build: they are compiled.
+# Two small libraries that Home Assistant's frontend needs have no wheels and are compiled.
 compiler() {
   command -v g++ >/dev/null && return
   install_packages g++
-  command -v g++ >/dev/null || die "a C++ compiler is needed for the development server: install g++ and try again."
+  command -v g++ >/dev/null || die "the development server needs a C++ compiler: install g++ and try again."
 }
 
 install_packages() {
@@ -33,9 +33,9 @@ find_browser() {
   return 1
 }
 
-# Chromium for the tests in a browser: installed where we may, and where not, said.
+# Installs Chromium for the browser tests if possible, and warns otherwise.
 browser() {
   find_browser >/dev/null && return
   install_packages chromium fonts-dejavu-core
-  find_browser >/dev/null || say "no Chromium here and none can be installed: the tests in a browser will be left out"
+  find_browser >/dev/null || say "Chromium is missing and cannot be installed: the browser tests will be skipped"
 }

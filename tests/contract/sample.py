@@ -1,137 +1,147 @@
-"""A small repository in which the checks of scripts/lib/hassfest find nothing."""
+"""A small repository without problems, for the tests of scripts/lib/."""
 
 import json
 from pathlib import Path
-import struct
 from typing import TYPE_CHECKING, Any
 
-from scripts.lib.hassfest.project import DOMAIN
-from scripts.lib.hassfest.quality import RULES
+from scripts.lib import project_checks
+from scripts.lib.project_checks import known_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 type Tree = dict[str, Any]
 
-PACKAGE = Path("custom_components") / DOMAIN
-ENGLISH = PACKAGE / "translations" / "en.json"
-ITALIAN = PACKAGE / "translations" / "it.json"
+PACKAGE = Path(project_checks.PACKAGE)
+MANIFEST = Path(project_checks.MANIFEST)
+ENGLISH = Path(project_checks.ENGLISH)
+ITALIAN = ENGLISH.with_name("it.json")
+ICONS = Path(project_checks.ICONS)
+SERVICES = Path(project_checks.SERVICES)
+ENDPOINTS = Path(project_checks.ENDPOINTS)
+QUALITY_SCALE = Path(project_checks.QUALITY_SCALE)
+BLUEPRINT = Path("blueprints/automation/ring.yaml")
 
-_MANIFEST: Tree = {
-    "domain": DOMAIN,
-    "name": "BTicino Classe",
-    "codeowners": [],
-    "config_flow": True,
-    "documentation": "https://example.com/owner/project",
-    "integration_type": "hub",
-    "iot_class": "cloud_push",
-    "issue_tracker": "https://example.com/owner/project/issues",
-    "requirements": [],
-    "version": "0.1.0",
-}
-_HACS: Tree = {
-    "name": "BTicino Classe",
-    "filename": f"{DOMAIN}.zip",
-    "homeassistant": "2026.10.0",
-    "zip_release": True,
-}
-_ENGLISH: Tree = {
-    "config": {
-        "step": {
-            "user": {
-                "data": {"username": "E-mail", "password": "Password"},
-                "data_description": {"username": "As in the app.", "password": "As in the app."},
+_TREES: dict[Path, Tree] = {
+    MANIFEST: {
+        "domain": project_checks.DOMAIN,
+        "codeowners": ["@somebody"],
+        "documentation": "https://example.com/owner/project",
+        "version": "0.1.0",
+    },
+    Path("hacs.json"): {"filename": "bticino_classe.zip", "homeassistant": "2026.10.0"},
+    ENGLISH: {
+        "config": {
+            "step": {"user": {"data": {"pin": "Code"}, "data_description": {"pin": "The code."}}},
+            "error": {"cannot_connect": "The cloud does not answer."},
+            "abort": {"wrong_account": "This is another account."},
+        },
+        "entity": {"lock": {"door": {"name": "Door {number}"}}},
+        "exceptions": {
+            "too_late": {"message": "Too late by {seconds} s."},
+            "no_call": {"message": "Nobody is on the line."},
+        },
+        "services": {
+            "ring": {
+                "name": "Ring",
+                "description": "Rings.",
+                "fields": {"volume": {"name": "Volume", "description": "The volume."}},
             }
         },
-        "error": {"cannot_connect": "The cloud does not answer."},
-        "abort": {"already_configured": "This account is set up already."},
     },
-    "entity": {"lock": {"door": {"name": "Door {number}", "state": {"ajar": "Ajar"}}}},
-    "exceptions": {"too_late": {"message": "Too late by {seconds} s."}},
-    "services": {
-        "ring": {
-            "name": "Ring",
-            "description": "Rings.",
-            "fields": {"volume": {"name": "Volume", "description": "How loud."}},
-        }
-    },
-}
-_ITALIAN: Tree = {
-    "config": {
-        "step": {
-            "user": {
-                "data": {"username": "E-mail", "password": "Password"},
-                "data_description": {"username": "Come nell'app.", "password": "Come nell'app."},
+    ITALIAN: {
+        "config": {
+            "step": {"user": {"data": {"pin": "Codice"}, "data_description": {"pin": "Il PIN."}}},
+            "error": {"cannot_connect": "Il cloud non risponde."},
+            "abort": {"wrong_account": "È un altro account."},
+        },
+        "entity": {"lock": {"door": {"name": "Porta {number}"}}},
+        "exceptions": {
+            "too_late": {"message": "In ritardo di {seconds} s."},
+            "no_call": {"message": "Nessuno è in linea."},
+        },
+        "services": {
+            "ring": {
+                "name": "Suona",
+                "description": "Fa suonare.",
+                "fields": {"volume": {"name": "Intensità", "description": "L'intensità."}},
             }
         },
-        "error": {"cannot_connect": "Il cloud non risponde."},
-        "abort": {"already_configured": "Questo account è già configurato."},
     },
-    "entity": {"lock": {"door": {"name": "Porta {number}", "state": {"ajar": "Socchiusa"}}}},
-    "exceptions": {"too_late": {"message": "In ritardo di {seconds} s."}},
-    "services": {
-        "ring": {
-            "name": "Suona",
-            "description": "Suona il campanello.",
-            "fields": {"volume": {"name": "Volume d'ascolto", "description": "Quanto forte."}},
-        }
+    ICONS: {
+        "entity": {"lock": {"door": {"default": "mdi:door"}}},
+        "services": {"ring": {"service": "mdi:bell"}},
     },
+    SERVICES: {"ring": {"fields": {"volume": {"selector": {"number": None}}}}},
+    QUALITY_SCALE: {"rules": dict.fromkeys(sorted(known_rules()), "done")},
 }
-_ICONS: Tree = {
-    "entity": {"lock": {"door": {"default": "mdi:door", "state": {"open": "mdi:door-open"}}}},
-    "services": {"ring": {"service": "mdi:bell"}},
-}
-_SERVICES = """\
-ring:
-  fields:
-    volume:
-      selector:
-        number:
+_INIT = """\
+async def async_setup(hass, config):
+    return True
+
+async def async_setup_entry(hass, entry):
+    coordinator = Coordinator(async_get_clientsession(hass))
+    await coordinator.async_config_entry_first_refresh()
+    ir.async_create_issue(hass, DOMAIN, "broken")
+    entry.runtime_data = coordinator
+
+async def async_unload_entry(hass, entry):
+    return True
 """
 _CONFIG_FLOW = """\
-class Flow:
+class Flow(ConfigFlow, domain=DOMAIN):
     async def async_step_user(self, user_input):
         self._abort_if_unique_id_configured()
         errors = {"base": "cannot_connect"}
         return self.async_show_form(step_id="user", errors=errors)
+
+    async def async_step_reauth_confirm(self, user_input):
+        return self.async_abort(reason="wrong_account")
+
+    async def async_step_reconfigure(self, user_input):
+        return self.async_abort(reason="wrong_account")
 """
 _LOCK = """\
-KEY = "too_late"
+PARALLEL_UPDATES = 1
 
-class Door:
+async def async_setup_entry(hass, entry, async_add_entities):
+    async_add_entities([Door()])
+
+class Door(LockEntity):
+    _attr_has_entity_name = True
     _attr_translation_key = "door"
 
-    def open(self):
-        raise HomeAssistantError(translation_domain=DOMAIN, translation_key=KEY)
+    def __init__(self):
+        self._attr_unique_id = "1"
+
+    async def async_open(self):
+        if self.is_late:
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="too_late")
+        raise refused("no_call")
 """
-_CONST = 'API = "https://app.netatmo.net"\n'
+_DIAGNOSTICS = """\
+async def async_get_config_entry_diagnostics(hass, entry):
+    return {}
+"""
+_TEXTS = {
+    PACKAGE / "__init__.py": _INIT,
+    PACKAGE / "config_flow.py": _CONFIG_FLOW,
+    PACKAGE / "lock.py": _LOCK,
+    PACKAGE / "diagnostics.py": _DIAGNOSTICS,
+    PACKAGE / "brand" / "icon.png": "",
+    ENDPOINTS: 'API = "https://app.netatmo.net"\n',
+    BLUEPRINT: "blueprint:\n  homeassistant:\n    min_version: 2026.10.0\n",
+    Path("CHANGELOG.md"): "# Changes\n\n## 0.1.0 (not released)\n",
+    Path("pyproject.toml"): "[tool.mypy]\nstrict = true\n",
+}
 
 
 def write(root: Path) -> None:
-    """Make the repository in an empty folder."""
-    for path, tree in (
-        (PACKAGE / "manifest.json", _MANIFEST),
-        (PACKAGE / "icons.json", _ICONS),
-        (ENGLISH, _ENGLISH),
-        (ITALIAN, _ITALIAN),
-        (Path("hacs.json"), _HACS),
-    ):
-        put(root, path, json.dumps(tree))
-    put(root, PACKAGE / "quality_scale.yaml", quality_scale(dict.fromkeys(sorted(RULES), "done")))
-    put(root, PACKAGE / "services.yaml", _SERVICES)
-    put(root, PACKAGE / "config_flow.py", _CONFIG_FLOW)
-    put(root, PACKAGE / "lock.py", _LOCK)
-    put(root, PACKAGE / "client" / "const.py", _CONST)
-    put(root, Path("CHANGELOG.md"), "# Changes\n\n## 0.1.0 (not released)\n")
-    put(root, Path("README.md"), "# BTicino Classe\n")
-    put(root, Path("LICENSE"), "MIT License\n")
-    for name, width, height in (
-        ("icon.png", 256, 256),
-        ("icon@2x.png", 512, 512),
-        ("logo.png", 700, 256),
-        ("logo@2x.png", 1400, 512),
-    ):
-        picture(root, name, width, height)
+    """Write the repository into an empty folder."""
+    for path, tree in _TREES.items():
+        put(root, path, json.dumps(tree))  # JSON is YAML
+    for path, text in _TEXTS.items():
+        put(root, path, text)
 
 
 def put(root: Path, path: Path, text: str) -> None:
@@ -148,14 +158,8 @@ def edit(root: Path, path: Path, change: Callable[[Tree], object]) -> None:
     put(root, path, json.dumps(tree))
 
 
-def quality_scale(rules: Tree) -> str:
-    """Return quality_scale.yaml's text; JSON is YAML."""
-    return json.dumps({"rules": rules})
-
-
-def picture(root: Path, name: str, width: int, height: int, colours: int = 6) -> None:
-    """Write the head of a PNG, by default with transparency."""
-    target = root / PACKAGE / "brand" / name
-    target.parent.mkdir(exist_ok=True)
-    head = struct.pack(">I4sIIBB", 13, b"IHDR", width, height, 8, colours)
-    target.write_bytes(b"\x89PNG\r\n\x1a\n" + head + bytes(8))
+def replace(root: Path, path: Path, old: str, new: str) -> None:
+    """Replace a text in one file, which has to be there."""
+    text = (root / path).read_text(encoding="utf-8")
+    assert old in text
+    put(root, path, text.replace(old, new))

@@ -89,7 +89,7 @@ async def _wait_for_state(owner: Owner, entity_id: str, wanted: str) -> None:
 
 async def _flows(owner: Owner) -> list[dict[str, Any]]:
     """The integration's dialogues that wait for a person."""
-    flows = await owner.ask("config_entries/flow/progress")
+    flows = await owner.send_command("config_entries/flow/progress")
     return [flow for flow in flows if flow["handler"] == "bticino_classe"]
 
 

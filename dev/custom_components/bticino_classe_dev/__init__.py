@@ -1,4 +1,4 @@
-"""Points the client of BTicino Classe at the simulator; exists on development servers alone."""
+"""Points BTicino Classe at the simulator; installed on development servers only."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 DOMAIN: Final = "bticino_classe_dev"
 
 
-def _on_this_machine(value: object) -> str:
+def _local_url(value: object) -> str:
     if not isinstance(value, str) or URL(value).host != "127.0.0.1":
-        raise vol.Invalid("the simulator runs on 127.0.0.1")
+        raise vol.Invalid("the host must be 127.0.0.1")
     return value
 
 
 CONFIG_SCHEMA: Final = vol.Schema(
     {
         vol.Required(DOMAIN): {
-            vol.Required("url"): _on_this_machine,
-            vol.Required("push_url"): _on_this_machine,
-            vol.Required("signaling_url"): _on_this_machine,
+            vol.Required("url"): _local_url,
+            vol.Required("push_url"): _local_url,
+            vol.Required("signaling_url"): _local_url,
         }
     },
     extra=vol.ALLOW_EXTRA,
@@ -34,7 +34,7 @@ CONFIG_SCHEMA: Final = vol.Schema(
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set the endpoints before any entry of the integration is set up."""
+    """Set the endpoints before the integration is set up."""
     simulator = config[DOMAIN]
     hass.data[ENDPOINTS] = Endpoints(
         api=simulator["url"],
