@@ -76,7 +76,7 @@ async def _after(hass: HomeAssistant, cloud: Cloud, begin: int, end: int) -> Lef
         await press(cloud, watcher, end - begin, "--every", str(EVERY), "--ending", "miss")
         assert watcher.states == end - begin, "rings were lost"
     del watcher
-    coordinator = entry_of(hass).runtime_data
+    coordinator = entry_of(hass).runtime_data.coordinator
     bell = coordinator.bell
     await bell.history.async_save()
     await settle(hass)

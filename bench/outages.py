@@ -80,13 +80,13 @@ async def _suffer(hass: HomeAssistant, cloud: Cloud, outage: Outage, times: int)
 
 async def _once(hass: HomeAssistant, clocks: Passing, cloud: Cloud, outage: Outage) -> float:
     """Return the seconds from the end of one outage until the socket is online."""
-    bell = entry_of(hass).runtime_data.bell
+    push = entry_of(hass).runtime_data.push
     await clocks.seconds(STABLE)
     outage.begin(cloud)
-    await look_again(lambda: not bell.online)
+    await look_again(lambda: not push.is_online)
     await clocks.seconds(outage.seconds)
     cloud.bring_up()
     began = clocks.monotonic()
-    await clocks.until(lambda: bell.online, at_most=LONGEST_DELAY + MARGIN)
-    assert bell.online, "it never came back"
+    await clocks.until(lambda: push.is_online, at_most=LONGEST_DELAY + MARGIN)
+    assert push.is_online, "it never came back"
     return clocks.monotonic() - began

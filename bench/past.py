@@ -34,7 +34,7 @@ OUTCOMES: Final = (CallState.MISSED, CallState.ANSWERED, CallState.ENDED)
 async def places(hass: HomeAssistant) -> tuple[str, str]:
     """Return the ids of the intercom and of its first panel."""
     await set_up(hass)
-    house = entry_of(hass).runtime_data.data
+    house = entry_of(hass).runtime_data.coordinator.data
     bridge_id: str = house.bridges[0].id
     return bridge_id, house.panels_of(bridge_id)[0]
 

@@ -83,7 +83,7 @@ async def _see(hass: HomeAssistant) -> Steps:
         with _noting() as steps:
             await _watch(hass, browser, steps)
         await browser.close()
-    await quiet(entry_of(hass).runtime_data.intercom.channel)
+    await quiet(entry_of(hass).runtime_data.live.channel)
     return steps
 
 

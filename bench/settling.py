@@ -45,5 +45,5 @@ def _is_push_socket(task: asyncio.Future[object]) -> bool:
 def _a_socket_is_busy(hass: HomeAssistant) -> bool:
     """Whether a socket connects, or awaits the answer to a subscription."""
     entries = hass.config_entries.async_loaded_entries(DOMAIN)
-    sockets = [entry.runtime_data.bell.channel.socket for entry in entries]
+    sockets = [entry.runtime_data.push.socket for entry in entries]
     return any(socket.state in BUSY or socket._reply is not None for socket in sockets)

@@ -60,7 +60,7 @@ class View:
         self.id = f"view-{next(_ORIGINS)}"
         self.messages: list[WebRTCMessage] = []
         self._sdp = sdp
-        self._intercom: LiveViewManager = entry_of(hass).runtime_data.intercom
+        self._intercom: LiveViewManager = entry_of(hass).runtime_data.live
         self._offering: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -112,8 +112,8 @@ class View:
 
     @property
     def _state(self) -> SessionState | None:
-        viewing = self._intercom._viewings.get(self.id)
-        return None if viewing is None else viewing.session.state
+        viewing = self._intercom._viewers.get(self.id)
+        return None if viewing is None else viewing.call.state
 
 
 async def quiet(channel: SignalingChannel) -> None:

@@ -81,7 +81,7 @@ async def _watched(hass: HomeAssistant, cloud: Cloud) -> Requests:
     cloud.forget()
     async with View(hass, offer_of(BROWSER)) as view:
         await view.answered()
-    await quiet(entry_of(hass).runtime_data.intercom.channel)
+    await quiet(entry_of(hass).runtime_data.live.channel)
     await settle(hass)
     return cloud.requests()
 
@@ -117,7 +117,7 @@ async def _after(
         async with View(hass, offer_of(BROWSER)) as view:
             if (stage := STAGES[number % len(STAGES)]) is not None:
                 await view.reached(stage)
-    intercom = entry_of(hass).runtime_data.intercom
+    intercom = entry_of(hass).runtime_data.live
     await quiet(intercom.channel)
     await settle(hass)
     cloud.requests()  # what the cloud found odd ends the bench

@@ -90,7 +90,7 @@ def watching(hass: HomeAssistant) -> Iterator[Watcher]:
 
     with patch.object(ResponseHandler, "data_received", data_received):
         stop = hass.bus.async_listen(EVENT_STATE_CHANGED, watcher.on_state)
-        forget = entry_of(hass).runtime_data.bell.async_listen(watcher.on_change)
+        forget = entry_of(hass).runtime_data.calls.async_listen(watcher.on_change)
         try:
             yield watcher
         finally:

@@ -1,5 +1,6 @@
 """BTicino Classe video intercoms in Home Assistant."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.const import (
@@ -14,12 +15,12 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .client import PRODUCTION, Account, AuthHandler, RateLimiter
 from .const import DOMAIN, ENDPOINTS, RATE_LIMITERS
-from .coordinator import BticinoConfigEntry, BticinoCoordinator
 from .devices import async_cleanup_registry, async_sync_devices
+from .errors import async_load_error_translations
 from .history.history import async_remove_history
 from .history.http import PictureView
+from .runtime import BticinoConfigEntry, RuntimeData, async_loaded_entry, async_runtime
 from .services import async_setup_services
-from .texts import async_load_error_translations
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,9 +49,9 @@ CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa: ARG001 - Home Assistant's signature
-    """Register the actions and the way to the pictures."""
+    """Register the actions and the view of the pictures."""
     async_setup_services(hass)
-    hass.http.register_view(PictureView())
+    hass.http.register_view(PictureView(partial(async_loaded_entry, hass)))
     return True
 
 
@@ -58,33 +59,31 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     """Set up an account: tokens from the entry, the house from the cloud, then the platforms."""
     auth = _auth_handler(hass, entry)
     entry.async_on_unload(auth.wait_idle)
-    _settle_at_stop(hass, entry, auth)
-    coordinator = BticinoCoordinator(hass, entry, Account(auth, budget=_budget(hass, entry)))
-    await coordinator.bell.history.async_remove_unwanted()
-    await coordinator.async_config_entry_first_refresh()
-    entry.runtime_data = coordinator
+    _wait_at_stop(hass, entry, auth)
+    account = Account(auth, budget=_rate_limiter(hass, entry))
+    runtime = RuntimeData.build(hass, entry, account)
+    await runtime.history.async_remove_unwanted()
+    await runtime.coordinator.async_config_entry_first_refresh()
+    entry.runtime_data = runtime
     async_cleanup_registry(hass, entry)
     async_sync_devices(hass, entry)
-    await coordinator.bell.history.async_load(coordinator.data.intercom_of)
+    await runtime.history.async_load(runtime.coordinator.data.intercom_of)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_load_error_translations(hass)
-    coordinator.bell.async_start()
-    coordinator.intercom.async_start()
-    coordinator.pictures.async_start()
-    coordinator.settings.async_start()
+    runtime.async_start(hass, entry)
     return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> bool:
-    """Unload the platforms and end the calls; what else was started ends with the entry."""
+    """Unload the platforms and end the views; everything else ends with the entry."""
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
-        await entry.runtime_data.intercom.async_close()
+        await entry.runtime_data.live.async_close()
     return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
-    """Remove what is kept of the account beside the entry: its history of calls, its budget."""
+    """Remove the account's history of calls and its rate limiter."""
     await async_remove_history(hass, entry.entry_id)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
 
@@ -94,14 +93,14 @@ async def async_remove_config_entry_device(
     entry: BticinoConfigEntry,
     device: DeviceEntry,
 ) -> bool:
-    """Let a device be deleted by hand once the cloud no longer lists its module."""
+    """Allow a device to be deleted once the cloud no longer lists its module."""
     modules = {key for domain, key in device.identifiers if domain == DOMAIN}
-    coordinator: BticinoCoordinator | None = getattr(entry, "runtime_data", None)
-    # While the account is not connected, nobody knows what the cloud lists.
-    if coordinator is None or any(coordinator.is_known(module) for module in modules):
+    runtime = async_runtime(entry)
+    # While the account is not loaded, it is not known what the cloud lists.
+    if runtime is None or any(runtime.coordinator.is_listed(module) for module in modules):
         return False
     for module in modules:
-        coordinator.async_forget(module)
+        runtime.coordinator.async_remove_module(module)
     return True
 
 
@@ -118,8 +117,8 @@ def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler
     return auth
 
 
-def _budget(hass: HomeAssistant, entry: BticinoConfigEntry) -> RateLimiter:
-    """Return the account's budget: a pause that the cloud asked for outlives a failed set-up."""
+def _rate_limiter(hass: HomeAssistant, entry: BticinoConfigEntry) -> RateLimiter:
+    """Return the account's rate limiter; a pause outlives a failed set-up."""
     return hass.data.setdefault(RATE_LIMITERS, {}).setdefault(entry.entry_id, RateLimiter())
 
 
@@ -129,9 +128,9 @@ def _token_saver(
     credentials = _credentials(entry)
 
     async def save(tokens: dict[str, Any]) -> None:
-        """Write new tokens into the entry, from where the next start takes them; no reload.
+        """Store new tokens in the entry, without a reload.
 
-        Those of a renewal that a new sign-in has overtaken are worth less than the new ones.
+        Tokens of a renewal that a new sign-in has overtaken are dropped.
         """
         if credentials == _credentials(entry):
             data = {**entry.data, CONF_TOKEN: tokens}
@@ -144,10 +143,10 @@ def _credentials(entry: BticinoConfigEntry) -> tuple[str, str]:
     return entry.data[CONF_USERNAME], entry.data[CONF_PASSWORD]
 
 
-def _settle_at_stop(hass: HomeAssistant, entry: BticinoConfigEntry, auth: AuthHandler) -> None:
-    """Entries are not unloaded when Home Assistant stops: let a renewal end and be saved first."""
+def _wait_at_stop(hass: HomeAssistant, entry: BticinoConfigEntry, auth: AuthHandler) -> None:
+    """Let a token renewal finish when Home Assistant stops: entries are not unloaded then."""
 
-    async def settle(_event: Event) -> None:
+    async def wait_idle(_event: Event) -> None:
         await auth.wait_idle()
 
-    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, settle))
+    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, wait_idle))

@@ -1,4 +1,4 @@
-"""Whether it rings or somebody talks, and whether the lines to intercom and cloud stand."""
+"""Ringing, in call, and the connections between cloud, intercom and Home Assistant."""
 
 from typing import TYPE_CHECKING, override
 
@@ -7,14 +7,14 @@ from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.const import EntityCategory
 
 from .client import Module, ModuleKind
-from .entity import BticinoCallEntity, BticinoEntity, BticinoOwnEntity, async_add_for_modules
+from .entity import BticinoCallEntity, BticinoEntity, BticinoLocalEntity, async_add_for_modules
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity import Entity
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 0
 
@@ -24,51 +24,54 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add who rings and talks, and how every intercom is connected."""
+    """Add the sensors of every intercom and panel."""
 
-    def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
+    def build(runtime: RuntimeData, module: Module) -> list[Entity]:
         if module.kind is ModuleKind.PANEL:
             return [
-                BticinoRinging(coordinator, module, "ringing"),
-                BticinoInCall(coordinator, module, "in_call"),
+                BticinoRinging(runtime, module, "ringing"),
+                BticinoInCall(runtime, module, "in_call"),
             ]
         if module.kind is not ModuleKind.BRIDGE:
             return []
         return [
-            BticinoRinging(coordinator, module, "ringing"),
-            BticinoInCall(coordinator, module, "in_call"),
-            BticinoConnection(coordinator, module, "connection"),
-            BticinoPushConnection(coordinator, module, "push_connection"),
+            BticinoRinging(runtime, module, "ringing"),
+            BticinoInCall(runtime, module, "in_call"),
+            BticinoConnection(runtime, module, "connection"),
+            BticinoPushConnection(runtime, module, "push_connection"),
         ]
 
     async_add_for_modules(entry, async_add_entities, build)
 
 
 class BticinoRinging(BticinoCallEntity, BinarySensorEntity):
-    """On while somebody waits at the panel; of an intercom, at any of its panels."""
+    """On while a call rings at the panel; for an intercom, at any of its panels."""
 
     _attr_translation_key = "ringing"
 
     @property
     @override
     def is_on(self) -> bool:
-        bell = self.coordinator.bell
-        return any(bell.is_at(call, self.module.id) for call in bell.book.ringing)
+        return self._runtime.calls.is_ringing_at(self.module.id)
 
 
 class BticinoInCall(BticinoCallEntity, BinarySensorEntity):
-    """On while somebody watches or talks here, or has answered elsewhere."""
+    """On while a viewer is connected here, or a call is answered here or elsewhere."""
 
     _attr_translation_key = "in_call"
+
+    def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
+        super().__init__(runtime, module, key)
+        self._sources = (runtime.live.async_listen,)
 
     @property
     @override
     def is_on(self) -> bool:
-        return self.coordinator.intercom.in_call(self.module.id)
+        return self._runtime.live.in_call(self.module.id)
 
 
 class BticinoConnection(BticinoEntity, BinarySensorEntity):
-    """The intercom's connection to the cloud; it stays available to say that there is none."""
+    """The intercom's connection to the cloud; available while it is off, to show that."""
 
     _attr_device_class = BinarySensorDeviceClass.CONNECTIVITY
     _attr_entity_category = EntityCategory.DIAGNOSTIC
@@ -82,11 +85,11 @@ class BticinoConnection(BticinoEntity, BinarySensorEntity):
     @property
     @override
     def is_on(self) -> bool:
-        return self.state_of_module.reachable
+        return self.module_state.reachable
 
 
-class BticinoPushConnection(BticinoOwnEntity, BinarySensorEntity):
-    """Home Assistant's own line to the cloud, over which rings come; without it none does."""
+class BticinoPushConnection(BticinoLocalEntity, BinarySensorEntity):
+    """Home Assistant's push connection to the cloud, which delivers the rings."""
 
     _attr_device_class = BinarySensorDeviceClass.CONNECTIVITY
     _attr_entity_category = EntityCategory.DIAGNOSTIC
@@ -95,4 +98,4 @@ class BticinoPushConnection(BticinoOwnEntity, BinarySensorEntity):
     @property
     @override
     def is_on(self) -> bool:
-        return self.coordinator.bell.online
+        return self._runtime.push.is_online

@@ -1,11 +1,11 @@
-"""Buttons: open a door, forget the missed calls, see the next panel."""
+"""Buttons: open a door, reset the missed calls, switch to the next panel."""
 
 from typing import TYPE_CHECKING, override
 
 from homeassistant.components.button import ButtonEntity
 
 from .client import ModuleKind
-from .entity import BticinoEntity, BticinoOwnEntity, async_add_for_modules, async_open, is_door
+from .entity import BticinoEntity, BticinoLocalEntity, async_add_for_modules, async_open, is_door
 from .errors import call_errors, refused
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .client import Module
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 1
 
@@ -26,13 +26,13 @@ async def async_setup_entry(
 ) -> None:
     """Add a button for every door, and those of every intercom."""
 
-    def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
+    def build(runtime: RuntimeData, module: Module) -> list[Entity]:
         if module.kind is ModuleKind.BRIDGE:
             return [
-                BticinoResetButton(coordinator, module, "reset_missed_calls"),
-                BticinoNextPanelButton(coordinator, module, "next_panel"),
+                BticinoResetButton(runtime, module, "reset_missed_calls"),
+                BticinoNextPanelButton(runtime, module, "next_panel"),
             ]
-        return [BticinoButton(coordinator, module, "open")] if is_door(entry, module) else []
+        return [BticinoButton(runtime, module, "open")] if is_door(entry, module) else []
 
     async_add_for_modules(entry, async_add_entities, build)
 
@@ -47,29 +47,33 @@ class BticinoButton(BticinoEntity, ButtonEntity):
         await self.async_command(async_open)
 
 
-class BticinoResetButton(BticinoOwnEntity, ButtonEntity):
-    """Says that somebody has looked at the missed calls."""
+class BticinoResetButton(BticinoLocalEntity, ButtonEntity):
+    """Resets the number of missed calls."""
 
     _attr_translation_key = "reset_missed_calls"
 
     @override
     async def async_press(self) -> None:
-        self.coordinator.bell.async_mark_seen(self.module.id)
+        self._runtime.history.async_mark_seen(self.module.id)
 
 
 class BticinoNextPanelButton(BticinoEntity, ButtonEntity):
-    """Shows the intercom's next panel to who watches or talks; there only while somebody does."""
+    """Switches the current view to the intercom's next panel; available during a view."""
 
     _attr_translation_key = "next_panel"
+
+    def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
+        super().__init__(runtime, module, key)
+        self._sources = (runtime.live.async_listen,)
 
     @property
     @override
     def available(self) -> bool:
-        return super().available and self.coordinator.intercom.is_watched(self.module.id)
+        return super().available and self._runtime.live.is_watched(self.module.id)
 
     @override
     async def async_press(self) -> None:
         with call_errors():
-            found = await self.coordinator.intercom.async_next_panel(self.module)
+            found = await self._runtime.live.async_next_panel(self.module)
         if not found:
             raise refused("no_call")

@@ -10,8 +10,8 @@ from homeassistant.core import callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 
-from .const import CONF_LEFT_OUT_HOMES, DOMAIN, MANUFACTURER
-from .entity import home_unique_id
+from .const import DOMAIN, MANUFACTURER
+from .entity import unique_id
 from .history.formatting import async_call_formatter
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .client import Home
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
     from .history.formatting import CallFormatter
     from .history.records import CallRecord
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 0
 
@@ -40,9 +40,10 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add a calendar for every home, and for those that appear later, if calls are kept."""
-    coordinator = entry.runtime_data
+    runtime = entry.runtime_data
+    coordinator = runtime.coordinator
     _remove_unwanted(hass, entry)
-    if not coordinator.bell.history.is_kept:
+    if not runtime.history.is_kept:
         return
     known: set[str] = set()
 
@@ -51,7 +52,7 @@ async def async_setup_entry(
         new = [home for home in coordinator.data.homes.values() if home.id not in known]
         known.update(home.id for home in new)
         if new:
-            async_add_entities(BticinoCalendar(coordinator, home) for home in new)
+            async_add_entities(BticinoCalendar(runtime, home) for home in new)
 
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))
@@ -64,16 +65,17 @@ class BticinoCalendar(CalendarEntity):
     _attr_should_poll = False
     _attr_translation_key = KEY
 
-    def __init__(self, coordinator: BticinoCoordinator, home: Home) -> None:
-        self._coordinator = coordinator
+    def __init__(self, runtime: RuntimeData, home: Home) -> None:
+        self._runtime = runtime
+        self._coordinator = runtime.coordinator
         self._home_id = home.id
-        self._attr_unique_id = home_unique_id(coordinator.config_entry, home.id, KEY)
+        self._attr_unique_id = unique_id(runtime.coordinator.config_entry, home.id, KEY)
         self._attr_translation_placeholders = {"home": home.name or MANUFACTURER}
 
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        history = self._coordinator.bell.history
+        history = self._runtime.history
         self.async_on_remove(history.async_listen(self.async_write_ha_state))
 
     @callback
@@ -98,7 +100,7 @@ class BticinoCalendar(CalendarEntity):
         return await hass.async_add_executor_job(
             partial(
                 _events,
-                self._coordinator.bell.history.calls,
+                self._runtime.history.calls,
                 async_call_formatter(self._coordinator),
                 home_id=self._home_id,
                 span=(start_date.timestamp(), end_date.timestamp()),
@@ -108,8 +110,8 @@ class BticinoCalendar(CalendarEntity):
 
     def _going_on(self) -> list[CallRecord]:
         """Return the calls of the account that are not over."""
-        book, history = self._coordinator.bell.book, self._coordinator.bell.history
-        ids = (history.known_as(c.session_id, c.began_at) for c in (*book.ringing, *book.answered))
+        history, in_progress = self._runtime.history, self._runtime.calls.in_progress
+        ids = (history.known_as(c.session_id, c.began_at) for c in in_progress)
         return [call for known_as in ids if (call := history.call(known_as)) is not None]
 
 
@@ -160,10 +162,10 @@ def _event(call: CallRecord, words: CallFormatter, times: tuple[float, float]) -
 
 def _remove_unwanted(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     """Remove the calendars of homes that are left out; all of them where no call is kept."""
-    coordinator, registry = entry.runtime_data, er.async_get(hass)
-    left_out = entry.options.get(CONF_LEFT_OUT_HOMES, [])
+    runtime, registry = entry.runtime_data, er.async_get(hass)
+    coordinator = runtime.coordinator
     for home_id in coordinator.all_homes:
-        if home_id in left_out or not coordinator.bell.history.is_kept:
-            wanted = home_unique_id(entry, home_id, KEY)
+        if home_id in coordinator.excluded_homes or not runtime.history.is_kept:
+            wanted = unique_id(entry, home_id, KEY)
             if entity_id := registry.async_get_entity_id(Platform.CALENDAR, DOMAIN, wanted):
                 registry.async_remove(entity_id)

@@ -1,4 +1,4 @@
-"""See and talk: one camera per panel, in Home Assistant's own player."""
+"""One camera per panel: live view with two-way audio in Home Assistant's player."""
 
 from typing import TYPE_CHECKING, override
 
@@ -18,7 +18,7 @@ from .client import Candidate, ModuleKind
 from .const import MANUFACTURER
 from .devices import MODELS
 from .entity import BticinoEntity, async_add_for_modules
-from .errors import call_errors, refused
+from .errors import call_errors, refused, translated_error
 from .history.downloads import async_placeholder
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .client import Module
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 0
 
@@ -40,24 +40,27 @@ async def async_setup_entry(
 ) -> None:
     """Add a camera for every panel, and for an intercom whose panels the cloud does not list."""
 
-    def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
+    def build(runtime: RuntimeData, module: Module) -> list[Entity]:
         is_panel = module.kind is ModuleKind.PANEL
-        is_alone = module.kind is ModuleKind.BRIDGE and not coordinator.data.panels_of(module.id)
-        return [BticinoCamera(coordinator, module)] if is_panel or is_alone else []
+        is_alone = module.kind is ModuleKind.BRIDGE and not runtime.coordinator.data.panels_of(
+            module.id
+        )
+        return [BticinoCamera(runtime, module)] if is_panel or is_alone else []
 
     async_add_for_modules(entry, async_add_entities, build)
 
 
 class BticinoCamera(BticinoEntity, Camera):
-    """What a panel sees; whoever opens it while it rings answers the bell."""
+    """The camera of a panel; opening it while the panel is ringing answers the call."""
 
     _attr_name = None
     _attr_supported_features = CameraEntityFeature.STREAM
     _attr_brand = MANUFACTURER
 
-    def __init__(self, coordinator: BticinoCoordinator, module: Module) -> None:
+    def __init__(self, runtime: RuntimeData, module: Module) -> None:
         Camera.__init__(self)
-        super().__init__(coordinator, module, "camera")
+        super().__init__(runtime, module, "camera")
+        self._sources = (runtime.live.async_listen,)
         self._attr_model = MODELS.get(module.type)
         if capabilities := getattr(core, "CameraEntityCapabilities", None):  # since 2026.11
             self._attr_camera_entity_capabilities = capabilities(two_way_audio=True)
@@ -65,29 +68,28 @@ class BticinoCamera(BticinoEntity, Camera):
     @property
     @override
     def available(self) -> bool:
-        """Also in a call: actions pass over what is not available, and hanging up has to work."""
-        intercom = self.coordinator.intercom
+        """Also during a call: actions skip unavailable entities, and hanging up has to work."""
         return (
             super().available
-            or intercom.in_call(self.module.id)
-            or intercom.ringing_at(self.module) is not None
+            or self._runtime.live.in_call(self.module.id)
+            or self._runtime.calls.ringing_at(self.module) is not None
         )
 
     @callback
     def async_entity_id_changed(self, old_entity_id: str) -> None:
-        """Go on with the call when renamed (Home Assistant 2026.11)."""
+        """Keep the call when renamed (Home Assistant 2026.11)."""
 
     @property
     @override
     def is_streaming(self) -> bool:
-        return self.coordinator.intercom.is_watched(self.module.id)
+        return self._runtime.live.is_watched(self.module.id)
 
     @override
     async def async_camera_image(
         self, width: int | None = None, height: int | None = None
     ) -> bytes | None:
-        """Return the picture of the last ring, or a drawn one: the intercom is not dialled."""
-        still = await self.coordinator.pictures.async_of(self.module.id)
+        """Return the picture of the last call, or a placeholder; the intercom is not dialled."""
+        still = await self._runtime.downloads.async_of(self.module.id)
         still = still or await async_placeholder(self.hass)
         self.content_type = still.content_type
         return still.content
@@ -96,8 +98,8 @@ class BticinoCamera(BticinoEntity, Camera):
     async def async_handle_async_webrtc_offer(
         self, offer_sdp: str, session_id: str, send_message: WebRTCSendMessage
     ) -> None:
-        page = _Page(send_message)
-        await self.coordinator.intercom.async_view(self.module, offer_sdp, session_id, page)
+        client = _FrontendClient(self.hass, send_message)
+        await self._runtime.live.async_view(self.module, offer_sdp, session_id, client)
 
     @override
     async def async_on_webrtc_candidate(
@@ -106,52 +108,53 @@ class BticinoCamera(BticinoEntity, Camera):
         found = Candidate(
             candidate=candidate.candidate, mid=candidate.sdp_mid, index=candidate.sdp_m_line_index
         )
-        await self.coordinator.intercom.async_add_candidate(session_id, found)
+        await self._runtime.live.async_add_candidate(session_id, found)
 
     @callback
     @override
     def close_webrtc_session(self, session_id: str) -> None:
-        self.coordinator.intercom.async_leave(session_id)
+        self._runtime.live.async_leave(session_id)
 
     @callback
     @override
     def _async_get_webrtc_client_configuration(self) -> WebRTCClientConfiguration:
-        servers = self.coordinator.intercom.relays.servers
+        servers = self._runtime.live.ice_servers.servers
         return WebRTCClientConfiguration(configuration=RTCConfiguration(ice_servers=servers))
 
     @override
     async def async_will_remove_from_hass(self) -> None:
-        """End the calls of a camera that goes away."""
-        self.coordinator.intercom.async_hang_up(self.module)
+        """End the views of a camera that is removed."""
+        self._runtime.live.async_hang_up(self.module)
         await super().async_will_remove_from_hass()
 
     async def async_hang_up(self) -> None:
         """End the call (action)."""
-        if not self.coordinator.intercom.async_hang_up(self.module):
+        if not self._runtime.live.async_hang_up(self.module):
             raise refused("no_call")
 
     async def async_decline_ring(self) -> None:
-        """Send away who rings (action)."""
-        call = self.coordinator.intercom.ringing_at(self.module)
+        """Decline a ring (action)."""
+        call = self._runtime.calls.ringing_at(self.module)
         if call is None:
             raise refused("nobody_rings")
         if call.offer is None:
             raise refused("cannot_decline")
         with call_errors():
-            await self.coordinator.intercom.async_decline(call, call.offer)
+            await self._runtime.live.async_decline(call, call.offer)
 
     async def async_next_panel(self) -> None:
-        """Show the next panel in this call (action)."""
+        """Switch the current view to the next panel (action)."""
         with call_errors():
-            found = await self.coordinator.intercom.async_next_panel(self.module)
+            found = await self._runtime.live.async_next_panel(self.module)
         if not found:
             raise refused("no_call")
 
 
-class _Page:
-    """Home Assistant's player in somebody's browser."""
+class _FrontendClient:
+    """The player of Home Assistant's frontend in one browser."""
 
-    def __init__(self, send: WebRTCSendMessage) -> None:
+    def __init__(self, hass: HomeAssistant, send: WebRTCSendMessage) -> None:
+        self._hass = hass
         self._send = send
 
     def answered(self, sdp: str) -> None:
@@ -163,5 +166,5 @@ class _Page:
         )
         self._send(WebRTCCandidate(found))
 
-    def failed(self, key: str, text: str) -> None:
-        self._send(WebRTCError(key, text))
+    def failed(self, key: str) -> None:
+        self._send(WebRTCError(key, translated_error(self._hass, key)))

@@ -1,4 +1,4 @@
-"""Sign-in, signing in again, changing the account, and the options."""
+"""Sign-in, re-authentication, reconfiguration and options."""
 
 from typing import TYPE_CHECKING, Any, override
 
@@ -38,9 +38,9 @@ from .client import PRODUCTION, Account, AuthHandler, BticinoError, Home, Module
 from .const import (
     CONF_CALLS,
     CONF_DAYS,
+    CONF_EXCLUDED_HOMES,
     CONF_HISTORY,
     CONF_KEEP,
-    CONF_LEFT_OUT_HOMES,
     CONF_LIGHTS_AS_DOORS,
     CONF_MEGABYTES,
     CONF_PULSE_TIME,
@@ -54,11 +54,11 @@ from .const import (
     LOGGER,
 )
 from .errors import reason
+from .runtime import BticinoConfigEntry, async_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .coordinator import BticinoConfigEntry
 
 EMAIL = TextSelector(TextSelectorConfig(type=TextSelectorType.EMAIL, autocomplete="username"))
 PASSWORD = TextSelector(
@@ -89,7 +89,7 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
     @staticmethod
     @callback
     @override
-    def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
+    def async_get_options_flow(config_entry: BticinoConfigEntry) -> OptionsFlow:
         return BticinoOptionsFlow()
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -214,15 +214,15 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Pulse time of doors, lights that are doors, homes to leave out, rings, what is kept."""
-        coordinator = getattr(self.config_entry, "runtime_data", None)
-        if coordinator is None:
+        runtime = async_runtime(self.config_entry)
+        if runtime is None:
             return self.async_abort(reason="not_loaded")
-        homes = [home for home in coordinator.all_homes.values() if home.bridges]
+        homes = [home for home in runtime.coordinator.all_homes.values() if home.bridges]
         errors: dict[str, str] = {}
         if user_input is not None:
-            if len(user_input.get(CONF_LEFT_OUT_HOMES, [])) < len(homes):
+            if len(user_input.get(CONF_EXCLUDED_HOMES, [])) < len(homes):
                 return self.async_create_entry(data=user_input)
-            errors[CONF_LEFT_OUT_HOMES] = "all_homes_left_out"
+            errors[CONF_EXCLUDED_HOMES] = "all_homes_excluded"
         names = {home.id: home.name or home.id for home in homes}
         lights = self._light_names(homes)
         values = _on_offer(user_input or self.config_entry.options, names, lights)
@@ -273,7 +273,7 @@ def _options_schema(homes: Mapping[str, str], lights: Mapping[str, str]) -> vol.
     if lights:
         fields[vol.Optional(CONF_LIGHTS_AS_DOORS, default=list)] = _choice(lights)
     if len(homes) > 1:
-        fields[vol.Optional(CONF_LEFT_OUT_HOMES, default=list)] = _choice(homes)
+        fields[vol.Optional(CONF_EXCLUDED_HOMES, default=list)] = _choice(homes)
     fields[vol.Required(CONF_SIMULATED_RINGS, default=False)] = BooleanSelector()
     # With a default of its own, frontends would not fill in those of what is in it.
     fields[vol.Required(CONF_HISTORY)] = section(_HISTORY_SCHEMA, {"collapsed": True})
@@ -284,7 +284,7 @@ def _on_offer(
     values: Mapping[str, Any], homes: Mapping[str, str], lights: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return what was chosen before, less what is no longer there to choose."""
-    offers = {CONF_LEFT_OUT_HOMES: homes, CONF_LIGHTS_AS_DOORS: lights}
+    offers = {CONF_EXCLUDED_HOMES: homes, CONF_LIGHTS_AS_DOORS: lights}
     return {
         key: [each for each in value if each in offers[key]] if key in offers else value
         for key, value in values.items()

@@ -18,7 +18,7 @@ ENDPOINTS: Final[HassKey[Endpoints]] = HassKey(f"{DOMAIN}_endpoints")
 # Requests are counted over reloads, by entry.
 RATE_LIMITERS: Final[HassKey[dict[str, RateLimiter]]] = HassKey(f"{DOMAIN}_budgets")
 
-CONF_LEFT_OUT_HOMES: Final = "left_out_homes"
+CONF_EXCLUDED_HOMES: Final = "excluded_homes"
 CONF_PULSE_TIME: Final = "pulse_time"
 CONF_LIGHTS_AS_DOORS: Final = "lights_as_doors"
 CONF_SIMULATED_RINGS: Final = "simulated_rings"

@@ -1,4 +1,4 @@
-"""The house in Home Assistant's device registry."""
+"""The devices of the house in Home Assistant's registries."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -8,7 +8,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
 
 from .client import Home, Module, ModuleKind
-from .const import CONF_LEFT_OUT_HOMES, DOMAIN, MANUFACTURER
+from .const import DOMAIN, MANUFACTURER
 from .entity import is_door, unique_id
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
-    from .coordinator import BticinoConfigEntry, House
+    from .house import House
+    from .runtime import BticinoConfigEntry
 
 MODELS: Final = {
     "BNC1": "Classe 100X",
@@ -36,8 +37,8 @@ _HAVE_DEVICES: Final = (ModuleKind.BRIDGE, ModuleKind.PANEL, ModuleKind.DOOR, Mo
 
 @callback
 def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
-    """Register the devices of the house now, and whenever something about them changes."""
-    coordinator = entry.runtime_data
+    """Register the devices of the house now, and again when something about them changes."""
+    coordinator = entry.runtime_data.coordinator
     registered: dict[str, tuple[Module, str | None]] = {}
 
     @callback
@@ -55,16 +56,16 @@ def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
 
 @callback
 def async_cleanup_registry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
-    """Remove what others stand for now: by a person's choice, or as more of the house is known."""
-    left_out = entry.options.get(CONF_LEFT_OUT_HOMES, [])
-    for home in entry.runtime_data.all_homes.values():
-        if home.id in left_out:
+    """Remove the devices of excluded homes, and entities that others have replaced."""
+    coordinator = entry.runtime_data.coordinator
+    for home in coordinator.all_homes.values():
+        if home.id in coordinator.excluded_homes:
             _remove_devices(hass, entry, home)
         for module in home.modules.values():
             if module.kind is ModuleKind.LIGHT:
                 _remove_replaced(hass, entry, module)
             is_bridge = module.kind is ModuleKind.BRIDGE
-            if is_bridge and entry.runtime_data.data.panels_of(module.id):
+            if is_bridge and coordinator.data.panels_of(module.id):
                 _remove_entity(hass, entry, module, Platform.CAMERA, "camera")
 
 
@@ -86,13 +87,13 @@ def _remove_entity(
     hass: HomeAssistant, entry: BticinoConfigEntry, module: Module, platform: Platform, key: str
 ) -> None:
     registry = er.async_get(hass)
-    wanted = unique_id(entry, module, key)
+    wanted = unique_id(entry, module.id, key)
     if entity_id := registry.async_get_entity_id(platform, DOMAIN, wanted):
         registry.async_remove(entity_id)
 
 
 def _register_devices(hass: HomeAssistant, entry: BticinoConfigEntry, house: House) -> None:
-    """Register a device for every module, bridges first, since the others are linked to them."""
+    """Register a device for every module; bridges first, as the others link to them."""
     registry = dr.async_get(hass)
     known = _known_devices(registry, entry, house)
     numbers = _numbers(house, known)
@@ -110,7 +111,7 @@ def _register_devices(hass: HomeAssistant, entry: BticinoConfigEntry, house: Hou
 def _known_devices(
     registry: dr.DeviceRegistry, entry: BticinoConfigEntry, house: House
 ) -> dict[str, str | None]:
-    """Return the names of the devices that are there already, by module."""
+    """Return the names of the existing devices, by module."""
     found = {
         module_id: registry.async_get_device_by_identifier((DOMAIN, module_id), entry.entry_id)
         for module_id in house.modules
@@ -131,7 +132,7 @@ def _device_info(house: House, module: Module) -> DeviceInfo:
 
 
 def _naming(module: Module, known_name: str | None, number: int) -> DeviceInfo:
-    """Name a device; a number that was given once is kept, since people know the door by it."""
+    """Name a device; a number that was given once is kept, as people know the door by it."""
     if name := module.name or known_name:
         return DeviceInfo(name=name)
     if module.kind is ModuleKind.BRIDGE:
@@ -142,11 +143,11 @@ def _naming(module: Module, known_name: str | None, number: int) -> DeviceInfo:
 
 
 def _numbers(house: House, known: Mapping[str, str | None]) -> dict[str, int]:
-    """Number the modules that have no name, by kind and home; those that are there come first."""
+    """Number the modules without a name, by kind and home; existing devices come first."""
     numbers: dict[str, int] = {}
     counts: dict[tuple[str, ModuleKind], int] = {}
     for module in sorted(house.modules.values(), key=lambda m: (m.id not in known, m.id)):
         if not module.name:
-            place = (module.home_id, module.kind)
-            counts[place] = numbers[module.id] = counts.get(place, 0) + 1
+            group = (module.home_id, module.kind)
+            counts[group] = numbers[module.id] = counts.get(group, 0) + 1
     return numbers

@@ -1,4 +1,4 @@
-"""What helps to find a fault and may be posted in public."""
+"""Diagnostics that may be posted in public."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -7,7 +7,8 @@ from homeassistant.const import CONF_TOKEN
 from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind, Pseudonyms, redact
-from .const import CONF_LEFT_OUT_HOMES, CONF_LIGHTS_AS_DOORS
+from .const import CONF_EXCLUDED_HOMES, CONF_LIGHTS_AS_DOORS
+from .runtime import async_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,19 +16,20 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
     from .client import ReconnectingSocket
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .coordinator import BticinoCoordinator
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 
 async def async_get_config_entry_diagnostics(
     hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
     entry: BticinoConfigEntry,
 ) -> dict[str, Any]:
-    """Return the house without names, places and secrets; ids are replaced, the same everywhere."""
-    coordinator: BticinoCoordinator | None = getattr(entry, "runtime_data", None)
+    """Return the house without names, locations and secrets; each id is replaced consistently."""
+    runtime = async_runtime(entry)
     pseudonyms = Pseudonyms()
-    if coordinator is not None:
-        _name_ids(coordinator, pseudonyms)
-    for option, kind in ((CONF_LEFT_OUT_HOMES, "home"), (CONF_LIGHTS_AS_DOORS, "light")):
+    if runtime is not None:
+        _name_ids(runtime.coordinator, pseudonyms)
+    for option, kind in ((CONF_EXCLUDED_HOMES, "home"), (CONF_LIGHTS_AS_DOORS, "light")):
         for identifier in entry.options.get(option, []):
             pseudonyms.name(identifier, kind)
     report = {
@@ -36,11 +38,11 @@ async def async_get_config_entry_diagnostics(
             "token": _token(entry),
             "options": dict(entry.options),
         },
-        "house": None if coordinator is None else _house(coordinator),
-        "settings": None if coordinator is None else _settings(coordinator),
-        "bell": None if coordinator is None else _bell(coordinator),
-        "calls": None if coordinator is None else _calls(coordinator),
-        "counters": None if coordinator is None else _counters(coordinator),
+        "house": None if runtime is None else _house(runtime.coordinator),
+        "settings": None if runtime is None else _settings(runtime),
+        "bell": None if runtime is None else _bell(runtime),
+        "calls": None if runtime is None else _calls(runtime),
+        "counters": None if runtime is None else _counters(runtime),
     }
     found: dict[str, Any] = redact(pseudonyms.replace(report))
     return found
@@ -57,7 +59,7 @@ def _name_ids(coordinator: BticinoCoordinator, pseudonyms: Pseudonyms) -> None:
 
 
 def _token(entry: BticinoConfigEntry) -> dict[str, Any]:
-    """Tell whether there are tokens and how long they last, never what they are."""
+    """Return whether there are tokens and how long they are valid."""
     token: Mapping[str, Any] = entry.data.get(CONF_TOKEN) or {}
     expires_at = token.get("expires_at")
     left = None if expires_at is None else round(expires_at - dt_util.utcnow().timestamp())
@@ -77,7 +79,7 @@ def _house(coordinator: BticinoCoordinator) -> dict[str, Any]:
                     "type": module.type,
                     "has_name": module.name is not None,
                     "bridge": module.bridge_id,
-                    "known": coordinator.is_known(module.id),
+                    "known": coordinator.is_listed(module.id),
                     "state": _without_ids(asdict(house.state(module.id))),
                 }
                 for module in home.modules.values()
@@ -87,41 +89,41 @@ def _house(coordinator: BticinoCoordinator) -> dict[str, Any]:
     }
 
 
-def _settings(coordinator: BticinoCoordinator) -> dict[str, Any]:
-    """Show what is set at the intercoms in the cloud's own numbers, known or not; no text."""
+def _settings(runtime: RuntimeData) -> dict[str, Any]:
+    """Return the numbers of the intercoms' settings as the cloud sent them, and no texts."""
     return {
         bridge_id: {
             kind.value: {name: fact for name, fact in each.raw.items() if isinstance(fact, int)}
             for kind, each in settings.items()
         }
-        for bridge_id, settings in coordinator.settings.known.items()
+        for bridge_id, settings in runtime.settings.known.items()
     }
 
 
-def _bell(coordinator: BticinoCoordinator) -> dict[str, Any]:
-    """Tell how the push socket fares, and what frames looked like that nobody understood."""
-    channel = coordinator.bell.channel
+def _bell(runtime: RuntimeData) -> dict[str, Any]:
+    """Return the state of the push connection, and the structure of unknown frames."""
+    channel = runtime.push
     return {
         **_socket(channel.socket),
         "pushes": dict(channel.counters),
         "unknown_pushes": list(channel.unknown),
-        "ringing": len(coordinator.bell.book.ringing),
+        "ringing": len(runtime.calls.ringing),
     }
 
 
-def _calls(coordinator: BticinoCoordinator) -> dict[str, Any]:
-    """Tell how the calls from Home Assistant fare; of who and what was said, nothing."""
-    intercom = coordinator.intercom
+def _calls(runtime: RuntimeData) -> dict[str, Any]:
+    """Return the state of live view, without anything personal."""
+    live = runtime.live
     return {
-        **_socket(intercom.channel.socket),
-        "signaling": dict(intercom.channel.counters),
-        "viewers": intercom.viewers,
-        "relays": len(intercom.relays.servers),
+        **_socket(live.channel.socket),
+        "signaling": dict(live.channel.counters),
+        "viewers": live.viewers,
+        "turn_servers": len(live.ice_servers.servers),
     }
 
 
 def _socket(socket: ReconnectingSocket) -> dict[str, Any]:
-    """Tell how a line to the cloud fares."""
+    """Return the state of a socket."""
     ending = socket.last_disconnect
     return {
         "state": socket.state.value,
@@ -134,8 +136,8 @@ def _without_ids(state: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in state.items() if key not in {"id", "type", "bridge_id"}}
 
 
-def _counters(coordinator: BticinoCoordinator) -> dict[str, Any]:
-    account = coordinator.account
+def _counters(runtime: RuntimeData) -> dict[str, Any]:
+    account, coordinator = runtime.account, runtime.coordinator
     return {
         "failed_polls": coordinator.failed_polls,
         "last_update_success": coordinator.last_update_success,

@@ -1,9 +1,14 @@
-"""The client's errors in words that a person understands: translation keys."""
+"""Translation keys for the client's errors, and their translated texts."""
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.translation import (
+    async_get_cached_translations,
+    async_get_translations,
+)
 
 from .client import (
     AnsweredElsewhereError,
@@ -28,7 +33,9 @@ from .const import DOMAIN
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Why the cloud could not be asked, for forms and for the entry's card; the first that fits.
+    from homeassistant.core import HomeAssistant
+
+# A request that failed, for forms and for the entry's card; the first match counts.
 _REASONS: Final[tuple[tuple[type[BticinoError], str], ...]] = (
     (InvalidCredentialsError, "invalid_auth"),
     (AppClientRefusedError, "app_client_refused"),
@@ -39,7 +46,7 @@ _REASONS: Final[tuple[tuple[type[BticinoError], str], ...]] = (
     (NotFoundError, "not_found"),
 )
 
-# What became of a command, for the person who gave it; the first that fits.
+# A command that failed; the first match counts.
 _COMMAND_REASONS: Final[tuple[tuple[type[BticinoError], str], ...]] = (
     (InvalidCredentialsError, "command_invalid_auth"),
     (AppClientRefusedError, "command_app_client_refused"),
@@ -54,8 +61,7 @@ _COMMAND_REASONS: Final[tuple[tuple[type[BticinoError], str], ...]] = (
     (ServerError, "command_not_sent"),
 )
 
-
-# Why there is no picture (any more), for the viewer; the first that fits.
+# A live view that failed or ended; the first match counts.
 _CALL_REASONS: Final[tuple[tuple[type[BticinoError], str], ...]] = (
     (InvalidCredentialsError, "invalid_auth"),
     (AppClientRefusedError, "app_client_refused"),
@@ -71,12 +77,12 @@ _CALL_REASONS: Final[tuple[tuple[type[BticinoError], str], ...]] = (
 
 
 def reason(error: BticinoError) -> str:
-    """Return the translation key that says why the cloud could not be asked."""
+    """Return the translation key for a failed request."""
     return next((key for kind, key in _REASONS if isinstance(error, kind)), "unexpected_answer")
 
 
 def command_reason(error: BticinoError) -> str:
-    """Return the translation key that says what became of a command."""
+    """Return the translation key for a failed command."""
     if isinstance(error, RateLimitError) and error.retry_after:
         return "command_too_many_requests_wait"
     reasons = (key for kind, key in _COMMAND_REASONS if isinstance(error, kind))
@@ -84,23 +90,35 @@ def command_reason(error: BticinoError) -> str:
 
 
 def call_reason(error: BticinoError) -> str:
-    """Return the translation key that says why a call did not come about, or is over."""
+    """Return the translation key for a live view that failed or ended."""
     if isinstance(error, NoAnswerError) and not error.sent:
         return "cannot_connect"
     return next((key for kind, key in _CALL_REASONS if isinstance(error, kind)), "call_failed")
 
 
 def refused(key: str) -> ServiceValidationError:
-    """Return the error for an action that makes no sense at the moment."""
+    """Return the error for an action that is not possible at the moment."""
     return ServiceValidationError(translation_domain=DOMAIN, translation_key=key)
 
 
 @contextmanager
 def call_errors() -> Iterator[None]:
-    """Tell the person who acts why a call did not do as told."""
+    """Translate the client's errors of an action on a call."""
     try:
         yield
     except BticinoError as err:
         raise HomeAssistantError(
             translation_domain=DOMAIN, translation_key=call_reason(err)
         ) from err
+
+
+async def async_load_error_translations(hass: HomeAssistant) -> None:
+    """Load the texts that `translated_error` returns."""
+    await async_get_translations(hass, hass.config.language, "exceptions", {DOMAIN})
+
+
+@callback
+def translated_error(hass: HomeAssistant, key: str) -> str:
+    """Return an error's text in the configured language, where only a text can be shown."""
+    texts = async_get_cached_translations(hass, hass.config.language, "exceptions", DOMAIN)
+    return texts.get(f"component.{DOMAIN}.exceptions.{key}.message", key)

@@ -1,4 +1,4 @@
-"""The bell as events: somebody rings, and what becomes of the call."""
+"""Doorbell and call events."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, override
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .client import Call, CallChange
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class BticinoEventDescription(EventEntityDescription):
-    """An event entity, and which happenings of a call it tells by which name."""
+    """An event entity; `names` maps the changes of a call to its event types."""
 
     names: Mapping[CallEventType, str]
 
@@ -60,18 +60,18 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add doorbell and calls of every panel; an intercom has those of rings of no known panel."""
+    """Add the events of every panel; an intercom has those of calls from unknown panels."""
 
-    def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
+    def build(runtime: RuntimeData, module: Module) -> list[Entity]:
         if module.kind not in {ModuleKind.BRIDGE, ModuleKind.PANEL}:
             return []
-        return [BticinoEvent(coordinator, module, each) for each in (DOORBELL, CALL)]
+        return [BticinoEvent(runtime, module, each) for each in (DOORBELL, CALL)]
 
     async_add_for_modules(entry, async_add_entities, build)
 
 
 class BticinoEvent(BticinoCallEntity, EventEntity):
-    """Tells what happens to the calls of its panel."""
+    """Fires for the calls of its panel."""
 
     entity_description: BticinoEventDescription
 
@@ -79,16 +79,16 @@ class BticinoEvent(BticinoCallEntity, EventEntity):
     @override
     def _on_change(self, change: CallChange) -> None:
         name = self.entity_description.names.get(change.happening)
-        if name is not None and self.coordinator.bell.place(change.call) == self.module.id:
+        if name is not None and self._runtime.calls.location_of(change.call) == self.module.id:
             self._trigger_event(name, self._attributes(change.call))
             self.async_write_ha_state()
 
     def _attributes(self, call: Call) -> dict[str, Any]:
         panel = self.coordinator.data.modules.get(call.panel_id or "")
-        told = {
+        attributes = {
             "panel": panel.name if panel else None,
             "answered_by": call.answered_by,
             "duration": None if call.duration is None else round(call.duration),
-            "picture": path_of(self.coordinator, call),
+            "picture": path_of(self._runtime, self._entry.entry_id, call),
         }
-        return {name: value for name, value in told.items() if value is not None}
+        return {name: value for name, value in attributes.items() if value is not None}

@@ -10,7 +10,7 @@ from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind
 from .const import DOMAIN
-from .entity import BticinoOwnEntity, unique_id
+from .entity import BticinoLocalEntity, unique_id
 from .history.downloads import async_placeholder
 from .history.records import SNAPSHOT, VIGNETTE
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .client import Module
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
     from .history.records import CallRecord
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 0
 
@@ -36,60 +36,60 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the pictures that there may be; those that only some panels send once one has come."""
-    coordinator = entry.runtime_data
+    runtime = entry.runtime_data
     known: set[tuple[str, str]] = set()
 
     @callback
     def add_new() -> None:
-        now = {(module.id, kind): module for module, kind in _places(hass, coordinator, known)}
+        now = {(module.id, kind): module for module, kind in _places(hass, entry, known)}
         known.intersection_update(now)
         new = [(now[key], key[1]) for key in now if key not in known]
         known.update(now)
         if new:
-            async_add_entities(BticinoLastCall(coordinator, module, kind) for module, kind in new)
+            async_add_entities(BticinoLastCall(runtime, module, kind) for module, kind in new)
 
     add_new()
-    entry.async_on_unload(coordinator.async_add_listener(add_new))
-    entry.async_on_unload(coordinator.bell.history.async_listen(add_new))
+    entry.async_on_unload(runtime.coordinator.async_add_listener(add_new))
+    entry.async_on_unload(runtime.history.async_listen(add_new))
 
 
 def _places(
-    hass: HomeAssistant, coordinator: BticinoCoordinator, known: Collection[tuple[str, str]]
+    hass: HomeAssistant, entry: BticinoConfigEntry, known: Collection[tuple[str, str]]
 ) -> Iterator[tuple[Module, str]]:
     """Yield the modules that have pictures, with the kind of picture; the known ones stay."""
-    registry, entry = er.async_get(hass), coordinator.config_entry
-    for module in coordinator.data.modules.values():
+    registry, runtime = er.async_get(hass), entry.runtime_data
+    for module in runtime.coordinator.data.modules.values():
         if module.kind not in {ModuleKind.BRIDGE, ModuleKind.PANEL}:
             continue
         for kind, key in KEYS.items():
             if (
                 (module.id, kind) in known
-                or (kind == SNAPSHOT and _is_camera(coordinator, module))
-                or _has_own(coordinator, module, kind)
+                or (kind == SNAPSHOT and _is_camera(runtime, module))
+                or _has_own(runtime, module, kind)
                 or registry.async_get_entity_id(
-                    Platform.IMAGE, DOMAIN, unique_id(entry, module, key)
+                    Platform.IMAGE, DOMAIN, unique_id(entry, module.id, key)
                 )
             ):
                 yield module, kind
 
 
-def _is_camera(coordinator: BticinoCoordinator, module: Module) -> bool:
+def _is_camera(runtime: RuntimeData, module: Module) -> bool:
     """Whether pictures of a module are to be expected: a panel, or an intercom without any."""
-    return module.kind is ModuleKind.PANEL or not coordinator.data.panels_of(module.id)
+    return module.kind is ModuleKind.PANEL or not runtime.coordinator.data.panels_of(module.id)
 
 
-def _has_own(coordinator: BticinoCoordinator, module: Module, kind: str) -> bool:
+def _has_own(runtime: RuntimeData, module: Module, kind: str) -> bool:
     """Whether a picture came that no other module shows: an intercom's are of unknown panels."""
-    call = coordinator.bell.history.last(module.id, kind)
+    call = runtime.history.last(module.id, kind)
     return call is not None and module.id == call.module_id
 
 
-class BticinoLastCall(BticinoOwnEntity, ImageEntity):
+class BticinoLastCall(BticinoLocalEntity, ImageEntity):
     """The picture of the last call that has one; the state is when that call was."""
 
-    def __init__(self, coordinator: BticinoCoordinator, module: Module, kind: str) -> None:
-        ImageEntity.__init__(self, coordinator.hass)
-        super().__init__(coordinator, module, KEYS[kind])
+    def __init__(self, runtime: RuntimeData, module: Module, kind: str) -> None:
+        ImageEntity.__init__(self, runtime.coordinator.hass)
+        super().__init__(runtime, module, KEYS[kind])
         self._attr_translation_key = KEYS[kind]
         self._kind = kind
         self._shown: str | None = None
@@ -98,7 +98,7 @@ class BticinoLastCall(BticinoOwnEntity, ImageEntity):
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
         self._shown = self._call_id
-        self.async_on_remove(self.coordinator.bell.history.async_listen(self._on_change))
+        self.async_on_remove(self._runtime.history.async_listen(self._on_change))
 
     @callback
     def async_entity_id_changed(self, old_entity_id: str) -> None:
@@ -113,7 +113,7 @@ class BticinoLastCall(BticinoOwnEntity, ImageEntity):
     @override
     async def async_image(self) -> bytes | None:
         """Return the picture as it was kept, or a drawn one."""
-        history, call = self.coordinator.bell.history, self._call
+        history, call = self._runtime.history, self._call
         image = None if call is None else await history.async_picture(call, self._kind)
         image = image or await async_placeholder(self.hass)
         self._attr_content_type = image.content_type
@@ -121,7 +121,7 @@ class BticinoLastCall(BticinoOwnEntity, ImageEntity):
 
     @property
     def _call(self) -> CallRecord | None:
-        return self.coordinator.bell.history.last(self.module.id, self._kind)
+        return self._runtime.history.last(self.module.id, self._kind)
 
     @property
     def _call_id(self) -> str | None:

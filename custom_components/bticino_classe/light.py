@@ -1,4 +1,4 @@
-"""Staircase lights: relays that the panel's own timer switches off again."""
+"""Staircase lights: relays that the panel's timer switches off."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Any, override
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity import Entity
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 1
 
@@ -26,9 +26,9 @@ async def async_setup_entry(
 ) -> None:
     """Add a light for every staircase light that the options do not call a door."""
 
-    def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
+    def build(runtime: RuntimeData, module: Module) -> list[Entity]:
         is_light = module.kind is ModuleKind.LIGHT and not is_door(entry, module)
-        return [BticinoLight(coordinator, module, "light")] if is_light else []
+        return [BticinoLight(runtime, module, "light")] if is_light else []
 
     async_add_for_modules(entry, async_add_entities, build)
 
@@ -44,7 +44,7 @@ class BticinoLight(BticinoEntity, LightEntity):
     @property
     @override
     def is_on(self) -> bool | None:
-        return self.state_of_module.on
+        return self.module_state.on
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
@@ -56,4 +56,4 @@ class BticinoLight(BticinoEntity, LightEntity):
 
     async def _switch(self, *, on: bool) -> None:
         await self.async_command(partial(Account.switch_light, on=on))
-        self.coordinator.async_note_light(self.module.id, on=on)
+        self.coordinator.async_set_light(self.module.id, on=on)

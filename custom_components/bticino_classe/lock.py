@@ -1,4 +1,4 @@
-"""Doors as locks: momentary, they lock themselves again."""
+"""Doors as locks; they are momentary and lock again by themselves."""
 
 from typing import TYPE_CHECKING, Any, override
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .client import Module
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 1
 
@@ -29,20 +29,20 @@ async def async_setup_entry(
 ) -> None:
     """Add a lock for every door."""
 
-    def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
-        return [BticinoLock(coordinator, module, "lock")] if is_door(entry, module) else []
+    def build(runtime: RuntimeData, module: Module) -> list[Entity]:
+        return [BticinoLock(runtime, module, "lock")] if is_door(entry, module) else []
 
     async_add_for_modules(entry, async_add_entities, build)
 
 
 class BticinoLock(BticinoEntity, LockEntity):
-    """A door: shown unlocked for the pulse time after the cloud has taken the command."""
+    """A door, shown as unlocked for the pulse time after the cloud accepted the command."""
 
     _attr_name = None
     _attr_supported_features = LockEntityFeature.OPEN
     _attr_is_locked = True
     _end_of_pulse: CALLBACK_TYPE | None = None
-    _is_there = False
+    _is_added = False
 
     @override
     async def async_open(self, **kwargs: Any) -> None:
@@ -61,29 +61,29 @@ class BticinoLock(BticinoEntity, LockEntity):
 
     @override
     async def async_lock(self, **kwargs: Any) -> None:
-        """Do nothing: the door falls back into its lock by itself, and no command hastens it."""
+        """Do nothing: the door locks by itself."""
 
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        self._is_there = True
+        self._is_added = True
 
     @override
     async def async_will_remove_from_hass(self) -> None:
-        self._is_there = False
-        # Renamed on 2026.10, this object is added again: without its timer it must not stay open.
+        self._is_added = False
+        # On 2026.10 a renamed entity is added again: without its timer it would stay unlocked.
         self._stop_pulse_timer()
         self._attr_is_locked = True
         await super().async_will_remove_from_hass()
 
     @callback
     def async_entity_id_changed(self, old_entity_id: str) -> None:
-        """Stay as it is when renamed, a running pulse included (Home Assistant 2026.11)."""
+        """Keep a running pulse when renamed (Home Assistant 2026.11)."""
 
     def _begin_pulse(self) -> None:
         self._stop_pulse_timer()
-        if not self._is_there:
-            return  # the account was reloaded while the command was on its way
+        if not self._is_added:
+            return  # the entry was reloaded during the command
         self._attr_is_locked = False
         seconds = self.coordinator.config_entry.options.get(CONF_PULSE_TIME, DEFAULT_PULSE_TIME)
         self._end_of_pulse = async_call_later(self.hass, seconds, self._async_end_pulse)

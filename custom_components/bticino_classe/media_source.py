@@ -15,8 +15,9 @@ from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind
 from .const import DOMAIN
+from .errors import translated_error
 from .history.formatting import async_call_formatter
-from .history.http import loaded_entry, picture_path
+from .history.http import picture_path
 from .history.media_tree import (
     DAY,
     MONTH,
@@ -28,15 +29,15 @@ from .history.media_tree import (
 )
 from .history.picture_files import content_type
 from .history.records import KINDS
-from .texts import spoken
+from .runtime import async_loaded_entries, async_loaded_entry
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
     from .client import Home, Module
-    from .coordinator import BticinoConfigEntry
     from .history.formatting import CallFormatter
     from .history.records import CallRecord, KeptPicture
+    from .runtime import BticinoConfigEntry
 
 NAME: Final = "BTicino Classe"
 IMAGE: Final = "image/jpeg"
@@ -68,7 +69,7 @@ class CallsMediaSource(MediaSource):
                     path = picture_path(entry_id, call_id, kind)
                     return PlayMedia(path, content_type(picture.file))
         # Frontends show the text as it is, and core would give it in English.
-        raise Unresolvable(spoken(self.hass, "picture_not_found"))
+        raise Unresolvable(translated_error(self.hass, "picture_not_found"))
 
     @override
     async def async_browse_media(self, item: MediaSourceItem) -> BrowseMediaSource:
@@ -84,20 +85,24 @@ class CallsMediaSource(MediaSource):
         return _folder(title, item.identifier, children)
 
     def _entry(self, entry_id: str) -> BticinoConfigEntry | None:
-        entry = loaded_entry(self.hass, entry_id)
-        return entry if entry is not None and entry.runtime_data.bell.history.is_kept else None
+        entry = async_loaded_entry(self.hass, entry_id)
+        return entry if entry is not None and entry.runtime_data.history.is_kept else None
 
     def _kept(self, entry_id: str, call_id: str, kind: str) -> KeptPicture | None:
         """Return a picture of a call at a place that is shown."""
         entry = self._entry(entry_id)
-        call = None if entry is None else entry.runtime_data.bell.history.call(call_id)
-        if entry is None or call is None or place_of(entry.runtime_data.data, call) is None:
+        call = None if entry is None else entry.runtime_data.history.call(call_id)
+        if (
+            entry is None
+            or call is None
+            or place_of(entry.runtime_data.coordinator.data, call) is None
+        ):
             return None
         return call.kept(kind)
 
     async def _root(self) -> BrowseMediaSource:
         """Return the homes; of a single one the panels at once."""
-        loaded = self.hass.config_entries.async_loaded_entries(DOMAIN)
+        loaded = async_loaded_entries(self.hass)
         entries = [entry for each in loaded if (entry := self._entry(each.entry_id)) is not None]
         homes = [(entry, home) for entry in entries for home in _homes(entry)]
         if len(homes) == 1:
@@ -112,17 +117,17 @@ class CallsMediaSource(MediaSource):
         self, entry: BticinoConfigEntry, key: str
     ) -> tuple[str, list[BrowseMediaSource]]:
         """Return title and content of a home, or of a place."""
-        if home := entry.runtime_data.data.homes.get(key):
+        if home := entry.runtime_data.coordinator.data.homes.get(key):
             return home.name or entry.title, await self._places(entry, home)
         place = _place(entry, key)
         months = await self._folders(entry, place)
-        return _name(async_call_formatter(entry.runtime_data), place), months
+        return _name(async_call_formatter(entry.runtime_data.coordinator), place), months
 
     async def _places(self, entry: BticinoConfigEntry, home: Home) -> list[BrowseMediaSource]:
         """Return the panels of a home, and the intercoms that somebody rang without one."""
-        house, history = entry.runtime_data.data, entry.runtime_data.bell.history
+        house, history = entry.runtime_data.coordinator.data, entry.runtime_data.history
         folders = await self.hass.async_add_executor_job(by_place, house, history.calls)
-        words = async_call_formatter(entry.runtime_data)
+        words = async_call_formatter(entry.runtime_data.coordinator)
         covers = {folder.key: folder.cover for folder in folders}
         return [
             _folder(
@@ -151,7 +156,7 @@ class CallsMediaSource(MediaSource):
         self, entry: BticinoConfigEntry, place: Module, within: str = ""
     ) -> list[BrowseMediaSource]:
         """Return the months of a place's calls, or the days within a month."""
-        house, calls = entry.runtime_data.data, entry.runtime_data.bell.history.calls
+        house, calls = entry.runtime_data.coordinator.data, entry.runtime_data.history.calls
         zone = dt_util.get_default_time_zone()
         folders = await self.hass.async_add_executor_job(
             by_time, house, calls, zone, place.id, within
@@ -168,15 +173,15 @@ class CallsMediaSource(MediaSource):
     async def _calls(
         self, entry: BticinoConfigEntry, place: Module, day: str
     ) -> list[BrowseMediaSource]:
-        house, calls = entry.runtime_data.data, entry.runtime_data.bell.history.calls
+        house, calls = entry.runtime_data.coordinator.data, entry.runtime_data.history.calls
         zone = dt_util.get_default_time_zone()
         found = await self.hass.async_add_executor_job(of_day, house, calls, zone, place.id, day)
-        words = async_call_formatter(entry.runtime_data)
+        words = async_call_formatter(entry.runtime_data.coordinator)
         return [item for time, call in found for item in _items(entry, call, time, words)]
 
 
 def _homes(entry: BticinoConfigEntry) -> list[Home]:
-    return [home for home in entry.runtime_data.data.homes.values() if home.bridges]
+    return [home for home in entry.runtime_data.coordinator.data.homes.values() if home.bridges]
 
 
 def _is_bridge(module: Module) -> bool:
@@ -185,7 +190,7 @@ def _is_bridge(module: Module) -> bool:
 
 def _place(entry: BticinoConfigEntry, module_id: str) -> Module:
     """Return a module at which somebody can ring; BrowseError: it is none."""
-    module = entry.runtime_data.data.modules.get(module_id)
+    module = entry.runtime_data.coordinator.data.modules.get(module_id)
     if module is None or module.kind not in {ModuleKind.PANEL, ModuleKind.BRIDGE}:
         raise _nothing()
     return module

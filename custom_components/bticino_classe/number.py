@@ -1,4 +1,4 @@
-"""How long "do not disturb" lasts when it is set for a time."""
+"""The duration of a timed "do not disturb"."""
 
 from typing import TYPE_CHECKING, override
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .client import Module, Setting
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 1
 
@@ -24,18 +24,18 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add a duration for every intercom that tells of one."""
+    """Add the duration for every intercom that reports one."""
 
-    def build(coordinator: BticinoCoordinator, bridge: Module, setting: Setting) -> Entity | None:
+    def build(runtime: RuntimeData, bridge: Module, setting: Setting) -> Entity | None:
         if setting.duration is None:
             return None
-        return BticinoDuration(coordinator, bridge, "do_not_disturb_duration")
+        return BticinoDuration(runtime, bridge, "do_not_disturb_duration")
 
     async_add_for_settings(entry, async_add_entities, SettingKind.DO_NOT_DISTURB, build)
 
 
 class BticinoDuration(BticinoSettingEntity, NumberEntity):
-    """Minutes; while the time runs, a change lets it begin anew."""
+    """A duration in minutes; a change restarts a running time."""
 
     _attr_translation_key = "do_not_disturb_duration"
     _attr_device_class = NumberDeviceClass.DURATION

@@ -1,4 +1,4 @@
-"""Do not disturb: whether the intercom rings."""
+"""Do not disturb: the intercom does not ring."""
 
 from typing import TYPE_CHECKING, Final, override
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .client import Module, Setting
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 1
 
@@ -32,16 +32,16 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add a choice for every intercom that tells of it."""
+    """Add the mode for every intercom that reports the setting."""
 
-    def build(coordinator: BticinoCoordinator, bridge: Module, _: Setting) -> Entity:
-        return BticinoDoNotDisturb(coordinator, bridge, "do_not_disturb")
+    def build(runtime: RuntimeData, bridge: Module, _: Setting) -> Entity:
+        return BticinoDoNotDisturb(runtime, bridge, "do_not_disturb")
 
     async_add_for_settings(entry, async_add_entities, SettingKind.DO_NOT_DISTURB, build)
 
 
 class BticinoDoNotDisturb(BticinoModeEntity, SelectEntity):
-    """When the intercom does not ring."""
+    """The mode of "do not disturb"."""
 
     _attr_translation_key = "do_not_disturb"
     _kind = SettingKind.DO_NOT_DISTURB
@@ -49,7 +49,7 @@ class BticinoDoNotDisturb(BticinoModeEntity, SelectEntity):
     @property
     @override
     def options(self) -> list[str]:
-        """The schedule is offered where there is one, a mode that nobody knows while it is on."""
+        """The modes; a schedule only if there is one, an unknown mode only while it is active."""
         setting, modes = self.setting, [SettingMode.OFF, SettingMode.TIMED, SettingMode.ALWAYS]
         if setting is not None and setting.has_schedule:
             modes.insert(2, SettingMode.SCHEDULED)

@@ -1,4 +1,4 @@
-"""What an intercom tells of itself and of its calls."""
+"""Sensors of an intercom: its own reports and its history of calls."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
 from .client import Module, ModuleKind, ModuleState, Setting, SettingKind
-from .entity import BticinoEntity, BticinoOwnEntity, async_add_for_modules
+from .entity import BticinoEntity, BticinoLocalEntity, async_add_for_modules
 from .history.history import CallHistory
 from .history.records import OUTCOMES
 from .setting_entity import BticinoSettingEntity, async_add_for_settings
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
     from homeassistant.helpers.typing import StateType
 
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 0
 
-# The cloud counts the uptime, so the moment it implies wanders from poll to poll.
+# The cloud computes the uptime, so the boot time derived from it varies between polls.
 BOOT_TOLERANCE: Final = timedelta(minutes=5)
 
 type Value = StateType | date | datetime | Decimal
@@ -42,13 +42,13 @@ type Value = StateType | date | datetime | Decimal
 
 @dataclass(frozen=True, kw_only=True)
 class BticinoSensorDescription(SensorEntityDescription):
-    """A sensor and how its value is read, given the value it had before."""
+    """A sensor whose value is read from the state, given the value before."""
 
     read: Callable[[ModuleState, Value], Value]
 
 
 def last_boot(state: ModuleState, before: Value) -> Value:
-    """Return when the intercom started; the value before stands while the new one is close."""
+    """Return the boot time; the value before is kept while the new one is close to it."""
     if state.uptime is None:
         return before
     boot = dt_util.utcnow() - timedelta(seconds=state.uptime)
@@ -87,19 +87,19 @@ SENSORS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class BticinoCallSensorDescription(SensorEntityDescription):
-    """A sensor and how its value is read off the history of an intercom's calls."""
+    """A sensor whose value is read from the history of an intercom's calls."""
 
     read: Callable[[CallHistory, str], Value]
 
 
 def last_call_time(history: CallHistory, bridge_id: str) -> datetime | None:
-    """Return when it last rang."""
+    """Return the time of the last call."""
     call = history.last(bridge_id)
     return None if call is None else dt_util.utc_from_timestamp(call.time)
 
 
 def last_call_outcome(history: CallHistory, bridge_id: str) -> str | None:
-    """Return what became of the last call."""
+    """Return the outcome of the last call."""
     call = history.last(bridge_id)
     return call.outcome if call is not None and call.outcome in OUTCOMES else None
 
@@ -134,15 +134,15 @@ async def async_setup_entry(
 ) -> None:
     """Add the sensors of every intercom."""
 
-    def build(coordinator: BticinoCoordinator, module: Module) -> list[Entity]:
+    def build(runtime: RuntimeData, module: Module) -> list[Entity]:
         if module.kind is not ModuleKind.BRIDGE:
             return []
-        own = [BticinoSensor(coordinator, module, description) for description in SENSORS]
-        calls = [BticinoCallSensor(coordinator, module, each) for each in CALL_SENSORS]
+        own = [BticinoSensor(runtime, module, description) for description in SENSORS]
+        calls = [BticinoCallSensor(runtime, module, each) for each in CALL_SENSORS]
         return [*own, *calls]
 
-    def build_until(coordinator: BticinoCoordinator, bridge: Module, _: Setting) -> Entity:
-        return BticinoDisturbUntil(coordinator, bridge, "do_not_disturb_until")
+    def build_until(runtime: RuntimeData, bridge: Module, _: Setting) -> Entity:
+        return BticinoDisturbUntil(runtime, bridge, "do_not_disturb_until")
 
     async_add_for_modules(entry, async_add_entities, build)
     async_add_for_settings(entry, async_add_entities, SettingKind.DO_NOT_DISTURB, build_until)
@@ -162,44 +162,44 @@ class BticinoSensor(BticinoEntity, RestoreSensor):
 
     @callback
     def async_entity_id_changed(self, old_entity_id: str) -> None:
-        """Stay as it is when renamed (Home Assistant 2026.11)."""
+        """Keep the value when renamed (Home Assistant 2026.11)."""
 
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        # An uptime that was read before has aged: only a new report may move the start.
-        if self.state_of_module is not self._seen:
+        # The uptime of an old report is outdated: only a new report may change the boot time.
+        if self.module_state is not self._seen:
             self._read(self._attr_native_value)
         super()._handle_coordinator_update()
 
     def _read(self, before: Value) -> None:
-        self._seen = self.state_of_module
-        self._attr_native_value = self.entity_description.read(self.state_of_module, before)
+        self._seen = self.module_state
+        self._attr_native_value = self.entity_description.read(self.module_state, before)
 
 
-class BticinoCallSensor(BticinoOwnEntity, SensorEntity):
-    """What is remembered of the calls."""
+class BticinoCallSensor(BticinoLocalEntity, SensorEntity):
+    """A value from the history of calls."""
 
     entity_description: BticinoCallSensorDescription
 
-    @override
-    async def async_added_to_hass(self) -> None:
-        await super().async_added_to_hass()
-        history = self.coordinator.bell.history
-        self.async_on_remove(history.async_listen(self.async_write_ha_state))
+    def __init__(
+        self, runtime: RuntimeData, module: Module, description: SensorEntityDescription
+    ) -> None:
+        super().__init__(runtime, module, description)
+        self._sources = (runtime.history.async_listen,)
 
     @callback
     def async_entity_id_changed(self, old_entity_id: str) -> None:
-        """Go on listening when renamed (Home Assistant 2026.11)."""
+        """Keep the listeners when renamed (Home Assistant 2026.11)."""
 
     @property
     @override
     def native_value(self) -> Value:
-        return self.entity_description.read(self.coordinator.bell.history, self.module.id)
+        return self.entity_description.read(self._runtime.history, self.module.id)
 
 
 class BticinoDisturbUntil(BticinoSettingEntity, SensorEntity):
-    """Until when the intercom does not ring, while that is for a time."""
+    """The end of a timed "do not disturb"."""
 
     _attr_entity_category = EntityCategory.DIAGNOSTIC
     _attr_device_class = SensorDeviceClass.TIMESTAMP

@@ -1,4 +1,4 @@
-"""Whom an action is meant for, and what of it its caller may see."""
+"""The accounts, modules and homes that an action is called for."""
 
 from typing import TYPE_CHECKING
 
@@ -10,14 +10,14 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.service import async_get_config_entry, async_get_device_and_config_entry
 
 from .const import DOMAIN
-from .entity import home_unique_id
+from .entity import unique_id
+from .runtime import BticinoConfigEntry, async_loaded_entries
 
 if TYPE_CHECKING:
     from homeassistant.auth.models import User
     from homeassistant.core import HomeAssistant, ServiceCall
 
     from .client import Home, Module
-    from .coordinator import BticinoConfigEntry
 
 
 @callback
@@ -26,7 +26,7 @@ def async_find_module(hass: HomeAssistant, device_id: str) -> tuple[BticinoConfi
     device, entry = async_get_device_and_config_entry(
         hass, DOMAIN, device_id, include_child_devices=False
     )
-    modules = entry.runtime_data.data.modules
+    modules = entry.runtime_data.coordinator.data.modules
     for domain, module_id in device.identifiers:
         if domain == DOMAIN and module_id in modules:
             return entry, modules[module_id]
@@ -35,10 +35,10 @@ def async_find_module(hass: HomeAssistant, device_id: str) -> tuple[BticinoConfi
 
 @callback
 def async_find_accounts(hass: HomeAssistant, entry_id: str | None) -> list[BticinoConfigEntry]:
-    """Return the account of that id, or all that are connected: at least one."""
+    """Return the account of that entry, or all loaded ones; ServiceValidationError if none is."""
     if entry_id is not None:
         return [async_get_config_entry(hass, DOMAIN, entry_id)]
-    entries: list[BticinoConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
+    entries = async_loaded_entries(hass)
     if not entries:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_account")
     return entries
@@ -47,8 +47,8 @@ def async_find_accounts(hass: HomeAssistant, entry_id: str | None) -> list[Btici
 async def async_readable_homes(
     hass: HomeAssistant, entry: BticinoConfigEntry, call: ServiceCall
 ) -> dict[str, Home]:
-    """Return the homes whose calendar the caller may see; an automation may see all."""
-    homes = dict(entry.runtime_data.data.homes)
+    """Return the homes whose calendar the caller may read; automations may read all."""
+    homes = dict(entry.runtime_data.coordinator.data.homes)
     if call.context.user_id is None:
         return homes
     user = await hass.auth.async_get_user(call.context.user_id)
@@ -58,7 +58,7 @@ async def async_readable_homes(
 
 
 def _may_read(hass: HomeAssistant, entry: BticinoConfigEntry, user: User, home: Home) -> bool:
-    calendar = home_unique_id(entry, home.id, "calls")
+    calendar = unique_id(entry, home.id, "calls")
     entity_id = er.async_get(hass).async_get_entity_id(Platform.CALENDAR, DOMAIN, calendar)
     if entity_id is None:
         return user.permissions.access_all_entities(POLICY_READ)

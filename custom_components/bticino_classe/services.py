@@ -18,6 +18,7 @@ import voluptuous as vol
 from .client import CallPush, CallStep, ModuleKind
 from .const import CONF_SIMULATED_RINGS, DOMAIN
 from .history.actions import async_setup_history_actions
+from .runtime import async_loaded_entries
 from .service_helpers import async_find_module
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from .calls.events import CallEvents
     from .client import Module
-    from .coordinator import BticinoConfigEntry
 
 RESET_MISSED_CALLS: Final = "reset_missed_calls"
 SIMULATE_RING: Final = "simulate_ring"
@@ -50,7 +50,7 @@ _RING_SCHEMA: Final = vol.Schema(
 
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
-    """Register the actions; they are there even while no account is connected."""
+    """Register the actions; they exist while no account is loaded, too."""
     hass.services.async_register(
         DOMAIN, RESET_MISSED_CALLS, partial(_reset_missed_calls, hass), _RESET_SCHEMA
     )
@@ -71,36 +71,35 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
 @callback
 def _reset_missed_calls(hass: HomeAssistant, call: ServiceCall) -> None:
-    """Note that somebody has looked: at one intercom's missed calls, or at all."""
+    """Reset the missed calls of one intercom, or of all."""
     if device_id := call.data.get(ATTR_DEVICE_ID):
         entry, module = async_find_module(hass, device_id)
-        entry.runtime_data.bell.async_mark_seen(module.intercom_id)
+        entry.runtime_data.history.async_mark_seen(module.intercom_id)
         return
-    entries: list[BticinoConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
-    for coordinator in (entry.runtime_data for entry in entries):
-        for bridge in coordinator.data.bridges:
-            coordinator.bell.async_mark_seen(bridge.id)
+    for runtime in (entry.runtime_data for entry in async_loaded_entries(hass)):
+        for bridge in runtime.coordinator.data.bridges:
+            runtime.history.async_mark_seen(bridge.id)
 
 
 @callback
 def _simulate_ring(hass: HomeAssistant, call: ServiceCall) -> None:
-    """Ring as if somebody stood at the panel, for trying out automations; the cloud is not told."""
+    """Simulate a ring, to try out automations; nothing is sent to the cloud."""
     entry, module = async_find_module(hass, call.data[ATTR_DEVICE_ID])
     if not entry.options.get(CONF_SIMULATED_RINGS, False):
         raise ServiceValidationError(
             translation_domain=DOMAIN, translation_key="simulated_rings_not_allowed"
         )
     outcome = _OUTCOMES[call.data[ATTR_OUTCOME]]
-    ring = _ring(entry.runtime_data.bell, module, outcome, call.data[ATTR_SECONDS])
+    ring = _ring(entry.runtime_data.calls, module, outcome, call.data[ATTR_SECONDS])
     entry.async_create_background_task(hass, ring, "bticino_classe simulated ring")
 
 
-async def _ring(bell: CallEvents, module: Module, outcome: CallStep, seconds: float) -> None:
-    """Ring for so long, then let the outcome be."""
+async def _ring(calls: CallEvents, module: Module, outcome: CallStep, seconds: float) -> None:
+    """Ring for some seconds, then end the call with the outcome."""
     session_id = f"simulated-{uuid.uuid4().hex}"
     panel_id = module.id if module.kind is ModuleKind.PANEL else None
     for step, pause in ((CallStep.OFFERED, seconds), (outcome, 0.0)):
-        bell.async_take(
+        calls.async_handle_push(
             CallPush(
                 step=step,
                 session_id=session_id,

@@ -1,4 +1,4 @@
-"""What the entities of an intercom's own settings share."""
+"""Base of the entities of an intercom's own settings."""
 
 from typing import TYPE_CHECKING, override
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .client import Account, Home, Module, Setting, SettingKind
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 
 @callback
@@ -25,48 +25,53 @@ def async_add_for_settings(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
     kind: SettingKind,
-    build: Callable[[BticinoCoordinator, Module, Setting], Entity | None],
+    build: Callable[[RuntimeData, Module, Setting], Entity | None],
 ) -> None:
-    """Add what is built for each intercom as soon as it tells of such a setting."""
-    coordinator = entry.runtime_data
+    """Add an entity for each intercom once it reports the setting; `build` may return None."""
+    runtime = entry.runtime_data
     known: set[str] = set()
 
     @callback
     def add_new() -> None:
-        bridges = {bridge.id: bridge for bridge in coordinator.data.bridges}
+        bridges = {bridge.id: bridge for bridge in runtime.coordinator.data.bridges}
         known.intersection_update(bridges)
         new: dict[str, Entity] = {}
         for bridge in (bridges[key] for key in bridges.keys() - known):
-            setting = coordinator.settings.find(bridge.id, kind)
-            if setting is not None and (entity := build(coordinator, bridge, setting)) is not None:
+            setting = runtime.settings.find(bridge.id, kind)
+            if setting is not None and (entity := build(runtime, bridge, setting)) is not None:
                 new[bridge.id] = entity
         known.update(new)
         if new:
             async_add_entities(new.values())
 
     add_new()
-    entry.async_on_unload(coordinator.async_add_listener(add_new))
+    entry.async_on_unload(runtime.coordinator.async_add_listener(add_new))
+    entry.async_on_unload(runtime.settings.async_listen(add_new))
 
 
 class BticinoSettingEntity(BticinoEntity):
-    """An entity of one setting; unavailable while the intercom does not tell of it."""
+    """An entity of one setting; unavailable while the intercom does not report it."""
 
     _attr_entity_category = EntityCategory.CONFIG
     _kind: SettingKind
 
+    def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
+        super().__init__(runtime, module, key)
+        self._sources = (runtime.settings.async_listen,)
+
     @property
     def setting(self) -> Setting | None:
-        """How it was set when it was last told."""
-        return self.coordinator.settings.find(self.module.id, self._kind)
+        """The setting as it was last read."""
+        return self._runtime.settings.find(self.module.id, self._kind)
 
     @property
     def current_mode(self) -> SettingMode | None:
-        """What it is set to at this moment."""
-        return self.coordinator.settings.mode(self.module.id, self._kind)
+        """The mode at this moment."""
+        return self._runtime.settings.mode(self.module.id, self._kind)
 
     @property
     def until(self) -> datetime | None:
-        """When what was set for a time ends."""
+        """The end of a timed mode."""
         setting = self.setting
         if setting is None or self.current_mode is not SettingMode.TIMED:
             return None
@@ -83,14 +88,14 @@ class BticinoSettingEntity(BticinoEntity):
         """Change the setting, once; `duration` in seconds."""
 
         async def command(_: Account, home: Home, bridge: Module) -> None:
-            change = self.coordinator.settings.async_change
+            change = self._runtime.settings.async_change
             await change(home, bridge, self._kind, mode=mode, duration=duration)
 
         await self.async_command(command)
 
 
 class BticinoModeEntity(BticinoSettingEntity):
-    """One that shows the mode, and until when it lasts."""
+    """An entity that shows the mode of a setting, and when a timed mode ends."""
 
     @property
     @override

@@ -1,4 +1,4 @@
-"""Professional studio: the intercom opens by itself to whoever rings."""
+"""Professional studio: the intercom opens the door on every ring."""
 
 from typing import TYPE_CHECKING, Any, Final, override
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .client import Module, Setting
-    from .coordinator import BticinoConfigEntry, BticinoCoordinator
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 1
 
-# A day, the only length that anybody has told of; and nobody's door opens by itself for ever.
-ON_FOR: Final = 24 * 3600  # seconds
+# The only duration ever observed; it also keeps a door from opening for ever.
+DURATION_SECONDS: Final = 24 * 3600
 
 
 async def async_setup_entry(
@@ -26,16 +26,16 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add a switch for every intercom that tells of it."""
+    """Add a switch for every intercom that reports the setting."""
 
-    def build(coordinator: BticinoCoordinator, bridge: Module, _: Setting) -> Entity:
-        return BticinoProfessionalStudio(coordinator, bridge, "professional_studio")
+    def build(runtime: RuntimeData, bridge: Module, _: Setting) -> Entity:
+        return BticinoProfessionalStudio(runtime, bridge, "professional_studio")
 
     async_add_for_settings(entry, async_add_entities, SettingKind.PROFESSIONAL_STUDIO, build)
 
 
 class BticinoProfessionalStudio(BticinoModeEntity, SwitchEntity):
-    """On in every mode but off."""
+    """On in every mode except off."""
 
     _attr_translation_key = "professional_studio"
     _kind = SettingKind.PROFESSIONAL_STUDIO
@@ -43,14 +43,14 @@ class BticinoProfessionalStudio(BticinoModeEntity, SwitchEntity):
     @property
     @override
     def is_on(self) -> bool | None:
-        """Unknown in a mode that nobody knows."""
+        """None in an unknown mode."""
         if self.current_mode in {None, SettingMode.UNKNOWN}:
             return None
         return self.current_mode is not SettingMode.OFF
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
-        await self.async_change(mode=SettingMode.TIMED, duration=ON_FOR)
+        await self.async_change(mode=SettingMode.TIMED, duration=DURATION_SECONDS)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:

@@ -116,7 +116,7 @@ async def _page(
     hass_ws_client: WebSocketGenerator,
 ) -> Page:
     """A page that shows the camera of the street; the intercom's patience is a test's."""
-    channel = the_entry(hass).runtime_data.intercom.channel
+    channel = the_entry(hass).runtime_data.live.channel
     channel.timeouts = replace(
         channel.timeouts, connected=2, acknowledged=1, answered=1, terminated=1, busy=0.01
     )
@@ -135,8 +135,8 @@ async def sign_in(hass: HomeAssistant, credentials: dict[str, str]) -> ConfigEnt
 
 async def online(entry: ConfigEntry[Any]) -> None:
     """Wait until pushes can come, and what was missed meanwhile has been asked for."""
-    await until(lambda: entry.runtime_data.bell.online)
-    await settle(entry.runtime_data.hass)
+    await until(lambda: entry.runtime_data.push.is_online)
+    await settle(entry.runtime_data.coordinator.hass)
 
 
 async def restart(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
@@ -222,6 +222,6 @@ def the_entry(hass: HomeAssistant) -> ConfigEntry[Any]:
 
 async def heard(hass: HomeAssistant, count: int) -> None:
     """Wait until so many frames have been read, and their effect is there."""
-    counters = the_entry(hass).runtime_data.bell.channel.socket.counters
+    counters = the_entry(hass).runtime_data.push.socket.counters
     await until(lambda: counters["frames"] >= count)
     await hass.async_block_till_done()

@@ -321,7 +321,7 @@ async def test_listener_that_fails_costs_nobody_the_ring(
     def fail(change: CallChange) -> None:
         raise ValueError(change.happening)
 
-    the_entry(hass).runtime_data.bell._listeners.insert(0, fail)
+    the_entry(hass).runtime_data.calls._listeners.insert(0, fail)
     simulator.ring(STREET)
     await heard(hass, 3)
     assert bell.rings() == [DOORBELL]

@@ -58,7 +58,7 @@ async def test_panel_of_unknown_kind_rings_at_the_intercom(
         panel.type, panel.variant = "BNEZ", None
     await restart(hass, the_entry(hass))
     await online(the_entry(hass))
-    frames = the_entry(hass).runtime_data.bell.channel.socket.counters["frames"]
+    frames = the_entry(hass).runtime_data.push.socket.counters["frames"]
     simulator.ring(panel.id)
     await heard(hass, frames + 2)
     assert bell.rings() == [BRIDGE_DOORBELL]
@@ -70,7 +70,7 @@ async def test_doors_are_back_with_the_intercom(
     """A poll while it was away has seen them unreachable, too."""
     simulator.unplug_bridge()
     await until(lambda: state_of(hass, "lock.cancello") == "unavailable")
-    await the_entry(hass).runtime_data.async_refresh()
+    await the_entry(hass).runtime_data.coordinator.async_refresh()
     simulator.plug_bridge()
     await until(lambda: state_of(hass, "lock.cancello") == "locked")
     assert bell.told() == []
@@ -251,7 +251,7 @@ async def test_home_that_is_left_out_neither_rings_nor_costs(
 ) -> None:
     """Whoever leaves a home out wants to hear nothing of it."""
     entry = the_entry(hass)
-    hass.config_entries.async_update_entry(entry, options={"left_out_homes": [SEASIDE]})
+    hass.config_entries.async_update_entry(entry, options={"excluded_homes": [SEASIDE]})
     await restart(hass, entry)
     await online(entry)
     (seaside,) = [home for home in simulator.house.homes if home.id == SEASIDE]
@@ -259,12 +259,12 @@ async def test_home_that_is_left_out_neither_rings_nor_costs(
     simulator.journal.clear()
     simulator.miss(simulator.ring(bridge.id))
     simulator.unplug_bridge(bridge.id)
-    pushes_of = entry.runtime_data.bell.channel.counters
+    pushes_of = entry.runtime_data.push.counters
     await until(lambda: pushes_of["pushes"] >= 3)
     await settle(hass)
     assert bell.told() == []
     assert simulator.journal.count(HOMESDATA) == simulator.journal.count(HOMESTATUS) == 0
-    assert entry.runtime_data.bell.history.missed(bridge.id) == 0
+    assert entry.runtime_data.history.missed(bridge.id) == 0
 
 
 async def test_strange_module_is_asked_about_once(
@@ -292,7 +292,7 @@ async def test_cloud_that_fails_while_the_socket_stands_is_seen_soon(
         assert state_of(hass, "lock.box") == "locked"
         await poll(hass, freezer)
     assert state_of(hass, "lock.box") == "unavailable"
-    assert the_entry(hass).runtime_data.bell.online
+    assert the_entry(hass).runtime_data.push.is_online
     assert bell.told() == []
 
 
@@ -320,11 +320,11 @@ async def test_outage_of_everything_is_said_once(
     """One warning, one line when it is back, and the next ring comes."""
     caplog.clear()
     entry = the_entry(hass)
-    entry.runtime_data.bell.channel.socket._backoff.draw = lambda: 0.0
+    entry.runtime_data.push.socket._backoff.draw = lambda: 0.0
     simulator.take_down(502)
     await until(lambda: "is lost" in caplog.text)
     for _ in range(5):
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
     assert state_of(hass, "lock.box") == "unavailable"
     simulator.bring_up()
     await until(lambda: state_of(hass, PUSH) == "on")
@@ -343,7 +343,7 @@ async def test_refused_tokens_are_tried_again_after_an_hour(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, bell: Happenings, simulator: Simulator
 ) -> None:
     """With a password that is right it may be the cloud's own trouble."""
-    the_entry(hass).runtime_data.bell.channel.socket._backoff.draw = lambda: 0.0
+    the_entry(hass).runtime_data.push.socket._backoff.draw = lambda: 0.0
     simulator.sockets.refuse_subscriptions = 3
     simulator.cut_lines()
     await until(hass.config_entries.flow.async_progress)

@@ -518,7 +518,7 @@ async def test_ring_without_a_picture_shows_what_is_chosen(
     shown: str | None,
 ) -> None:
     """As at a panel that has no camera; the panel's own is preferred."""
-    history = house.runtime_data.bell.history
+    history = house.runtime_data.history
     history.async_delete(history.calls)
     simulator.ring(STREET, pictures=False, status=False)
     await until(lambda: state_of(hass, STREET_BELL) != "unknown")

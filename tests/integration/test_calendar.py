@@ -78,7 +78,7 @@ def listed(time: float, *more: tuple[str, float], bridge: str = BRIDGE) -> Event
 
 def remember(hass: HomeAssistant, *events: Event) -> None:
     """Let the cloud have listed calls."""
-    the_entry(hass).runtime_data.bell.history.async_add_events(events)
+    the_entry(hass).runtime_data.history.async_add_events(events)
 
 
 async def choose(hass: HomeAssistant, **options: Any) -> None:
@@ -141,7 +141,7 @@ async def test_calls_are_events(
     )
     assert seconds(second) == 80
     assert first["location"] is second["location"] is None
-    ids = {call.id for call in the_entry(hass).runtime_data.bell.history.calls}
+    ids = {call.id for call in the_entry(hass).runtime_data.history.calls}
     assert {first["uid"], second["uid"]} < ids
     assert missed.session_id not in str(first)
 
@@ -290,7 +290,7 @@ async def test_each_home_has_its_own(
 @pytest.mark.parametrize("house_name", ["two_homes"])
 async def test_home_that_is_left_out_has_none(hass: HomeAssistant) -> None:
     """Nor is anything left of it; it comes back with the home."""
-    await choose(hass, left_out_homes=[SEASIDE])
+    await choose(hass, excluded_homes=[SEASIDE])
     assert hass.states.async_entity_ids("calendar") == [CALENDAR]
     assert er.async_get(hass).async_get(BY_THE_SEA) is None
     await choose(hass)

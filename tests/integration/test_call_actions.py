@@ -74,7 +74,7 @@ async def three_calls(hass: HomeAssistant, simulator: Simulator) -> tuple[str, .
 
 def history(hass: HomeAssistant) -> CallHistory:
     """Return what is remembered."""
-    found: CallHistory = the_entry(hass).runtime_data.bell.history
+    found: CallHistory = the_entry(hass).runtime_data.history
     return found
 
 
@@ -212,7 +212,7 @@ async def test_export_without_the_homes_that_are_left_out(
     simulator.miss(simulator.ring(STREET))
     await heard(hass, 7)
     assert [call["home"] for call in await export(hass)] == ["Casa", "Casa al mare"]
-    await choose(hass, left_out_homes=[SEASIDE])
+    await choose(hass, excluded_homes=[SEASIDE])
     assert [call["home"] for call in await export(hass)] == ["Casa"]
 
 

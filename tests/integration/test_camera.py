@@ -120,7 +120,7 @@ async def test_still_picture_never_dials(
     assert placeholder[:3] == b"\xff\xd8\xff"
     simulator.ring("Posto esterno strada")
     street = panel_id(simulator, "Posto esterno strada")
-    await until(lambda: the_entry(hass).runtime_data.bell.history.last(street, "snapshot"))
+    await until(lambda: the_entry(hass).runtime_data.history.last(street, "snapshot"))
     response = await browser.get(link)
     assert await response.read() not in (placeholder, b"")
     state = hass.states.get(COURT)

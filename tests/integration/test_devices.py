@@ -326,16 +326,16 @@ async def test_device_that_is_deleted_during_a_poll_stays_away(
 ) -> None:
     """The answer of a poll that began before knows it no more than the one after."""
     simulator.remove_module(BOX)
-    entry.runtime_data._topology_until = None
-    await entry.runtime_data.async_refresh()
-    assert BOX in entry.runtime_data.data.modules
+    entry.runtime_data.coordinator._topology_until = None
+    await entry.runtime_data.coordinator.async_refresh()
+    assert BOX in entry.runtime_data.coordinator.data.modules
     simulator.fail(HOMESTATUS, Failure(delay=0.1))
     simulator.journal.clear()
-    refresh = hass.async_create_task(entry.runtime_data.async_refresh())
+    refresh = hass.async_create_task(entry.runtime_data.coordinator.async_refresh())
     await until(lambda: simulator.journal.count(HOMESTATUS))
-    entry.runtime_data.async_forget(BOX)
+    entry.runtime_data.coordinator.async_remove_module(BOX)
     await refresh
-    assert BOX not in entry.runtime_data.data.modules
+    assert BOX not in entry.runtime_data.coordinator.data.modules
 
 
 async def test_module_that_nobody_knows_any_more_is_unavailable(
@@ -345,7 +345,7 @@ async def test_module_that_nobody_knows_any_more_is_unavailable(
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """The doors of an intercom that was replaced do not look as if they could be opened."""
-    assert entry.runtime_data.is_known(BOX)
+    assert entry.runtime_data.coordinator.is_listed(BOX)
     simulator.remove_module(BOX)
     await poll(hass, freezer)
     assert state_of(hass, "lock.box") == "locked"

@@ -99,13 +99,13 @@ async def test_ids_that_only_the_options_name_are_replaced(
     simulator: Simulator,
 ) -> None:
     """Of a light and a home that are gone, and of an entry that is not loaded."""
-    options = {"lights_as_doors": ["30000a-0606-gone"], "left_out_homes": ["64a1b2c3-gone"]}
+    options = {"lights_as_doors": ["30000a-0606-gone"], "excluded_homes": ["64a1b2c3-gone"]}
     hass.config_entries.async_update_entry(entry, options=options)
     for _ in range(2):
         report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
         assert report["entry"]["options"] == {
             "lights_as_doors": [f"light-{1 + (report['house'] is not None)}"],
-            "left_out_homes": [f"home-{1 + (report['house'] is not None)}"],
+            "excluded_homes": [f"home-{1 + (report['house'] is not None)}"],
         }
         simulator.take_down()
         await restart(hass, entry)
@@ -169,6 +169,6 @@ async def test_history_is_not_described(
             del report["bell"][changing]
         del report["entry"]["token"], report["counters"]
     assert before == after
-    (*_, call) = the_entry(hass).runtime_data.bell.history.calls
+    (*_, call) = the_entry(hass).runtime_data.history.calls
     ours = [r.getMessage() for r in caplog.records if r.name.startswith("custom_components")]
     assert not any(word in text for text in ours for word in (call.id, *call.files, "/blob/"))

@@ -52,7 +52,7 @@ def hass_storage() -> dict[str, Any]:
 
 def history_of(hass: HomeAssistant) -> CallHistory:
     """Return the history of the account."""
-    history: CallHistory = the_entry(hass).runtime_data.bell.history
+    history: CallHistory = the_entry(hass).runtime_data.history
     return history
 
 
@@ -80,7 +80,7 @@ async def called(
     hass: HomeAssistant, simulator: Simulator, panel: str, *then: str, **how: Any
 ) -> Call:
     """Ring, let it go on, and wait until all has come of it."""
-    frames = the_entry(hass).runtime_data.bell.channel.socket.counters["frames"]
+    frames = the_entry(hass).runtime_data.push.socket.counters["frames"]
     call = simulator.ring(panel, **how)
     for step in then:
         getattr(simulator, step)(call)
@@ -214,7 +214,7 @@ async def test_only_the_end_was_pushed(hass: HomeAssistant, simulator: Simulator
     ended = CallPush(
         step=CallStep.MISSED, session_id=lost.session_id, bridge_id=lost.bridge_id, home_id=None
     )
-    the_entry(hass).runtime_data.bell.async_take(ended)
+    the_entry(hass).runtime_data.calls.async_handle_push(ended)
     lost.goes_on("missed_call", "m", lost.at + 60)
     await settle(hass)
     assert [call.panel_id for call in new_calls(hass)] == [between.panel_id, None]
@@ -330,7 +330,7 @@ async def test_missing_files(
     assert (known.outcome, len(known.files)) == ("missed", 1)
     assert caplog.text.count(DAMAGED) == 1
     assert simulator.journal.count(BLOB) == 0
-    image = await the_entry(hass).runtime_data.pictures.async_of(call.panel_id)
+    image = await the_entry(hass).runtime_data.downloads.async_of(call.panel_id)
     assert image.content == jpeg(call.picture_id("vignette"))
     caplog.clear()
     await start_again(hass)
@@ -424,7 +424,7 @@ async def test_no_history(hass: HomeAssistant, simulator: Simulator) -> None:
     assert not folder(hass).exists()
     assert not index(hass).exists()
     assert (state_of(hass, MISSED), state_of(hass, OUTCOME)) == ("1", "missed")
-    image = await the_entry(hass).runtime_data.pictures.async_of(call.panel_id)
+    image = await the_entry(hass).runtime_data.downloads.async_of(call.panel_id)
     assert image.content == jpeg(call.picture_id("snapshot"))
     await start_again(hass)
     assert not folder(hass).exists()
@@ -497,13 +497,13 @@ async def test_session_that_comes_again(
     simulator: Simulator,
 ) -> None:
     """An intercom that counts its calls from the start after each reboot: two calls, in order."""
-    bell_of, steps = the_entry(hass).runtime_data.bell, (CallStep.OFFERED, CallStep.MISSED)
+    bell_of, steps = the_entry(hass).runtime_data.calls, (CallStep.OFFERED, CallStep.MISSED)
     bridge, panel = simulator.house.bridges()[0], simulator.house.find(STREET)
     for pause in (0, 2 * 3600):
         freezer.tick(pause)
         for step in steps:
             push = CallPush(step=step, session_id="1", bridge_id=bridge.id, panel_id=panel.id)
-            bell_of.async_take(push)
+            bell_of.async_handle_push(push)
     await settle(hass)
     first, second = new_calls(hass)
     assert (first.outcome, second.outcome) == ("missed", "missed")

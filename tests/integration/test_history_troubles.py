@@ -16,9 +16,10 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.bticino_classe.calls.events import LIST_AGAIN_AFTER, TIDY_INTERVAL
 from custom_components.bticino_classe.client.push import CallPush, CallStep
+from custom_components.bticino_classe.history.catch_up import RETRY_SECONDS
 from custom_components.bticino_classe.history.downloads import async_placeholder
+from custom_components.bticino_classe.history.history import TIDY_INTERVAL
 from custom_components.bticino_classe.history.records import DAY, KeptPicture
 from tests.integration.conftest import (
     Happenings,
@@ -159,10 +160,10 @@ async def test_list_that_does_not_come(
     simulator.miss(simulator.ring(STREET, offer=False, status=False))
     await start_again(hass)
     assert (simulator.journal.count(GETEVENTS), new_calls(hass)) == (1, [])
-    await pass_time(hass, freezer, LIST_AGAIN_AFTER + 1)
+    await pass_time(hass, freezer, RETRY_SECONDS + 1)
     assert simulator.journal.count(GETEVENTS) == 2
     assert [call.outcome for call in new_calls(hass)] == ["missed"]
-    await pass_time(hass, freezer, LIST_AGAIN_AFTER + 1)
+    await pass_time(hass, freezer, RETRY_SECONDS + 1)
     assert simulator.journal.count(GETEVENTS) == 2
 
 
@@ -370,7 +371,7 @@ async def test_session_again_after_the_first_was_forgotten(
         freezer.tick(pause)
         for step in (CallStep.OFFERED, CallStep.MISSED):
             push = CallPush(step=step, session_id="1", bridge_id=bridge.id, panel_id=panel.id)
-            the_entry(hass).runtime_data.bell.async_take(push)
+            the_entry(hass).runtime_data.calls.async_handle_push(push)
     history = history_of(hass)
     first, second = new_calls(hass)
     assert history.known_as("1", first.time) == first.id
@@ -420,7 +421,7 @@ async def test_removed_although_it_could_not_be_unloaded(
 ) -> None:
     """Its history writes no more."""
     entry = the_entry(hass)
-    gone, bell_of = (folder(hass), index(hass)), entry.runtime_data.bell
+    gone, bell_of = (folder(hass), index(hass)), entry.runtime_data.calls
 
     async def fail(*_: object) -> bool:
         return False
@@ -429,7 +430,7 @@ async def test_removed_although_it_could_not_be_unloaded(
     await hass.config_entries.async_remove(entry.entry_id)
     bridge, panel = simulator.house.bridges()[0], simulator.house.find(STREET)
     push = CallPush(step=CallStep.OFFERED, session_id="1", bridge_id=bridge.id, panel_id=panel.id)
-    bell_of.async_take(push)
+    bell_of.async_handle_push(push)
     await settle(hass)
     assert not any(path.exists() for path in gone)
     bell_of._stop_timer()
@@ -456,10 +457,10 @@ async def test_panel_that_comes_back_has_its_picture(
     """As all else of it: deleted by hand, listed again."""
     image = "image.posto_esterno_cortile_last_call"
     entry: ConfigEntry[Any] = the_entry(hass)
-    coordinator = entry.runtime_data
+    coordinator = entry.runtime_data.coordinator
     panel = simulator.house.find(YARD)
     del simulator.house.homes[0].modules[panel.id]
-    coordinator.async_forget(panel.id)
+    coordinator.async_remove_module(panel.id)
     await settle(hass)
     simulator.house.homes[0].modules[panel.id] = panel
     coordinator._topology_until = None
@@ -481,7 +482,7 @@ async def test_file_that_vanishes_meanwhile(hass: HomeAssistant, simulator: Simu
     drawn = await async_placeholder(hass)
     image = await async_get_image(hass, "image.posto_esterno_strada_last_call")
     assert image.content == drawn.content
-    assert await the_entry(hass).runtime_data.pictures.async_of(call.panel_id) is None
+    assert await the_entry(hass).runtime_data.downloads.async_of(call.panel_id) is None
 
 
 @pytest.mark.usefixtures("bell")
@@ -512,7 +513,7 @@ async def test_deleted_from_memory(hass: HomeAssistant, simulator: Simulator) ->
     """Where nothing is kept there is something to delete too."""
     await with_options(hass, keep=False)
     call = await called(hass, simulator, STREET, "miss")
-    pictures = the_entry(hass).runtime_data.pictures
+    pictures = the_entry(hass).runtime_data.downloads
     (known,) = history_of(hass).calls
     assert await pictures.async_of(call.panel_id) is not None
     history_of(hass).async_delete_all()

@@ -90,7 +90,7 @@ async def _browser(
 ) -> Browser:
     await hass.config.async_set_time_zone("Europe/Rome")
     assert await async_setup_component(hass, "media_source", {})
-    history = the_entry(hass).runtime_data.bell.history
+    history = the_entry(hass).runtime_data.history
     history.async_delete(history.calls)
     await settle(hass)
     return Browser(await hass_ws_client(hass))
@@ -98,7 +98,7 @@ async def _browser(
 
 async def ring(hass: HomeAssistant, simulator: Simulator, panel: str = STREET, **how: Any) -> Call:
     """Ring, and wait until the picture is there."""
-    history = the_entry(hass).runtime_data.bell.history
+    history = the_entry(hass).runtime_data.history
     before = len(history.calls)
     call = simulator.ring(panel, **how)
     await until(lambda: len(history.calls) > before)
@@ -117,7 +117,7 @@ async def rang_long_ago(hass: HomeAssistant, simulator: Simulator) -> datetime:
         panel_id=simulator.house.find(STREET).id,
         time=at,
     )
-    the_entry(hass).runtime_data.bell.async_take(push)
+    the_entry(hass).runtime_data.calls.async_handle_push(push)
     await settle(hass)
     return datetime.fromtimestamp(at, ROME)
 
@@ -211,7 +211,7 @@ async def test_call_without_a_picture_is_listed(
     call = await ring(hass, simulator, pictures=False)
     simulator.miss(call)
     await settle(hass)
-    await until(lambda: the_entry(hass).runtime_data.bell.history.calls[-1].outcome == "missed")
+    await until(lambda: the_entry(hass).runtime_data.history.calls[-1].outcome == "missed")
     (item,) = await browser.open(*way(call))
     assert item["title"] == f"{local(call):%H:%M} · Missed"
     assert (item["can_play"], item["can_expand"], item["thumbnail"]) == (False, False, None)
@@ -262,7 +262,7 @@ async def test_two_homes_are_folders(
     (item, _) = await browser.open(seaside, *way(call))
     entry = the_entry(hass)
     homes = [simulator.house.homes[1].id]
-    hass.config_entries.async_update_entry(entry, options={"left_out_homes": homes})
+    hass.config_entries.async_update_entry(entry, options={"excluded_homes": homes})
     await hass.config_entries.async_reload(entry.entry_id)
     await settle(hass)
     assert await browser.titles() == ["Cancello"]
@@ -332,7 +332,7 @@ async def test_nothing_but_calls_can_be_named(
     names = {
         "panel": simulator.house.find(STREET).id,
         "door": simulator.house.find("Cancello").id,
-        "call": entry.runtime_data.bell.history.calls[-1].id,
+        "call": entry.runtime_data.history.calls[-1].id,
     }
     media_id = f"{ROOT}/{'nobody' if foreign else entry.entry_id}/{tail.format(**names)}"
     browsed = await browser.ask("browse_media", media_id)
@@ -348,7 +348,7 @@ async def test_picture_that_was_deleted(
     call = await ring(hass, simulator)
     (item, _) = await browser.open(*way(call))
     (day,) = await browser.open(*way(call)[:2])
-    history = the_entry(hass).runtime_data.bell.history
+    history = the_entry(hass).runtime_data.history
     history.async_delete(history.calls)
     assert not (await browser.ask("resolve_media", item["media_content_id"]))["success"]
     assert not (await browser.ask("browse_media", day["media_content_id"]))["success"]

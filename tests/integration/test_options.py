@@ -6,8 +6,8 @@ from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType
 
 from custom_components.bticino_classe.const import (
+    CONF_EXCLUDED_HOMES,
     CONF_HISTORY,
-    CONF_LEFT_OUT_HOMES,
     CONF_LIGHTS_AS_DOORS,
     CONF_PULSE_TIME,
     CONF_SIMULATED_RINGS,
@@ -84,16 +84,16 @@ async def test_homes_are_left_out(
     simulator.use_house("two_homes")
     entry = await sign_in(hass, credentials)
     assert entry.title == "Casa, Casa al mare"
-    assert await choose(hass, entry, pulse_time=5, left_out_homes=[CASA, SEASIDE]) == {
-        CONF_LEFT_OUT_HOMES: "all_homes_left_out"
+    assert await choose(hass, entry, pulse_time=5, excluded_homes=[CASA, SEASIDE]) == {
+        CONF_EXCLUDED_HOMES: "all_homes_excluded"
     }
     simulator.journal.clear()
-    assert await choose(hass, entry, pulse_time=5, left_out_homes=[SEASIDE]) == {}
+    assert await choose(hass, entry, pulse_time=5, excluded_homes=[SEASIDE]) == {}
     assert requested(simulator.journal.of(HOMESTATUS), "home_id") == [CASA]
     assert state_of(hass, "lock.porta") == "locked"
     assert hass.states.get("lock.portone") is None
 
-    await choose(hass, entry, pulse_time=5, left_out_homes=[])
+    await choose(hass, entry, pulse_time=5, excluded_homes=[])
     assert state_of(hass, "lock.portone") == "locked"
 
 

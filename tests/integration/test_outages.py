@@ -111,7 +111,7 @@ async def test_limit_of_the_cloud_is_kept(
     """After "too many, come back in an hour" nothing is asked, by polls or by new set-ups."""
     simulator.fail(HOMESTATUS, too_many(retry_after=3600))
     for _ in range(3):
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
     assert simulator.journal.count(HOMESTATUS) == 1
     assert state_of(hass, DOOR) == "locked"
     for _ in range(3):
@@ -127,8 +127,8 @@ async def test_pause_that_the_cloud_wants_is_kept_by_the_schedule(
     """Once nothing is shown any more, the next poll waits as long as the cloud said."""
     simulator.fail(HOMESTATUS, too_many(retry_after=3000))
     for _ in range(TOLERATED_FAILURES + 1):
-        await entry.runtime_data.async_refresh()
-    error = entry.runtime_data.last_exception
+        await entry.runtime_data.coordinator.async_refresh()
+    error = entry.runtime_data.coordinator.last_exception
     assert isinstance(error, UpdateFailed)
     assert 2990 < (error.retry_after or 0) <= 3000
     assert state_of(hass, DOOR) == "unavailable"

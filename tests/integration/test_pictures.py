@@ -40,7 +40,7 @@ async def _pictures(
     """The pictures of a house, where a second try comes at once, with every logger at debug."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(room, "SECOND_TRY_AFTER", 0)
-    pictures: PictureDownloads = the_entry(hass).runtime_data.pictures
+    pictures: PictureDownloads = the_entry(hass).runtime_data.downloads
     return pictures
 
 
@@ -116,7 +116,7 @@ async def test_ring_does_not_wait_for_its_picture(
     assert bell.rings() == [DOORBELL]
     assert await pictures.async_of(call.bridge_id) is None
     entry, before = the_entry(hass), time.monotonic()
-    listeners = entry.runtime_data.bell._listeners
+    listeners = entry.runtime_data.calls._listeners
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert time.monotonic() - before < 0.5
     assert [task for task in hass._background_tasks if "picture" in repr(task)] == []
@@ -159,7 +159,7 @@ async def test_failure_leaves_the_old_picture(
     entry = the_entry(hass)
     await restart(hass, entry)
     await online(entry)
-    image = await entry.runtime_data.pictures.async_of(old.bridge_id)
+    image = await entry.runtime_data.downloads.async_of(old.bridge_id)
     assert image == shown(old if is_hopeless else new)
 
 
@@ -220,7 +220,7 @@ async def test_dead_links_of_one_moment(hass: HomeAssistant, simulator: Simulato
     await heard(hass, 5)
     await settle(hass)
     assert simulator.journal.count(GETEVENTS) == 1
-    history = the_entry(hass).runtime_data.bell.history
+    history = the_entry(hass).runtime_data.history
     assert [len(call.files) for call in history.calls][-len(calls) :] == [2] * len(calls)
 
 
@@ -238,7 +238,7 @@ async def test_dead_link_while_the_cloud_is_down(
     entry = the_entry(hass)
     await restart(hass, entry)
     await online(entry)
-    pictures = entry.runtime_data.pictures
+    pictures = entry.runtime_data.downloads
     assert await pictures.async_of(call.panel_id or "") == shown(call)
 
 
@@ -349,7 +349,7 @@ def take(
     vignette: Picture | None = None,
 ) -> None:
     """Let an intercom say that it rings at the street, with these pictures."""
-    the_entry(hass).runtime_data.bell.async_take(
+    the_entry(hass).runtime_data.calls.async_handle_push(
         CallPush(
             step=CallStep.INCOMING,
             session_id=session_id,
@@ -376,12 +376,12 @@ async def test_storm_of_rings_opens_few_connections(
     await until(lambda: simulator.journal.count(BLOB) == room.AT_ONCE)
     await hass.async_block_till_done()
     assert simulator.journal.count(BLOB) == room.AT_ONCE
-    assert len(the_entry(hass).runtime_data.pictures._under_way) == 10
+    assert len(the_entry(hass).runtime_data.downloads._under_way) == 10
 
 
 async def snapshot_only(hass: HomeAssistant, simulator: Simulator) -> Call:
     """Ring at the street, without a close-up, and wait until all has come of it."""
-    frames = the_entry(hass).runtime_data.bell.channel.socket.counters["frames"]
+    frames = the_entry(hass).runtime_data.push.socket.counters["frames"]
     call = simulator.ring(STREET, close_up=False)
     await heard(hass, frames + 2)
     await settle(hass)

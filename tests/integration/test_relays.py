@@ -6,7 +6,7 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.bticino_classe.live.ice_servers import LOOK_AGAIN_AFTER
+from custom_components.bticino_classe.live.ice_servers import RETRY_SECONDS
 from tests.integration.conftest import settle, sign_in
 from tests.simulator import Failure
 from tests.simulator.paths import TURN
@@ -28,7 +28,7 @@ async def later(hass: HomeAssistant, freezer: FrozenDateTimeFactory, seconds: fl
 
 def relays(entry: ConfigEntry[Any]) -> list[Any]:
     """Return the relays that a viewer would be told now."""
-    found: list[Any] = entry.runtime_data.intercom.relays.servers
+    found: list[Any] = entry.runtime_data.live.ice_servers.servers
     return found
 
 
@@ -65,7 +65,7 @@ async def test_dead_ones_are_not_told(
     await later(hass, freezer, 600)
     assert relays(entry) == []
     simulator.heal()
-    await later(hass, freezer, LOOK_AGAIN_AFTER + 1)
+    await later(hass, freezer, RETRY_SECONDS + 1)
     assert relays(entry)
 
 

@@ -12,7 +12,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
 
-from custom_components.bticino_classe.settings import INTERVAL, LOOK_AGAIN_AFTER
+from custom_components.bticino_classe.settings import INTERVAL, RETRY_INTERVAL
 from tests.integration.conftest import (
     act,
     poll,
@@ -332,7 +332,7 @@ async def test_no_setting_of_an_unplugged_intercom(
     assert state_of(hass, QUIET) == "unavailable"
     assert simulator.journal.count(SETCONFIGS) == 0
     simulator.plug_bridge()
-    await the_entry(hass).runtime_data.async_refresh()
+    await the_entry(hass).runtime_data.coordinator.async_refresh()
     await settle(hass)
     assert state_of(hass, QUIET) == "off"
 
@@ -393,7 +393,7 @@ async def test_values_outlast_failures_without_a_word(
     simulator.fail(GETCONFIGS, Failure(code=13))
     await poll(hass, freezer, INTERVAL)
     assert simulator.journal.count(GETCONFIGS) == 1
-    await poll(hass, freezer, LOOK_AGAIN_AFTER)
+    await poll(hass, freezer, RETRY_INTERVAL)
     assert simulator.journal.count(GETCONFIGS) == 2
     assert state_of(hass, QUIET) == "off"
     await poll(hass, freezer, INTERVAL)

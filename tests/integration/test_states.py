@@ -162,12 +162,12 @@ async def test_answer_that_was_asked_for_before_does_not_undo_a_switch(
     off = {"id": LIGHT, "type": "BNSL", "status": "off", "bridge": "00:03:50:30:00:0a"}
     body: dict[str, object] = {"status": "ok", "body": {"home": {"modules": [off]}}}
     simulator.fail(HOMESTATUS, Failure(delay=0.2, body=body))
-    refresh = hass.async_create_task(entry.runtime_data.async_refresh())
+    refresh = hass.async_create_task(entry.runtime_data.coordinator.async_refresh())
     await until(lambda: simulator.journal.count(HOMESTATUS))
     await act(hass, "light", "turn_on", "light.luce_scale")
     await refresh
     assert state_of(hass, "light.luce_scale") == "on"
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert state_of(hass, "light.luce_scale") == "on"
 
 
@@ -179,5 +179,5 @@ async def test_bridge_alone_that_is_away_takes_its_doors_along(
         bridge = {"id": "00:03:50:30:00:0a", "type": "BNC3", "reachable": reachable}
         body: dict[str, object] = {"status": "ok", "body": {"home": {"modules": [bridge]}}}
         simulator.fail(HOMESTATUS, Failure(body=body))
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
         assert state_of(hass, "lock.cancello") == shown

@@ -10,8 +10,8 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
+from custom_components.bticino_classe.calls.answers import RECONNECT_GRACE_SECONDS
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.live.manager import RECONNECT_GRACE_SECONDS
 from tests.integration.conftest import (
     Happenings,
     act,
@@ -200,7 +200,7 @@ async def test_viewer_learns_why_there_are_no_pictures(
     await hass.async_block_till_done()
     assert [message["type"] for message in view.messages] == ["session", "error"]
     assert state_of(hass, STREET) == "idle"
-    assert the_entry(hass).runtime_data.intercom.viewers == 0
+    assert the_entry(hass).runtime_data.live.viewers == 0
 
 
 async def test_intercom_ends_the_view(
@@ -304,7 +304,7 @@ async def test_camera_that_is_opened_again_while_it_is_answered(
     await page.watch(offer(version=2))
     assert (simulator.rtc.answers, simulator.rtc.offers, simulator.rtc.terminates) == (1, 1, 1)
     assert steps(bell) == ["incoming", "ended"]
-    assert the_entry(hass).runtime_data.intercom.viewers == 1
+    assert the_entry(hass).runtime_data.live.viewers == 1
 
 
 async def test_viewer_who_leaves_with_the_answer(
@@ -317,12 +317,12 @@ async def test_viewer_who_leaves_with_the_answer(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """While the addresses that were held are still being sent."""
-    intercom = the_entry(hass).runtime_data.intercom
+    intercom = the_entry(hass).runtime_data.live
     sent = intercom.channel.tell
 
     async def tell(session: CallSession, data: Mapping[str, Any]) -> None:
         await sent(session, data)
-        for viewer_id in tuple(intercom._viewings):
+        for viewer_id in tuple(intercom._viewers):
             intercom.async_leave(viewer_id)
 
     monkeypatch.setattr(intercom.channel, "notify", tell)
@@ -345,7 +345,7 @@ async def test_newer_of_two_rings_is_answered(
     first = await ring(hass, simulator)
     simulator.forget_end(first)
     second = await ring(hass, simulator)
-    book = the_entry(hass).runtime_data.bell.book
+    book = the_entry(hass).runtime_data.calls._tracker
     await until(lambda: len(book.ringing) == 2)
     await page.watch(offer())
     assert second.answered
@@ -378,7 +378,7 @@ async def test_picture_that_comes_while_we_answer(
     view = await viewing
     await view.hears("answer")
     street = panel_id(simulator, "Posto esterno strada")
-    await until(lambda: the_entry(hass).runtime_data.bell.history.last(street, "snapshot"))
+    await until(lambda: the_entry(hass).runtime_data.history.last(street, "snapshot"))
 
 
 async def test_ring_is_declined_once(hass: HomeAssistant, page: Page, simulator: Simulator) -> None:
@@ -450,7 +450,7 @@ async def test_hanging_up_while_the_cloud_is_away(
 ) -> None:
     """The camera stays available for as long as somebody is on the line."""
     await page.watch(offer())
-    the_entry(hass).runtime_data.async_set_update_error(TimeoutError())
+    the_entry(hass).runtime_data.coordinator.async_set_update_error(TimeoutError())
     await hass.async_block_till_done()
     assert state_of(hass, COURT) == "unavailable"
     assert state_of(hass, STREET) == "streaming"
@@ -474,7 +474,7 @@ async def test_fault_of_ours_leaves_nobody_waiting(
     await view.hears("error")
     assert view.error == "call_failed"
     await simulator.rtc.happens(lambda: not simulator.rtc.open)
-    assert the_entry(hass).runtime_data.intercom.viewers == 0
+    assert the_entry(hass).runtime_data.live.viewers == 0
 
 
 async def test_new_view_waits_for_the_end_of_one_that_was_never_seen(
@@ -542,7 +542,7 @@ async def test_cut_line_in_mid_call(hass: HomeAssistant, page: Page, simulator: 
     for line in simulator.lines:
         if line.path.endswith("appws/"):
             line.cut()
-    channel = the_entry(hass).runtime_data.intercom.channel
+    channel = the_entry(hass).runtime_data.live.channel
     channel.socket._backoff.draw = lambda: 0.0
     await until(lambda: channel.socket.counters["connections_ended"])
     assert state_of(hass, STREET) == "streaming"
@@ -562,7 +562,7 @@ async def test_nothing_outlives_the_entry(
     """The intercom is told before the line closes; the viewer learns it too."""
     view = await page.watch(offer())
     entry = the_entry(hass)
-    channel = entry.runtime_data.intercom.channel
+    channel = entry.runtime_data.live.channel
     if how == "unload":
         await hass.config_entries.async_unload(entry.entry_id)
     else:

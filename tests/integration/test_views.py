@@ -41,7 +41,7 @@ async def _browser(
 
 def newest(hass: HomeAssistant) -> CallRecord:
     """Return the last call of the history."""
-    call: CallRecord = the_entry(hass).runtime_data.bell.history.calls[-1]
+    call: CallRecord = the_entry(hass).runtime_data.history.calls[-1]
     return call
 
 
@@ -65,7 +65,7 @@ def told_path(hass: HomeAssistant, entity_id: str = STREET_BELL) -> str | None:
 
 async def ring(hass: HomeAssistant, simulator: Simulator, **how: Any) -> Call:
     """Ring, and wait until the picture is there."""
-    frames = the_entry(hass).runtime_data.bell.channel.socket.counters["frames"]
+    frames = the_entry(hass).runtime_data.push.socket.counters["frames"]
     call = simulator.ring(STREET, **how)
     await heard(hass, frames + 2)
     await settle(hass)
@@ -219,7 +219,7 @@ async def _waiting(
     simulator.fail(BLOB, Failure(never=True), times=2)
     simulator.ring(STREET)
     await until(lambda: told_path(hass))
-    listeners = the_entry(hass).runtime_data.bell.history._listeners
+    listeners = the_entry(hass).runtime_data.history._listeners
     before = len(listeners)
     task = asyncio.create_task(browser.get(told_path(hass) or ""))
     await until(lambda: len(listeners) > before)
@@ -242,7 +242,7 @@ async def test_patience_ends(
 
 async def test_deletion_ends_the_wait(hass: HomeAssistant, waiting: asyncio.Task[Any]) -> None:
     """There will be no picture of a call that is no more."""
-    history = the_entry(hass).runtime_data.bell.history
+    history = the_entry(hass).runtime_data.history
     history.async_delete(history.calls)
     assert (await waiting).status == HTTPStatus.NOT_FOUND
 
@@ -257,7 +257,7 @@ async def test_who_goes_away_leaves_nothing(
     hass: HomeAssistant, browser: TestClient[Any, Any], waiting: asyncio.Task[Any]
 ) -> None:
     """A phone that lost its network."""
-    listeners = the_entry(hass).runtime_data.bell.history._listeners
+    listeners = the_entry(hass).runtime_data.history._listeners
     before = len(listeners)
     waiting.cancel()
     await browser.close()
@@ -287,7 +287,7 @@ async def test_panel_without_a_camera(
     hass: HomeAssistant, bell: Happenings, simulator: Simulator, is_known: bool
 ) -> None:
     """Once somebody has rung without leaving a picture, none is told of."""
-    history = the_entry(hass).runtime_data.bell.history
+    history = the_entry(hass).runtime_data.history
     assert [call.files for call in history.calls] == [()]
     if not is_known:
         history.async_delete_all()

@@ -3,6 +3,7 @@
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -148,21 +149,22 @@ def _reachability(kind: str, extra: Frame) -> ReachabilityPush | None:
 
 
 class PushChannel:
-    """The push socket of an account: `on_push` gets every event, once, from within the reader."""
+    """The push socket of an account; listeners get every push once, from within the reader."""
 
     def __init__(  # noqa: PLR0913 - what it is made of
         self,
         auth: AuthHandler,
         *,
-        on_push: Callable[[Push], None],
-        on_state: Callable[[SocketState], None] = lambda _: None,
+        on_push: Callable[[Push], None] | None = None,
+        on_state: Callable[[SocketState], None] | None = None,
         liveness: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
         self._app_version = auth.app_version
-        self._on_push = on_push
+        self._push_listeners: list[Callable[[Push], None]] = [on_push] if on_push else []
+        self._state_listeners: list[Callable[[SocketState], None]] = [on_state] if on_state else []
         self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()
         self.counters: Counter[str] = Counter()
         self.unknown: deque[object] = deque(maxlen=KEPT_UNKNOWN)
@@ -172,10 +174,34 @@ class PushChannel:
             name="push connection",
             subscription=self._subscription,
             on_frame=self._take,
-            on_state=on_state,
+            on_state=self._on_state,
             liveness=liveness,
             backoff=backoff,
         )
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the subscription is confirmed."""
+        return self.socket.state is SocketState.ONLINE
+
+    @property
+    def is_outage_logged(self) -> bool:
+        """Whether the last log message about the connection says that it is lost."""
+        return self.socket.outage_logged
+
+    def listen_pushes(self, listener: Callable[[Push], None]) -> Callable[[], None]:
+        """Call a listener with every push; returns what removes it."""
+        self._push_listeners.append(listener)
+        return partial(self._push_listeners.remove, listener)
+
+    def listen_states(self, listener: Callable[[SocketState], None]) -> Callable[[], None]:
+        """Call a listener with every change of the socket's state; returns what removes it."""
+        self._state_listeners.append(listener)
+        return partial(self._state_listeners.remove, listener)
+
+    def _on_state(self, state: SocketState) -> None:
+        for listener in tuple(self._state_listeners):
+            listener(state)
 
     def _subscription(self, token: str) -> Mapping[str, str]:
         # No "filter": with it the cloud keeps the calls to itself (protocol.md 3.7).
@@ -196,7 +222,8 @@ class PushChannel:
             self.counters["repeats"] += 1
         else:
             self.counters["pushes"] += 1
-            self._on_push(push)
+            for listener in tuple(self._push_listeners):
+                listener(push)
 
     def _is_repeat(self, push: Push) -> bool:
         """Whether a step of a call came before: each is pushed once per registered receiver."""

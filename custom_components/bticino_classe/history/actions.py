@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from homeassistant.util.json import JsonValueType
 
     from ..client import Home, Module
-    from ..coordinator import BticinoConfigEntry
+    from ..runtime import BticinoConfigEntry
     from .formatting import CallFormatter
     from .records import CallRecord
 
@@ -98,15 +98,15 @@ async def _export_calls(hass: HomeAssistant, call: ServiceCall) -> ServiceRespon
     if device_id := call.data.get(ATTR_DEVICE_ID):
         owner, module = async_find_module(hass, device_id)
         entries = [entry for entry in entries if entry.entry_id == owner.entry_id]
-    kept = [entry for entry in entries if entry.runtime_data.bell.history.is_kept]
+    kept = [entry for entry in entries if entry.runtime_data.history.is_kept]
     if entries and not kept:
         raise refused("no_history")
     wanted = _wanted(call.data, module)
     found: list[JsonValueType] = []
     for entry in kept:
         calls, words = (
-            entry.runtime_data.bell.history.calls,
-            async_call_formatter(entry.runtime_data),
+            entry.runtime_data.history.calls,
+            async_call_formatter(entry.runtime_data.coordinator),
         )
         homes = await async_readable_homes(hass, entry, call)
         export = partial(_exported, entry.entry_id, calls, wanted, words, homes)
@@ -182,13 +182,13 @@ def _delete_calls(hass: HomeAssistant, call: ServiceCall) -> None:
     entries = async_find_accounts(hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
     if is_all:
         for entry in entries:
-            entry.runtime_data.bell.history.async_delete_all()
+            entry.runtime_data.history.async_delete_all()
     else:
         _delete(entries, ids)
 
 
 def _delete(entries: Collection[BticinoConfigEntry], ids: Collection[str]) -> None:
-    histories = [entry.runtime_data.bell.history for entry in entries]
+    histories = [entry.runtime_data.history for entry in entries]
     found = [[c for i in ids if (c := history.call(i)) is not None] for history in histories]
     if set(ids) - {call.id for calls in found for call in calls}:
         raise refused("call_unknown")

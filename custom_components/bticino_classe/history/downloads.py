@@ -23,10 +23,12 @@ from .records import DAY, KINDS, pictures_of
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Mapping
 
+    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
     from ..client import CallChange, Event, Picture
-    from ..coordinator import BticinoConfigEntry, BticinoCoordinator
+    from ..coordinator import BticinoCoordinator
+    from .history import CallHistory
 
 SECOND_TRY_AFTER: Final = 2.0  # seconds: the cloud may ring before it has written the picture
 AT_ONCE: Final = 4  # downloads
@@ -57,25 +59,25 @@ class PictureDownloads:
     """Downloads what calls bring links to; a ring never waits for it."""
 
     def __init__(
-        self, hass: HomeAssistant, entry: BticinoConfigEntry, coordinator: BticinoCoordinator
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        coordinator: BticinoCoordinator,
+        history: CallHistory,
     ) -> None:
         self._hass = hass
         self._entry = entry
         self._coordinator = coordinator
+        self._history = history
         self._under_way: set[tuple[str, str]] = set()
         self._waiting = 0
         self._few = asyncio.Semaphore(AT_ONCE)
         self._asking = asyncio.Lock()
         self._events: dict[str, tuple[float, tuple[Event, ...]]] = {}
 
-    @callback
-    def async_start(self) -> None:
-        """Follow the bell; listening and downloads end with the entry."""
-        self._entry.async_on_unload(self._coordinator.bell.async_listen(self._on_change))
-
     async def async_of(self, module_id: str) -> StillImage | None:
         """Return the last picture of a panel; of an intercom, the newest of all its panels."""
-        history = self._coordinator.bell.history
+        history = self._history
         calls = [(call, kind) for kind in KINDS if (call := history.last(module_id, kind))]
         # The whole view of a call comes before its close-up.
         for call, kind in sorted(calls, key=lambda each: -each[0].time):
@@ -85,7 +87,7 @@ class PictureDownloads:
 
     def is_expected(self, call_id: str, kind: str) -> bool:
         """Whether a picture of a call may be there in a moment."""
-        history = self._coordinator.bell.history
+        history = self._history
         if (call := history.call(call_id)) is None or not history.wants(call_id, kind):
             return False
         age = self._coordinator.account.transport.cloud_time() - call.time
@@ -99,16 +101,17 @@ class PictureDownloads:
         """
         wanted: list[_Wanted] = []
         for event in sorted(events, key=lambda event: -event.time):
-            if (call := self._coordinator.bell.history.told_by(event)) is not None:
+            if (call := self._history.told_by(event)) is not None:
                 wanted += self._wanted(call.id, call.bridge_id, pictures_of(event))
         if wanted:
             self._start(self._fetch_all(wanted))
 
     @callback
-    def _on_change(self, change: CallChange) -> None:
+    def async_on_change(self, change: CallChange) -> None:
+        """Download the pictures that a change of a call links to."""
         if change.happening in _BRINGING:
             call = change.call
-            history = self._coordinator.bell.history
+            history = self._history
             known_as = history.known_as(call.session_id, call.began_at)
             links = {kind: link for kind in KINDS if (link := getattr(call, kind)) is not None}
             for wanted in self._wanted(known_as, call.bridge_id, links):
@@ -124,7 +127,7 @@ class PictureDownloads:
         """Yield the pictures that are still to be had; from now on they are under way."""
         for kind, link in links.items():
             key = (call_id, kind)
-            if key not in self._under_way and self._coordinator.bell.history.wants(*key):
+            if key not in self._under_way and self._history.wants(*key):
                 self._under_way.add(key)
                 yield _Wanted(call_id=call_id, kind=kind, bridge_id=bridge_id, link=link)
 
@@ -145,7 +148,7 @@ class PictureDownloads:
             self._waiting -= 1
 
     async def _fetch(self, wanted: _Wanted) -> None:
-        history = self._coordinator.bell.history
+        history = self._history
         try:
             async with self._few:
                 image = await self._download(wanted)
@@ -159,7 +162,7 @@ class PictureDownloads:
 
     def _is_hopeless(self, wanted: _Wanted, err: BticinoError) -> bool:
         """Whether a picture need not be asked for again, at the next start or after a gap."""
-        call = self._coordinator.bell.history.call(wanted.call_id)
+        call = self._history.call(wanted.call_id)
         if call is None or not isinstance(err, PictureError):
             return False
         if err.fault in {PictureFault.EARLY, PictureFault.DEAD}:
@@ -203,7 +206,7 @@ class PictureDownloads:
     def _link(self, events: Iterable[Event], wanted: _Wanted) -> Picture | None:
         """Find another link to a picture among events."""
         for event in events:
-            call = self._coordinator.bell.history.told_by(event)
+            call = self._history.told_by(event)
             if call is not None and call.id == wanted.call_id:
                 link = pictures_of(event).get(wanted.kind)
                 return None if link == wanted.link else link

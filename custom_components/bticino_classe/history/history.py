@@ -1,11 +1,13 @@
 """What became of the calls: each once, from pushes and from the cloud's list, with its pictures."""
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 import math
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.core import callback
+from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
@@ -43,13 +45,14 @@ from .saving import Saving
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 
     from ..client import CallChange, Event
-    from ..coordinator import BticinoConfigEntry
 
 # What is at hand where nothing is to be stored.
 _IN_MEMORY: Final = Limits(days=1, calls=100, megabytes=8)
+TIDY_INTERVAL: Final = timedelta(hours=1)
 SESSIONS_ALIKE: Final = 4  # calls that are told apart although an intercom counts anew
 # The histories that are open, by account: who removes an account has to wait for what they write.
 HISTORIES: Final[HassKey[dict[str, CallHistory]]] = HassKey(f"{DOMAIN}_histories")
@@ -64,7 +67,7 @@ class CallHistory:
     def __init__(
         self,
         hass: HomeAssistant,
-        entry: BticinoConfigEntry,
+        entry: ConfigEntry,
         *,
         clock: Callable[[], float],
         panels_of: Callable[[str], tuple[str, ...]],
@@ -113,6 +116,16 @@ class CallHistory:
             self._hass.config_entries.async_update_entry(self._entry, data=data)
         is_anew = was_off or not self.is_kept
         return replace(deletions, until=math.floor(self._now) - 1.0) if is_anew else deletions
+
+    @callback
+    def async_start(self) -> None:
+        """Tidy every hour, until the entry is unloaded and the history is closed."""
+        self._entry.async_on_unload(self.async_close)
+        self._entry.async_on_unload(
+            async_track_time_interval(
+                self._hass, lambda _: self.async_tidy(), TIDY_INTERVAL, cancel_on_shutdown=True
+            )
+        )
 
     async def async_save(self) -> None:
         """Wait until all is written that can be."""

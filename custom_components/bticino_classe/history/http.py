@@ -22,11 +22,13 @@ from .media_tree import place_of
 from .records import KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from homeassistant.auth.models import User
     from homeassistant.core import HomeAssistant
 
     from ..client import Call, Module, StillImage
-    from ..coordinator import BticinoConfigEntry, BticinoCoordinator
+    from ..runtime import BticinoConfigEntry, RuntimeData
     from .records import CallRecord
 
 URL: Final = f"/api/{DOMAIN}/picture/{{entry_id}}/{{call_id}}/{{kind}}"
@@ -42,26 +44,19 @@ def picture_path(entry_id: str, call_id: str, kind: str) -> str:
 
 
 @callback
-def path_of(coordinator: BticinoCoordinator, call: Call) -> str | None:
+def path_of(runtime: RuntimeData, entry_id: str, call: Call) -> str | None:
     """Return the path to the picture of a call that goes on; None if none is to be expected."""
-    history, entry_id = coordinator.bell.history, coordinator.config_entry.entry_id
+    history = runtime.history
     known_as = history.known_as(call.session_id, call.began_at)
     past = history.call(known_as)
     if past is None:
         return None
     linked = [kind for kind in KINDS if getattr(call, kind) is not None]
-    hoped_for = linked or ([] if _is_without_camera(coordinator, past) else [KINDS[0]])
+    hoped_for = linked or ([] if _is_without_camera(runtime, past) else [KINDS[0]])
     kept = [kind for kind in KINDS if past.kept(kind) is not None]
-    expected = [k for k in hoped_for if coordinator.pictures.is_expected(known_as, k)]
+    expected = [k for k in hoped_for if runtime.downloads.is_expected(known_as, k)]
     kind = next(iter(kept + expected), None)
     return None if kind is None else picture_path(entry_id, known_as, kind)
-
-
-@callback
-def loaded_entry(hass: HomeAssistant, entry_id: str) -> BticinoConfigEntry | None:
-    """Return an account that is set up."""
-    entries = hass.config_entries.async_loaded_entries(DOMAIN)
-    return next((entry for entry in entries if entry.entry_id == entry_id), None)
 
 
 class PictureView(HomeAssistantView):
@@ -69,6 +64,10 @@ class PictureView(HomeAssistantView):
 
     url = URL
     name = f"api:{DOMAIN}:picture"
+
+    def __init__(self, find: Callable[[str], BticinoConfigEntry | None]) -> None:
+        """`find` returns a loaded entry by its id."""
+        self._find = find
 
     async def get(
         self, request: web.Request, entry_id: str, call_id: str, kind: str
@@ -78,12 +77,12 @@ class PictureView(HomeAssistantView):
         Unauthorized: the user may not see the camera.
         """
         hass = request.app[KEY_HASS]
-        entry = loaded_entry(hass, entry_id)
+        entry = self._find(entry_id)
         if entry is not None and kind in KINDS:
-            coordinator = entry.runtime_data  # it is gone from an entry that is unloaded meanwhile
-            _check(hass, coordinator, request[KEY_HASS_USER], call_id)
-            await _until_settled(coordinator, call_id, kind)
-            if image := await _picture(coordinator, call_id, kind):
+            runtime = entry.runtime_data  # removed from an entry that is unloaded meanwhile
+            _check(hass, entry, request[KEY_HASS_USER], call_id)
+            await _until_settled(runtime, entry, call_id, kind)
+            if image := await _picture(runtime, call_id, kind):
                 headers = {CACHE_CONTROL: KEPT_BY_BROWSERS}
                 return web.Response(
                     body=image.content, content_type=image.content_type, headers=headers
@@ -93,13 +92,14 @@ class PictureView(HomeAssistantView):
 
 
 @callback
-def _check(hass: HomeAssistant, coordinator: BticinoCoordinator, user: User, call_id: str) -> None:
+def _check(hass: HomeAssistant, entry: BticinoConfigEntry, user: User, call_id: str) -> None:
     """Raise Unauthorized for a call at a place that the user may not see."""
-    call = coordinator.bell.history.call(call_id)
-    place = None if call is None else place_of(coordinator.data, call)
+    runtime = entry.runtime_data
+    call = runtime.history.call(call_id)
+    place = None if call is None else place_of(runtime.coordinator.data, call)
     if place is None:
         return
-    entity_id = _entity_id(hass, coordinator.config_entry, place)
+    entity_id = _entity_id(hass, entry, place)
     if entity_id is None:
         may_see = user.permissions.access_all_entities(POLICY_READ)
     else:
@@ -113,22 +113,24 @@ def _entity_id(hass: HomeAssistant, entry: BticinoConfigEntry, place: Module) ->
     registry = er.async_get(hass)
     keys = ((Platform.CAMERA, "camera"), (Platform.EVENT, "doorbell"))
     found = (
-        registry.async_get_entity_id(platform, DOMAIN, unique_id(entry, place, key))
+        registry.async_get_entity_id(platform, DOMAIN, unique_id(entry, place.id, key))
         for platform, key in keys
     )
     return next(filter(None, found), None)
 
 
-async def _until_settled(coordinator: BticinoCoordinator, call_id: str, kind: str) -> None:
+async def _until_settled(
+    runtime: RuntimeData, entry: BticinoConfigEntry, call_id: str, kind: str
+) -> None:
     """Wait, but not for long, until a picture that is expected is there or will not come."""
-    loop, entry = asyncio.get_running_loop(), coordinator.config_entry
+    loop = asyncio.get_running_loop()
     changed, deadline = asyncio.Event(), loop.time() + PATIENCE
-    stop_listening = coordinator.bell.history.async_listen(changed.set)
+    stop_listening = runtime.history.async_listen(changed.set)
     try:
         while (
             loop.time() < deadline
             and entry.state is ConfigEntryState.LOADED
-            and coordinator.pictures.is_expected(call_id, kind)
+            and runtime.downloads.is_expected(call_id, kind)
         ):
             with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), POLL_SECONDS)
@@ -137,20 +139,20 @@ async def _until_settled(coordinator: BticinoCoordinator, call_id: str, kind: st
         stop_listening()
 
 
-async def _picture(coordinator: BticinoCoordinator, call_id: str, kind: str) -> StillImage | None:
-    history = coordinator.bell.history
+async def _picture(runtime: RuntimeData, call_id: str, kind: str) -> StillImage | None:
+    history = runtime.history
     call = history.call(call_id)
-    if call is None or place_of(coordinator.data, call) is None:
+    if call is None or place_of(runtime.coordinator.data, call) is None:
         return None
     return await history.async_picture(call, kind)
 
 
-def _is_without_camera(coordinator: BticinoCoordinator, call: CallRecord) -> bool:
+def _is_without_camera(runtime: RuntimeData, call: CallRecord) -> bool:
     """Whether others have rung where this call is, and never a picture came."""
-    history, place = coordinator.bell.history, call.module_id
+    history, place = runtime.history, call.module_id
     if any(history.last(place, kind) is not None for kind in KINDS):
         return False
     return any(
-        place == each.module_id and not coordinator.pictures.is_expected(each.id, KINDS[0])
+        place == each.module_id and not runtime.downloads.is_expected(each.id, KINDS[0])
         for each in history.calls
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from ..client import Module
-    from ..coordinator import House
+    from ..house import House
     from .records import CallRecord
 
 MONTH, DAY = len("2026-11"), len("2026-11-28")
@@ -28,7 +28,7 @@ class Folder:
 
 def place_of(house: House, call: CallRecord) -> Module | None:
     """Return the module at which a past call is shown: its panel, or else its intercom."""
-    return house.modules.get(house.place(call.panel_id, call.bridge_id))
+    return house.modules.get(house.location_of(call.panel_id, call.bridge_id))
 
 
 def first_kind(call: CallRecord) -> str | None:

@@ -1,4 +1,4 @@
-"""The media relays, kept at hand: Home Assistant asks for them and cannot wait."""
+"""TURN servers, requested ahead of time: Home Assistant reads them synchronously."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -12,18 +12,20 @@ from ..const import LOGGER
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ..client import Account, IceServer
-    from ..coordinator import BticinoConfigEntry
+    from homeassistant.config_entries import ConfigEntry
 
-ASSUMED_LIFETIME: Final = 3600.0  # seconds
-RENEWED_BEFORE: Final = 600.0  # seconds before the credentials die
-LOOK_AGAIN_AFTER: Final = 60.0  # seconds after a failure, and at the soonest
+    from ..client import Account, IceServer
+
+ASSUMED_LIFETIME_SECONDS: Final = 3600.0
+MAX_LIFETIME_SECONDS: Final = 24 * 3600.0
+RENEWAL_MARGIN_SECONDS: Final = 600.0  # before the credentials expire
+RETRY_SECONDS: Final = 60.0  # after a failure; also the shortest interval
 
 
 class IceServers:
-    """Asks the cloud for relays before the credentials of the last ones die."""
+    """The TURN servers of an account, renewed before their credentials expire."""
 
-    def __init__(self, hass: HomeAssistant, entry: BticinoConfigEntry, account: Account) -> None:
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, account: Account) -> None:
         self._hass = hass
         self._entry = entry
         self._account = account
@@ -33,7 +35,7 @@ class IceServers:
 
     @property
     def servers(self) -> list[RTCIceServer]:
-        """The relays whose credentials are still good, in Home Assistant's form."""
+        """The servers whose credentials are valid."""
         if self._account.transport.cloud_time() >= self._expires_at:
             return []
         return [
@@ -43,7 +45,7 @@ class IceServers:
 
     @callback
     def async_start(self) -> None:
-        """Ask for them in the background, again and again until the entry ends."""
+        """Request the servers in the background, repeatedly, until the entry is unloaded."""
         self._entry.async_on_unload(self._stop_timer)
         self._renew()
 
@@ -51,20 +53,20 @@ class IceServers:
     def _renew(self, _now: datetime | None = None) -> None:
         self._cancel_timer = None
         self._entry.async_create_background_task(
-            self._hass, self._async_renew(), "bticino_classe relays"
+            self._hass, self._async_renew(), "bticino_classe TURN servers"
         )
 
     async def _async_renew(self) -> None:
-        wait = LOOK_AGAIN_AFTER
+        wait = RETRY_SECONDS
         try:
             servers = await self._account.ice_servers()
         except BticinoError as err:
-            # Pictures come without relays too where both sides are in one network.
-            LOGGER.debug("The media relays could not be asked for: %s", err)
+            # Viewers in the intercom's own network need no TURN server.
+            LOGGER.debug("The TURN servers could not be requested: %s", err)
         else:
             now = self._account.transport.cloud_time()
-            self._servers, self._expires_at = servers, _end_of(servers, now)
-            wait = max(LOOK_AGAIN_AFTER, self._expires_at - RENEWED_BEFORE - now)
+            self._servers, self._expires_at = servers, _expiry_of(servers, now)
+            wait = max(RETRY_SECONDS, self._expires_at - RENEWAL_MARGIN_SECONDS - now)
         job = HassJob(self._renew, cancel_on_shutdown=True)
         self._cancel_timer = async_call_later(self._hass, wait, job)
 
@@ -75,12 +77,12 @@ class IceServers:
             self._cancel_timer = None
 
 
-def _end_of(servers: tuple[IceServer, ...], now: float) -> float:
-    """Return when the first credentials die, which their user names begin with, by convention."""
-    ends = [
-        float(end) for s in servers if (end := (s.username or "").partition(":")[0]).isdecimal()
+def _expiry_of(servers: tuple[IceServer, ...], now: float) -> float:
+    """Return when the first credentials expire: by convention their user names begin with it."""
+    expiries = [
+        float(expiry)
+        for server in servers
+        if (expiry := (server.username or "").partition(":")[0]).isdecimal()
     ]
-    # A time that makes no sense says nothing.
-    return min(
-        [end for end in ends if now < end <= now + 24 * 3600], default=now + ASSUMED_LIFETIME
-    )
+    plausible = [expiry for expiry in expiries if now < expiry <= now + MAX_LIFETIME_SECONDS]
+    return min(plausible, default=now + ASSUMED_LIFETIME_SECONDS)

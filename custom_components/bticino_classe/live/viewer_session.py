@@ -1,64 +1,81 @@
-"""One viewer of one camera, and what the viewer looks at."""
+"""One viewer of one camera, between a WebRTC client and a call session of the cloud."""
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, override
 
 from homeassistant.core import callback
 
 from ..client import BticinoError, CallObserver, CallSession, ModuleKind, SessionState
 from ..errors import call_reason
-from ..texts import spoken
 
 if TYPE_CHECKING:
-    from ..client import Candidate, Module
-    from .manager import LiveViewManager
+    from collections.abc import Callable
+
+    from ..client import Candidate, Module, SignalingChannel
 
 
 class WebRTCClient(Protocol):
-    """What a viewer looks at: where the answer goes, the addresses, the reason why it is over."""
+    """What a viewer uses: receives the answer, the candidates, and the reason of the end."""
 
     def answered(self, sdp: str) -> None:
-        """Show the pictures that come for this answer."""
+        """Handle the answer to the client's offer."""
 
     def candidate(self, candidate: Candidate) -> None:
-        """Try this address of the intercom's too."""
+        """Handle a candidate of the intercom."""
 
-    def failed(self, key: str, text: str) -> None:
-        """Say why there are no pictures (any more)."""
+    def failed(self, key: str) -> None:
+        """Handle the end of the session; `key` is the translation key of the reason."""
 
 
 class ViewerSession(CallObserver):
-    """One viewer of a camera; `call_id` is the ring that was answered with it."""
+    """A viewer of a camera; `answered_call` is the session id of the ring that it has answered.
 
-    def __init__(
-        self, line: LiveViewManager, place: Module, page: WebRTCClient, origin: str | None
+    `on_change` is called when the viewer is connected, `on_over` once, when the session is over;
+    its second argument says whether the viewer has left by itself.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a session consists of
+        self,
+        channel: SignalingChannel,
+        camera: Module,
+        client: WebRTCClient,
+        *,
+        origin: str | None,
+        on_change: Callable[[], None],
+        on_over: Callable[[ViewerSession, bool], None],
     ) -> None:
-        self._line = line
-        self._page = page
-        self.place = place
+        self._client = client
+        self._on_change = on_change
+        self._on_over = on_over
+        self.camera = camera
         self.origin = origin
-        self.call_id: str | None = None
+        self.answered_call: str | None = None
         self.over = asyncio.Event()
-        self.session = CallSession(
-            line.channel,
+        self.call = CallSession(
+            channel,
             self,
-            bridge_id=place.intercom_id,
-            panel_id=place.id if place.kind is ModuleKind.PANEL else None,
+            bridge_id=camera.intercom_id,
+            panel_id=camera.id if camera.kind is ModuleKind.PANEL else None,
         )
 
     @property
     def is_connected(self) -> bool:
-        """Whether pictures and sound may go both ways."""
-        return self.session.state is SessionState.ANSWERED
+        """Whether media may flow."""
+        return self.call.state is SessionState.ANSWERED
+
+    def hang_up_of(self, session_id: str) -> Callable[[], None]:
+        """Return what ends this session if it is still the one of a ring."""
+        return partial(self.call.end_if, session_id)
 
     @override
     def answered(self, sdp: str) -> None:
-        self._page.answered(sdp)
-        self._line.async_changed()
+        self._client.answered(sdp)
+        self._on_change()
 
     @override
     def candidate(self, candidate: Candidate) -> None:
-        self._page.candidate(candidate)
+        self._client.candidate(candidate)
 
     @override
     def ended(self, error: BticinoError) -> None:
@@ -66,7 +83,18 @@ class ViewerSession(CallObserver):
 
     @callback
     def end(self, key: str) -> None:
-        """End it, and tell the viewer why."""
+        """End the session and report the reason to the client."""
         if not self.over.is_set():
-            self._page.failed(key, spoken(self._line.hass, key))
-            self._line.async_over(self, by_viewer=False)
+            self._client.failed(key)
+            self._finish(left=False)
+
+    @callback
+    def leave(self) -> None:
+        """End the session because the viewer has left."""
+        if not self.over.is_set():
+            self._finish(left=True)
+
+    def _finish(self, *, left: bool) -> None:
+        self.over.set()
+        self.call.hang_up()
+        self._on_over(self, left)
