@@ -53,8 +53,8 @@ class RuntimeData:
         )
         downloads = PictureDownloads(hass, entry, coordinator, history)
         # The history comes first: entities read from it what they show of a call.
-        calls.async_listen(history.async_add)
-        calls.async_listen(downloads.async_on_change)
+        entry.async_on_unload(calls.async_listen(history.async_add))
+        entry.async_on_unload(calls.async_listen(downloads.async_on_change))
         return cls(
             account=account,
             push=push,

@@ -325,7 +325,7 @@ async def test_listener_that_fails_costs_nobody_the_ring(
     simulator.ring(STREET)
     await heard(hass, 3)
     assert bell.rings() == [DOORBELL]
-    assert "A call could not be shown" in caplog.text
+    assert "A change of a call could not be handled" in caplog.text
 
 
 async def test_idle_hour_with_the_socket_up(

@@ -368,7 +368,7 @@ async def test_all_homes_refused_is_an_outage(
     await online(entry)
     simulator.fail(HOMESTATUS, Failure(code=13), times=2)
     await poll(hass, freezer, SAFETY_INTERVAL)
-    assert "gives no usable answer" in caplog.text
+    assert "does not answer properly" in caplog.text
     assert state_of(hass, "lock.porta") == "locked"
     bridge = dr.async_get(hass).async_get_device_by_identifier(
         (DOMAIN, "00:03:50:ab:cd:ef"), entry.entry_id

@@ -421,7 +421,7 @@ async def test_removed_although_it_could_not_be_unloaded(
 ) -> None:
     """Its history writes no more."""
     entry = the_entry(hass)
-    gone, bell_of = (folder(hass), index(hass)), entry.runtime_data.calls
+    gone, runtime = (folder(hass), index(hass)), entry.runtime_data
 
     async def fail(*_: object) -> bool:
         return False
@@ -430,11 +430,11 @@ async def test_removed_although_it_could_not_be_unloaded(
     await hass.config_entries.async_remove(entry.entry_id)
     bridge, panel = simulator.house.bridges()[0], simulator.house.find(STREET)
     push = CallPush(step=CallStep.OFFERED, session_id="1", bridge_id=bridge.id, panel_id=panel.id)
-    bell_of.async_handle_push(push)
+    runtime.calls.async_handle_push(push)
     await settle(hass)
     assert not any(path.exists() for path in gone)
-    bell_of._stop_timer()
-    bell_of.channel.socket.stop()
+    runtime.calls._stop_timer()
+    runtime.push.socket.stop()
 
 
 @pytest.mark.usefixtures("bell")

@@ -318,7 +318,7 @@ async def test_viewer_who_leaves_with_the_answer(
 ) -> None:
     """While the addresses that were held are still being sent."""
     intercom = the_entry(hass).runtime_data.live
-    sent = intercom.channel.tell
+    sent = intercom.channel.notify
 
     async def tell(session: CallSession, data: Mapping[str, Any]) -> None:
         await sent(session, data)

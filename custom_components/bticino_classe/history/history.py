@@ -44,6 +44,7 @@ from .saving import Saving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
+    from datetime import datetime
 
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import CALLBACK_TYPE, HomeAssistant
@@ -123,9 +124,13 @@ class CallHistory:
         self._entry.async_on_unload(self.async_close)
         self._entry.async_on_unload(
             async_track_time_interval(
-                self._hass, lambda _: self.async_tidy(), TIDY_INTERVAL, cancel_on_shutdown=True
+                self._hass, self._on_hour, TIDY_INTERVAL, cancel_on_shutdown=True
             )
         )
+
+    @callback
+    def _on_hour(self, _now: datetime) -> None:
+        self.async_tidy()
 
     async def async_save(self) -> None:
         """Wait until all is written that can be."""
