@@ -30,7 +30,7 @@ from .figures import Figure, as_json, table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-EPILOG: Final = "docs/benchmarks.md says what each figure means."
+EPILOG: Final = "docs/benchmarks.md describes the method and has the last results."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
