@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, override
 
 from homeassistant.components import camera as core
-from homeassistant.components.camera import Camera
-from homeassistant.components.camera.const import CameraEntityFeature
-from homeassistant.components.camera.webrtc import (
+from homeassistant.components.camera import (
+    Camera,
+    CameraEntityFeature,
     WebRTCAnswer,
     WebRTCCandidate,
     WebRTCClientConfiguration,
@@ -22,7 +22,7 @@ from .errors import call_errors, refused, translated_error
 from .history.downloads import async_placeholder
 
 if TYPE_CHECKING:
-    from homeassistant.components.camera.webrtc import WebRTCSendMessage
+    from homeassistant.components.camera import WebRTCSendMessage
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity import Entity
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback

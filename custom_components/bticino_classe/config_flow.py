@@ -69,14 +69,14 @@ ACCOUNT_SCHEMA = vol.Schema(
     {vol.Required(CONF_USERNAME): EMAIL, vol.Required(CONF_PASSWORD): PASSWORD}
 )
 
-# What the cloud says of a home or a command is no reason that a sign-in form has words for.
+# Only these keys have a text in the forms.
 _FORM_ERRORS = frozenset(
     {"invalid_auth", "app_client_refused", "too_many_requests", "cannot_connect"}
 )
 
 
 class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
-    """Takes an account's e-mail and password, and proves them before anything is stored."""
+    """Collects e-mail and password and verifies them before anything is stored."""
 
     VERSION = 1
     MINOR_VERSION = 1
@@ -104,19 +104,19 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
                 await self.async_set_unique_id(unique_id)
                 self._abort_if_unique_id_configured()
                 return self.async_create_entry(title=_title(topology), data=self._entry_data)
-        return self._show_account_form("user", errors, user_input)
+        return self._account_form("user", errors, user_input)
 
     async def async_step_reauth(
         self,
         entry_data: Mapping[str, Any],  # noqa: ARG002 - Home Assistant's signature
     ) -> ConfigFlowResult:
-        """Begin when the cloud has refused the stored credentials."""
+        """Start re-authentication after the cloud has rejected the credentials."""
         return await self.async_step_reauth_confirm()
 
     async def async_step_reauth_confirm(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the account's password."""
+        """Request the account's password."""
         username = self._get_reauth_entry().data[CONF_USERNAME]
         errors: dict[str, str] = {}
         if user_input is not None:
@@ -133,17 +133,17 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Take a new e-mail address or password of the same account."""
+        """Change the e-mail address or the password of the same account."""
         entry = self._get_reconfigure_entry()
         errors: dict[str, str] = {}
         if user_input is not None:
             topology, errors = await self._async_sign_in(user_input)
             if topology is not None:
                 return self._update_entry(entry, topology)
-        return self._show_account_form("reconfigure", errors, user_input or entry.data)
+        return self._account_form("reconfigure", errors, user_input or entry.data)
 
     def _is_configured(self, username: str) -> bool:
-        """Whether an entry has this address, so that nobody is mailed about a vain sign-in."""
+        """Whether an entry has this address; checked first, as each sign-in mails the owner."""
         entries = self._async_current_entries()
         return any(
             entry.data[CONF_USERNAME].lower() == username.strip().lower() for entry in entries
@@ -153,7 +153,7 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
     def _entry_data(self) -> dict[str, Any]:
         return {**self._credentials, CONF_TOKEN: self._tokens}
 
-    def _show_account_form(
+    def _account_form(
         self, step_id: str, errors: dict[str, str], values: Mapping[str, Any] | None
     ) -> ConfigFlowResult:
         known = {CONF_USERNAME: (values or {}).get(CONF_USERNAME)}
@@ -164,7 +164,7 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         )
 
     def _update_entry(self, entry: ConfigEntry, topology: Topology) -> ConfigFlowResult:
-        """Store what was signed in with, if it is the account that the entry stands for."""
+        """Store the new credentials if they belong to the account of the entry."""
         username = self._credentials[CONF_USERNAME].lower()
         accounts = {topology.user_id, username}
         if topology.user_id is None and username == entry.data[CONF_USERNAME].lower():
@@ -176,11 +176,11 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
     async def _async_sign_in(
         self, credentials: dict[str, Any]
     ) -> tuple[Topology | None, dict[str, str]]:
-        """Sign in and look at the homes; returns them, or what to tell the person."""
+        """Sign in and read the homes; returns them, or the form errors."""
         try:
             topology = await self._client(credentials).topology(urgent=True)
         except BticinoError as err:
-            LOGGER.debug("The sign-in failed: %s", err)
+            LOGGER.debug("Sign-in failed: %s", err)
             key = reason(err)
             return None, {"base": key if key in _FORM_ERRORS else "unexpected_answer"}
         if not any(home.bridges for home in topology.homes.values()):
@@ -188,14 +188,14 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         return topology, {}
 
     def _client(self, credentials: dict[str, Any]) -> Account:
-        """Return a client for these credentials; the same ones again make no second sign-in."""
+        """Return a client for these credentials; unchanged credentials do not sign in again."""
         username = credentials[CONF_USERNAME].strip()
-        wanted = {CONF_USERNAME: username, CONF_PASSWORD: credentials[CONF_PASSWORD]}
-        if self._account is None or wanted != self._credentials:
-            self._credentials = wanted
+        normalized = {CONF_USERNAME: username, CONF_PASSWORD: credentials[CONF_PASSWORD]}
+        if self._account is None or normalized != self._credentials:
+            self._credentials = normalized
             auth = AuthHandler(
                 username,
-                wanted[CONF_PASSWORD],
+                normalized[CONF_PASSWORD],
                 session=async_get_clientsession(self.hass),
                 token_callback=self._async_keep_tokens,
                 endpoints=self.hass.data.get(ENDPOINTS, PRODUCTION),
@@ -208,12 +208,12 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 class BticinoOptionsFlow(OptionsFlowWithReload):
-    """What a person may choose of how the house is shown."""
+    """The options of an account."""
 
     config_entry: BticinoConfigEntry
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Pulse time of doors, lights that are doors, homes to leave out, rings, what is kept."""
+        """Show the form, or store the options."""
         runtime = async_runtime(self.config_entry)
         if runtime is None:
             return self.async_abort(reason="not_loaded")
@@ -225,7 +225,7 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
             errors[CONF_EXCLUDED_HOMES] = "all_homes_excluded"
         names = {home.id: home.name or home.id for home in homes}
         lights = self._light_names(homes)
-        values = _on_offer(user_input or self.config_entry.options, names, lights)
+        values = _existing_choices(user_input or self.config_entry.options, names, lights)
         schema = _options_schema(names, lights)
         return self.async_show_form(
             step_id="init",
@@ -234,7 +234,7 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         )
 
     def _light_names(self, homes: list[Home]) -> dict[str, str]:
-        """Name the staircase lights as their devices are named."""
+        """Return the names of the staircase lights' devices, by module."""
         registry, entry_id = dr.async_get(self.hass), self.config_entry.entry_id
         names: dict[str, str] = {}
         for module in (m for home in homes for m in home.modules.values()):
@@ -245,8 +245,8 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         return names
 
 
-def _whole(low: int, high: int, unit: str | None = None) -> vol.All:
-    """Return the field of a whole number."""
+def _integer(low: int, high: int, unit: str | None = None) -> vol.All:
+    """Return the field of an integer."""
     config = NumberSelectorConfig(min=low, max=high, mode=NumberSelectorMode.BOX)
     if unit is not None:
         config["unit_of_measurement"] = unit
@@ -256,9 +256,9 @@ def _whole(low: int, high: int, unit: str | None = None) -> vol.All:
 _HISTORY_SCHEMA = vol.Schema(
     {
         vol.Required(CONF_KEEP, default=True): BooleanSelector(),
-        vol.Required(CONF_DAYS, default=DEFAULT_DAYS): _whole(1, 3650, UnitOfTime.DAYS),
-        vol.Required(CONF_CALLS, default=DEFAULT_CALLS): _whole(10, 10_000),
-        vol.Required(CONF_MEGABYTES, default=DEFAULT_MEGABYTES): _whole(
+        vol.Required(CONF_DAYS, default=DEFAULT_DAYS): _integer(1, 3650, UnitOfTime.DAYS),
+        vol.Required(CONF_CALLS, default=DEFAULT_CALLS): _integer(10, 10_000),
+        vol.Required(CONF_MEGABYTES, default=DEFAULT_MEGABYTES): _integer(
             1, 10_000, UnitOfInformation.MEGABYTES
         ),
     }
@@ -266,24 +266,26 @@ _HISTORY_SCHEMA = vol.Schema(
 
 
 def _options_schema(homes: Mapping[str, str], lights: Mapping[str, str]) -> vol.Schema:
-    """Build the form: a choice is offered only where there is something to choose."""
+    """Return the form; lights and homes only where there is something to choose."""
     fields: dict[vol.Marker, Any] = {
-        vol.Required(CONF_PULSE_TIME, default=DEFAULT_PULSE_TIME): _whole(1, 60, UnitOfTime.SECONDS)
+        vol.Required(CONF_PULSE_TIME, default=DEFAULT_PULSE_TIME): _integer(
+            1, 60, UnitOfTime.SECONDS
+        )
     }
     if lights:
         fields[vol.Optional(CONF_LIGHTS_AS_DOORS, default=list)] = _choice(lights)
     if len(homes) > 1:
         fields[vol.Optional(CONF_EXCLUDED_HOMES, default=list)] = _choice(homes)
     fields[vol.Required(CONF_SIMULATED_RINGS, default=False)] = BooleanSelector()
-    # With a default of its own, frontends would not fill in those of what is in it.
+    # If the section had a default, frontends would ignore the defaults of its fields.
     fields[vol.Required(CONF_HISTORY)] = section(_HISTORY_SCHEMA, {"collapsed": True})
     return vol.Schema(fields)
 
 
-def _on_offer(
+def _existing_choices(
     values: Mapping[str, Any], homes: Mapping[str, str], lights: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return what was chosen before, less what is no longer there to choose."""
+    """Return the previous values without lights and homes that no longer exist."""
     offers = {CONF_EXCLUDED_HOMES: homes, CONF_LIGHTS_AS_DOORS: lights}
     return {
         key: [each for each in value if each in offers[key]] if key in offers else value
@@ -297,6 +299,6 @@ def _choice(names: Mapping[str, str]) -> SelectSelector:
 
 
 def _title(topology: Topology) -> str:
-    """Name the entry after its homes: no e-mail address gets into logs and lists that way."""
+    """Name the entry after its homes, which keeps the e-mail address out of logs and lists."""
     names = [home.name for home in topology.homes.values() if home.bridges and home.name]
     return ", ".join(names) or "BTicino Classe"

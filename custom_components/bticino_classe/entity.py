@@ -49,7 +49,7 @@ def unique_id(entry: ConfigEntry, module_id: str, key: str) -> str:
 
 
 async def async_open(account: Account, home: Home, door: Module) -> None:
-    """Send the command that opens a door, whichever kind of relay it is wired to."""
+    """Send the command that opens a door: a door relay, or a light relay used as a door."""
     if door.kind is ModuleKind.LIGHT:
         await account.switch_light(home, door, on=True)
     else:

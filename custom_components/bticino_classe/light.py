@@ -3,8 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any, override
 
-from homeassistant.components.light import LightEntity
-from homeassistant.components.light.const import ColorMode
+from homeassistant.components.light import ColorMode, LightEntity
 
 from .client import Account, Module, ModuleKind
 from .entity import BticinoEntity, async_add_for_modules, is_door

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, override
 
-from homeassistant.components.lock import LockEntity
-from homeassistant.components.lock.const import LockEntityFeature
+from homeassistant.components.lock import LockEntity, LockEntityFeature
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 

@@ -1,4 +1,4 @@
-"""What a loaded account consists of, built in the order of the dependencies."""
+"""The parts of a loaded account, built in the order of their dependencies."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

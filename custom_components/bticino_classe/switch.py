@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PARALLEL_UPDATES = 1
 
-# The only duration ever observed; it also keeps a door from opening for ever.
+# The only duration ever observed; it also limits how long the door opens by itself.
 DURATION_SECONDS: Final = 24 * 3600
 
 

@@ -1,4 +1,4 @@
-"""Rings that are answered from Home Assistant: what the signaling sends and receives for them."""
+"""Rings that are answered from Home Assistant, from the first message to the end."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -34,7 +34,7 @@ class AnswerState(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class _Answer:
-    """An answer to a ring at a camera; pushes are held until it is clear who has answered."""
+    """An answer to a ring at a camera; `held` pushes wait until its outcome is known."""
 
     session_id: str
     camera: Module
@@ -128,8 +128,8 @@ class LocalAnswers:
     def async_hold(self, push: CallPush) -> bool:
         """Return whether a push must not be applied (yet): it is about our own answer.
 
-        Until the answer is confirmed nobody knows who has answered, so pushes are held. When a
-        viewer has returned with a session of its own, only the ring's session was terminated.
+        Until the answer is confirmed, a push may be about another phone's answer, so it is held.
+        When a viewer has returned in a new session, only the ring's own session was terminated.
         """
         answer = self._answers.get(push.session_id)
         if answer is None or push.step in {CallStep.OFFERED, CallStep.INCOMING}:

@@ -28,7 +28,7 @@ OFFERING_TYPES: Final = frozenset({"BNC1", "BNC3"})
 
 
 class CallEvents:
-    """Turns pushes, and what live view sends and receives, into the changes of calls.
+    """Turns pushes, and the answers sent by live view, into changes of calls.
 
     `on_unknown_answer` gets the session of a call that is answered elsewhere and that began before
     this start.
@@ -122,7 +122,7 @@ class CallEvents:
 
     @contextmanager
     def declining(self, call: Call) -> Iterator[None]:
-        """Decline a call: it cannot be answered meanwhile, and ends if nothing is raised."""
+        """Decline a call: nobody can answer it meanwhile; it ends unless an error is raised."""
         self._declining.add(call.session_id)
         try:
             yield

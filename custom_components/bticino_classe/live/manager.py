@@ -96,7 +96,7 @@ class LiveViewManager:
             viewer.ended(err)
         finally:
             if not viewer.is_connected:
-                viewer.end("call_failed")  # an unexpected fault: the client must not wait for ever
+                viewer.end("call_failed")  # an unexpected error: the client must not wait
 
     async def async_add_candidate(self, viewer_id: str, candidate: Candidate) -> None:
         """Forward a candidate of a viewer, if the viewer is still there."""
@@ -134,7 +134,7 @@ class LiveViewManager:
         return bool(viewers)
 
     async def async_decline(self, call: Call, offer: RingOffer) -> None:
-        """Decline a ring; BticinoError if the intercom could not be told."""
+        """Decline a ring; BticinoError if the intercom did not receive it."""
         session = CallSession(self.channel, CallObserver(), bridge_id=call.bridge_id, panel_id=None)
         with self._calls.declining(call):
             await session.decline(offer)
@@ -191,7 +191,7 @@ class LiveViewManager:
             await self._let_returning_viewer_first(viewer)
 
     async def _let_returning_viewer_first(self, viewer: ViewerSession) -> None:
-        """Wait whether the viewer who has just left returns (the talk button); then it is busy."""
+        """Give the viewer who has just left time to return (talk button); LineBusyError if so."""
         await asyncio.sleep(RETURN_PRIORITY_SECONDS)
         bridge_id = viewer.call.bridge_id
         newest = [v for v in self._viewers.values() if v.call.bridge_id == bridge_id][-1:]
@@ -199,7 +199,7 @@ class LiveViewManager:
             raise LineBusyError
 
     def _earlier_viewers(self, viewer: ViewerSession) -> list[ViewerSession]:
-        """Return the viewers of the same intercom who came before, oldest first."""
+        """Return the earlier viewers of the same intercom, oldest first."""
         everybody = list(self._viewers.values())
         before = everybody[: everybody.index(viewer)] if viewer in everybody else []
         return [v for v in before if v.call.bridge_id == viewer.call.bridge_id]
@@ -218,7 +218,7 @@ class LiveViewManager:
     async def _answer(
         self, viewer: ViewerSession, session_id: str, ring: RingOffer, offer: str
     ) -> None:
-        """Answer a ring; `answers` is told what was sent and what came."""
+        """Answer a ring, and report the outcome to the owner of the call."""
         answers = self._calls.answers
         answers.async_begin(session_id, viewer.camera, viewer.hang_up_of(session_id))
         viewer.answered_call = session_id

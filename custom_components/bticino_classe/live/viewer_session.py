@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class WebRTCClient(Protocol):
-    """What a viewer uses: receives the answer, the candidates, and the reason of the end."""
+    """The viewer's end: receives the answer, the candidates and the reason of the end."""
 
     def answered(self, sdp: str) -> None:
         """Handle the answer to the client's offer."""
@@ -35,7 +35,7 @@ class ViewerSession(CallObserver):
     its second argument says whether the viewer has left by itself.
     """
 
-    def __init__(  # noqa: PLR0913 - what a session consists of
+    def __init__(  # noqa: PLR0913 - the parts of a session
         self,
         channel: SignalingChannel,
         camera: Module,
@@ -65,7 +65,7 @@ class ViewerSession(CallObserver):
         return self.call.state is SessionState.ANSWERED
 
     def hang_up_of(self, session_id: str) -> Callable[[], None]:
-        """Return what ends this session if it is still the one of a ring."""
+        """Return a callable that ends this session if it is still the session of that ring."""
         return partial(self.call.end_if, session_id)
 
     @override
