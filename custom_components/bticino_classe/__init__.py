@@ -59,7 +59,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     auth = _auth_handler(hass, entry)
     entry.async_on_unload(auth.wait_idle)
     _settle_at_stop(hass, entry, auth)
-    coordinator = BticinoCoordinator(hass, entry, Account(auth, budget=_budget(hass, entry)))
+    coordinator = BticinoCoordinator(hass, entry, Account(auth))
     await coordinator.bell.history.async_remove_unwanted()
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
@@ -112,6 +112,7 @@ def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler
         session=async_get_clientsession(hass),
         token_callback=_token_saver(hass, entry),
         endpoints=hass.data.get(ENDPOINTS, PRODUCTION),
+        limiter=_budget(hass, entry),
     )
     if token := entry.data.get(CONF_TOKEN):
         auth.set_tokens(**token)

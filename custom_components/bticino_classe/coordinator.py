@@ -238,7 +238,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     def _say_outage(self, err: BticinoError) -> None:
         """Say once that there is an outage, unless the push connection has said it of the same."""
-        if not self.bell.channel.socket.outage_logged:
+        if not self.bell.channel.is_outage_logged:
             self._outage_logged = True
             LOGGER.warning("The cloud of %s gives no usable answer: %s", self.name, err)
 

@@ -162,7 +162,7 @@ async def test_the_list_names_each_door_and_an_unknown_name_opens_none(
     [
         (Failure(drop=True, executed=True), "Look at the door before you try again."),
         (Failure(status=429, code=26, retry_after=90), "Wait 90 seconds."),
-        (Failure(code=6), "The intercom cannot be reached by the cloud"),
+        (Failure(code=6), "The cloud cannot reach the intercom"),
     ],
 )
 async def test_a_failed_command_is_told_and_not_repeated(
