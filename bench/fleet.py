@@ -36,7 +36,7 @@ def measure() -> Iterator[Figure]:
                 Return(
                     key=f"fleet_{'told' if told else 'mute'}_{seconds:.0f}",
                     text=f"10 000 homes, {text} of {answer}",
-                    homes=arrivals(seconds, overloaded=told),
+                    homes=arrivals(seconds, is_overload=told),
                 )
             )
 

@@ -60,7 +60,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     auth = _auth_handler(hass, entry)
     entry.async_on_unload(auth.wait_idle)
     _wait_at_stop(hass, entry, auth)
-    account = Account(auth, budget=_rate_limiter(hass, entry))
+    account = Account(auth)
     runtime = RuntimeData.build(hass, entry, account)
     await runtime.history.async_remove_unwanted()
     await runtime.coordinator.async_config_entry_first_refresh()
@@ -111,6 +111,7 @@ def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler
         session=async_get_clientsession(hass),
         token_callback=_token_saver(hass, entry),
         endpoints=hass.data.get(ENDPOINTS, PRODUCTION),
+        limiter=_rate_limiter(hass, entry),
     )
     if token := entry.data.get(CONF_TOKEN):
         auth.set_tokens(**token)

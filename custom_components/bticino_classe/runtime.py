@@ -45,7 +45,7 @@ class RuntimeData:
         history = CallHistory(
             hass,
             entry,
-            clock=account.transport.cloud_time,
+            clock=account.clock.now,
             panels_of=coordinator.panels_of,
         )
         calls = CallEvents(

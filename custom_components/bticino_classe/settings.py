@@ -169,7 +169,7 @@ class IntercomSettings:
         return {bridge.id: house.state(bridge.id).configs_changed for bridge in house.bridges}
 
     def _now(self) -> float:
-        return self._coordinator.account.transport.cloud_time()
+        return self._coordinator.account.clock.now()
 
     @callback
     def _stop_timer(self) -> None:

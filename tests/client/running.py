@@ -27,7 +27,7 @@ ONLINE = [SocketState.CONNECTING, SocketState.SUBSCRIBING, SocketState.ONLINE]
 class Client:
     """The socket under test and what it told."""
 
-    def __init__(self, auth: AuthHandler, url: str, liveness: KeepalivePolicy) -> None:
+    def __init__(self, auth: AuthHandler, url: str, keepalive: KeepalivePolicy) -> None:
         self.auth = auth
         self.states: list[SocketState] = []
         self.frames: list[Frame] = []
@@ -40,7 +40,7 @@ class Client:
             subscription=lambda token: {"action": "Subscribe", "access_token": token},
             on_frame=self.take,
             on_state=self.states.append,
-            liveness=liveness,
+            keepalive=keepalive,
             backoff=self.backoff,
         )
 
@@ -60,11 +60,11 @@ async def until(condition: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def running(
-    auth: AuthHandler, *scripts: Script | Refusal, liveness: KeepalivePolicy = STEADY
+    auth: AuthHandler, *scripts: Script | Refusal, keepalive: KeepalivePolicy = STEADY
 ) -> AsyncIterator[tuple[Client, Cloud]]:
     """A client that runs against a cloud with these scripts; nothing is left of it in the end."""
     async with Cloud(*scripts) as cloud:
-        client = Client(auth, cloud.url, liveness)
+        client = Client(auth, cloud.url, keepalive)
         before = asyncio.all_tasks()
         task = asyncio.create_task(client.socket.run())
         try:

@@ -35,17 +35,21 @@ KINDS = {
 
 @asynccontextmanager
 async def signed_in(
-    simulator: Simulator, endpoints: Endpoints, *, budget: RateLimiter | None = None
+    simulator: Simulator, endpoints: Endpoints, *, limiter: RateLimiter | None = None
 ) -> AsyncIterator[Account]:
     """An account with a token, an empty journal, and in the end no fault of the client's."""
     asyncio.get_running_loop().set_debug(False)  # it takes two thirds of the time
     async with aiohttp.ClientSession() as session:
         auth = AuthHandler(
-            simulator.email, simulator.password, session=session, endpoints=endpoints
+            simulator.email,
+            simulator.password,
+            session=session,
+            endpoints=endpoints,
+            limiter=limiter,
         )
         await auth.authenticate()
         simulator.journal.clear()
-        yield Account(auth, budget=budget)
+        yield Account(auth)
         await auth.wait_idle()
     assert simulator.notes == []
 

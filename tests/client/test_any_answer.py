@@ -143,7 +143,7 @@ def test_command_errors(answer: object) -> None:
 async def account(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Account]:
     """Somebody who is signed in, for whom every pause is over at once."""
     budget = RateLimiter(clock=count(step=86_400).__next__)
-    async with signed_in(simulator, endpoints, budget=budget) as account:
+    async with signed_in(simulator, endpoints, limiter=budget) as account:
         yield account
 
 

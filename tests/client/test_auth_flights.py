@@ -55,7 +55,7 @@ async def test_debug_log_of_the_loop_shows_no_token(
         assert token[-TAIL:] not in caplog.text
 
 
-async def test_never_two_flights_at_once(auth: AuthHandler, simulator: Simulator) -> None:
+async def test_never_two_tasks_at_once(auth: AuthHandler, simulator: Simulator) -> None:
     """Callers come in bursts, before, during and after each answer; in the end none is left."""
     seen: list[list[str]] = []
 
@@ -109,7 +109,7 @@ async def test_flight_that_is_cancelled_while_it_saves(
     auth.invalidate(auth._access_token or "")
     caller = asyncio.create_task(auth.get_access_token())
     await called.wait()
-    auth._flights["renew"].cancel()
+    auth._tasks["renew"].cancel()
     await asyncio.gather(caller, return_exceptions=True)
     assert caller.cancelled()
     assert auth.counters["failed_saves"] == 0

@@ -209,7 +209,7 @@ async def test_failure_that_nobody_waits_for_is_no_loose_end(
     await step(3)
     assert caller.cancelled()
     # Only a task that nobody holds any more is reported.
-    auth._flights.clear()
+    auth._tasks.clear()
     del caller
     gc.collect()
     assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []
@@ -222,7 +222,7 @@ async def test_flight_that_is_cancelled_with_everything_else(
     simulator.fail(TOKEN, Failure(never=True))
     caller = asyncio.create_task(auth.get_access_token())
     await simulator.journal.arrival(TOKEN)
-    auth._flights["renew"].cancel()
+    auth._tasks["renew"].cancel()
     await asyncio.gather(caller, return_exceptions=True)
     assert caller.cancelled()
     assert "ERROR" not in caplog.text
@@ -230,9 +230,7 @@ async def test_flight_that_is_cancelled_with_everything_else(
 
 
 @pytest.mark.parametrize("wait", ["wait_idle", "close_session"])
-async def test_settling_waits_for_flights(
-    auth: AuthHandler, simulator: Simulator, wait: str
-) -> None:
+async def test_settling_waits_for_tasks(auth: AuthHandler, simulator: Simulator, wait: str) -> None:
     """A refresh and the login behind it are over afterwards, whatever their outcome."""
     simulator.fail(TOKEN, replace(LATE, status=503))
     simulator.fail(TOKEN, LATE)

@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import web
 import pytest
 
-from custom_components.bticino_classe.client import http
+from custom_components.bticino_classe.client import error_codes, http
 from custom_components.bticino_classe.client.auth import AuthHandler
 from custom_components.bticino_classe.client.const import USER_AGENT
 from custom_components.bticino_classe.client.errors import (
@@ -276,4 +276,4 @@ def test_clock_of_the_cloud(value: str | None, expected: float | None) -> None:
 )
 def test_code_of_an_error(body: dict[str, object], code: int | str | None) -> None:
     """Both shapes; of words only those that cannot hold anything of ours."""
-    assert http.error_code(body) == code
+    assert error_codes.error_code(body) == code

@@ -13,10 +13,10 @@ MOST_IN_ONE_SECOND = HOMES // 100
 
 
 @given(st.floats(0, 1), st.integers(0, 100_000), st.booleans(), st.floats(0, 3600))
-def test_delay_is_bounded(draw: float, failures: int, overloaded: bool, wanted: float) -> None:
+def test_delay_is_bounded(draw: float, failures: int, is_overload: bool, wanted: float) -> None:
     """Never shorter than the cloud wants, never longer than that and the longest delay."""
     backoff = Backoff(draw=lambda: draw, failures=failures)
-    delay = backoff.next_delay(overloaded=overloaded, at_least=wanted)
+    delay = backoff.next_delay(is_overload=is_overload, at_least=wanted)
     assert wanted <= delay <= wanted + LONGEST_DELAY
     assert backoff.failures == failures + 1
 
@@ -32,13 +32,13 @@ def test_bound_doubles_until_it_is_forgiven() -> None:
 def test_cloud_that_is_overloaded_gets_the_whole_range_at_once() -> None:
     """Jitter is full: every moment of it is as likely as any other."""
     drawn = random.Random(1)  # noqa: S311 - the same draws every time
-    delays = [Backoff(draw=drawn.random).next_delay(overloaded=True) for _ in range(3000)]
+    delays = [Backoff(draw=drawn.random).next_delay(is_overload=True) for _ in range(3000)]
     tenths = Counter(int(delay / LONGEST_DELAY * 10) for delay in delays)
     assert min(tenths.values()) > 240
     assert max(tenths.values()) < 360
 
 
-def arrivals(outage: float, *, overloaded: bool) -> Counter[int]:
+def arrivals(outage: float, *, is_overload: bool) -> Counter[int]:
     """Return how many homes are back in each second after an outage that cut all at once."""
     drawn = random.Random(42)  # noqa: S311 - the same draws every time
     back: Counter[int] = Counter()
@@ -46,7 +46,7 @@ def arrivals(outage: float, *, overloaded: bool) -> Counter[int]:
         backoff, now = Backoff(draw=drawn.random), 0.0
         while now < outage:
             # The first attempt follows a plain cut; what the cloud answers shows in the next one.
-            now += backoff.next_delay(overloaded=overloaded and backoff.failures > 0)
+            now += backoff.next_delay(is_overload=is_overload and backoff.failures > 0)
         back[int(now - outage)] += 1
     return back
 
@@ -54,7 +54,7 @@ def arrivals(outage: float, *, overloaded: bool) -> Counter[int]:
 @pytest.mark.parametrize("outage", [5, 60, 600, 3600])
 def test_fleet_that_was_told_of_the_outage_comes_back_evenly(outage: float) -> None:
     """With 503 or error 11, no second of any outage sees more than one home in a hundred."""
-    back = arrivals(outage, overloaded=True)
+    back = arrivals(outage, is_overload=True)
     assert max(back.values()) <= MOST_IN_ONE_SECOND
     assert max(back) <= LONGEST_DELAY
     assert back.total() == HOMES
@@ -63,5 +63,5 @@ def test_fleet_that_was_told_of_the_outage_comes_back_evenly(outage: float) -> N
 @pytest.mark.parametrize("outage", [600, 3600])
 def test_fleet_that_met_silence_comes_back_evenly(outage: float) -> None:
     """Where nothing answered at all, the doubling alone has spread the homes."""
-    back = arrivals(outage, overloaded=False)
+    back = arrivals(outage, is_overload=False)
     assert max(back.values()) <= MOST_IN_ONE_SECOND

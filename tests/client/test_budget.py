@@ -48,7 +48,7 @@ async def account(
     simulator: Simulator, endpoints: Endpoints, budget: RateLimiter
 ) -> AsyncIterator[Account]:
     """Somebody who is signed in, with that budget."""
-    async with signed_in(simulator, endpoints, budget=budget) as account:
+    async with signed_in(simulator, endpoints, limiter=budget) as account:
         yield account
 
 

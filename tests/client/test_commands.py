@@ -173,7 +173,8 @@ async def test_module_that_is_gone(
     [
         ([{"code": 5}], CommandRefusedError, 5),
         ([{"code": 6}], UnreachableError, 6),
-        ([{"code": 9}], NotFoundError, 9),
+        ([{"code": 9}], CommandRefusedError, 9),
+        ([{"code": 26}], CommandRefusedError, 26),
         ([{"code": 777}], CommandRefusedError, 777),
         ([{"code": 6}, {"code": 5}], UnreachableError, 6),
         ([{}], CommandRefusedError, None),

@@ -11,13 +11,14 @@ from custom_components.bticino_classe.client.errors import (
     AuthConnectionError,
     AuthRateLimitError,
 )
+from custom_components.bticino_classe.client.rate_limiter import LONGEST_PAUSE
 from custom_components.bticino_classe.client.websocket.backoff import Backoff
 from custom_components.bticino_classe.client.websocket.connection import (
     MAX_FRAME_BYTES,
     ReconnectingSocket,
     SocketState,
 )
-from custom_components.bticino_classe.client.websocket.disconnect import LONGEST_WAIT, no_token
+from custom_components.bticino_classe.client.websocket.disconnect import no_token
 from tests.client.lines import Cloud, Line, Refusal, Script, answering, obey, refused
 from tests.client.running import ONLINE, QUICK, STEADY, Client, running, until
 from tests.simulator import Failure
@@ -122,7 +123,7 @@ async def test_every_ending_is_followed_by_a_new_beginning(
 ) -> None:
     """The reason is kept as data, and the next connection stands."""
     impatient = replace(STEADY, reply_within=0.5)
-    async with running(auth, first, obey, liveness=impatient) as (client, cloud):
+    async with running(auth, first, obey, keepalive=impatient) as (client, cloud):
         await until(lambda: cloud.handshakes == 2)
         await until(lambda: client.socket.state is SocketState.ONLINE)
         assert str(client.socket.last_disconnect) == reason
@@ -170,7 +171,7 @@ async def test_delays_grow_until_the_connection_has_proved_itself(auth: AuthHand
         await confirm_and_go(line)
         await asyncio.sleep(0.15)
 
-    async with running(auth, stay, liveness=QUICK) as (client, cloud):
+    async with running(auth, stay, keepalive=QUICK) as (client, cloud):
         await until(lambda: cloud.handshakes == 4)
         assert client.backoff.failures == 1
 
@@ -180,8 +181,8 @@ async def test_overloaded_cloud_gets_the_longest_pause(auth: AuthHandler) -> Non
     asked: list[tuple[bool, float]] = []
 
     class Listening(Backoff):
-        def next_delay(self, *, overloaded: bool = False, at_least: float = 0.0) -> float:
-            asked.append((overloaded, at_least))
+        def next_delay(self, *, is_overload: bool = False, at_least: float = 0.0) -> float:
+            asked.append((is_overload, at_least))
             return 0.0
 
     busy = Refusal(status=503, headers={"Retry-After": "7"})
@@ -254,7 +255,7 @@ async def test_subscription_is_renewed_on_the_same_line(
     """Before the token ends, with a new one; the reply comes through the one reader."""
     monkeypatch.setattr(f"{ReconnectingSocket.__module__}.SHORTEST_SUBSCRIPTION", 0.01)
     simulator.account.token_lifetime = 10_800
-    async with running(auth, obey, liveness=replace(STEADY, resubscribe_every=0.02)) as (
+    async with running(auth, obey, keepalive=replace(STEADY, resubscribe_every=0.02)) as (
         client,
         cloud,
     ):
@@ -294,8 +295,8 @@ async def test_renewal_that_fails_is_a_dead_connection(
 ) -> None:
     """A line that is half open is found out by its silence after a question."""
     monkeypatch.setattr(f"{ReconnectingSocket.__module__}.SHORTEST_SUBSCRIPTION", 0.01)
-    liveness = replace(STEADY, resubscribe_every=0.02, reply_within=0.5)
-    async with running(auth, answering({"status": "ok"}, second), obey, liveness=liveness) as (
+    policy = replace(STEADY, resubscribe_every=0.02, reply_within=0.5)
+    async with running(auth, answering({"status": "ok"}, second), obey, keepalive=policy) as (
         client,
         cloud,
     ):
@@ -308,8 +309,8 @@ async def test_outage_of_the_sign_in_leaves_a_standing_line_alone(
 ) -> None:
     """What is subscribed goes on; the renewal is tried again later."""
     monkeypatch.setattr(f"{ReconnectingSocket.__module__}.SHORTEST_SUBSCRIPTION", 0.01)
-    liveness = replace(QUICK, resubscribe_every=0.03)
-    async with running(auth, obey, liveness=liveness) as (client, cloud):
+    policy = replace(QUICK, resubscribe_every=0.03)
+    async with running(auth, obey, keepalive=policy) as (client, cloud):
         await until(lambda: client.socket.state is SocketState.ONLINE)
         simulator.fail(TOKEN, Failure(status=503, html=True), times=2)
         auth.invalidate(await auth.get_access_token())
@@ -331,7 +332,7 @@ async def test_silence_is_no_death_and_pings_are_answered(auth: AuthHandler) -> 
         await obey(line)
 
     without = replace(QUICK, keepalive_after=None)
-    async with running(auth, ping, liveness=without) as (client, cloud):
+    async with running(auth, ping, keepalive=without) as (client, cloud):
         await until(lambda: cloud.lines and cloud.lines[0].pongs == 3)
         assert client.states == ONLINE
         assert cloud.lines[0].pings == 0
@@ -339,7 +340,7 @@ async def test_silence_is_no_death_and_pings_are_answered(auth: AuthHandler) -> 
 
 async def test_pings_are_sent_if_the_policy_says_so(auth: AuthHandler) -> None:
     """For a cloud that drops clients which do not ping."""
-    async with running(auth, obey, liveness=replace(STEADY, ping_every=0.02)) as (client, cloud):
+    async with running(auth, obey, keepalive=replace(STEADY, ping_every=0.02)) as (client, cloud):
         await until(lambda: cloud.lines and cloud.lines[0].pings >= 2)
         assert client.states == ONLINE
 
@@ -407,7 +408,7 @@ async def test_blip_is_no_warning(auth: AuthHandler, caplog: pytest.LogCaptureFi
         await confirm_and_go(line)
         await asyncio.sleep(0.15)
 
-    async with running(auth, stay, stay, obey, liveness=QUICK) as (client, cloud):
+    async with running(auth, stay, stay, obey, keepalive=QUICK) as (client, cloud):
         await until(lambda: cloud.handshakes == 3)
         await until(lambda: client.socket.state is SocketState.ONLINE)
         assert said(caplog) == []
@@ -481,7 +482,7 @@ async def test_answer_that_is_not_ok_is_no_subscription(auth: AuthHandler) -> No
 
 def test_pause_that_the_token_endpoint_wants_is_kept() -> None:
     """And no longer than is believable."""
-    for wanted, kept in ((None, 0.0), (600.0, 600.0), (1e9, LONGEST_WAIT)):
+    for wanted, kept in ((None, 0.0), (600.0, 600.0), (1e9, LONGEST_PAUSE)):
         ending = no_token(AuthRateLimitError(status=429, retry_after=wanted))
-        assert (ending.retry_after, ending.overloaded) == (kept, True)
+        assert (ending.retry_after, ending.is_overload) == (kept, True)
     assert no_token(AuthConnectionError()).retry_after == 0.0

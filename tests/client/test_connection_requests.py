@@ -25,7 +25,7 @@ async def test_first_subscription_serves_whoever_came_before_it(auth: AuthHandle
     async with running(auth, obey) as (client, cloud):
         await asyncio.gather(client.socket.resubscribe(), client.socket.resubscribe())
         assert client.socket.state is SocketState.ONLINE
-        await until(lambda: not client.socket._renew_now.is_set())
+        await until(lambda: not client.socket._subscribe_now.is_set())
         assert len(cloud.lines[0].frames) <= 2
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_components.bticino_classe.client.push import PushChannel
 from custom_components.bticino_classe.client.websocket.backoff import Backoff
 from custom_components.bticino_classe.client.websocket.connection import SocketState
 from custom_components.bticino_classe.client.websocket.keepalive import KeepalivePolicy
+from custom_components.bticino_classe.client.websocket.push_channel import PushChannel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ async def listening(
     channel = PushChannel(
         auth,
         on_push=lambda _: heard.set(),
-        liveness=KeepalivePolicy(ping_every=ping_every),
+        keepalive=KeepalivePolicy(ping_every=ping_every),
         backoff=Backoff(first=0.01, longest=0.01),
     )
     task = asyncio.create_task(channel.socket.run())

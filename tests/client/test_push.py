@@ -1,32 +1,18 @@
 """What the cloud pushes: read whatever comes, told once, nothing secret kept."""
 
-import asyncio
-from collections import Counter
-from contextlib import asynccontextmanager, suppress
 import json
-import random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.bticino_classe.client.calls import CallTracker
 from custom_components.bticino_classe.client.push import (
-    REMEMBERED_PUSHES,
     CallPush,
     CallStep,
-    Push,
-    PushChannel,
     ReachabilityPush,
     decode,
 )
 from custom_components.bticino_classe.client.redact import shape_of
-from tests.client.lines import Cloud, Line, obey
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from custom_components.bticino_classe.client.auth import AuthHandler
 
 BRIDGE, PANEL, HOME = "00:03:50:ab:cd:ef", "abcdef-0101-aa11bb22cc33", "64a1b2c3d4e5f60718293a4b"
 SESSION = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -141,74 +127,6 @@ def test_what_cannot_be_used_is_nothing(frame: dict[str, Any]) -> None:
     assert decode(frame) is None
 
 
-@asynccontextmanager
-async def listening(
-    auth: AuthHandler, *frames: dict[str, Any]
-) -> AsyncIterator[tuple[PushChannel, list[Push]]]:
-    """A channel that was sent these frames, and what it made of them."""
-
-    async def script(line: Line) -> None:
-        await line.receive()
-        await line.send({"status": "ok"})
-        for frame in frames:
-            await line.send(frame)
-        await obey(line)
-
-    async with Cloud(script) as cloud:
-        pushes: list[Push] = []
-        channel = PushChannel(auth, on_push=pushes.append)
-        channel.socket._url = cloud.url
-        task = asyncio.create_task(channel.socket.run())
-        async with asyncio.timeout(5):
-            while channel.socket.counters["frames"] < len(frames) + 1:  # noqa: ASYNC110 - many
-                await asyncio.sleep(0.001)
-        try:
-            yield channel, pushes
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-async def test_every_receiver_s_copy_is_told_once(auth: AuthHandler) -> None:
-    """Each push comes once per registered phone, with another id."""
-    copies = [
-        {**frame, "_id": str(n)} for n in range(3) for frame in (OFFER, STATUS, end("rescind"))
-    ]
-    async with listening(auth, *copies) as (channel, pushes):
-        steps = [push.step for push in pushes if isinstance(push, CallPush)]
-        assert steps == [CallStep.OFFERED, CallStep.INCOMING, CallStep.RESCINDED]
-        assert channel.counters == {"pushes": 3, "repeats": 6}
-
-
-async def test_presence_is_no_repeat(auth: AuthHandler) -> None:
-    """An intercom may well go, come and go again."""
-    frames = [presence("disconnection"), presence("connection"), presence("disconnection")]
-    async with listening(auth, *frames) as (_, pushes):
-        assert len(pushes) == 3
-
-
-async def test_unknown_pushes_are_counted_and_kept_without_their_values(auth: AuthHandler) -> None:
-    """The last few help to find out what the cloud has learnt; they tell nothing of the house."""
-    frames = [{**STATUS, "push_type": f"BNC1-kind_{letter}"} for letter in "abcdefg"]
-    async with listening(auth, *frames) as (channel, pushes):
-        assert pushes == []
-        assert channel.counters == {"unknown": 7}
-        assert len(channel.unknown) == 5
-        kept = json.dumps(list(channel.unknown))
-        assert "BNC1-kind_g" in kept
-        assert "BNC1-kind_a" not in kept
-        assert not any(value in kept for value in (SESSION, BRIDGE, HOME, "s3cret", "1789"))
-
-
-def test_memory_of_repeats_is_bounded(auth: AuthHandler) -> None:
-    """Ten thousand calls leave only the last ones in memory."""
-    channel = PushChannel(auth, on_push=lambda _: None)
-    for number in range(10 * REMEMBERED_PUSHES):
-        channel._take(json.loads(json.dumps(OFFER).replace(SESSION, str(number))))
-    assert len(channel._seen) == REMEMBERED_PUSHES
-
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -238,31 +156,3 @@ def test_any_value_in_any_place_is_borne(path: tuple[str, ...], value: object, f
         assert isinstance(push.session_id, str)
         assert 0 < push.expiry <= 120
     shape_of(broken)
-
-
-def test_a_hundred_thousand_mutated_frames(
-    auth: AuthHandler, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Frames scrambled at random leave reader and calls alive and tell nothing secret."""
-    drawn = random.Random(20261124)  # noqa: S311 - the same frames every time
-    raw = [json.dumps(frame) for frame in (OFFER, STATUS, end("rescind"), presence("connection"))]
-    book = CallTracker(panels_of=lambda _: ("one", "two"), offers_follow=lambda _: True)
-    pushed: Counter[type] = Counter()
-
-    def take(push: Push) -> None:
-        pushed[type(push)] += 1
-        if isinstance(push, CallPush):
-            book.take(push)
-
-    channel = PushChannel(auth, on_push=take)
-    for _ in range(100_000):
-        text = list(drawn.choice(raw))
-        for _ in range(drawn.randint(1, 4)):
-            text[drawn.randrange(len(text))] = drawn.choice('{}[]":,0aé\\')
-        channel.socket._take("".join(text))
-    counted = channel.socket.counters
-    assert counted["frames"] == 100_000
-    assert counted["failed_frames"] == 0
-    assert channel.counters.total() > 10_000
-    assert min(pushed[CallPush], pushed[ReachabilityPush]) > 100
-    assert "s3cret" not in str(list(channel.unknown)) + caplog.text

@@ -5,6 +5,7 @@ import inspect
 from itertools import count
 import json
 import logging
+import re
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,7 @@ async def account(
     # Every pause is over at once, every window empty.
     budget = RateLimiter(clock=count(step=86_400).__next__)
     patient = replace(endpoints, timeout=0.2)
-    async with signed_in(simulator, patient, budget=budget) as account:
+    async with signed_in(simulator, patient, limiter=budget) as account:
         yield account
 
 
@@ -206,23 +207,22 @@ def test_repr_of_what_holds_a_secret(value: object) -> None:
 
 
 @pytest.mark.parametrize("kind", ERRORS)
-def test_text_of_an_error(kind: type[BticinoError]) -> None:
-    """Fixed, plain, and its own."""
-    assert str(kind()) == kind.text
-    assert kind().args == (kind.text,)
-    assert kind.text[0].isupper()
-    assert [other for other in ERRORS if other.text == kind.text] == [kind]
+def test_message_of_an_error(kind: type[BticinoError]) -> None:
+    """A sentence of its own, without a full stop and without placeholders."""
+    text = str(kind())
+    assert re.fullmatch(r"[A-Z][A-Za-z',: -]{10,90}", text)
+    assert [other for other in ERRORS if str(other()) == text] == [kind]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ERRORS if issubclass(kind, ApiError)])
 def test_details_of_an_error(kind: type[ApiError]) -> None:
     """Status, number and pause are told where they are known."""
-    assert str(kind(status=429, code=26)) == f"{kind.text} (status 429, code 26)"
-    assert str(kind(retry_after=7.5)) == f"{kind.text} (retry after 7.5)"
+    assert str(kind(status=429, code=26)) == f"{kind.message} (status 429, code 26)"
+    assert str(kind(retry_after=7.5)) == f"{kind.message} (retry after 7.5)"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ERRORS if issubclass(kind, NoAnswerError)])
 def test_reason_of_silence(kind: type[NoAnswerError]) -> None:
     """Told by its name alone; by default nothing was sent."""
-    assert str(kind(reason="TimeoutError")) == f"{kind.text} (TimeoutError)"
+    assert str(kind(reason="TimeoutError")) == f"{kind.message} (TimeoutError)"
     assert (kind().sent, kind().reason) == (False, None)

@@ -12,6 +12,7 @@ from custom_components.bticino_classe.client import (
     ApiError,
     AuthServerError,
     BticinoError,
+    CloudClock,
     CommandRefusedError,
     ForbiddenError,
     InvalidRequestError,
@@ -305,17 +306,19 @@ async def test_redirect_is_not_followed(
 async def test_cloud_time_follows_the_cloud(account: Account, simulator: Simulator) -> None:
     """Whatever our own clock says, and it goes on between two answers."""
     ours, passed = [1000.0], [0.0]
-    transport = Transport(account.auth, clock=lambda: ours[0], monotonic=lambda: passed[0])
-    assert transport.cloud_time() == 1000.0
+    transport = Transport(
+        account.auth, clock=CloudClock(wall_clock=lambda: ours[0], monotonic=lambda: passed[0])
+    )
+    assert transport.clock.now() == 1000.0
     before = int(time.time())
     fields: dict[str, Any] = {"client_type": "user"}
     await transport.request(f"{simulator.url}{TURN}", fields)
-    told = transport.cloud_time()
+    told = transport.clock.now()
     assert before <= told <= time.time()
     passed[0] += 60
-    assert transport.cloud_time() == told + 60
+    assert transport.clock.now() == told + 60
     ours[0] -= 7200  # the machine's clock is put right
-    assert transport.cloud_time() == told + 60
+    assert transport.clock.now() == told + 60
 
 
 @pytest.mark.parametrize(
@@ -330,7 +333,9 @@ async def test_date_that_tells_nothing_changes_nothing(
     account: Account, date: str, expected: float
 ) -> None:
     """A cloud without a clock leaves us with our own."""
-    transport = Transport(account.auth, clock=lambda: 1000.0, monotonic=lambda: 5.0)
+    transport = Transport(
+        account.auth, clock=CloudClock(wall_clock=lambda: 1000.0, monotonic=lambda: 5.0)
+    )
     async with answering(f"200 OK\r\n{date}") as (url, _):
         assert await transport.request(url, {}) == {}
-    assert transport.cloud_time() == expected
+    assert transport.clock.now() == expected

@@ -105,3 +105,48 @@ def test_no_import_of_the_client_leaves_it() -> None:
 def test_the_simulator_shares_nothing_with_the_client() -> None:
     """Two readings of the protocol have to meet on the wire, or the tests prove nothing."""
     assert leaks(SIMULATOR, "homeassistant", "custom_components") == []
+
+
+PURE = ("calls", "decode", "models", "push", "error_codes", "clock", "configs", "redact")
+PURE_WEBRTC = ("sdp", "sections", "rtc_errors")
+
+
+def imported_by(module: Path) -> set[Path]:
+    """Return a module of the client and all its modules that it imports, packages left out."""
+    found, pending = set[Path](), [module]
+    while pending:
+        path = pending.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for name, level in imports(path):
+            folder = path.parents[level - 1] if level else None
+            if folder is not None:
+                pending += _files(folder, name)
+    return found
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    """Return the file of a relative import, or all files it can mean (`from . import a, b`)."""
+    file = folder.joinpath(*name.split(".")) if name else folder
+    if file.is_dir():
+        return [each for each in file.glob("*.py") if each.stem in PURE]
+    return [file.with_suffix(".py")]
+
+
+@pytest.mark.parametrize("module", [*PURE, *(f"webrtc/{name}" for name in PURE_WEBRTC)])
+def test_pure_modules_do_not_reach_aiohttp(module: str) -> None:
+    """Calls, decoding and SDP work without a network; type-only imports count as well."""
+    reached = imported_by(CLIENT / f"{module}.py")
+    used = {
+        name.partition(".")[0] for each in reached for name, level in imports(each) if not level
+    }
+    assert {each.stem for each in reached} <= {*PURE, *PURE_WEBRTC, "const", "errors"}
+    assert used & {"aiohttp", "yarl", "orjson", "asyncio"} == set()
+
+
+def test_modules_with_network_reach_aiohttp() -> None:
+    """The search finds imports through other modules."""
+    reached = imported_by(CLIENT / "websocket" / "push_channel.py")
+    assert {"connection", "http", "push"} <= {each.stem for each in reached}
+    assert "aiohttp" in {name for each in reached for name, _ in imports(each)}

@@ -22,7 +22,9 @@ def lint(root: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(name="copy")
 def _copy(tmp_path: Path) -> Path:
     """A copy of the integration, to break."""
-    shutil.copytree(ROOT / PACKAGE, tmp_path / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / PACKAGE, tmp_path / PACKAGE, ignore=shutil.ignore_patterns("__pycache__")
+    )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 

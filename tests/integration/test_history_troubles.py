@@ -90,7 +90,7 @@ async def test_clock_of_the_cloud_that_jumps(
 ) -> None:
     """A wrong Date header, a year ahead, makes no call too old."""
     await called(hass, simulator, STREET, "miss")
-    the_entry(hass).runtime_data.account.transport._ahead = 365 * DAY
+    the_entry(hass).runtime_data.account.clock._offset = 365 * DAY
     await pass_time(hass, freezer, HOUR.total_seconds())
     await called(hass, simulator, YARD, "miss")
     assert len(new_calls(hass)) == 2

@@ -175,7 +175,7 @@ async def test_picture_that_is_too_large(
     monkeypatch.setattr(client_room, "MAX_PICTURE_BYTES", 1000)
     await snapshot_only(hass, simulator)
     assert await pictures.async_of(old.bridge_id) == shown(old)
-    assert f"{GIVEN_UP}: The picture could not be had (too large)" in caplog.text
+    assert f"{GIVEN_UP}: The picture could not be downloaded (too large)" in caplog.text
 
 
 async def test_picture_that_is_written_late(
@@ -272,7 +272,7 @@ async def test_link_into_the_house_is_not_followed(
     take(hass, simulator, snapshot=Picture(url="http://192.168.1.1/cam.jpg?sig=1"))
     await settle(hass)
     assert await pictures.async_of(simulator.house.bridges()[0].id) is None
-    assert f"{GIVEN_UP}: The picture could not be had (a link that must not" in caplog.text
+    assert f"{GIVEN_UP}: The picture could not be downloaded (a link that must not" in caplog.text
     assert "192.168.1.1" not in caplog.text
 
 

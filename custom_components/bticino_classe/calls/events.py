@@ -48,7 +48,7 @@ class CallEvents:
         self._coordinator = coordinator
         self._push = push
         self._on_unknown_answer = on_unknown_answer
-        self._clock = coordinator.account.transport.cloud_time
+        self._clock = coordinator.account.clock.now
         self._listeners: list[CallListener] = []
         self._cancel_timer: CALLBACK_TYPE | None = None
         self._declining: set[str] = set()

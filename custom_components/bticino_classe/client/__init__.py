@@ -1,7 +1,6 @@
-"""Client of the cloud behind BTicino Classe intercoms; asyncio and aiohttp, nothing else.
+"""Client for the cloud of BTicino Classe intercoms, built on asyncio and aiohttp only.
 
-The caller brings a session, stored tokens and a callback that saves new ones. Nothing here waits
-for, logs to or imports its host. docs/client.md is the reference.
+The caller passes a session, stored tokens and a callback that saves new ones; see docs/client.md.
 """
 
 from .account import (
@@ -17,6 +16,9 @@ from .calls import (
     CallEventType,
     CallState,
     CallTracker,
+)
+from .clock import (
+    CloudClock,
 )
 from .configs import (
     Setting,
@@ -81,7 +83,6 @@ from .push import (
     CallPush,
     CallStep,
     Push,
-    PushChannel,
     ReachabilityPush,
 )
 from .rate_limiter import (
@@ -105,6 +106,9 @@ from .webrtc.signaling import (
 from .websocket.connection import (
     ReconnectingSocket,
     SocketState,
+)
+from .websocket.push_channel import (
+    PushChannel,
 )
 
 __all__ = [
@@ -133,6 +137,7 @@ __all__ = [
     "CallStep",
     "CallTracker",
     "Candidate",
+    "CloudClock",
     "CommandRefusedError",
     "Endpoints",
     "Event",

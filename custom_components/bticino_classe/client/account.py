@@ -1,26 +1,26 @@
-"""The cloud in the words of the house: homes, their state, doors, lights, what happened."""
+"""The API of an account: homes, states, events, commands, settings."""
 
 from typing import TYPE_CHECKING, Any, Final
 
 from . import configs, decode
 from .const import APP_TYPE
+from .error_codes import module_error
 from .errors import (
     AuthError,
-    CommandRefusedError,
     NoAnswerError,
     OutcomeUnknownError,
     ServerError,
     UnexpectedAnswerError,
 )
-from .transport import Transport, error_kind
+from .transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .auth import AuthHandler
+    from .clock import CloudClock
     from .configs import Setting, SettingKind, SettingMode, Settings
     from .models import Event, Home, IceServer, Module, ModuleState, Topology
-    from .rate_limiter import RateLimiter
 
 HOMES_PATH: Final = "/api/homesdata"
 STATUS_PATH: Final = "/syncapi/v1/homestatus"
@@ -30,59 +30,64 @@ TURN_PATH: Final = "/api/getcredentials"
 
 
 class Account:
-    """Everything that the cloud does for one account.
+    """Everything the cloud offers for one account.
 
-    Every method raises AuthError, ApiError or NoAnswerError, all of them BticinoError; commands
-    raise OutcomeUnknownError where they were sent and no clear answer came.
+    Methods raise AuthError, ApiError or NoAnswerError; a command that was sent but not clearly
+    answered raises OutcomeUnknownError. `urgent` requests may use the whole rate limit.
     """
 
-    def __init__(self, auth: AuthHandler, *, budget: RateLimiter | None = None) -> None:
+    def __init__(self, auth: AuthHandler) -> None:
         self.auth = auth
-        self.transport = Transport(auth, budget=budget)
+        self.transport = Transport(auth)
+
+    @property
+    def clock(self) -> CloudClock:
+        """The cloud's time."""
+        return self.transport.clock
 
     async def topology(self, *, urgent: bool = False) -> Topology:
-        """Return all homes with their modules; `urgent` if a person waits for it (see Budget)."""
-        # Naming device types here hides newer models (protocol.md 3.2).
+        """Return all homes with their modules; `urgent` if a person waits for it."""
+        # A list of device types would hide newer models (protocol.md 3.2).
         body = await self._read(HOMES_PATH, {"sync_measurements": False}, urgent=urgent)
         return _required(decode.topology(body))
 
     async def states(self, home_id: str) -> Mapping[str, ModuleState]:
-        """Return the state of every module of a home that the cloud tells of, by id."""
+        """Return the state of every module of a home that the cloud reports, by module id."""
         body = await self._read(STATUS_PATH, {"home_id": home_id})
         return _required(decode.states(body))
 
     async def events(self, home_id: str, *, size: int = 100) -> tuple[Event, ...]:
-        """Return the newest events of a home, as many as `size` at the most."""
+        """Return the newest events of a home, at most `size`."""
         body = await self._read(EVENTS_PATH, {"home_id": home_id, "size": size})
         return _required(decode.events(body))
 
     async def ice_servers(self) -> tuple[IceServer, ...]:
-        """Return the media relays, with credentials that live for about an hour."""
+        """Return the TURN servers, with credentials that are valid for about an hour."""
         url = f"{self.auth.endpoints.turn}{TURN_PATH}"
         answer = await self.transport.request(url, {"client_type": "user"})
         return _required(decode.ice_servers(decode.as_mapping(answer.get("body"))))
 
     async def unlock(self, home: Home, door: Module) -> None:
-        """Release a door, once."""
+        """Open a door; the command is sent once."""
         await self._command(home, door, {"lock": False})
 
     async def switch_light(self, home: Home, light: Module, *, on: bool) -> None:
-        """Switch a staircase light; one that is wired as a door opens on `on`."""
+        """Switch a staircase light; a relay that is wired to a door opens it with `on`."""
         await self._command(home, light, {"on": on})
 
     async def settings(
         self, home: Home, *, bridge: Module | None = None, urgent: bool = False
     ) -> Mapping[str, Settings]:
-        """Return what is set at the intercoms of a home, or at one, by intercom.
+        """Return the settings of a home's intercoms, or of one of them, by intercom id.
 
-        Models without such settings are listed without any, or the cloud refuses.
+        For models without settings the cloud returns none, or an error.
         """
-        asked = home.bridges if bridge is None else (bridge,)
-        question = configs.question(home.id, (each.id for each in asked))
-        answer = await self._send(configs.READ_CONFIGS_PATH, question, urgent=urgent)
+        bridges = home.bridges if bridge is None else (bridge,)
+        request = configs.read_request(home.id, (each.id for each in bridges))
+        answer = await self._send(configs.READ_CONFIGS_PATH, request, urgent=urgent)
         found = configs.settings(decode.as_mapping(answer.get("body")))
         if not found:
-            _raise_complaint(answer)
+            _raise_module_error(answer)
         return _required(found)
 
     async def change_setting(
@@ -94,33 +99,34 @@ class Account:
         mode: SettingMode | None = None,
         duration: int | None = None,
     ) -> Setting:
-        """Read a setting, change it once, and return what was sent; `duration` in seconds.
+        """Read a setting, change it and return what was sent; `duration` is in seconds.
 
-        UnknownModeError: it is in a mode that is not known, and was left as it is.
+        UnknownModeError: the setting has an unknown mode and was not changed.
         """
-        known = (await self.settings(home, bridge=bridge, urgent=True)).get(bridge.id, {})
-        now = self.transport.cloud_time()
-        changed = _required(known.get(kind)).changed(now, mode=mode, duration=duration)
-        await self._send_command(configs.WRITE_CONFIGS_PATH, configs.change(bridge, changed, now))
+        settings = (await self.settings(home, bridge=bridge, urgent=True)).get(bridge.id, {})
+        now = self.clock.now()
+        changed = _required(settings.get(kind)).changed(now, mode=mode, duration=duration)
+        request = configs.write_request(bridge, changed, now)
+        await self._send_command(configs.WRITE_CONFIGS_PATH, request)
         return changed
 
     async def _read(
         self, path: str, fields: Mapping[str, Any], *, urgent: bool = False
-    ) -> decode.Record:
-        answer = await self._send(path, self._framed(fields), urgent=urgent)
+    ) -> decode.JsonObject:
+        answer = await self._send(path, self._with_app(fields), urgent=urgent)
         return decode.as_mapping(answer.get("body"))
 
     async def _command(self, home: Home, module: Module, change: Mapping[str, bool]) -> None:
-        target = {"id": module.id, "bridge": module.bridge_id, **change}
-        place = {"id": home.id, "timezone": home.timezone, "modules": [_known(target)]}
-        await self._send_command(COMMAND_PATH, self._framed({"home": _known(place)}))
+        target = _without_none({"id": module.id, "bridge": module.bridge_id, **change})
+        place = _without_none({"id": home.id, "timezone": home.timezone, "modules": [target]})
+        await self._send_command(COMMAND_PATH, self._with_app({"home": place}))
 
     async def _send_command(self, path: str, body: Mapping[str, Any]) -> None:
-        """Send what changes something in the house, once, and judge what is answered."""
+        """Send a command once and raise what its answer reports."""
         try:
             answer = await self._send(path, body, urgent=True)
         except AuthError:
-            raise  # no token, so no command
+            raise  # without a token nothing was sent
         except NoAnswerError as err:
             if not err.sent:
                 raise
@@ -132,11 +138,11 @@ class Account:
     async def _send(self, path: str, body: Mapping[str, Any], *, urgent: bool) -> Mapping[str, Any]:
         return await self.transport.request(f"{self.auth.endpoints.api}{path}", body, urgent=urgent)
 
-    def _framed(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def _with_app(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         return {"app_type": APP_TYPE, "app_version": self.auth.app_version, **fields}
 
 
-def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -147,13 +153,13 @@ def _required[Decoded](found: Decoded | None) -> Decoded:
 
 
 def _check(answer: Mapping[str, Any]) -> None:
-    """Raise what a command's answer complains of, although its HTTP status said success."""
-    _raise_complaint(answer)
+    """Raise the error in a command's answer, whose HTTP status was success."""
+    _raise_module_error(answer)
     if answer.get("status") != "ok":
         raise OutcomeUnknownError
 
 
-def _raise_complaint(answer: Mapping[str, Any]) -> None:
+def _raise_module_error(answer: Mapping[str, Any]) -> None:
     for error in decode.command_errors(answer):
         code = decode.as_int(decode.as_mapping(error).get("code"))
-        raise (error_kind(code) or CommandRefusedError)(code=code)
+        raise module_error(code)(code=code)

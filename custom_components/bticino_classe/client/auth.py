@@ -1,4 +1,4 @@
-"""Access tokens: got once, renewed in time, never lost, never shown."""
+"""Access tokens: sign-in, renewal and storage of new tokens by a callback."""
 
 import asyncio
 from collections import Counter
@@ -22,6 +22,7 @@ from .const import (
     Endpoints,
 )
 from .decode import as_float
+from .error_codes import INVALID_GRANT, error_class
 from .errors import (
     AppClientRefusedError,
     AuthApiError,
@@ -30,8 +31,11 @@ from .errors import (
     AuthServerError,
     InvalidCredentialsError,
     NoAnswerError,
+    RateLimitError,
+    ServerError,
 )
 from .http import Answer, post
+from .rate_limiter import RateLimiter
 
 type TokenCallback = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -39,14 +43,17 @@ _LOGGER = logging.getLogger(__name__)
 
 TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105 - a path
 _REFUSALS: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-_CLIENT_REFUSED: Final = ("invalid_client", "unauthorized_client")
-_BUSY: Final = (11, 26, "too_many_connections")
-_ILL: Final = ("server_error", "temporarily_unavailable")
+# Errors of the token endpoint, by what its code or status means elsewhere; the first that fits.
+_ERRORS: Final = (
+    (AppClientRefusedError, AppClientRefusedError),
+    (RateLimitError, AuthRateLimitError),
+    (ServerError, AuthServerError),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What a flight brought; asyncio's debug log shows the result of a task."""
+class _Result:
+    """A task's result, hidden from asyncio's debug log."""
 
     access_token: str = field(repr=False)
 
@@ -54,10 +61,10 @@ class _Outcome:
 class AuthHandler:
     """Holds the tokens of one account and renews them (OAuth2 password and refresh grant).
 
-    A session that is passed in is used as it is, never closed and never replaced; without one, an
-    own session is made on first use. `token_callback` is awaited after every change with
-    `access_token`, `refresh_token` and `expires_at` (seconds since the epoch), before any caller
-    gets the new token.
+    A session that is passed in is never closed or replaced; without one, the handler creates its
+    own on first use. `token_callback` is awaited after every change with `access_token`,
+    `refresh_token` and `expires_at` (seconds since the epoch), before any caller gets the new
+    token. `limiter` is shared by everything that talks to the cloud for this account.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the founding document fixes the first six
@@ -71,6 +78,7 @@ class AuthHandler:
         *,
         endpoints: Endpoints = PRODUCTION,
         clock: Callable[[], float] = time.time,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self._username = username
         self._password = password
@@ -86,28 +94,29 @@ class AuthHandler:
         self._token_callback = token_callback
         self._clock = clock
         self._margin = REFRESH_MARGIN.total_seconds()
-        self._flights: dict[str, asyncio.Task[_Outcome]] = {}
+        self._tasks: dict[str, asyncio.Task[_Result]] = {}
         self._saving: asyncio.Task[Any] | None = None
         self._credentials_refused = False
         self._lock = asyncio.Lock()
         self.endpoints = endpoints
+        self.limiter = limiter or RateLimiter()
         self.counters: Counter[str] = Counter()
 
     @property
     def app_version(self) -> str:
-        """The app version that requests name."""
+        """The app version sent with requests."""
         return self._app_version
 
     @property
     def seconds_left(self) -> float:
-        """How long the token may be used before it is due to be renewed; 0 if there is none."""
+        """The seconds until the token has to be renewed; 0 without a token."""
         if self._token_expires_at is None:
             return 0.0
         return max(0.0, self._token_expires_at - self._margin - self._clock())
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The session to send with; raises AuthConnectionError if a foreign one is closed."""
+        """The session for requests; AuthConnectionError if one that was passed in is closed."""
         if self._session is not None and not self._session.closed:
             return self._session
         if not self._managed_session:
@@ -116,20 +125,21 @@ class AuthHandler:
         return self._session
 
     async def close_session(self) -> None:
-        """Close the session if it is our own, once a running renewal has ended."""
+        """Wait for running token requests, then close the session if the handler created it."""
         await self.wait_idle()
         if self._managed_session and self._session is not None:
-            await self._session.close()
+            session, self._session = self._session, None
+            await session.close()
 
     async def wait_idle(self) -> None:
-        """Wait until no token request is under way, whatever its outcome."""
-        while flights := [task for task in self._flights.values() if not task.done()]:
-            await asyncio.wait(flights)
+        """Wait until no token request is running."""
+        while running := [task for task in self._tasks.values() if not task.done()]:
+            await asyncio.wait(running)
 
     def set_tokens(
         self, access_token: str, refresh_token: str, expires_at: float | None = None
     ) -> None:
-        """Take over stored tokens; without `expires_at` the next use renews them."""
+        """Restore stored tokens; without `expires_at`, the next use renews them."""
         self._access_token = access_token
         self._refresh_token = refresh_token
         self._token_expires_at = expires_at
@@ -137,32 +147,33 @@ class AuthHandler:
         self._credentials_refused = False
 
     def invalidate(self, access_token: str) -> None:
-        """Take note that the cloud refused this token; ignored once a newer one is held."""
+        """Mark a token as refused by the cloud; ignored if it is not the current one."""
         if access_token == self._access_token:
             self._token_expires_at = None
 
     async def get_access_token(self) -> str:
-        """Return a valid access token, renewed or signed in for where necessary.
+        """Return a valid access token; renew it or sign in if necessary.
 
-        Raises AuthError: InvalidCredentialsError only where the cloud refused e-mail and password,
-        and from then on without asking, until `authenticate` succeeds or `set_tokens` is called.
+        Raises AuthError. It is InvalidCredentialsError only if the cloud refused e-mail and
+        password; further calls then raise it without a request, until `authenticate` succeeds or
+        `set_tokens` is called.
         """
         return self._valid_token() or await self._share("renew", self._renew)
 
     async def authenticate(self) -> None:
-        """Sign in with e-mail and password; raises AuthError, which may be an ApiError as well."""
+        """Sign in with e-mail and password; raises AuthError, which may also be an ApiError."""
         await self._share("login", self._login)
 
     async def _share(self, name: str, work: Callable[[], Coroutine[Any, Any, str]]) -> str:
-        """Join the flight of that name or start it; a caller's cancellation does not end it."""
-        flight = self._flights.get(name)
-        if flight is None or flight.done():
-            flight = asyncio.create_task(_outcome_of(work), name=f"bticino {name}")
-            self._flights[name] = flight
-            flight.add_done_callback(_retrieve)
-        # Not shield(): once a caller was cancelled, it has the loop report the flight's failure.
-        await asyncio.wait([flight])
-        return flight.result().access_token
+        """Join the running task of that name or start it; cancelling a caller does not end it."""
+        task = self._tasks.get(name)
+        if task is None or task.done():
+            task = asyncio.create_task(_hidden(work), name=f"bticino {name}")
+            self._tasks[name] = task
+            task.add_done_callback(_retrieve_exception)
+        # Not shield(): after a caller's cancellation it would report the error to the loop.
+        await asyncio.wait([task])
+        return task.result().access_token
 
     async def _renew(self) -> str:
         async with self._lock:
@@ -173,27 +184,28 @@ class AuthHandler:
             return await self._sign_in()
 
     async def _refresh(self) -> str | None:
-        """Spend the refresh token; None if there is none or the cloud refused it."""
-        spent = self._refresh_token
-        if not spent:
+        """Use the refresh token; None if there is none or the cloud refused it."""
+        used = self._refresh_token
+        if not used:
             return None
         self.counters["refreshes"] += 1
-        answer = await self._ask("refresh_token", {"refresh_token": spent})
+        answer = await self._request("refresh_token", {"refresh_token": used})
+        _LOGGER.debug("Token refresh response received")
         if not answer.ok and _is_refusal(answer):
             _LOGGER.debug("The cloud refused the refresh token")
             self._refresh_token = None
             return None
-        return await self._keep(answer, refresh_token=spent)
+        return await self._adopt(answer, refresh_token=used)
 
     async def _sign_in_again(self) -> str:
-        """Sign in, unless the cloud refused these credentials: many tries may lock an account."""
+        """Sign in unless the cloud refused these credentials; failures may lock the account."""
         if self._credentials_refused:
             raise InvalidCredentialsError
         return await self._sign_in()
 
     async def _sign_in(self) -> str:
         self.counters["logins"] += 1
-        answer = await self._ask(
+        answer = await self._request(
             "password",
             {
                 "username": self._username,
@@ -202,14 +214,15 @@ class AuthHandler:
                 "app_version": self._app_version,
             },
         )
-        if not answer.ok and answer.code == "invalid_grant" and _is_refusal(answer):
+        _LOGGER.debug("Token response received")
+        if not answer.ok and answer.code == INVALID_GRANT and _is_refusal(answer):
             self._credentials_refused = True
             raise InvalidCredentialsError
-        access = await self._keep(answer)
+        access = await self._adopt(answer)
         self._credentials_refused = False
         return access
 
-    async def _ask(self, grant: str, fields: dict[str, str]) -> Answer:
+    async def _request(self, grant: str, fields: dict[str, str]) -> Answer:
         form = {
             "grant_type": grant,
             "client_id": self._client_id,
@@ -223,25 +236,34 @@ class AuthHandler:
             failure = AuthConnectionError(sent=err.sent, reason=err.reason)
         raise failure
 
-    async def _keep(self, answer: Answer, *, refresh_token: str | None = None) -> str:
-        """Check the whole answer, keep its tokens, have them saved, return the access token."""
+    async def _adopt(self, answer: Answer, *, refresh_token: str | None = None) -> str:
+        """Check the whole answer, store its tokens and return the access token."""
         body = answer.body
         if not answer.ok or body is None:
-            raise _error_of(answer)
+            raise self._error_of(answer)
         access = _token(body.get("access_token"))
         refresh = _token(body.get("refresh_token") or refresh_token)
         if not access or not refresh:
-            raise AuthConnectionError(sent=True, reason="no tokens in the answer")
+            raise AuthConnectionError(sent=True, reason="Missing tokens in the answer")
         lifetime = _lifetime(body)
         self._access_token, self._refresh_token = access, refresh
         self._token_expires_at = self._clock() + lifetime
-        # A token that lives shorter than two margins would be renewed on every use.
+        # With the full margin, a shorter-lived token would be renewed on every use.
         self._margin = min(REFRESH_MARGIN.total_seconds(), lifetime / 2)
         await self._save()
         return access
 
+    def _error_of(self, answer: Answer) -> AuthConnectionError | AuthApiError:
+        if answer.status == HTTPStatus.OK and answer.code is None:
+            return AuthConnectionError(sent=True, reason="not readable")
+        error = _error_class(answer)(
+            status=answer.status, code=answer.code, retry_after=answer.retry_after
+        )
+        self.limiter.note(error)
+        return error
+
     async def _save(self) -> None:
-        """Await the callback; until it has ended, nobody but itself is given the new token."""
+        """Await the callback; until it returns, only the callback itself gets the new token."""
         if self._token_callback is None:
             return
         tokens = {
@@ -249,69 +271,69 @@ class AuthHandler:
             "refresh_token": self._refresh_token,
             "expires_at": self._token_expires_at,
         }
-        flight = self._saving = asyncio.current_task()
+        task = self._saving = asyncio.current_task()
         try:
             async with asyncio.timeout(self.endpoints.timeout):
                 await self._token_callback(tokens)
         except asyncio.CancelledError as err:
-            if flight is None or flight.cancelling():
+            if task is None or task.cancelling():
                 raise
-            self._note_failed_save(err)  # something that the callback waited for was cancelled
-        except Exception as err:  # noqa: BLE001 - foreign code
+            self._note_failed_save(err)  # something the callback awaited was cancelled
+        except Exception as err:  # noqa: BLE001 - the callback is not ours
             self._note_failed_save(err)
         finally:
             self._saving = None
 
     def _note_failed_save(self, err: BaseException) -> None:
-        """Say so without the error's text, which might hold the tokens."""
+        """Log the failure without the error's text, which could contain the tokens."""
         self.counters["failed_saves"] += 1
         _LOGGER.error("The new tokens could not be saved: %s", type(err).__name__)
 
+    def _is_token_expired(self) -> bool:
+        """Return whether the token has to be renewed before its next use."""
+        expires_at = self._token_expires_at
+        return expires_at is None or self._clock() >= expires_at - self._margin
+
     def _valid_token(self) -> str | None:
-        if self._token_expires_at is None or self._clock() >= self._token_expires_at - self._margin:
+        if self._is_token_expired():
             return None
         if self._saving is not None and self._saving is not asyncio.current_task():
             return None
         return self._access_token
 
 
-async def _outcome_of(work: Callable[[], Coroutine[Any, Any, str]]) -> _Outcome:
-    return _Outcome(await work())
+async def _hidden(work: Callable[[], Coroutine[Any, Any, str]]) -> _Result:
+    return _Result(await work())
 
 
-def _retrieve(flight: asyncio.Task[_Outcome]) -> None:
-    """Look at a flight's outcome, so that one whose callers have all gone is no loose end."""
-    if not flight.cancelled():
-        flight.exception()
+def _retrieve_exception(task: asyncio.Task[_Result]) -> None:
+    """Mark the exception as retrieved; all callers may have been cancelled."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _is_refusal(answer: Answer) -> bool:
-    """Whether the cloud refused what was presented, rather than being busy or ill itself."""
+    """Return whether the cloud refused the credentials or the refresh token themselves."""
     if answer.status not in _REFUSALS or answer.body is None or "error" not in answer.body:
         return False
-    return answer.code not in (*_CLIENT_REFUSED, *_BUSY, *_ILL)
+    return _error_class(answer) is AuthApiError
 
 
-def _error_of(answer: Answer) -> AuthConnectionError | AuthApiError:
-    if answer.status == HTTPStatus.OK and answer.code is None:
-        return AuthConnectionError(sent=True, reason="not readable")
-    kind = AuthApiError
-    if answer.code in _CLIENT_REFUSED:
-        kind = AppClientRefusedError
-    elif answer.code in _BUSY or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        kind = AuthRateLimitError
-    elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.code in _ILL:
-        kind = AuthServerError
-    return kind(status=answer.status, code=answer.code, retry_after=answer.retry_after)
+def _error_class(answer: Answer) -> type[AuthApiError]:
+    meanings = (error_class(answer.status, answer.code), error_class(answer.status, None))
+    for general, error in _ERRORS:
+        if any(issubclass(meaning, general) for meaning in meanings):
+            return error
+    return AuthApiError
 
 
 def _token(value: object) -> str | None:
-    """Return the value if it can travel in a header."""
+    """Return the value if it is valid in an HTTP header."""
     return value if isinstance(value, str) and value.isascii() and value.isprintable() else None
 
 
 def _lifetime(body: dict[str, Any]) -> float:
-    """Seconds that the token lives; what names none, or nonsense, is taken as one hour."""
+    """Return the token's lifetime in seconds; one hour if the answer has no valid one."""
     for name in ("expires_in", "expire_in"):
         seconds = as_float(body.get(name))
         if seconds is not None and seconds > 0:

@@ -1,7 +1,7 @@
-"""What people set at the intercom itself: do not disturb, Professional studio.
+"""Settings of the intercom itself: do not disturb, Professional studio (protocol.md 3.10).
 
-Seen on one model (BNC3) only; the doubtful parts of protocol.md 3.10 are the constants below. The
-only reader of these field names. A change sends back all that was read, with what was chosen.
+Seen on one model (BNC3) only; what is uncertain is in the constants below. A change sends back
+everything that was read, with the new values.
 """
 
 from dataclasses import dataclass, field
@@ -15,24 +15,24 @@ from .errors import UnknownModeError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .decode import Record
+    from .decode import JsonObject
     from .models import Module
 
 READ_CONFIGS_PATH: Final = "/syncapi/v1/getconfigs"
 WRITE_CONFIGS_PATH: Final = "/syncapi/v1/setconfigs"
 MS: Final = 1000  # per second
-LATEST: Final = 253_402_300_799.0  # the last second of the year 9999, in seconds since 1970
+LATEST: Final = 253_402_300_799.0  # the end of the year 9999, in seconds since 1970
 
 
 class SettingKind(StrEnum):
-    """Something that can be set at an intercom; the cloud's own words."""
+    """A setting of an intercom; the values are the cloud's field names."""
 
     DO_NOT_DISTURB = "do_not_disturb"
     PROFESSIONAL_STUDIO = "professional_studio"
 
 
 class SettingMode(StrEnum):
-    """What a setting is set to; UNKNOWN is whatever this client has never heard of."""
+    """The mode of a setting; UNKNOWN stands for every other one."""
 
     OFF = "off"
     TIMED = "timed"
@@ -41,27 +41,27 @@ class SettingMode(StrEnum):
     UNKNOWN = "unknown"
 
 
-# Doubtful: 2. One author took it for the schedule, one tester says that it does not exist.
-NUMBERS: Final[Mapping[SettingMode, int]] = {
+# Uncertain: 2. One source uses it for the schedule, another says that it does not exist.
+MODE_NUMBERS: Final[Mapping[SettingMode, int]] = {
     SettingMode.OFF: 0,
     SettingMode.TIMED: 1,
     SettingMode.SCHEDULED: 2,
     SettingMode.ALWAYS: 3,
 }
-MODES: Final[Mapping[float, SettingMode]] = {value: mode for mode, value in NUMBERS.items()}
+MODES: Final[Mapping[float, SettingMode]] = {value: mode for mode, value in MODE_NUMBERS.items()}
 
 PREFIXES: Final[Mapping[SettingKind, str]] = {
     SettingKind.DO_NOT_DISTURB: "dnd_",
     SettingKind.PROFESSIONAL_STUDIO: "ps_",
 }
-# Doubtful: what one of `duration` is, in seconds. Told are 60 with an end an hour ahead, and for
-# the studio 1 with an end a day ahead.
-UNITS: Final[Mapping[SettingKind, int]] = {
+# Uncertain: the unit of `duration`, in seconds. Seen were 60 with an end in an hour, and for the
+# studio 1 with an end in a day.
+DURATION_UNITS: Final[Mapping[SettingKind, int]] = {
     SettingKind.DO_NOT_DISTURB: 60,
     SettingKind.PROFESSIONAL_STUDIO: 24 * 3600,
 }
-# How long a time is, in seconds, where the intercom does not say.
-USUAL: Final[Mapping[SettingKind, int]] = {
+# Default durations in seconds.
+DEFAULT_DURATIONS: Final[Mapping[SettingKind, int]] = {
     SettingKind.DO_NOT_DISTURB: 3600,
     SettingKind.PROFESSIONAL_STUDIO: 24 * 3600,
 }
@@ -69,7 +69,7 @@ USUAL: Final[Mapping[SettingKind, int]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """How something is set; `duration` in seconds is how long TIMED lasts, it ends at `ends_at`.
+    """A setting; TIMED lasts `duration` seconds, until `ends_at` (seconds since 1970).
 
     `raw` is the cloud's own record.
     """
@@ -82,31 +82,33 @@ class Setting:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def mode_at(self, now: float) -> SettingMode:
-        """Return the mode at a time in seconds since 1970: a time that has passed is over."""
-        is_over = self.ends_at is not None and self.ends_at <= now
-        return SettingMode.OFF if self.mode is SettingMode.TIMED and is_over else self.mode
+        """Return the mode at a time in seconds since 1970; TIMED is OFF after its end."""
+        has_ended = self.ends_at is not None and self.ends_at <= now
+        return SettingMode.OFF if self.mode is SettingMode.TIMED and has_ended else self.mode
 
     def changed(
         self, now: float, *, mode: SettingMode | None = None, duration: int | None = None
     ) -> Setting:
-        """Return it with what was chosen; UnknownModeError: nobody knows what that would undo."""
+        """Return the setting with a new mode or duration; UnknownModeError if a mode is unknown."""
         if SettingMode.UNKNOWN in {self.mode, mode}:
             raise UnknownModeError
         fields: dict[str, Any] = {}
         if mode is not None:
-            fields["mode"] = NUMBERS[mode]
+            fields["mode"] = MODE_NUMBERS[mode]
         if mode not in {None, SettingMode.OFF}:
-            # Perhaps it only says that the intercom has the setting: it was seen true while off.
+            # It may only mean that the intercom has the setting: it was seen true while off.
             fields["enabled"] = True
         is_timed = (mode or self.mode_at(now)) is SettingMode.TIMED
         if duration is not None or is_timed:
-            fields |= self._time(now, duration, is_timed=is_timed)
+            fields |= self._duration_fields(now, duration, is_timed=is_timed)
         prefix = PREFIXES[self.kind]
         return setting(self.kind, {**self.raw, **{prefix + k: v for k, v in fields.items()}})
 
-    def _time(self, now: float, duration: int | None, *, is_timed: bool) -> dict[str, int]:
-        seconds = duration or self.duration or USUAL[self.kind]
-        fields = {"duration": max(1, seconds // UNITS[self.kind])}
+    def _duration_fields(
+        self, now: float, duration: int | None, *, is_timed: bool
+    ) -> dict[str, int]:
+        seconds = duration or self.duration or DEFAULT_DURATIONS[self.kind]
+        fields = {"duration": max(1, seconds // DURATION_UNITS[self.kind])}
         if is_timed:
             fields["end_time_duration"] = int((now + seconds) * MS)
         return fields
@@ -115,20 +117,22 @@ class Setting:
 type Settings = Mapping[SettingKind, Setting]
 
 
-def question(home_id: str, bridge_ids: Iterable[str]) -> dict[str, Any]:
-    """Return what asks for the settings of intercoms."""
+def read_request(home_id: str, bridge_ids: Iterable[str]) -> dict[str, Any]:
+    """Return the request body that reads the settings of intercoms."""
     return {"module_ids": list(bridge_ids), "home_id": home_id, "app_identifier": APP_TYPE}
 
 
-def change(bridge: Module, changed: Setting, now: float) -> dict[str, Any]:
-    """Return what changes one setting of an intercom, at a time in seconds since 1970."""
-    module = {"id": bridge.id, "type": bridge.type, "last_configs_update": int(now * MS)}
-    place = {"id": bridge.home_id, "modules": [module | {changed.kind.value: dict(changed.raw)}]}
-    return {"app_identifier": APP_TYPE, "home": place}
+def write_request(bridge: Module, changed: Setting, now: float) -> dict[str, Any]:
+    """Return the request body that changes a setting; `now` is in seconds since 1970."""
+    module: dict[str, Any] = {"id": bridge.id, "type": bridge.type}
+    module["last_configs_update"] = int(now * MS)
+    module[changed.kind.value] = dict(changed.raw)
+    home = {"id": bridge.home_id, "modules": [module]}
+    return {"app_identifier": APP_TYPE, "home": home}
 
 
-def settings(body: Record) -> dict[str, Settings] | None:
-    """Decode getconfigs, by intercom; None if the answer has no list of modules at all."""
+def settings(body: JsonObject) -> dict[str, Settings] | None:
+    """Decode getconfigs by intercom id; None if the answer has no list of modules."""
     modules = as_mapping(body.get("home")).get("modules")
     if not isinstance(modules, list):
         return None
@@ -136,32 +140,34 @@ def settings(body: Record) -> dict[str, Settings] | None:
     return {module_id: _settings(module) for module_id, module in found if module_id is not None}
 
 
-def _settings(module: Record) -> Settings:
-    told = ((kind, as_mapping(module.get(kind.value))) for kind in SettingKind)
-    return {kind: setting(kind, fields) for kind, fields in told if fields}
+def _settings(module: JsonObject) -> Settings:
+    found = ((kind, as_mapping(module.get(kind.value))) for kind in SettingKind)
+    return {kind: setting(kind, fields) for kind, fields in found if fields}
 
 
-def setting(kind: SettingKind, fields: Record) -> Setting:
+def setting(kind: SettingKind, fields: JsonObject) -> Setting:
     """Decode one setting."""
     prefix = PREFIXES[kind]
-    length = as_float(fields.get(f"{prefix}duration"))
+    duration = as_float(fields.get(f"{prefix}duration"))
     mode = _mode(fields.get(f"{prefix}enabled"), as_float(fields.get(f"{prefix}mode")))
     return Setting(
         kind=kind,
         mode=mode,
-        duration=int(length) * UNITS[kind] if length and length >= 1 else None,
-        ends_at=_moment(as_float(fields.get(f"{prefix}end_time_duration"))),
+        duration=int(duration) * DURATION_UNITS[kind] if duration and duration >= 1 else None,
+        ends_at=_seconds(as_float(fields.get(f"{prefix}end_time_duration"))),
         has_schedule=bool(fields.get(f"{prefix}days")) or mode is SettingMode.SCHEDULED,
         raw=dict(fields),
     )
 
 
-def _mode(enabled: object, told: float | None) -> SettingMode:
-    """Where it is not enabled, it is off whatever the mode, unless nobody knows that one."""
-    known = SettingMode.UNKNOWN if told is None else MODES.get(told, SettingMode.UNKNOWN)
-    is_off = enabled is False and (told is None or known is not SettingMode.UNKNOWN)
-    return SettingMode.OFF if is_off else known
+def _mode(enabled: object, number: float | None) -> SettingMode:
+    """Return the mode; a setting that is not enabled is off, unless its mode is unknown."""
+    mode = SettingMode.UNKNOWN if number is None else MODES.get(number, SettingMode.UNKNOWN)
+    is_off = enabled is False and (number is None or mode is not SettingMode.UNKNOWN)
+    return SettingMode.OFF if is_off else mode
 
 
-def _moment(told: float | None) -> float | None:
-    return told / MS if told is not None and 0 < told <= LATEST * MS else None
+def _seconds(milliseconds: float | None) -> float | None:
+    if milliseconds is None or not 0 < milliseconds <= LATEST * MS:
+        return None
+    return milliseconds / MS

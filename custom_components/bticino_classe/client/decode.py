@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from .models import Event, Home, IceServer, Module, ModuleKind, ModuleState, Picture, Topology
 
-type Record = Mapping[str, Any]
+type JsonObject = Mapping[str, Any]
 
 KINDS_BY_TYPE: Final[Mapping[str, ModuleKind]] = {
     "BNC1": ModuleKind.BRIDGE,
@@ -34,7 +34,7 @@ KINDS_BY_VARIANT: Final[Mapping[str, ModuleKind]] = {
 _CHILDREN: Final = (ModuleKind.DOOR, ModuleKind.LIGHT, ModuleKind.PANEL)
 
 
-def topology(body: Record) -> Topology | None:
+def topology(body: JsonObject) -> Topology | None:
     """Decode homesdata; None if the answer has no list of homes at all."""
     if not isinstance(body.get("homes"), list):
         return None
@@ -47,7 +47,7 @@ def topology(body: Record) -> Topology | None:
     )
 
 
-def _home(source: Record) -> Home | None:
+def _home(source: JsonObject) -> Home | None:
     home_id = as_str(source.get("id"))
     if home_id is None:
         return None
@@ -63,7 +63,7 @@ def _home(source: Record) -> Home | None:
     )
 
 
-def _module(source: Record, home_id: str) -> Module | None:
+def _module(source: JsonObject, home_id: str) -> Module | None:
     module_id = as_str(source.get("id"))
     if module_id is None:
         return None
@@ -84,7 +84,7 @@ def _kind(module_type: str, variant: str | None = None) -> ModuleKind:
     return KINDS_BY_TYPE.get(module_type, by_variant)
 
 
-def _placeholders(listed: Iterable[Record], home_id: str) -> list[Module]:
+def _placeholders(listed: Iterable[JsonObject], home_id: str) -> list[Module]:
     """Children that a bridge names and that have no entry of their own (protocol.md 3.2)."""
     return [
         Module(id=child, home_id=home_id, kind=ModuleKind.UNKNOWN, type="", bridge_id=bridge_id)
@@ -106,7 +106,7 @@ def _with_named_bridges(modules: dict[str, Module]) -> dict[str, Module]:
     }
 
 
-def states(body: Record) -> dict[str, ModuleState] | None:
+def states(body: JsonObject) -> dict[str, ModuleState] | None:
     """Decode homestatus; None if the answer tells of modules neither in its list nor as errors."""
     modules = as_mapping(body.get("home")).get("modules")
     errors = map(as_str, (error.get("id") for error in as_mappings(body.get("errors"))))
@@ -120,7 +120,7 @@ def states(body: Record) -> dict[str, ModuleState] | None:
     return found
 
 
-def _state(source: Record) -> ModuleState | None:
+def _state(source: JsonObject) -> ModuleState | None:
     module_id = as_str(source.get("id"))
     if module_id is None:
         return None
@@ -143,7 +143,7 @@ def _state(source: Record) -> ModuleState | None:
     )
 
 
-def _on(source: Record) -> bool | None:
+def _on(source: JsonObject) -> bool | None:
     """A light is read as `status` and written as `on`; either may come back."""
     if isinstance(source.get("on"), bool):
         return bool(source["on"])
@@ -168,7 +168,7 @@ def with_reported_modules(home: Home, found: Mapping[str, ModuleState]) -> Home:
     return replace(home, modules=_with_named_bridges(modules))
 
 
-def events(body: Record) -> tuple[Event, ...] | None:
+def events(body: JsonObject) -> tuple[Event, ...] | None:
     """Decode getevents; None if the answer has no list of events at all."""
     found = as_mapping(body.get("home")).get("events")
     return None if not isinstance(found, list) else _events(found)
@@ -179,7 +179,7 @@ def _events(found: object) -> tuple[Event, ...]:
     return tuple(event for event in decoded if event is not None)
 
 
-def _event(source: Record) -> Event | None:
+def _event(source: JsonObject) -> Event | None:
     event_id, kind, time = (
         as_str(source.get("id")),
         as_str(source.get("type")),
@@ -210,7 +210,7 @@ def _picture(source: object) -> Picture | None:
     )
 
 
-def ice_servers(body: Record) -> tuple[IceServer, ...] | None:
+def ice_servers(body: JsonObject) -> tuple[IceServer, ...] | None:
     """Decode the TURN credentials; None if the answer has no list of servers at all."""
     servers = body.get("iceServers")
     if not isinstance(servers, list):
@@ -231,7 +231,7 @@ def _urls(source: object) -> tuple[str, ...]:
     return tuple(url for url in map(as_str, listed) if url is not None)
 
 
-def command_errors(answer: Record) -> tuple[Any, ...]:
+def command_errors(answer: JsonObject) -> tuple[Any, ...]:
     """Return what a command's answer complains of; the place differs (protocol.md 3.4)."""
     found: list[Any] = []
     for place in (answer, as_mapping(answer.get("body"))):
@@ -240,12 +240,12 @@ def command_errors(answer: Record) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def as_mapping(value: object) -> Record:
+def as_mapping(value: object) -> JsonObject:
     """Return the value if it is an object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
-def as_mappings(value: object) -> list[Record]:
+def as_mappings(value: object) -> list[JsonObject]:
     """Return the objects of a list; whatever else it holds, or is, is left out."""
     return [item for item in as_list(value) if isinstance(item, Mapping)]
 

@@ -1,7 +1,7 @@
-"""What can go wrong between us and the cloud.
+"""The errors that the client raises.
 
-Every error has a fixed English text and data fields. None carries an answer's body, a password or
-a token, so each may be logged, shown and posted as it is.
+Each has a fixed English message and data fields. None holds an answer's body, a password or a
+token, so `str(err)` can be logged, shown and posted.
 """
 
 from enum import StrEnum
@@ -9,18 +9,18 @@ from typing import ClassVar
 
 
 class BticinoError(Exception):
-    """Root of everything that the client raises."""
+    """Base class of all errors of the client."""
 
-    text: ClassVar[str] = "The client of the cloud failed"
+    message: ClassVar[str] = "The cloud client failed"
 
     def __init__(self) -> None:
-        super().__init__(self.text)
+        super().__init__(self.message)
 
 
 class NoAnswerError(BticinoError):
-    """No readable answer came; unless `sent`, the cloud has certainly not seen the request."""
+    """No readable answer came; unless `sent`, the cloud certainly did not receive the request."""
 
-    text = "The cloud gave no readable answer"
+    message = "The cloud gave no readable answer"
 
     def __init__(self, *, sent: bool = False, reason: str | None = None) -> None:
         super().__init__()
@@ -28,17 +28,18 @@ class NoAnswerError(BticinoError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.text} ({self.reason})" if self.reason else self.text
+        return f"{self.message} ({self.reason})" if self.reason else self.message
 
 
 class ApiError(BticinoError):
-    """The cloud answered, and said no.
+    """The cloud answered with an error.
 
-    `status` is the HTTP status (None: our own budget refused before asking), `code` the vendor's
-    number or OAuth word, `retry_after` the pause it wants, in seconds.
+    `status` is the HTTP status (None: the error was inside a successful answer, or our own rate
+    limiter refused the request), `code` the vendor's number or OAuth error, `retry_after` is in
+    seconds.
     """
 
-    text = "The cloud refused the request"
+    message = "The cloud refused the request"
 
     def __init__(
         self,
@@ -54,122 +55,122 @@ class ApiError(BticinoError):
 
     def __str__(self) -> str:
         details = {"status": self.status, "code": self.code, "retry after": self.retry_after}
-        known = ", ".join(f"{name} {value}" for name, value in details.items() if value is not None)
-        return f"{self.text} ({known})" if known else self.text
+        text = ", ".join(f"{name} {value}" for name, value in details.items() if value is not None)
+        return f"{self.message} ({text})" if text else self.message
 
 
 class TokenRefusedError(ApiError):
-    """The access token was refused, and a new one as well."""
+    """The cloud refused the access token, and a new one as well."""
 
-    text = "The cloud refused the access token"
+    message = "The cloud refused the access token"
 
 
 class ForbiddenError(ApiError):
-    """The account may not do this; a new sign-in would not help."""
+    """The account lacks the permission; a new sign-in does not help."""
 
-    text = "The cloud does not allow this to the account"
+    message = "The account is not allowed to do this"
 
 
 class NotFoundError(ApiError):
-    """The home or module is not known to the cloud (any more)."""
+    """The home or module does not exist (any more)."""
 
-    text = "The cloud does not know this home or module"
+    message = "The cloud does not know this home or module"
 
 
 class InvalidRequestError(ApiError):
     """The cloud did not understand the request."""
 
-    text = "The cloud did not understand the request"
+    message = "The cloud did not understand the request"
 
 
 class RateLimitError(ApiError):
-    """Too many requests, by the cloud's count or by our own that stands before it."""
+    """Too many requests, for the cloud or for our own rate limiter."""
 
-    text = "Too many requests"
+    message = "Too many requests"
 
 
 class ServerError(ApiError):
     """The cloud has an outage or is under maintenance."""
 
-    text = "The cloud is out of order"
+    message = "The cloud has an outage"
 
 
 class UnexpectedAnswerError(ApiError):
-    """An answer came that makes no sense."""
+    """The answer lacks what it should contain."""
 
-    text = "The cloud gave an answer that makes no sense"
+    message = "The cloud gave an unexpected answer"
 
 
 class CommandRefusedError(ApiError):
-    """The cloud took the command, the module did not."""
+    """The cloud accepted the command, but the module refused it."""
 
-    text = "The module refused the command"
+    message = "The module refused the command"
 
 
 class UnreachableError(ApiError):
     """The intercom is not connected to the cloud; nothing was carried out."""
 
-    text = "The intercom cannot be reached by the cloud"
+    message = "The cloud cannot reach the intercom"
 
 
 class OutcomeUnknownError(BticinoError):
-    """A command was sent and no clear answer came: it may or may not have been carried out."""
+    """A command was sent, but no clear answer came; it may have been carried out."""
 
-    text = "The command was sent, its outcome is unknown"
+    message = "The command was sent, but its outcome is unknown"
 
 
 class UnknownModeError(BticinoError):
-    """A setting of the intercom is in a mode that is not known here; it was left as it is."""
+    """A setting of the intercom has an unknown mode and was not changed."""
 
-    text = "The setting is in a mode that is not known here and was left as it is"
+    message = "The setting has an unknown mode and was not changed"
 
 
 class CallError(BticinoError):
-    """A call could not be set up, or goes on no longer."""
+    """A call could not be set up, or has ended."""
 
-    text = "The call could not be set up"
+    message = "The call could not be set up"
 
 
 class LineBusyError(CallError):
-    """The intercom serves as many viewers as it can."""
+    """The intercom already has as many viewers as it allows."""
 
-    text = "The intercom takes no more viewers"
+    message = "The intercom allows no more viewers"
 
 
 class AnsweredElsewhereError(CallError):
-    """Somebody else has answered: a phone, the indoor unit."""
+    """The call was answered elsewhere: on a phone or at the indoor unit."""
 
-    text = "Somebody else has answered the call"
+    message = "The call was answered elsewhere"
 
 
 class CallOverError(CallError):
-    """The intercom has ended the call, by its own limit or because of `code`."""
+    """The intercom ended the call, because of `code` or its own time limit."""
 
-    text = "The intercom has ended the call"
+    message = "The intercom ended the call"
 
     def __init__(self, *, code: int | str | None = None) -> None:
         super().__init__()
         self.code = code
 
     def __str__(self) -> str:
-        return self.text if self.code is None else f"{self.text} (code {self.code})"
+        return self.message if self.code is None else f"{self.message} (code {self.code})"
 
 
 class OfferTooLargeError(BticinoError):
-    """An offer that the intercom would not survive was not sent; `size` is in bytes."""
+    """An offer that could make the intercom restart was not sent; `size` is in bytes."""
 
-    text = "The browser's offer is too large for the intercom"
+    message = "The browser's offer is too large for the intercom"
 
     def __init__(self, *, size: int | None = None) -> None:
         super().__init__()
         self.size = size
 
     def __str__(self) -> str:
-        return self.text if self.size is None else f"{self.text} ({self.size} bytes)"
+        return self.message if self.size is None else f"{self.message} ({self.size} bytes)"
 
 
 class PictureFault(StrEnum):
-    """What is wrong with a picture, and so what may help: waiting, a new link, time, nothing."""
+    """Why a picture could not be downloaded, which decides whether to retry."""
 
     EARLY = "early"
     DEAD = "dead"
@@ -178,13 +179,13 @@ class PictureFault(StrEnum):
 
 
 class PictureError(BticinoError):
-    """A picture could not be had, for a `reason` that says nothing of its link.
+    """A picture could not be downloaded; `reason` contains nothing of its link.
 
-    `fault` is EARLY where the store may only not have it yet (clouds write pictures late), DEAD
-    where the link does not count any more, UNREACHED where no answer came, else UNFIT.
+    `fault` is EARLY if the store may not have the picture yet, DEAD if the link has expired,
+    UNREACHED if no answer came, else UNFIT.
     """
 
-    text = "The picture could not be had"
+    message = "The picture could not be downloaded"
 
     def __init__(
         self, *, reason: str | None = None, fault: PictureFault = PictureFault.UNFIT
@@ -194,46 +195,46 @@ class PictureError(BticinoError):
         self.fault = fault
 
     def __str__(self) -> str:
-        return f"{self.text} ({self.reason})" if self.reason else self.text
+        return f"{self.message} ({self.reason})" if self.reason else self.message
 
 
 class AuthError(BticinoError):
-    """No valid access token can be had."""
+    """No valid access token is available."""
 
-    text = "Signing in to the cloud failed"
+    message = "Signing in to the cloud failed"
 
 
 class InvalidCredentialsError(AuthError):
-    """The cloud refused e-mail and password: only a person can help."""
+    """The cloud refused e-mail address and password; the user has to enter them again."""
 
-    text = "The cloud refused the e-mail address or the password"
+    message = "Invalid credentials: the cloud refused the e-mail address or the password"
 
 
 class AuthConnectionError(AuthError, NoAnswerError):
-    """The cloud could not be asked for a token, or its answer could not be read."""
+    """The token endpoint could not be reached, or its answer could not be read."""
 
-    text = "Signing in got no readable answer from the cloud"
+    message = "Request error: the cloud gave no readable answer to the sign-in"
 
 
 class AuthApiError(AuthError, ApiError):
-    """The token endpoint answered with an error that says nothing about the credentials."""
+    """The token endpoint answered with an error that does not concern the credentials."""
 
-    text = "The cloud refused to sign in"
+    message = "The cloud refused to sign in"
 
 
 class AuthRateLimitError(AuthApiError, RateLimitError):
-    """The token endpoint takes no more requests for now."""
+    """Too many requests to the token endpoint."""
 
-    text = "The cloud takes no more sign-ins for now"
+    message = "Too many sign-ins"
 
 
 class AuthServerError(AuthApiError, ServerError):
     """The token endpoint has an outage or is under maintenance."""
 
-    text = "The cloud's sign-in is out of order"
+    message = "The cloud's sign-in has an outage"
 
 
 class AppClientRefusedError(AuthApiError):
-    """The app's client id was refused: no password helps, this software must be updated."""
+    """The app's client id was refused; this software must be updated, no password helps."""
 
-    text = "The cloud no longer accepts the app client that this software uses"
+    message = "The cloud no longer accepts the app client that this software uses"

@@ -1,42 +1,27 @@
-"""One POST over the wire, and its answer as data."""
+"""HTTP POST with the rules that hold for every request to the cloud."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 import math
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import orjson
 
 from .const import USER_AGENT
+from .error_codes import error_code
 from .errors import NoAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 CONNECT_TIMEOUT: Final = 10.0  # seconds
 
-# Words of the OAuth error vocabulary; any other text in an answer might repeat what we sent.
-_ERROR_WORDS: Final = frozenset(
-    {
-        "access_denied",
-        "expired_token",
-        "invalid_client",
-        "invalid_grant",
-        "invalid_request",
-        "invalid_scope",
-        "invalid_token",
-        "server_error",
-        "temporarily_unavailable",
-        "too_many_connections",
-        "unauthorized_client",
-        "unsupported_grant_type",
-    }
-)
-
-# Nothing has left this machine yet when one of these is raised.
+# When one of these is raised, nothing was sent.
 _NOT_SENT: Final = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
@@ -46,9 +31,9 @@ _NOT_SENT: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back: `body` is None where it is no JSON object, `retry_after` in seconds.
+    """An HTTP answer; `body` is None unless it is a JSON object.
 
-    `time` is the cloud's clock, in seconds since 1970.
+    `retry_after` is in seconds, `time` (the `Date` header) in seconds since 1970.
     """
 
     status: int
@@ -58,45 +43,28 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether the status says success and the body can be read and holds no error."""
+        """Whether the status is 200 and the body is a JSON object without an error."""
         return self.status == HTTPStatus.OK and self.body is not None and "error" not in self.body
 
     @property
     def code(self) -> int | str | None:
-        """The error's number or known word."""
+        """The error's number or OAuth error."""
         return error_code(self.body or {})
 
 
-def error_code(body: Mapping[str, Any]) -> int | str | None:
-    """Return an error's number or known word; both shapes of `error` occur (protocol.md 3.1)."""
-    error = body.get("error")
-    if isinstance(error, Mapping):
-        error = error.get("code")
-    if isinstance(error, str):
-        return error if error in _ERROR_WORDS else None
-    return error if isinstance(error, int) and not isinstance(error, bool) else None
-
-
-def is_reply(frame: Mapping[str, Any]) -> bool:
-    """Whether a frame answers a subscription: pushes and acknowledgements name their type."""
-    if "push_type" in frame or "type" in frame:
-        return False
-    return "status" in frame or "error" in frame
-
-
-async def post(  # noqa: PLR0913 - one request has this many sides
+async def post(  # noqa: PLR0913 - a request has these parts
     session: aiohttp.ClientSession,
     url: str,
     *,
-    timeout: float,  # noqa: ASYNC109 - aiohttp's own time-out knows connecting from reading
+    timeout: float,  # noqa: ASYNC109 - aiohttp times connecting and reading separately
     bearer: str | None = None,
     form: Mapping[str, str] | None = None,
     payload: Mapping[str, Any] | None = None,
 ) -> Answer:
-    """Send one request, once, and return what came back.
+    """Send a request once and return the answer; NoAnswerError if none came.
 
-    Redirects are not followed: one would carry a password or a command to another place.
-    Raises NoAnswerError outside of the `except`, so that it drags no request headers along.
+    Redirects are not followed, because they could send a password or a command to another host.
+    The error is raised outside the `except`, so that its context holds no request headers.
     """
     sent: dict[str, Any] = {"data": form, "json": payload, "headers": _headers(bearer)}
     try:
@@ -104,7 +72,7 @@ async def post(  # noqa: PLR0913 - one request has this many sides
             return await _answer(response)
     except _NOT_SENT as err:
         failure = NoAnswerError(sent=False, reason=type(err).__name__)
-    except RuntimeError as err:  # mostly aiohttp's word for a closed session
+    except RuntimeError as err:  # aiohttp raises it for a closed session
         failure = NoAnswerError(sent=not session.closed, reason=type(err).__name__)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as err:
         failure = NoAnswerError(sent=True, reason=type(err).__name__)
@@ -112,12 +80,12 @@ async def post(  # noqa: PLR0913 - one request has this many sides
 
 
 def request_options(timeout: float) -> dict[str, Any]:
-    """Return how every request is made, with so many seconds for its answer."""
+    """Return the aiohttp options of every request; `timeout` is in seconds."""
     return {
-        # `connect` also bounds the look-up of the name; after `total` it would count as sent.
+        # `connect` includes DNS; a time-out of `total` would count the request as sent.
         "timeout": aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_TIMEOUT)),
         "allow_redirects": False,
-        # A session may be set to raise for a status, and what the answer says would be lost.
+        # A session set to raise for a status would hide the error in the body.
         "raise_for_status": False,
     }
 
@@ -137,7 +105,7 @@ async def _answer(response: aiohttp.ClientResponse) -> Answer:
 
 
 def parse_retry_after(value: str | None) -> float | None:
-    """Return the seconds that a Retry-After header names, as number or as date; None if none."""
+    """Return the seconds of a Retry-After header, a number or a date; None if it is neither."""
     if value is None:
         return None
     try:
@@ -149,7 +117,7 @@ def parse_retry_after(value: str | None) -> float | None:
 
 
 def _parse_date(value: str | None) -> float | None:
-    """Return a header's date in seconds since 1970; one that names no zone is in UTC."""
+    """Return a header's date in seconds since 1970; without a time zone it is in UTC."""
     if value is None:
         return None
     try:

@@ -1,28 +1,35 @@
-"""A limit of our own that stands before the vendor's, so that theirs is not met."""
+"""Keeps requests below the cloud's limits and respects the pauses that it asks for."""
 
 from collections import deque
 import time
 from typing import TYPE_CHECKING, Final
 
+from .error_codes import Pause, meaning_of
 from .errors import RateLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Published per user (protocol.md 3.3): requests and the seconds they count for.
+    from .errors import ApiError
+
+# Published per user (protocol.md 3.3): number of requests and period in seconds.
 LIMITS: Final = ((50, 10.0), (500, 3600.0))
-ROUTINE_SHARE: Final = 0.8  # what polling may use; the rest is kept for a person at the door
-LONGEST_PAUSE: Final = 3600.0  # seconds; the vendor's longest window
-USAGE_LIMIT_CODE: Final = 26
+ROUTINE_SHARE: Final = 0.8  # of each limit, for polling; the rest is for people
+LONGEST_PAUSE: Final = 3600.0  # seconds; the longest period of a limit
 SHORT_PAUSE: Final = 10.0  # seconds
 
 
-class RateLimiter:
-    """Counts requests and keeps the pauses that the cloud asks for.
+def limited_pause(retry_after: float | None) -> float:
+    """Return the seconds to wait after a Retry-After, at most LONGEST_PAUSE; 0 if there is none."""
+    return min(retry_after or 0.0, LONGEST_PAUSE)
 
-    `urgent` requests, a person's, may use the whole limit and are stopped only by a pause that the
-    cloud itself named; routine ones use 80 % and keep every pause. Raises RateLimitError with
-    the seconds to wait.
+
+class RateLimiter:
+    """Counts the requests of an account and records the pauses that the cloud asks for.
+
+    Routine requests use 80 % of the limits and respect every pause. Requests that are `urgent`,
+    because a person waits, use the whole limits and respect only a pause that the cloud named in
+    Retry-After.
     """
 
     def __init__(
@@ -36,29 +43,33 @@ class RateLimiter:
         self._clock = clock
         self._wall_clock = wall_clock
         self._sent: deque[float] = deque(maxlen=max(count for count, _ in limits))
-        self._told_until = self._assumed_until = float("-inf")
+        self._named_until = self._assumed_until = float("-inf")
 
     def admit(self, *, urgent: bool = False) -> None:
-        """Count one request, or refuse it."""
+        """Count a request; RateLimitError with the seconds to wait if it must not be sent now."""
         now = self._clock()
         wait = max(self._pause_left(now, urgent=urgent), self._window_left(now, urgent=urgent))
         if wait > 0:
             raise RateLimitError(retry_after=wait)
         self._sent.append(now)
 
-    def note(self, error: RateLimitError) -> None:
-        """Keep the pause that the cloud's refusal asks for, or the one it implies."""
+    def note(self, error: ApiError) -> None:
+        """Record the pause after an error of the cloud that asks for one.
+
+        Errors of `admit` have no status and start no pause.
+        """
+        if not isinstance(error, RateLimitError) or error.status is None:
+            return
         now = self._clock()
         if error.retry_after is not None:
-            pause = min(error.retry_after, LONGEST_PAUSE)
-            self._told_until = max(self._told_until, now + pause)
-        elif error.code == USAGE_LIMIT_CODE:
+            self._named_until = max(self._named_until, now + limited_pause(error.retry_after))
+        elif meaning_of(error.code).pause is Pause.UNTIL_NEXT_HOUR:
             self._assumed_until = now + LONGEST_PAUSE - self._wall_clock() % LONGEST_PAUSE
         else:
             self._assumed_until = max(self._assumed_until, now + SHORT_PAUSE)
 
     def _pause_left(self, now: float, *, urgent: bool) -> float:
-        until = self._told_until if urgent else max(self._told_until, self._assumed_until)
+        until = self._named_until if urgent else max(self._named_until, self._assumed_until)
         return until - now
 
     def _window_left(self, now: float, *, urgent: bool) -> float:
@@ -68,5 +79,5 @@ class RateLimiter:
         )
 
     def _left(self, count: int, span: float, now: float) -> float:
-        """Seconds until the window has room for one more."""
+        """Return the seconds until one more request fits into a limit."""
         return self._sent[-count] + span - now if len(self._sent) >= count else 0.0

@@ -90,7 +90,7 @@ class PictureDownloads:
         history = self._history
         if (call := history.call(call_id)) is None or not history.wants(call_id, kind):
             return False
-        age = self._coordinator.account.transport.cloud_time() - call.time
+        age = self._coordinator.account.clock.now() - call.time
         return (call_id, kind) in self._under_way or age < LINK_COMES_WITHIN
 
     @callback
@@ -166,7 +166,7 @@ class PictureDownloads:
         if call is None or not isinstance(err, PictureError):
             return False
         if err.fault in {PictureFault.EARLY, PictureFault.DEAD}:
-            return self._coordinator.account.transport.cloud_time() - call.time > DAY
+            return self._coordinator.account.clock.now() - call.time > DAY
         return err.fault is PictureFault.UNFIT
 
     async def _download(self, wanted: _Wanted) -> StillImage:

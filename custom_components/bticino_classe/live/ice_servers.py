@@ -36,7 +36,7 @@ class IceServers:
     @property
     def servers(self) -> list[RTCIceServer]:
         """The servers whose credentials are valid."""
-        if self._account.transport.cloud_time() >= self._expires_at:
+        if self._account.clock.now() >= self._expires_at:
             return []
         return [
             RTCIceServer(urls=list(s.urls), username=s.username, credential=s.credential)
@@ -64,7 +64,7 @@ class IceServers:
             # Viewers in the intercom's own network need no TURN server.
             LOGGER.debug("The TURN servers could not be requested: %s", err)
         else:
-            now = self._account.transport.cloud_time()
+            now = self._account.clock.now()
             self._servers, self._expires_at = servers, _expiry_of(servers, now)
             wait = max(RETRY_SECONDS, self._expires_at - RENEWAL_MARGIN_SECONDS - now)
         job = HassJob(self._renew, cancel_on_shutdown=True)

@@ -77,7 +77,7 @@ class SignalingChannel:
             subscription=_subscription,
             on_frame=self._take,
             on_state=self._on_state,
-            liveness=liveness,
+            keepalive=liveness,
             backoff=backoff,
         )
         self._numbers = itertools.count(time.time_ns())

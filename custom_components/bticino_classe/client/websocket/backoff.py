@@ -1,4 +1,4 @@
-"""How long to wait before trying again: full jitter, exponential, bounded."""
+"""Delays between connection attempts: exponential back-off with full jitter."""
 
 from dataclasses import dataclass, field
 import random
@@ -13,11 +13,10 @@ LONGEST_DELAY: Final = 300.0  # seconds
 
 @dataclass(slots=True, kw_only=True)
 class Backoff:
-    """Delays between attempts, drawn evenly from zero to a bound that doubles with every failure.
+    """Random delays between zero and a bound that doubles with every failure; in seconds.
 
-    A fleet whose cloud comes back is spread over the bound that it has reached. A cloud that said
-    itself that it is overloaded is given the longest bound at once (`overloaded`), so that the
-    homes it lost within one second do not return within one.
+    If the cloud said that it is overloaded, the longest bound applies at once, so that the homes
+    it lost in the same second do not all reconnect in the same second. `draw` returns 0 to 1.
     """
 
     first: float = FIRST_DELAY
@@ -25,13 +24,13 @@ class Backoff:
     draw: Callable[[], float] = field(default=random.random, repr=False)
     failures: int = 0
 
-    def next_delay(self, *, overloaded: bool = False, at_least: float = 0.0) -> float:
-        """Count a failure and return the seconds to wait, `at_least` what the cloud asked for."""
-        # The exponent is bounded: two to the power of a week's failures is no float.
+    def next_delay(self, *, is_overload: bool = False, at_least: float = 0.0) -> float:
+        """Count a failure and return the delay; `at_least` is the pause the cloud asked for."""
+        # Without the limit the power overflows after a week of failures.
         bound = min(self.longest, self.first * 2.0 ** min(self.failures, 32))
         self.failures += 1
-        return at_least + self.draw() * (self.longest if overloaded else bound)
+        return at_least + self.draw() * (self.longest if is_overload else bound)
 
     def reset(self) -> None:
-        """Begin anew with the shortest bound."""
+        """Start again with the shortest bound."""
         self.failures = 0

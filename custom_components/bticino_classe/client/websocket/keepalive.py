@@ -1,4 +1,4 @@
-"""How it is found out that a connection is dead: a policy that can be swapped."""
+"""How a dead connection is detected."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ KEEPALIVE_PROBES: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepalivePolicy:
-    """How it is found out that a connection is dead; all in seconds, None for never.
+    """Time-outs and intervals of a connection, in seconds; None disables.
 
-    Silence alone is no sign of death: a quiet house gives hours without a frame. By default
-    no pings are sent, since observers saw clients dropped that do (protocol.md 3.7); the
-    server's are answered. The kernel's keep-alive finds a line that a router has forgotten.
+    Silence does not mean that a connection is dead: hours can pass without a push. No pings are
+    sent by default, because the cloud was seen to drop clients that do (protocol.md 3.7). TCP
+    keep-alive detects a connection that a router has dropped.
     """
 
     ping_every: float | None = None
@@ -30,12 +30,12 @@ class KeepalivePolicy:
 
 
 def keep_alive(socket: aiohttp.ClientWebSocketResponse, after: int | None) -> None:
-    """Have the kernel look after a silent line; where it cannot, the subscription will."""
-    line = socket.get_extra_info("socket")
-    if line is None or after is None:
+    """Enable TCP keep-alive after so many idle seconds; platforms may lack some options."""
+    tcp = socket.get_extra_info("socket")
+    if tcp is None or after is None:
         return
     with suppress(OSError, AttributeError):
-        line.setsockopt(sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1)
-        line.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPIDLE, after)
-        line.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
-        line.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPCNT, KEEPALIVE_PROBES)
+        tcp.setsockopt(sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1)
+        tcp.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPIDLE, after)
+        tcp.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
+        tcp.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPCNT, KEEPALIVE_PROBES)
