@@ -130,18 +130,18 @@ def _on_state(
 def _noting() -> Iterator[dict[str, float]]:
     """Note when the offer goes out, and when its acknowledgement is there."""
     steps: dict[str, float] = {}
-    send, take = ReconnectingSocket.send, CallSession.take_acknowledgement
+    send, handle = ReconnectingSocket.send, CallSession._handle_offer_ack
 
     async def sent(self: ReconnectingSocket, frame: Mapping[str, Any]) -> None:
         await send(self, frame)
         steps.setdefault("offer", perf_counter())
 
-    def taken(self: CallSession, frame: Mapping[str, Any], *, bears_ids: bool) -> None:
+    def handled(self: CallSession, ack: Mapping[str, Any]) -> None:
         steps.setdefault("ack", perf_counter())
-        take(self, frame, bears_ids=bears_ids)
+        handle(self, ack)
 
     with (
         patch.object(ReconnectingSocket, "send", sent),
-        patch.object(CallSession, "take_acknowledgement", taken),
+        patch.object(CallSession, "_handle_offer_ack", handled),
     ):
         yield steps

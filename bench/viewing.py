@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from custom_components.bticino_classe.client.webrtc.signaling import SignalingChannel
     from custom_components.bticino_classe.live.manager import LiveViewManager
 
-OFFERS: Final = ROOT / "tests" / "client" / "offers"
+OFFERS: Final = ROOT / "tests" / "client" / "webrtc" / "offers"
 PATIENCE: Final = 30.0  # seconds
 _ORIGINS: Final = count(1)
 
@@ -119,4 +119,4 @@ class View:
 async def quiet(channel: SignalingChannel) -> None:
     """Wait until all that was said at the end of calls has been acknowledged."""
     async with asyncio.timeout(PATIENCE):
-        await look_again(lambda: not channel.under_way)
+        await look_again(lambda: not channel.in_use)

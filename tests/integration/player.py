@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 STREET, COURT = "camera.posto_esterno_strada", "camera.posto_esterno_cortile"
-OFFERS = Path(__file__).parents[1] / "client" / "offers"
+OFFERS = Path(__file__).parents[1] / "client" / "webrtc" / "offers"
 
 
 def offer(name: str = "chromium_watch", *, version: int = 1) -> str:

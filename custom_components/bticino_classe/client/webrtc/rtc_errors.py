@@ -1,4 +1,4 @@
-"""What cloud and intercom complain of in a call."""
+"""The errors that cloud and intercom report in a call."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -15,32 +15,32 @@ from ..errors import (
 if TYPE_CHECKING:
     from ..decode import JsonObject
 
-# "Max number of peers reached" is the one complaint on record (protocol.md 3.8).
-BUSY_CODE: Final = 1
-BUSY_WORDS: Final = "number of peers"
-DEVICE_UNREACHABLE: Final = 41
+# "Max number of peers reached" (protocol.md 3.8).
+MAX_PEERS_CODE: Final = 1
+MAX_PEERS_TEXT: Final = "number of peers"
+UNREACHABLE_CODE: Final = 41
 
 
-def refusal(reply: JsonObject) -> BticinoError:
-    """Return what an acknowledgement complains of."""
-    code = error_code(reply)
-    if _is_busy(reply):
+def ack_error(ack: JsonObject) -> BticinoError:
+    """Return the error of a negative acknowledgement."""
+    code = error_code(ack)
+    if _is_busy(ack):
         return LineBusyError()
-    kind = UnreachableError if code == DEVICE_UNREACHABLE else code_error(code)
+    kind = UnreachableError if code == UNREACHABLE_CODE else code_error(code)
     return (kind or CommandRefusedError)(code=code)
 
 
-def end_of_call(data: JsonObject) -> BticinoError:
-    """Return why the intercom ended a call."""
+def terminate_error(data: JsonObject) -> BticinoError:
+    """Return why the intercom has terminated a call."""
     code = error_code(data)
     if _is_busy(data):
         return LineBusyError()
-    return UnreachableError(code=code) if code == DEVICE_UNREACHABLE else CallOverError(code=code)
+    return UnreachableError(code=code) if code == UNREACHABLE_CODE else CallOverError(code=code)
 
 
 def _is_busy(source: JsonObject) -> bool:
-    """Whether an error says that all places are taken: by its number or by its words."""
+    """Return whether the error says that there are too many viewers, by its code or its text."""
     error = as_mapping(source.get("error"))
-    return as_int(error.get("code")) == BUSY_CODE or BUSY_WORDS in (
+    return as_int(error.get("code")) == MAX_PEERS_CODE or MAX_PEERS_TEXT in (
         as_str(error.get("message")) or ""
     )

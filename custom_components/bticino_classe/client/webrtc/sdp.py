@@ -1,9 +1,8 @@
-"""Repairs of session descriptions between a browser and an intercom.
+"""Session descriptions made compatible between a browser (the viewer) and an intercom (the device).
 
-Pure functions on the text: lines that are not concerned stay as they are, in their order and with
-their ends. What is known of the device is from protocol.md 3.8 and 3.9. Payload types are never
-renumbered, since nobody can be told of it: either side sends with the numbers that the other wrote
-down, and a browser takes only those of its own description.
+Pure functions on text: lines that need no change keep their order and line ending. Facts about the
+device are from protocol.md 3.8 and 3.9. Payload types are never renumbered: each side sends with
+the numbers in the other's description, and a browser accepts only those of its own.
 """
 
 import ipaddress
@@ -27,18 +26,22 @@ from .sections import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-# 7 625 bytes worked; 9 632 made the intercom leave the cloud and start anew.
+# 7625 bytes worked; after 9632 the intercom lost the cloud and restarted.
 MAX_OFFER_BYTES: Final = 8000
 
-# What makes a section one that sends: the lines that Chromium writes for a microphone.
-_SOURCE: Final = ("a=msid:- bticino", "a=ssrc:{0} cname:bticino", "a=ssrc:{0} msid:- bticino")
+# The lines that make a section look like one with a microphone, as Chromium writes them.
+_MEDIA_SOURCE: Final = (
+    "a=msid:- bticino",
+    "a=ssrc:{0} cname:bticino",
+    "a=ssrc:{0} msid:- bticino",
+)
 _FIRST_SSRC: Final = 1_110_001
 
 _ORIGIN: Final = re.compile(r"o=(\S+ \S+) .*")
 _SSRC: Final = re.compile(r"a=ssrc:(.*)")
 _BUNDLE: Final = re.compile(r"a=group:BUNDLE\b(.*)")
-_EXTENSION: Final = re.compile(r"a=extmap(?::|-allow-mixed).*")
-_ONE_WAY_EXTENSION: Final = re.compile(r"a=extmap:[0-9]+/.*")
+_HEADER_EXTENSION: Final = re.compile(r"a=extmap(?::|-allow-mixed).*")
+_DIRECTIONAL_EXTENSION: Final = re.compile(r"a=extmap:[0-9]+/.*")
 _STRAY_OBJECT: Final = re.compile(r"a=\[object .*\]")
 _TRANSPORT: Final = re.compile(
     r"a=(?:ice-ufrag|ice-pwd|ice-options|fingerprint|setup|candidate|end-of-candidates)\b.*"
@@ -48,47 +51,54 @@ _PROFILE: Final = re.compile(r"profile-level-id=([0-9a-f]{2})([0-9a-f]{2})", re.
 _CANDIDATE: Final = re.compile(
     r"candidate:\S+ +[0-9]+ +(\S+) +[0-9]+ +(\S+) +([0-9]{1,5}) +typ +\S+(?: .*)?"
 )
+# By whether the answerer sends and receives.
 _DIRECTIONS: Final = {
     (True, True): "sendrecv",
     (True, False): "sendonly",
     (False, True): "recvonly",
     (False, False): "inactive",
 }
-_ROLES: Final = {"active": ("passive",), "passive": ("active",)}
+# The DTLS roles that may answer a decided one.
+_ANSWER_ROLES: Final = {"active": ("passive",), "passive": ("active",)}
+
+type _CodecFilter = Callable[[SdpSection, SdpSection], SdpSection | None]
 
 
 def reduced_offer(offer: str) -> str:
-    """Return the offer small enough for the device, else raise OfferTooLargeError.
+    """Return the offer reduced to what the device can take; OfferTooLargeError if that fails.
 
-    Only H.264 and Opus stay; header extensions go if they must, then candidates. A section that has
-    no such codec keeps what it has, since an empty one would spoil the whole offer.
+    Keeps only H.264 and Opus; drops header extensions and then candidates if the size requires it.
+    A section without these codecs keeps what it has: one without any would make the offer invalid.
     """
-    slim = without_foreign_codecs(without_stray_objects(offer))
-    for diet in (without_header_extensions, without_useless_candidates, without_candidates):
-        if _size(slim) > MAX_OFFER_BYTES:
-            slim = diet(slim)
-    if _size(slim) > MAX_OFFER_BYTES:
-        raise OfferTooLargeError(size=_size(slim))
-    return slim
+    reduced = without_foreign_codecs(without_stray_objects(offer))
+    for reduce in (without_header_extensions, without_useless_candidates, without_candidates):
+        if _size(reduced) > MAX_OFFER_BYTES:
+            reduced = reduce(reduced)
+    if _size(reduced) > MAX_OFFER_BYTES:
+        raise OfferTooLargeError(size=_size(reduced))
+    return reduced
 
 
 def without_stray_objects(offer: str) -> str:
-    """Drop what Home Assistant's player makes of early candidates: `a=[object …]`."""
+    """Drop the `a=[object …]` lines that Home Assistant's player writes for early candidates."""
     return _without(offer, _STRAY_OBJECT.fullmatch)
 
 
 def without_foreign_codecs(offer: str) -> str:
-    """Drop the codecs that the device does not speak, with all that describes them."""
+    """Drop the codecs that the device does not support, and the lines that describe them."""
     session, sections = parse(offer)
     return serialize(
         session,
-        (part.with_payloads(part.supported_payload_types or part.payloads) for part in sections),
+        (
+            section.with_payload_types(section.supported_payload_types or section.payload_types)
+            for section in sections
+        ),
     )
 
 
 def without_header_extensions(offer: str) -> str:
-    """Drop the header extensions: media flows without them."""
-    return _without(offer, _EXTENSION.fullmatch)
+    """Drop the header extensions; media work without them."""
+    return _without(offer, _HEADER_EXTENSION.fullmatch)
 
 
 def without_useless_candidates(offer: str) -> str:
@@ -97,48 +107,48 @@ def without_useless_candidates(offer: str) -> str:
 
 
 def without_candidates(offer: str) -> str:
-    """Drop all candidates: the device still sees where the viewer's own checks come from."""
+    """Drop all candidates; the device still learns the viewer's address from its ICE checks."""
     return _without(offer, lambda line: _is_candidate(line) or line == "a=end-of-candidates")
 
 
 def with_sendrecv_audio(offer: str) -> str:
-    """Let audio that only listens seem to talk: to other offers the device sends silence."""
+    """Change recvonly audio to sendrecv: the device sends silence for any other offer."""
     session, sections = parse(offer)
-    numbers = (number for number in count(_FIRST_SSRC) if f"a=ssrc:{number} " not in offer)
-    return serialize(session, [_waking(section, numbers) for section in sections])
+    ssrcs = (ssrc for ssrc in count(_FIRST_SSRC) if f"a=ssrc:{ssrc} " not in offer)
+    return serialize(session, [_with_sendrecv(section, ssrcs) for section in sections])
 
 
 def device_answer_for_viewer(offer: str, answer: str) -> str:
-    """Return the device's answer made valid for the viewer's own offer, which it never saw.
+    """Return the device's answer made valid for the viewer's offer, which the device never saw.
 
-    Sections are found by mid, else by the order of their kind. Missing ones are rejected, as those
-    without a codec that was offered, surplus ones dropped. A DTLS role that the device left open
-    becomes the active one (RFC 8842).
+    Sections match by mid, else by the order of their kind. A section without a match or without an
+    offered codec is rejected, a surplus one dropped. An undecided DTLS role becomes active
+    (RFC 8842).
     """
-    given = parse(answer)[1]
-    role = next((part.setup for part in given if part.setup in _ROLES), None)
-    return _answer(offer, answer, role or "active", _with_offered_codecs)
+    roles = (section.setup for section in parse(answer)[1])
+    role = next((role for role in roles if role in _ANSWER_ROLES), "active")
+    return _answer(offer, answer, role, _with_offered_codecs)
 
 
 def viewer_answer_for_device(viewer_offer: str, device_offer: str) -> str:
-    """Turn the viewer's offer into an answer to the ringing device's, with sound that wakes it.
+    """Turn the viewer's offer into an answer, with sendrecv audio, to the offer of a ring.
 
-    The payload types are the viewer's own: in an answer they say by what numbers it receives.
+    Keeps the viewer's payload types: an answer states the numbers that its author receives.
     """
     offer = with_sendrecv_audio(without_stray_objects(viewer_offer))
     return _answer(device_offer, offer, "active", _with_shared_codecs)
 
 
 def device_offer_as_answer(device_offer: str, viewer_offer: str) -> str:
-    """Turn the ringing device's offer into an answer to the viewer's.
+    """Turn the device's offer of a ring into an answer to the viewer's offer.
 
-    The payload types are the device's own: in an answer they say by what numbers it receives.
+    Keeps the device's payload types: an answer states the numbers that its author receives.
     """
     return _answer(viewer_offer, device_offer, "passive", _with_shared_codecs)
 
 
 def origin_of(offer: str) -> str | None:
-    """Return what a browser's connection is known by, also when it offers anew (ICE restart)."""
+    """Return the user name and session id of the origin: an ICE restart keeps them."""
     session, _ = parse(offer)
     return session.value(_ORIGIN)
 
@@ -146,30 +156,32 @@ def origin_of(offer: str) -> str | None:
 def matching_section(
     target: str, source: str, mid: str | None, index: int | None
 ) -> tuple[str | None, int | None]:
-    """Return mid and position in `target` for a candidate that belongs to a section of `source`.
+    """Return mid and index in `target` for a candidate that belongs to a section of `source`.
 
-    A bundle is reached by its first section, whichever that is on either side; what has no
-    counterpart at all is given to the first section.
+    A BUNDLE group uses the candidates of its first section only, which may differ on both sides. A
+    candidate without a matching section goes to the first one.
     """
-    (asked_session, asked), (session, given) = parse(target), parse(source)
-    own = next((n for n, part in enumerate(given) if mid is not None and part.mid == mid), index)
-    found = enumerate(_counterparts(asked, given))
-    places = {given.index(have): position for position, have in found if have is not None}
-    if _bundle(session) and _bundle(asked_session):
-        places[_tagged(session, given)] = _tagged(asked_session, asked)
-    place = places.get(-1 if own is None else own, 0)
-    return (asked[place].mid, place) if asked else (mid, index)
+    (target_session, targets), (source_session, sources) = parse(target), parse(source)
+    source_index = next(
+        (n for n, section in enumerate(sources) if mid is not None and section.mid == mid), index
+    )
+    matches = enumerate(_matching_sections(targets, sources))
+    indexes = {sources.index(match): n for n, match in matches if match is not None}
+    if _bundle(source_session) and _bundle(target_session):
+        indexes[_bundle_index(source_session, sources)] = _bundle_index(target_session, targets)
+    found = indexes.get(-1 if source_index is None else source_index, 0)
+    return (targets[found].mid, found) if targets else (mid, index)
 
 
 def candidate_is_useful(candidate: str) -> bool:
-    """Return whether the device may reach it: UDP, at an address that is not the viewer's alone."""
+    """Return whether the device could reach the candidate: UDP to an address of the network."""
     found = _CANDIDATE.fullmatch(candidate)
     if found is None or found[1].lower() != "udp" or not 0 < int(found[3]) < 1 << 16:
         return False
     try:
         address = ipaddress.ip_address(found[2])
     except ValueError:
-        # A name, such as mDNS gives in the place of an address.
+        # A host name, such as mDNS uses to hide an address.
         return False
     return not (address.is_loopback or address.is_unspecified or address.is_multicast)
 
@@ -180,79 +192,84 @@ def _size(sdp: str) -> int:
 
 def _without(sdp: str, unwanted: Callable[[str], object]) -> str:
     session, sections = parse(sdp)
-    return serialize(session.without(unwanted), (part.without(unwanted) for part in sections))
+    return serialize(session.without(unwanted), (section.without(unwanted) for section in sections))
 
 
 def _is_candidate(line: str) -> bool:
     return line.startswith("a=candidate:")
 
 
-def _waking(section: SdpSection, numbers: Iterator[int]) -> SdpSection:
+def _with_sendrecv(section: SdpSection, ssrcs: Iterator[int]) -> SdpSection:
     if section.kind != "audio" or section.direction != "recvonly":
         return section
     section = section.with_line(DIRECTION, "a=sendrecv")
     if section.value(_SSRC) is not None:
-        # Firefox writes one of its own.
+        # Firefox writes an SSRC even for recvonly.
         return section
-    number = next(numbers)
-    return section.appended(*(line.format(number) for line in _SOURCE))
+    ssrc = next(ssrcs)
+    return section.appended(*(line.format(ssrc) for line in _MEDIA_SOURCE))
 
 
-def _counterparts(asked: list[SdpSection], given: list[SdpSection]) -> list[SdpSection | None]:
-    """Find the section for each that is asked for: by mid and kind, the others by kind and order.
+def _matching_sections(
+    offered: list[SdpSection], sources: list[SdpSection]
+) -> list[SdpSection | None]:
+    """Find the source for each offered section: by mid and kind, else by kind and order.
 
-    A device may answer with mids of its own, and those of two offers agree by chance at best.
+    The device may use its own mids, which match those of an offer only by chance.
     """
-    spare = list(given)
-    named = {(part.kind, part.mid): part for part in reversed(spare)}
-    found = [named.get((part.kind, part.mid)) if part.mid else None for part in asked]
-    spare = [part for part in spare if part not in found]
-    return [have or _taken(spare, part.kind) for part, have in zip(asked, found, strict=True)]
+    by_mid = {(section.kind, section.mid): section for section in reversed(sources)}
+    matches = [by_mid.get((each.kind, each.mid)) if each.mid else None for each in offered]
+    rest = [section for section in sources if section not in matches]
+    return [
+        match or _pop_first_of_kind(rest, section.kind)
+        for section, match in zip(offered, matches, strict=True)
+    ]
 
 
-def _taken(spare: list[SdpSection], kind: str) -> SdpSection | None:
-    position = next((n for n, part in enumerate(spare) if part.kind == kind), None)
-    return None if position is None else spare.pop(position)
+def _pop_first_of_kind(sections: list[SdpSection], kind: str) -> SdpSection | None:
+    index = next((n for n, section in enumerate(sections) if section.kind == kind), None)
+    return None if index is None else sections.pop(index)
 
 
-def _with_shared_extensions(part: SdpSection, asked: SdpSection) -> SdpSection:
-    """Keep those that both number alike: Firefox refuses an answer with other numbers."""
-    shared = {without_eol(line) for line in (*asked.lines, *asked.outer)}
-    return part.without(
+def _with_shared_extensions(section: SdpSection, offered: SdpSection) -> SdpSection:
+    """Keep the header extensions with an offered id: Firefox refuses an answer with others."""
+    shared = {without_eol(line) for line in (*offered.lines, *offered.session_lines)}
+    return section.without(
         lambda line: (
-            _EXTENSION.fullmatch(line)
-            and (line not in shared or _ONE_WAY_EXTENSION.fullmatch(line))
+            _HEADER_EXTENSION.fullmatch(line)
+            and (line not in shared or _DIRECTIONAL_EXTENSION.fullmatch(line))
         )
     )
 
 
-def _with_offered_codecs(part: SdpSection, asked: SdpSection) -> SdpSection | None:
-    """Keep what was offered; None if nothing was: Firefox would refuse the whole answer."""
-    offered = {*asked.codecs, *asked.codecs.values()}
-    kept = [payload for payload, name in part.codecs.items() if name in offered]
-    return part.with_payloads(kept) if kept else None
+def _with_offered_codecs(section: SdpSection, offered: SdpSection) -> SdpSection | None:
+    """Keep the offered codecs; None if there are none: Firefox would refuse the whole answer."""
+    names = {*offered.codecs, *offered.codecs.values()}
+    kept = [payload_type for payload_type, name in section.codecs.items() if name in names]
+    return section.with_payload_types(kept) if kept else None
 
 
-def _with_shared_codecs(part: SdpSection, asked: SdpSection) -> SdpSection | None:
-    """Keep what both speak, as alike as it can be had; None if there is no such codec.
+def _with_shared_codecs(section: SdpSection, offered: SdpSection) -> SdpSection | None:
+    """Keep the codec that both sides support, in its closest formats; None if there is none.
 
-    H.264 is alike by packetization, then by profile: 42001f and 42e01f differ only in constraints.
+    H.264 is compared by packetization mode, then profile, then constraints: 42001f and 42e01f
+    differ only in the last.
     """
-    if part.kind not in SUPPORTED_CODECS:
-        return part
-    theirs = [_features(asked, payload) for payload in asked.supported_payload_types]
-    mine = {payload: _features(part, payload) for payload in part.supported_payload_types}
+    if section.kind not in SUPPORTED_CODECS:
+        return section
+    offered_formats = [_format(offered, number) for number in offered.supported_payload_types]
+    formats = {number: _format(section, number) for number in section.supported_payload_types}
     for depth in (3, 2, 1, 0):
-        wanted = {features[:depth] for features in theirs}
-        kept = [payload for payload, features in mine.items() if features[:depth] in wanted]
+        wanted = {parameters[:depth] for parameters in offered_formats}
+        kept = [number for number, parameters in formats.items() if parameters[:depth] in wanted]
         if kept:
-            return part.with_payloads(kept)
+            return section.with_payload_types(kept)
     return None
 
 
-def _features(part: SdpSection, payload: str) -> tuple[str, str, str]:
-    """Return packetization, profile and constraints; the defaults are those of RFC 6184."""
-    parameters = part.value(re.compile(rf"a=fmtp:{re.escape(payload)} +(.*)")) or ""
+def _format(section: SdpSection, payload_type: str) -> tuple[str, str, str]:
+    """Return packetization mode, profile and constraints, with the defaults of RFC 6184."""
+    parameters = section.value(re.compile(rf"a=fmtp:{re.escape(payload_type)} +(.*)")) or ""
     mode, profile = _PACKETIZATION.search(parameters), _PROFILE.search(parameters)
     return (
         mode[1] if mode else "0",
@@ -261,84 +278,87 @@ def _features(part: SdpSection, payload: str) -> tuple[str, str, str]:
     )
 
 
-def _answer(
-    offer: str,
-    source: str,
-    role: str,
-    fitted: Callable[[SdpSection, SdpSection], SdpSection | None],
-) -> str:
-    (asked_session, asked), (session, given) = parse(offer), parse(source)
-    pairs = [
-        (want, have and fitted(_with_shared_extensions(have, want), want))
-        for want, have in zip(asked, _counterparts(asked, given), strict=True)
+def _answer(offer: str, source: str, role: str, codec_filter: _CodecFilter) -> str:
+    """Build an answer to the offer from the sections of `source`."""
+    (offer_session, offered), (session, sources) = parse(offer), parse(source)
+    matches = [
+        match and codec_filter(_with_shared_extensions(match, section), section)
+        for section, match in zip(offered, _matching_sections(offered, sources), strict=True)
     ]
-    answered = [_answering(want, have, role) for want, have in pairs]
-    # By the names that the bundle knows, which are the offer's where the answer gives none.
+    answered = [_answer_section(*pair, role) for pair in zip(offered, matches, strict=True)]
+    # Keyed by the mids of the source's BUNDLE group; a source without mids uses the offer's.
     bundled = {
-        (have.mid or now.mid): now
-        for (_, have), now in zip(pairs, answered, strict=True)
-        if have and not now.is_rejected
+        (match.mid or section.mid): section
+        for match, section in zip(matches, answered, strict=True)
+        if match and not section.is_rejected
     }
-    group = [now for mid in _bundle(session) if (now := bundled.get(mid))]
-    order = [now for mid in _bundle(asked_session) for now in group if now.mid == mid]
+    group = [section for mid in _bundle(session) if (section := bundled.get(mid))]
+    order = [section for mid in _bundle(offer_session) for section in group if section.mid == mid]
     if order and order[0] is not group[0]:
-        answered = [_with_transport(n, group[0]) if n in order else n for n in answered]
-    session = _with_shared_extensions(session, asked_session)
+        answered = [_with_transport(s, group[0]) if s in order else s for s in answered]
+    session = _with_shared_extensions(session, offer_session)
     session = session.without(lambda line: line == "a=setup:actpass")
-    return serialize(_with_bundle(session, [part.mid for part in order]), answered)
+    return serialize(_with_bundle(session, [section.mid for section in order]), answered)
 
 
-def _answering(want: SdpSection, have: SdpSection | None, role: str) -> SdpSection:
-    if have is None:
-        return _rejection(want)
-    if want.mid is not None and have.mid != want.mid:
-        have = have.with_line(MID, f"a=mid:{want.mid}")
-    return have if have.is_rejected else _with_direction(_with_role(have, want, role), want)
+def _answer_section(offered: SdpSection, match: SdpSection | None, role: str) -> SdpSection:
+    if match is None:
+        return _rejection(offered)
+    if offered.mid is not None and match.mid != offered.mid:
+        match = match.with_line(MID, f"a=mid:{offered.mid}")
+    if match.is_rejected:
+        return match
+    return _with_direction(_with_role(match, offered, role), offered)
 
 
-def _rejection(want: SdpSection) -> SdpSection:
-    """Port 0 and the first format, which a browser wants to see described."""
-    end = line_ending(want.lines[0])
-    first = " ".join([want.words[0], "0", *want.words[2:4]]) + end
-    described = tuple(f"a=rtpmap:{payload} " for payload in want.payloads[:1])
-    copied = [line for line in want.lines if line.startswith(("a=mid:", *described))]
-    return SdpSection((first, f"c=IN IP4 0.0.0.0{end}", f"a=inactive{end}", *copied))
+def _rejection(offered: SdpSection) -> SdpSection:
+    """Reject a section: port 0 and the first format, with the rtpmap that browsers require."""
+    end = line_ending(offered.lines[0])
+    m_line = " ".join([offered.m_line[0], "0", *offered.m_line[2:4]]) + end
+    rtpmap = tuple(f"a=rtpmap:{number} " for number in offered.payload_types[:1])
+    copied = [line for line in offered.lines if line.startswith(("a=mid:", *rtpmap))]
+    return SdpSection((m_line, f"c=IN IP4 0.0.0.0{end}", f"a=inactive{end}", *copied))
 
 
-def _with_role(part: SdpSection, want: SdpSection, preferred: str) -> SdpSection:
-    legal = _ROLES.get(want.setup or "", tuple(_ROLES))
-    if part.setup in legal:
-        return part
-    return part.with_line(SETUP, f"a=setup:{preferred if preferred in legal else legal[0]}")
+def _with_role(section: SdpSection, offered: SdpSection, preferred: str) -> SdpSection:
+    allowed = _ANSWER_ROLES.get(offered.setup or "", tuple(_ANSWER_ROLES))
+    if section.setup in allowed:
+        return section
+    return section.with_line(SETUP, f"a=setup:{preferred if preferred in allowed else allowed[0]}")
 
 
-def _with_direction(part: SdpSection, want: SdpSection) -> SdpSection:
-    legal = _DIRECTIONS[part.sends and want.receives, part.receives and want.sends]
-    return part if part.direction == legal else part.with_line(DIRECTION, f"a={legal}")
+def _with_direction(section: SdpSection, offered: SdpSection) -> SdpSection:
+    sends, receives = section.sends and offered.receives, section.receives and offered.sends
+    direction = _DIRECTIONS[sends, receives]
+    if section.direction == direction:
+        return section
+    return section.with_line(DIRECTION, f"a={direction}")
 
 
-def _with_transport(part: SdpSection, tagged: SdpSection) -> SdpSection:
-    """Give a section the addresses and keys of the one that its own bundle begins with.
+def _with_transport(section: SdpSection, tagged: SdpSection) -> SdpSection:
+    """Copy ICE and DTLS attributes from the section that its author's BUNDLE group is tagged with.
 
-    Those alone are a bundle's (RFC 8843), and the other side looks for them in its own first one.
+    Only those count for a BUNDLE group (RFC 8843), and the other side reads them from the first
+    section of its own group.
     """
     lines = (without_eol(line) for line in tagged.lines)
-    shared = [line for line in lines if _TRANSPORT.fullmatch(line)]
-    return part.without(_TRANSPORT.fullmatch).appended(*shared)
+    transport = [line for line in lines if _TRANSPORT.fullmatch(line)]
+    return section.without(_TRANSPORT.fullmatch).appended(*transport)
 
 
 def _bundle(session: SdpSection) -> list[str]:
+    """Return the mids of the BUNDLE group."""
     return (session.value(_BUNDLE) or "").split()
 
 
-def _tagged(session: SdpSection, sections: list[SdpSection]) -> int:
-    """Return the position of the section that the bundle begins with."""
-    mids = [part.mid for part in sections]
+def _bundle_index(session: SdpSection, sections: list[SdpSection]) -> int:
+    """Return the index of the first section of the BUNDLE group."""
+    mids = [section.mid for section in sections]
     return next((mids.index(mid) for mid in _bundle(session) if mid in mids), 0)
 
 
 def _with_bundle(session: SdpSection, mids: Iterable[str | None]) -> SdpSection:
-    """Bundle what the answer bundles, by the offer's names and in the offer's order."""
+    """Limit the BUNDLE group, if there is one, to these mids."""
     kept = " ".join(mid for mid in mids if mid)
     if session.value(_BUNDLE) is None:
         return session

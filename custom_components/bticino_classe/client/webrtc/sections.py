@@ -1,4 +1,4 @@
-"""A session description as what it is made of: the session's lines and its m-sections."""
+"""A session description (SDP) as data: the session-level lines and the m-sections."""
 
 from dataclasses import dataclass, replace
 import re
@@ -7,95 +7,101 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-# The one codec that the device speaks, for each kind of section (protocol.md 3.9).
+# The only codec of the device for each kind of media (protocol.md 3.9).
 SUPPORTED_CODECS: Final = {"audio": "opus", "video": "h264"}
 
 DIRECTION: Final = re.compile(r"a=(sendrecv|sendonly|recvonly|inactive)")
 SETUP: Final = re.compile(r"a=setup:(.*)")
 MID: Final = re.compile(r"a=mid:(.*)")
-_OF_PAYLOAD: Final = re.compile(r"a=(?:rtpmap|fmtp|rtcp-fb|imageattr):(\S+).*")
-_CODEC: Final = re.compile(r"a=rtpmap:(\S+) +([^/]+).*")
+_PAYLOAD_TYPE_ATTRIBUTE: Final = re.compile(r"a=(?:rtpmap|fmtp|rtcp-fb|imageattr):(\S+).*")
+_RTPMAP: Final = re.compile(r"a=rtpmap:(\S+) +([^/]+).*")
 
 
 @dataclass(frozen=True, slots=True)
 class SdpSection:
-    """The lines of the session, or of an m-section, which inherits the session's `outer` ones."""
+    """The session-level lines, or one m-section, which inherits from `session_lines`.
+
+    Lines include their line ending.
+    """
 
     lines: tuple[str, ...]
-    outer: tuple[str, ...] = ()
+    session_lines: tuple[str, ...] = ()
 
     @property
-    def words(self) -> list[str]:
-        """The m-line: kind, port, protocol, payload types; nothing in a session."""
+    def m_line(self) -> list[str]:
+        """The fields of the m-line: kind, port, protocol, payload types; empty for the session."""
         return self.lines[0].split() if self.lines and self.lines[0].startswith("m=") else []
 
     @property
     def kind(self) -> str:
-        """Audio, video, application; empty for the session."""
-        return "".join(self.words[:1]).removeprefix("m=")
+        """The media kind: audio, video or application; empty for the session."""
+        return "".join(self.m_line[:1]).removeprefix("m=")
 
     @property
     def is_rejected(self) -> bool:
-        """Whether its port says that it is not wanted."""
-        return self.words[1:2] == ["0"]
+        """Whether the port is 0."""
+        return self.m_line[1:2] == ["0"]
 
     @property
-    def payloads(self) -> list[str]:
-        """The payload types, by preference."""
-        return self.words[3:]
+    def payload_types(self) -> list[str]:
+        """The payload types in order of preference."""
+        return self.m_line[3:]
 
     @property
     def codecs(self) -> dict[str, str]:
-        """The name of each payload type's codec; what has none goes by its number."""
-        found = filter(None, (_CODEC.fullmatch(without_eol(line)) for line in self.lines))
+        """The lower-case codec name of each payload type, or its number if it has no rtpmap."""
+        found = filter(None, (_RTPMAP.fullmatch(without_eol(line)) for line in self.lines))
         names = {match[1]: match[2].lower() for match in found}
-        return {payload: names.get(payload, payload) for payload in self.payloads}
+        return {
+            payload_type: names.get(payload_type, payload_type)
+            for payload_type in self.payload_types
+        }
 
     @property
     def supported_payload_types(self) -> list[str]:
-        """The payload types of the codec that the device speaks."""
+        """The payload types of the codec that the device supports."""
         codec = SUPPORTED_CODECS.get(self.kind)
-        return [payload for payload, name in self.codecs.items() if name == codec]
+        return [payload_type for payload_type, name in self.codecs.items() if name == codec]
 
     @property
     def mid(self) -> str | None:
-        """Its name."""
+        """The media identification (mid)."""
         return self.value(MID)
 
     @property
     def setup(self) -> str | None:
-        """Its DTLS role."""
-        return self.value(SETUP) or _value(self.outer, SETUP)
+        """The DTLS role."""
+        return self.value(SETUP) or _value(self.session_lines, SETUP)
 
     @property
     def direction(self) -> str:
-        """Its direction; none written means both."""
-        return self.value(DIRECTION) or _value(self.outer, DIRECTION) or "sendrecv"
+        """The direction; sendrecv by default."""
+        return self.value(DIRECTION) or _value(self.session_lines, DIRECTION) or "sendrecv"
 
     @property
     def sends(self) -> bool:
-        """Whether its writer sends."""
+        """Whether the author of the description sends media."""
         return self.direction in {"sendrecv", "sendonly"}
 
     @property
     def receives(self) -> bool:
-        """Whether its writer receives."""
+        """Whether the author of the description receives media."""
         return self.direction in {"sendrecv", "recvonly"}
 
     def value(self, attribute: re.Pattern[str]) -> str | None:
-        """Return what its own first line of this attribute says."""
+        """Return the value of the first own line that matches the attribute."""
         return _value(self.lines, attribute)
 
     def without(self, unwanted: Callable[[str], object]) -> SdpSection:
-        """Drop the lines that are not wanted; they are asked about without their ends."""
+        """Drop the lines for which `unwanted`, called without the line ending, is true."""
         return self._with(line for line in self.lines if not unwanted(without_eol(line)))
 
     def appended(self, *lines: str) -> SdpSection:
-        """Add lines at the end of a section."""
+        """Append lines to a section."""
         return self._with([*self.lines, *(line + line_ending(self.lines[0]) for line in lines)])
 
     def with_line(self, attribute: re.Pattern[str], line: str) -> SdpSection:
-        """Put the line in the place of those of its attribute, or at the end of a section."""
+        """Replace the lines of the attribute by this one, or append it."""
         if self.value(attribute) is None:
             return self.appended(line)
         return self._with(
@@ -103,23 +109,23 @@ class SdpSection:
             for old in self.lines
         )
 
-    def with_payloads(self, kept: Sequence[str]) -> SdpSection:
-        """Drop all other payload types, with the lines that describe them."""
-        dropped = set(self.payloads) - set(kept)
+    def with_payload_types(self, kept: Sequence[str]) -> SdpSection:
+        """Drop all other payload types and the lines that describe them."""
+        dropped = set(self.payload_types) - set(kept)
         if not dropped:
             return self
-        first = " ".join([*self.words[:3], *kept]) + line_ending(self.lines[0])
+        m_line = " ".join([*self.m_line[:3], *kept]) + line_ending(self.lines[0])
         others = self.without(
-            lambda line: (found := _OF_PAYLOAD.fullmatch(line)) and found[1] in dropped
+            lambda line: (found := _PAYLOAD_TYPE_ATTRIBUTE.fullmatch(line)) and found[1] in dropped
         )
-        return self._with([first, *others.lines[1:]])
+        return self._with([m_line, *others.lines[1:]])
 
     def _with(self, lines: Iterable[str]) -> SdpSection:
         return replace(self, lines=tuple(lines))
 
 
 def parse(sdp: str) -> tuple[SdpSection, list[SdpSection]]:
-    """Split a text into its session and its sections; an unfinished last line is finished."""
+    """Split a description into session and m-sections; completes an unterminated last line."""
     *lines, last = sdp.split("\n")
     if last:
         is_unix = lines and not lines[0].endswith("\r")
@@ -134,17 +140,17 @@ def parse(sdp: str) -> tuple[SdpSection, list[SdpSection]]:
 
 
 def serialize(session: SdpSection, sections: Iterable[SdpSection]) -> str:
-    """Put the parts together again."""
-    return "".join(line for part in (session, *sections) for line in part.lines)
+    """Join session and m-sections to a description."""
+    return "".join(line for section in (session, *sections) for line in section.lines)
 
 
 def without_eol(line: str) -> str:
-    """Return the line without its end."""
+    """Return the line without its line ending."""
     return line.rstrip("\r\n")
 
 
 def line_ending(line: str) -> str:
-    """Return the line's end."""
+    """Return the line ending of the line."""
     return "\r\n" if line.endswith("\r\n") else "\n"
 
 

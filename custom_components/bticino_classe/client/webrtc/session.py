@@ -1,8 +1,8 @@
-"""One viewer's call: dialled to a panel, or the answer to one that rings."""
+"""One viewer's call: dialled from here, or the answer to a ring."""
 
 import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from ..errors import (
     UnexpectedAnswerError,
 )
 from ..models import Candidate
-from .rtc_errors import end_of_call, refusal
+from .rtc_errors import ack_error, terminate_error
 from .sdp import (
     candidate_is_useful,
     device_answer_for_viewer,
@@ -33,36 +33,51 @@ if TYPE_CHECKING:
 
     from ..models import RingOffer
     from ..websocket.connection import Frame
+    from .pending import AckHandler
     from .signaling import CallTimeouts, SignalingChannel
 
 
 class SessionState(StrEnum):
-    """Where a call is; ENDED is for good."""
+    """The state of a call.
+
+    NEW → OFFERED (our offer, or our answer to a ring, is being sent) → ACKED → ANSWERED → ENDED.
+    OFFERED, ACKED → RELEASED (the intercom has ended it before it was set up) → OFFERED (second
+    attempt at a busy intercom). Every state → ENDED, which is final.
+    """
 
     NEW = "new"
     OFFERED = "offered"
     ACKED = "acked"
+    RELEASED = "released"
     ANSWERED = "answered"
     ENDED = "ended"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionIds:
+    """What the cloud calls a session."""
+
+    session_id: str
+    tag_id: str | None = None
+
+
 class CallObserver:
-    """Who watches and talks; each method is called from the event loop and must return at once."""
+    """What a call reports; each method runs in the event loop and must return at once."""
 
     def answered(self, sdp: str) -> None:
-        """Take the answer to the offer; candidates come only after it."""
+        """Handle the answer to the viewer's offer; candidates follow it."""
 
     def candidate(self, candidate: Candidate) -> None:
-        """Take an address of the intercom's."""
+        """Handle a candidate of the intercom."""
 
     def ended(self, error: BticinoError) -> None:
-        """Learn that the call is over though nobody here ended it; comes once, and last."""
+        """Handle the end of a call that was not ended here; called once, and last."""
 
 
 class CallSession:
     """A viewer's call, from the offer to exactly one `terminate`.
 
-    `dial` and `join` raise BticinoError if it does not come about; then it is ended already.
+    `dial` and `answer` return when the call is set up; on a BticinoError it is ended.
     """
 
     def __init__(
@@ -73,285 +88,317 @@ class CallSession:
         bridge_id: str,
         panel_id: str | None,
     ) -> None:
-        """A call of the panel, or of the intercom's own choice where `panel_id` is None."""
+        """Create a call to the panel, or to the intercom's default if `panel_id` is None."""
         self._channel = channel
         self._viewer = viewer
         self.bridge_id = bridge_id
         self.panel_id = panel_id
         self.state = SessionState.NEW
-        self.ids: dict[str, str] = {}
-        self._offer = ""
-        self._theirs_sdp = ""
-        self._is_joining = False
-        self._answer: asyncio.Future[str] | None = None
-        self._mine: list[Candidate] = []
-        self._theirs: list[Candidate] = []
-        self._limit: asyncio.TimerHandle | None = None
+        # Set once a frame can address the session at the intercom.
+        self.ids: SessionIds | None = None
+        # The ring that is answered; None if the call is dialled.
+        self._ring: RingOffer | None = None
+        self._viewer_sdp = ""
+        self._device_sdp = ""
+        # The intercom's description, or the reason why the call is not set up.
+        self._outcome: asyncio.Future[str] | None = None
+        self._viewer_candidates: list[Candidate] = []
+        self._device_candidates: list[Candidate] = []
+        self._max_call_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def frame_ids(self) -> Mapping[str, str]:
+        """The ids of the session as a frame has them, empty while they are unknown."""
+        if self.ids is None:
+            return {}
+        known = {"session_id": self.ids.session_id, "tag_id": self.ids.tag_id}
+        return {key: value for key, value in known.items() if value is not None}
 
     async def dial(self, offer: str) -> None:
-        """Call the panel with a viewer's offer, who gets the answer."""
-        self._offer = offer
-        sent = reduced_offer(with_sendrecv_audio(offer))
-        await self._carry_through(self._dial(sent))
+        """Call the panel with the viewer's offer."""
+        self._viewer_sdp = offer
+        await self._set_up(self._dial(reduced_offer(with_sendrecv_audio(offer))))
 
     async def answer(self, ring: RingOffer, offer: str) -> None:
-        """Answer the intercom that rings; the viewer gets its offer as the answer."""
-        self._offer, self._is_joining = offer, True
-        await self._carry_through(
-            self._join(ring, reduced_offer(viewer_answer_for_device(offer, ring.sdp)))
+        """Answer a ring; the viewer gets the intercom's offer as the answer to its own."""
+        self._viewer_sdp, self._ring = offer, ring
+        await self._set_up(
+            self._answer(ring, reduced_offer(viewer_answer_for_device(offer, ring.sdp)))
         )
 
     async def decline(self, ring: RingOffer) -> None:
-        """Send away who rings, without answering."""
-        self.ids = _ids_of(ring)
+        """Decline a ring without answering it."""
         async with self._offer_slot():
-            self.state = SessionState.ENDED
+            self.ids, self.state = _ids_of(ring), SessionState.ENDED
             self._channel.counters["terminates"] += 1
-            await self._ask({"type": "terminate"})
+            await self._request({"type": "terminate"})
 
     async def add_candidate(self, candidate: Candidate) -> None:
-        """Pass an address of the viewer's on if it may be of use, once the intercom knows us."""
+        """Send a candidate of the viewer if it is useful, at once or when the call is set up."""
         if not candidate_is_useful(candidate.candidate) or self.state is SessionState.ENDED:
             return
         if self.state is SessionState.ANSWERED:
             await self._send_candidate(candidate)
         else:
-            self._mine.append(candidate)
+            self._viewer_candidates.append(candidate)
 
     async def next_panel(self) -> None:
-        """Have the intercom show its next panel in this call; CallError if it will not."""
+        """Switch the intercom to its next panel; CallError if the call is not set up."""
         if self.state is not SessionState.ANSWERED:
             raise CallError
-        await self._ask({"type": "player", "value": "next_module"})
+        await self._request({"type": "player", "value": "next_module"})
 
     def hang_up(self) -> None:
-        """End the call; the intercom is told once, in the background, if it knows of it."""
-        if self.state is SessionState.ENDED:
-            return
-        self.state = SessionState.ENDED
-        self._clean_up()
-        if self.ids:
+        """End the call, and terminate it in the background if the intercom takes part in it."""
+        takes_part = self.state in {
+            SessionState.OFFERED,
+            SessionState.ACKED,
+            SessionState.ANSWERED,
+        }
+        if self._close() and takes_part and self.ids is not None:
             self._channel.send_terminate(self)
 
-    def take_acknowledgement(self, acknowledgement: Frame, *, bears_ids: bool) -> None:
-        """Learn that a message has arrived, and from an offer's what the cloud calls this session.
-
-        Nulls never overwrite what is known.
-        """
-        if not bears_ids:
-            if self.state is SessionState.OFFERED and acknowledgement.get("status") == "ok":
-                self.state = SessionState.ACKED  # our answer has won
-            return
-        session_id = as_str(acknowledgement.get("session_id"))
-        if session_id is None:
-            return
-        self.ids = {"session_id": session_id}
-        if tag_id := as_str(acknowledgement.get("tag_id")):
-            self.ids["tag_id"] = tag_id
-        if self.state is SessionState.ENDED:
-            # The viewer has gone meanwhile; only now it can be said to the intercom.
-            self._channel.send_terminate(self)
-            return
-        self.state = SessionState.ACKED
-        self._channel.register(self, session_id)
-
-    def take(self, data: Frame) -> None:
-        """Take a message of the intercom's."""
+    def handle_message(self, data: Frame) -> None:
+        """Handle a message from the intercom."""
         kind = as_str(data.get("type"))
         if kind == "answer":
-            self._take_answer(data)
+            self._handle_answer(data)
         elif kind == "candidate":
-            self._take_candidate(as_mapping(data.get("ice_candidate")))
+            self._handle_candidate(as_mapping(data.get("ice_candidate")))
         elif kind == "terminate":
-            self._end(self._meaning_of(end_of_call(data)))
-        elif kind == "rescind" and not self._has_won:
-            self._end(AnsweredElsewhereError())
+            self._handle_end(self._end_reason(terminate_error(data)))
+        elif kind == "rescind" and not self._is_ours:
+            self._handle_end(AnsweredElsewhereError())
 
     def end_if(self, session_id: str) -> None:
-        """Take somebody else's word that a call is over, if it is this one."""
-        if self.ids.get("session_id") == session_id:
-            self._end(CallOverError())
+        """End the call, without a terminate, if it is the one that ended at the intercom."""
+        if self.ids is not None and self.ids.session_id == session_id:
+            self._handle_end(CallOverError())
 
-    def lose_connection(self) -> None:
-        """Fail a call that is not set up yet; one that is needs the connection no more."""
+    def handle_connection_lost(self) -> None:
+        """Fail a call that is not set up; otherwise it does not need the connection."""
         self._fail(NoAnswerError(sent=True, reason="connection lost"))
 
-    async def _carry_through(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do what must not be left half done when whoever wants it goes away."""
-        task = self._channel.spawn(work, "call")
+    async def _set_up(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run to the end even if the caller is cancelled: an offer that was sent needs its end."""
+        task = self._channel.spawn(_error_of(work), "call")
         try:
-            await asyncio.shield(task)
+            if (error := await asyncio.shield(task)) is not None:
+                raise error  # noqa: TRY301 - the caller's cancellation is handled alike
         except BaseException:
             self.hang_up()
             raise
 
     async def _dial(self, offer: str) -> None:
         try:
-            answer = await self._place(offer)
+            answer = await self._offer(offer)
         except LineBusyError:
-            # The place of a call that has just ended is not free at once (protocol.md 3.8).
+            # The place of a call that has just ended becomes free with a delay (protocol.md 3.8).
             await asyncio.sleep(self._timeouts.busy)
-            answer = await self._place(offer)
-        await self._now_answered(answer, device_answer_for_viewer(self._offer, answer))
+            answer = await self._offer(offer)
+        await self._connect(answer, device_answer_for_viewer(self._viewer_sdp, answer))
 
-    async def _place(self, offer: str) -> str:
+    async def _offer(self, offer: str) -> str:
         """Send an offer and return the intercom's answer."""
         description = {"type": "call", "sdp": offer}
         if self.panel_id is not None:
             description["module_id"] = self.panel_id
-        with self._waiting_for_answer() as answer:
+        data = {"type": "offer", "session_description": description}
+        with self._expect_outcome() as outcome:
             async with self._offer_slot():
-                self.ids, self.state = {}, SessionState.OFFERED
-                await self._ask({"type": "offer", "session_description": description})
-            return await self._in_time(answer)
+                self.ids, self.state = None, SessionState.OFFERED
+                await self._request(data, on_ack=self._handle_offer_ack)
+            try:
+                async with asyncio.timeout(self._timeouts.answered):
+                    return await outcome
+            except TimeoutError:
+                raise NoAnswerError(sent=True, reason="no answer to the offer") from None
 
-    async def _join(self, ring: RingOffer, sdp: str) -> None:
-        """Send our answer to the intercom that rings; its acknowledgement is all that comes."""
-        data = {"type": "answer", "session_description": {"type": "call", "sdp": sdp}}
-        with self._waiting_for_answer() as answer:
+    async def _answer(self, ring: RingOffer, answer: str) -> None:
+        """Send our answer to the ring; the intercom only acknowledges it."""
+        data = {"type": "answer", "session_description": {"type": "call", "sdp": answer}}
+        with self._expect_outcome() as outcome:
             async with self._offer_slot():
-                self.ids = _ids_of(ring)
-                self.state = SessionState.OFFERED
+                self.ids, self.state = _ids_of(ring), SessionState.OFFERED
                 self._channel.register(self, ring.session_id)
-                await self._ask(data, correlation_id=ring.correlation_id)
-            if not answer.done():
-                answer.set_result(ring.sdp)
-            await answer
-        await self._now_answered(ring.sdp, device_offer_as_answer(ring.sdp, self._offer))
+                await self._request(
+                    data, correlation_id=ring.correlation_id, on_ack=self._handle_answer_ack
+                )
+            await outcome
+        await self._connect(ring.sdp, device_offer_as_answer(ring.sdp, self._viewer_sdp))
 
-    async def _ask(self, data: Mapping[str, Any], *, correlation_id: str | None = None) -> None:
-        """Send a message and wait until it is acknowledged; raises what the cloud complains of."""
-        reply = await self._channel.request(
-            self, data, correlation_id=correlation_id, within=self._timeouts.acknowledged
+    async def _request(
+        self,
+        data: Mapping[str, Any],
+        *,
+        correlation_id: str | None = None,
+        on_ack: AckHandler | None = None,
+    ) -> None:
+        """Send a message and wait for its acknowledgement; raises the error that it reports."""
+        ack = await self._channel.request(
+            self,
+            data,
+            timeout=self._timeouts.acknowledged,
+            correlation_id=correlation_id,
+            on_ack=on_ack,
         )
-        if reply.get("status") != "ok":
-            raise refusal(reply)
+        if ack.get("status") != "ok":
+            raise ack_error(ack)
 
     @asynccontextmanager
     async def _offer_slot(self) -> AsyncIterator[None]:
-        """Have the line; CallError if the viewer has gone, before or while waiting for it."""
-        self._check_viewer_is_there()
+        """Enter the channel's offer slot; CallError if the viewer has left."""
+        self._raise_if_ended()
         async with self._channel.offer_slot(self):
-            self._check_viewer_is_there()
+            self._raise_if_ended()
             yield
 
     @contextmanager
-    def _waiting_for_answer(self) -> Iterator[asyncio.Future[str]]:
-        """Have a future that fails when the call does, and leaves no trace if nobody reads it."""
-        self._answer = answer = asyncio.get_running_loop().create_future()
+    def _expect_outcome(self) -> Iterator[asyncio.Future[str]]:
+        self._outcome = outcome = asyncio.get_running_loop().create_future()
         try:
-            yield answer
+            yield outcome
         finally:
-            if not answer.cancel() and not answer.cancelled():
-                answer.exception()
+            if not outcome.cancel() and not outcome.cancelled():
+                outcome.exception()  # marks it as retrieved
 
-    async def _in_time(self, answer: asyncio.Future[str]) -> str:
-        try:
-            async with asyncio.timeout(self._timeouts.answered):
-                return await answer
-        except TimeoutError:
-            raise NoAnswerError(sent=True, reason="no answer to the offer") from None
-
-    def _check_viewer_is_there(self) -> None:
+    def _handle_offer_ack(self, ack: Frame) -> None:
+        """Learn the ids of the session; only the acknowledgement of an offer has them."""
+        session_id = as_str(ack.get("session_id"))
+        if session_id is None:
+            return
+        self.ids = SessionIds(session_id=session_id, tag_id=as_str(ack.get("tag_id")))
         if self.state is SessionState.ENDED:
-            raise CallError
+            # The viewer has left before the session could be terminated.
+            self._channel.send_terminate(self)
+            return
+        self.state = SessionState.ACKED
+        self._channel.register(self, session_id)
 
-    async def _now_answered(self, theirs: str, sdp: str) -> None:
-        """Connect both sides: the answer first, then the addresses that came before it."""
-        self._theirs_sdp = theirs
-        if not self.ids:
-            raise CallOverError  # it ended between the answer and now
-        self._check_viewer_is_there()
+    def _handle_answer_ack(self, ack: Frame) -> None:
+        """Note that our answer was the first one."""
+        if self._ring is None or ack.get("status") != "ok":
+            return
+        if self.state is SessionState.OFFERED:
+            self.state = SessionState.ACKED
+            self._resolve(self._ring.sdp)
+
+    async def _connect(self, device_sdp: str, answer: str) -> None:
+        """Report the answer to the viewer, then exchange the candidates that came before it."""
+        if self.state is SessionState.RELEASED:
+            raise CallOverError  # it was ended right after the answer
+        self._raise_if_ended()
+        self._device_sdp = device_sdp
         self.state = SessionState.ANSWERED
         loop = asyncio.get_running_loop()
-        self._limit = loop.call_later(self._timeouts.longest_call, self._end_of_patience)
-        self._viewer.answered(sdp)
-        for candidate in self._theirs:
-            self._show(candidate)
-        for candidate in self._mine:
+        self._max_call_timer = loop.call_later(self._timeouts.max_call, self._handle_max_call)
+        self._viewer.answered(answer)
+        for candidate in self._device_candidates:
+            self._report_candidate(candidate)
+        for candidate in self._viewer_candidates:
             if self.state is SessionState.ANSWERED:
                 await self._send_candidate(candidate)
 
     async def _send_candidate(self, candidate: Candidate) -> None:
         mid, index = candidate.mid, candidate.index
-        if self._is_joining:  # the intercom made the sections and named them
-            mid, index = matching_section(self._theirs_sdp, self._offer, mid, index)
-        found: dict[str, Any] = {
-            "sdp_m_line_index": index,
-            "sdp_mid": mid,
-            "candidate": candidate.candidate,
-        }
-        known = {key: value for key, value in found.items() if value is not None}
-        # Without a connection it is one address less: what is there may do.
+        if self._ring is not None:  # the sections are those of the intercom's offer
+            mid, index = matching_section(self._device_sdp, self._viewer_sdp, mid, index)
+        fields = {"sdp_m_line_index": index, "sdp_mid": mid, "candidate": candidate.candidate}
+        known = {key: value for key, value in fields.items() if value is not None}
+        # Without a connection the candidate is lost; others may do.
         with suppress(NoAnswerError):
             await self._channel.notify(self, {"type": "candidate", "ice_candidate": known})
 
-    def _show(self, candidate: Candidate) -> None:
-        """Give the viewer an address of the intercom's, for a section of the viewer's own."""
-        mid, index = matching_section(self._offer, self._theirs_sdp, candidate.mid, candidate.index)
+    def _report_candidate(self, candidate: Candidate) -> None:
+        mid, index = matching_section(
+            self._viewer_sdp, self._device_sdp, candidate.mid, candidate.index
+        )
         self._viewer.candidate(replace(candidate, mid=mid, index=index))
 
-    def _take_answer(self, data: Frame) -> None:
+    def _handle_answer(self, data: Frame) -> None:
         sdp = as_str(as_mapping(data.get("session_description")).get("sdp"))
         if sdp is None:
             self._fail(UnexpectedAnswerError())
-        elif self._answer is not None and not self._answer.done():
-            self._answer.set_result(sdp)
+        else:
+            self._resolve(sdp)
 
-    def _take_candidate(self, found: Frame) -> None:
-        line = as_str(found.get("candidate"))
+    def _handle_candidate(self, fields: Frame) -> None:
+        line = as_str(fields.get("candidate"))
         if line is None:
             return
         candidate = Candidate(
             candidate=line,
-            mid=as_str(found.get("sdp_mid")),
-            index=as_int(found.get("sdp_m_line_index")),
+            mid=as_str(fields.get("sdp_mid")),
+            index=as_int(fields.get("sdp_m_line_index")),
         )
         if self.state is SessionState.ANSWERED:
-            self._show(candidate)
+            self._report_candidate(candidate)
         else:
-            self._theirs.append(candidate)
+            self._device_candidates.append(candidate)
 
-    def _end(self, error: BticinoError) -> None:
-        """The intercom has ended the call: its place is free, nobody has to be told but us."""
-        self.ids = {}
+    def _handle_end(self, error: BticinoError) -> None:
+        """Handle the end of the call at the intercom: it needs no terminate."""
         if self.state is SessionState.ANSWERED:
-            self.hang_up()
+            self._close()
             self._viewer.ended(error)
-        else:
+        elif self.state in {SessionState.OFFERED, SessionState.ACKED}:
+            self.state = SessionState.RELEASED
             self._channel.unregister(self)
             self._fail(error)
 
-    def _meaning_of(self, error: BticinoError) -> BticinoError:
-        """Of a ring, there is no place left once somebody else was quicker."""
-        lost = self._is_joining and isinstance(error, LineBusyError)
-        return AnsweredElsewhereError() if lost else error
+    def _end_reason(self, error: BticinoError) -> BticinoError:
+        """Return the reason to report: a busy intercom means that its ring was answered."""
+        is_late = self._ring is not None and isinstance(error, LineBusyError)
+        return AnsweredElsewhereError() if is_late else error
 
-    def _end_of_patience(self) -> None:
+    def _handle_max_call(self) -> None:
         """End a call whose end may have been lost, so that it does not block the intercom."""
         self.hang_up()
         self._viewer.ended(CallOverError())
 
-    def _fail(self, error: BticinoError) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+    def _resolve(self, device_sdp: str) -> None:
+        if self._outcome is not None and not self._outcome.done():
+            self._outcome.set_result(device_sdp)
 
-    def _clean_up(self) -> None:
+    def _fail(self, error: BticinoError) -> None:
+        if self._outcome is not None and not self._outcome.done():
+            self._outcome.set_exception(error)
+
+    def _close(self) -> bool:
+        """Change to ENDED; return False if that is the state already."""
+        if self.state is SessionState.ENDED:
+            return False
+        self.state = SessionState.ENDED
         self._channel.unregister(self)
         self._fail(CallError())
-        if self._limit is not None:
-            self._limit.cancel()
+        if self._max_call_timer is not None:
+            self._max_call_timer.cancel()
+        return True
+
+    def _raise_if_ended(self) -> None:
+        if self.state is SessionState.ENDED:
+            raise CallError
 
     @property
-    def _has_won(self) -> bool:
-        """Whether a rescind only tells the others that it is us who have answered."""
-        joined = self._is_joining and self.state is SessionState.ACKED
-        return joined or self.state is SessionState.ANSWERED
+    def _is_ours(self) -> bool:
+        """Whether we have answered, so that a rescind is for the other receivers of the ring."""
+        if self.state is SessionState.ACKED:
+            return self._ring is not None
+        return self.state is SessionState.ANSWERED
 
     @property
     def _timeouts(self) -> CallTimeouts:
         return self._channel.timeouts
 
 
-def _ids_of(ring: RingOffer) -> dict[str, str]:
-    return {"session_id": ring.session_id, "tag_id": ring.tag_id}
+async def _error_of(work: Coroutine[Any, Any, None]) -> BticinoError | None:
+    """Return the error instead of raising it: nobody may be left to catch it."""
+    try:
+        await work
+    except BticinoError as err:
+        return err
+    return None
+
+
+def _ids_of(ring: RingOffer) -> SessionIds:
+    return SessionIds(session_id=ring.session_id, tag_id=ring.tag_id)

@@ -1,17 +1,17 @@
-"""Calls through the cloud's signaling socket: one CallSession per viewer, each ended once."""
+"""The signaling socket of an account, shared by its call sessions."""
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 import itertools
-import math
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ..decode import as_mapping, as_str
 from ..errors import BticinoError, NoAnswerError
 from ..websocket.connection import Frame, ReconnectingSocket, SocketState
+from .pending import PendingRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -20,319 +20,307 @@ if TYPE_CHECKING:
     from ..auth import AuthHandler
     from ..websocket.backoff import Backoff
     from ..websocket.keepalive import KeepalivePolicy
-    from .session import CallSession
+    from .pending import AckHandler
 
-UNANSWERED_REMEMBERED: Final = 64
-EARLY_FRAMES: Final = 32
+MAX_UNROUTED_FRAMES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTimeouts:
-    """How long a call waits for what, in seconds (protocol.md 3.8)."""
+    """The time-outs of a call, in seconds (protocol.md 3.8).
+
+    `busy` is the pause before the second attempt at a busy intercom. An acknowledgement that comes
+    later than `late_ack` does not matter: by then the intercom has ended the call itself.
+    """
 
     connected: float = 20.0
     acknowledged: float = 10.0
     answered: float = 25.0
     terminated: float = 3.0
+    late_ack: float = 30.0
     busy: float = 1.5
     idle: float = 30.0
-    longest_call: float = 600.0
+    max_call: float = 600.0
 
 
-@dataclass(slots=True)
-class PendingRequest:
-    """Something sent whose acknowledgement may still come."""
+class SignalingSession(Protocol):
+    """What the channel needs from a call session."""
 
-    session: CallSession
-    bears_ids: bool
-    acknowledged: asyncio.Future[Frame]
-    expected_until: float = math.inf
+    @property
+    def bridge_id(self) -> str:
+        """The id of the intercom."""
+
+    @property
+    def frame_ids(self) -> Mapping[str, str]:
+        """The ids of the session as a frame has them, empty while they are unknown."""
+
+    def handle_message(self, data: Frame) -> None:
+        """Handle a message from the intercom."""
+
+    def handle_connection_lost(self) -> None:
+        """Handle the loss of the connection."""
+
+    def hang_up(self) -> None:
+        """End the call."""
 
 
 class SignalingChannel:
-    """The signaling socket of an account: connected while there are calls, and a little longer.
+    """The signaling socket: connected on demand, disconnected when idle.
 
-    It starts tasks of its own; `close` ends them all.
+    Gives one session at a time the slot for its offer, sends requests, routes frames to their
+    session, and terminates calls in the background. `close` ends all tasks of the channel.
     """
 
     _closed = False
     _runner: asyncio.Task[None] | None = None
-    _idle: asyncio.TimerHandle | None = None
+    _idle_timer: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
         auth: AuthHandler,
         *,
         url: str | None = None,
-        patience: CallTimeouts | None = None,
+        timeouts: CallTimeouts | None = None,
         liveness: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
     ) -> None:
-        self.timeouts = patience or CallTimeouts()
+        self.timeouts = timeouts or CallTimeouts()
         self.counters: Counter[str] = Counter()
         self.socket = ReconnectingSocket(
             auth,
             url or auth.endpoints.signaling,
             name="signaling connection",
             subscription=_subscription,
-            on_frame=self._take,
-            on_state=self._on_state,
+            on_frame=self._handle_frame,
+            on_state=self._handle_state,
             keepalive=liveness,
             backoff=backoff,
         )
-        self._numbers = itertools.count(time.time_ns())
-        self._sessions: dict[str, CallSession] = {}
-        self._waiting: set[CallSession] = set()
-        self._questions: OrderedDict[str, PendingRequest] = OrderedDict()
-        self._early: list[Frame] = []
-        self._one_offer = asyncio.Lock()
+        self._correlation_ids = itertools.count(time.time_ns())
+        self._pending = PendingRequests()
+        self._sessions: dict[str, SignalingSession] = {}
+        self._waiting: set[SignalingSession] = set()
+        self._unrouted: list[Frame] = []
+        self._offer_lock = asyncio.Lock()
+        self._connection_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._farewells: dict[str, set[asyncio.Task[None]]] = {}
-        self._connecting = asyncio.Lock()
+        self._terminates: dict[str, set[asyncio.Task[None]]] = {}
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is no connection and nothing under way."""
-        return self._runner is None and not self.under_way
+        """Whether the channel is disconnected and has nothing to do."""
+        return self._runner is None and not self.in_use
 
     @property
-    def under_way(self) -> set[object]:
-        """The calls, and all that is being done for them or in their wake."""
-        return {*self._waiting, *self._sessions.values(), *self._tasks}
+    def in_use(self) -> bool:
+        """Whether there is a call, or background work for one."""
+        return bool(self._sessions or self._waiting or self._tasks)
 
     async def close(self) -> None:
-        """End all calls, say so to the intercoms if that is possible at once, and disconnect."""
+        """End all calls, terminate them at the intercoms if that is quick, and disconnect."""
         self._closed = True
         for session in {*self._sessions.values(), *self._waiting}:
             session.hang_up()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self.timeouts.terminated)
-        self._stop_waiting_for_idleness()
+        self._cancel_idle_timer()
         await self._disconnect()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def spawn[Result](self, work: Coroutine[Any, Any, Result], name: str) -> asyncio.Task[Result]:
-        """Do something that whoever asked for it cannot cancel."""
+        """Run a coroutine as a task of the channel, which keeps the socket connected."""
         task = asyncio.get_running_loop().create_task(work, name=f"bticino {name}")
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._handle_task_done)
         return task
 
     @asynccontextmanager
-    async def offer_slot(self, session: CallSession) -> AsyncIterator[None]:
-        """Give one session at a time the freshly subscribed socket, once earlier calls are over.
+    async def offer_slot(self, session: SignalingSession) -> AsyncIterator[None]:
+        """Enter once the socket has a new subscription and the intercom's last call is terminated.
 
-        Only until its offer is acknowledged: a slow intercom holds up no other.
-        NoAnswerError: it cannot be had in time; AuthError or ApiError: it is refused.
+        One session at a time: it leaves with its acknowledgement, so that a slow intercom delays no
+        other. NoAnswerError: no connection in time; AuthError, ApiError: the cloud refuses it.
         """
         self._waiting.add(session)
-        self._stop_waiting_for_idleness()
+        self._cancel_idle_timer()
         try:
-            await self._earlier_calls_are_over(session.bridge_id)
-            await self._online()
-            async with self._one_offer:
-                # Its acknowledgement may have told only now what to end.
-                await self._earlier_calls_are_over(session.bridge_id)
-                yield
-                self._early.clear()
+            await self._wait_for_terminates(session.bridge_id)
+            await self._resubscribe()
+            async with self._offer_lock:
+                # The acknowledgement of the last offer may have started another one.
+                await self._wait_for_terminates(session.bridge_id)
+                try:
+                    yield
+                finally:
+                    self._unrouted.clear()
         finally:
             self._waiting.discard(session)
-            self._look_after_idleness()
+            self._restart_idle_timer()
 
     async def request(
         self,
-        session: CallSession,
+        session: SignalingSession,
         data: Mapping[str, Any],
         *,
+        timeout: float,  # noqa: ASYNC109 - sending has no time-out of its own
         correlation_id: str | None = None,
-        within: float,
+        on_ack: AckHandler | None = None,
     ) -> Frame:
-        """Send a message of a call, once, and return its acknowledgement.
+        """Send a message once and return its acknowledgement, which `on_ack` gets before.
 
-        NoAnswerError: it could not be sent, or no acknowledgement came within so many seconds.
+        NoAnswerError: it was not sent, or not acknowledged in time.
         """
-        number = correlation_id or str(next(self._numbers))
-        acknowledged = self._expect(number, session, bears_ids=data.get("type") == "offer")
-        await self._send(session, data, number)
+        is_offer = data.get("type") == "offer"
+        pending = self._pending.add(
+            correlation_id or self._next_correlation_id(),
+            lifetime=self.timeouts.late_ack if is_offer else timeout,
+            is_offer=is_offer,
+            on_ack=on_ack,
+        )
         try:
-            async with asyncio.timeout(within):
-                return await acknowledged
+            await self._send(session, data, pending.correlation_id)
+            async with asyncio.timeout(timeout):
+                return await pending.reply
+        except NoAnswerError:
+            self._pending.remove(pending)  # no acknowledgement can follow
+            raise
         except TimeoutError:
             raise NoAnswerError(sent=True, reason="no acknowledgement") from None
+        finally:
+            self._pending.release(pending)
 
-    async def notify(self, session: CallSession, data: Mapping[str, Any]) -> None:
-        """Send a message of a call, once, whose acknowledgement matters to nobody."""
-        number = str(next(self._numbers))
-        self._expect(number, session, within=self.timeouts.terminated).cancel()
-        await self._send(session, data, number)
+    async def notify(self, session: SignalingSession, data: Mapping[str, Any]) -> None:
+        """Send a message once without waiting for its acknowledgement."""
+        pending = self._pending.add(self._next_correlation_id(), lifetime=self.timeouts.terminated)
+        pending.abandon()
+        await self._send(session, data, pending.correlation_id)
 
-    def _expect(
-        self,
-        number: str,
-        session: CallSession,
-        *,
-        bears_ids: bool = False,
-        within: float = math.inf,
-    ) -> asyncio.Future[Frame]:
-        """Remember what is about to be sent, since acknowledgements without ids come in order."""
-        loop = asyncio.get_running_loop()
-        acknowledged: asyncio.Future[Frame] = loop.create_future()
-        until = loop.time() + within
-        self._questions[number] = PendingRequest(session, bears_ids, acknowledged, until)
-        while len(self._questions) > UNANSWERED_REMEMBERED:
-            self._questions.popitem(last=False)
-        return acknowledged
-
-    def register(self, session: CallSession, session_id: str) -> None:
-        """Bring a session what comes for this id from now on, and what came too early."""
+    def register(self, session: SignalingSession, session_id: str) -> None:
+        """Route the frames of this id to a session, also those that have overtaken the id."""
         self._sessions[session_id] = session
-        early, self._early = self._early, []
-        for frame in early:
-            self._take_message(frame)
+        unrouted, self._unrouted = self._unrouted, []
+        for frame in unrouted:
+            self._handle_message(frame)
 
-    def unregister(self, session: CallSession) -> None:
-        """Bring a session nothing more."""
+    def unregister(self, session: SignalingSession) -> None:
+        """Route no more frames to a session."""
         for session_id in [key for key, value in self._sessions.items() if value is session]:
             del self._sessions[session_id]
-        self._look_after_idleness()
+        self._restart_idle_timer()
 
-    def send_terminate(self, session: CallSession) -> None:
-        """Tell the intercom, in the background, that a call is over; the next one waits for it."""
-        task = self.spawn(self._farewell(session), "terminate")
-        farewells = self._farewells.setdefault(session.bridge_id, set())
-        farewells.add(task)
-        task.add_done_callback(farewells.discard)
+    def send_terminate(self, session: SignalingSession) -> None:
+        """Terminate a call in the background; the next offer to the intercom waits for it."""
+        task = self.spawn(self._terminate(session), "terminate")
+        terminates = self._terminates.setdefault(session.bridge_id, set())
+        terminates.add(task)
+        task.add_done_callback(terminates.discard)
 
-    async def _farewell(self, session: CallSession) -> None:
+    async def _terminate(self, session: SignalingSession) -> None:
         self.counters["terminates"] += 1
         try:
             if self.socket.state is not SocketState.ONLINE:
-                await self._online()
-            await self.request(session, {"type": "terminate"}, within=self.timeouts.terminated)
+                await self._resubscribe()
+            timeout = self.timeouts.terminated
+            await self.request(session, {"type": "terminate"}, timeout=timeout)
         except BticinoError as err:
-            # The intercom frees the place by itself after half a minute; a second message might
-            # meet a call that has begun meanwhile.
+            # Not repeated: the intercom ends the call itself after half a minute.
             sent = isinstance(err, NoAnswerError) and err.sent
             self.counters["terminates_unacknowledged" if sent else "terminates_lost"] += 1
 
-    async def _earlier_calls_are_over(self, bridge_id: str) -> None:
-        farewells = self._farewells.get(bridge_id)
-        if farewells:
-            await asyncio.wait(farewells, timeout=self.timeouts.terminated)
+    async def _wait_for_terminates(self, bridge_id: str) -> None:
+        terminates = self._terminates.get(bridge_id)
+        if terminates:
+            await asyncio.wait(terminates, timeout=self.timeouts.terminated)
 
-    async def _online(self) -> None:
-        """Have a subscription that begins now: the last one's token may have died meanwhile."""
+    async def _resubscribe(self) -> None:
+        """Connect if necessary and subscribe: the token of the last subscription may have died."""
         try:
             async with asyncio.timeout(self.timeouts.connected):
-                await self._connect()
+                await self._start_socket()
                 await self.socket.resubscribe()
         except TimeoutError:
             raise NoAnswerError(reason="no connection") from None
 
-    async def _connect(self) -> None:
-        async with self._connecting:
+    async def _start_socket(self) -> None:
+        async with self._connection_lock:
             if self._closed:
                 raise NoAnswerError(reason="closed")
             if self._runner is None:
                 self._runner = asyncio.create_task(self.socket.run(), name="bticino signaling")
-            self.socket.credentials_changed()  # somebody asks: it is worth another try
+            self.socket.credentials_changed()  # a caller is worth another attempt
 
-    async def _send(self, session: CallSession, data: Mapping[str, Any], number: str) -> None:
-        frame = {"action": "rtc", **session.ids, "device_id": session.bridge_id}
-        await self.socket.send({**frame, "correlation_id": number, "data": data})
+    def _next_correlation_id(self) -> str:
+        return str(next(self._correlation_ids))
 
-    def _take(self, frame: Frame) -> None:
+    async def _send(
+        self, session: SignalingSession, data: Mapping[str, Any], correlation_id: str
+    ) -> None:
+        frame = {"action": "rtc", **session.frame_ids, "device_id": session.bridge_id}
+        await self.socket.send({**frame, "correlation_id": correlation_id, "data": data})
+
+    def _handle_frame(self, frame: Frame) -> None:
         self.counters["frames"] += 1
         if frame.get("type") == "ack":
-            self._take_acknowledgement(frame)
+            self._handle_ack(frame)
         else:
-            self._take_message(frame)
+            self._handle_message(frame)
 
-    def _take_acknowledgement(self, frame: Frame) -> None:
-        question = self._question_of(frame)
-        if question is None:
-            self.counters["acknowledgements_of_nothing"] += 1
-            return
-        question.session.take_acknowledgement(frame, bears_ids=question.bears_ids)
-        if not question.acknowledged.done():
-            question.acknowledged.set_result(frame)
+    def _handle_ack(self, ack: Frame) -> None:
+        request = self._pending.match(ack)
+        if request is None:
+            self.counters["unmatched_acks"] += 1
+        else:
+            request.resolve(ack)
 
-    def _question_of(self, frame: Frame) -> PendingRequest | None:
-        """Find what a message acknowledges: by its id, or else by order.
-
-        Observers differ on whether the id comes back (protocol.md 3.8). Without it, ids of a
-        session or an error belong to the one offer that is under way.
-        """
-        number = frame.get("correlation_id")
-        if number is not None:
-            return self._questions.pop(str(number), None)
-        now = asyncio.get_running_loop().time()
-        names_session = as_str(frame.get("session_id")) is not None
-        failed = "error" in frame or frame.get("status") == "error"
-        for key, question in self._questions.items():
-            fits = question.bears_ids if names_session else failed or not question.bears_ids
-            if not fits or question.expected_until < now:
-                continue
-            if failed and question.bears_ids:
-                # It may be another's; what comes with ids later tells what is to be ended.
-                return None if question.acknowledged.done() else question
-            return self._questions.pop(key)
-        return None
-
-    def _take_message(self, frame: Frame) -> None:
-        """Bring a message to its session, and to no other."""
+    def _handle_message(self, frame: Frame) -> None:
         data, session_id = as_mapping(frame.get("data")), as_str(frame.get("session_id"))
         session = self._sessions.get(session_id or "")
         if session is not None:
-            session.take(data)
-        elif self._one_offer.locked() and len(self._early) < EARLY_FRAMES:
-            self._early.append(frame)  # its session's acknowledgement may have been overtaken
+            session.handle_message(data)
+        elif self._offer_lock.locked() and len(self._unrouted) < MAX_UNROUTED_FRAMES:
+            self._unrouted.append(frame)  # may have overtaken the acknowledgement with its id
         else:
             self.counters["foreign_frames"] += 1
 
-    def _on_state(self, state: SocketState) -> None:
+    def _handle_state(self, state: SocketState) -> None:
         if state in {SocketState.WAITING, SocketState.AUTH_FAILED, SocketState.STOPPED}:
-            self._lose()
+            self._handle_connection_lost()
 
-    def _lose(self) -> None:
-        """Fail at once what hangs on a connection that is lost; calls under way go on without."""
-        for question in self._questions.values():
-            if not question.acknowledged.done():
-                question.acknowledged.set_exception(
-                    NoAnswerError(sent=True, reason="connection lost")
-                )
-        self._questions.clear()
-        self._early.clear()
+    def _handle_connection_lost(self) -> None:
+        """Fail what waits for a frame; calls that are set up do not need the connection."""
+        self._pending.fail_all(lambda: NoAnswerError(sent=True, reason="connection lost"))
+        self._unrouted.clear()
         for session in tuple(self._sessions.values()):
-            session.lose_connection()
+            session.handle_connection_lost()
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
+    def _handle_task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        self._look_after_idleness()
+        self._restart_idle_timer()
 
-    def _look_after_idleness(self) -> None:
-        """Disconnect once there has been nothing to do for a while."""
-        self._stop_waiting_for_idleness()
-        if self._runner is not None and not (self.under_way or self._closed):
+    def _restart_idle_timer(self) -> None:
+        """Disconnect after a while without calls."""
+        self._cancel_idle_timer()
+        if self._runner is not None and not (self.in_use or self._closed):
             loop = asyncio.get_running_loop()
-            self._idle = loop.call_later(self.timeouts.idle, self._end_idleness)
+            self._idle_timer = loop.call_later(self.timeouts.idle, self._handle_idle)
 
-    def _stop_waiting_for_idleness(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
+    def _cancel_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
 
-    def _end_idleness(self) -> None:
-        self._idle = None
+    def _handle_idle(self) -> None:
+        self._idle_timer = None
         self.spawn(self._disconnect(), "disconnect")
 
     async def _disconnect(self) -> None:
-        """Disconnect, unless somebody has come meanwhile."""
-        async with self._connecting:
-            busy = self.under_way - {asyncio.current_task()}
-            if self._runner is None or (busy and not self._closed):
+        """Disconnect, unless there is a new call."""
+        async with self._connection_lock:
+            others = self._tasks - {asyncio.current_task()}
+            in_use = self._sessions or self._waiting or others
+            if self._runner is None or (in_use and not self._closed):
                 return
             self.socket.stop()
             self._runner.cancel()

@@ -1,4 +1,4 @@
-"""Descriptions for the tests, and a reading of their rules that shares nothing with ours."""
+"""Session descriptions for the tests, and a validator that shares no code with the client."""
 
 from pathlib import Path
 import re
@@ -33,12 +33,12 @@ EXTENSIONS = (
 
 
 def read(name: str) -> str:
-    """Return a description of the collection, as it goes over the wire."""
+    """Return a captured description, with its line endings."""
     return (OFFERS / f"{name}.sdp").read_bytes().decode()
 
 
 def sections(sdp: str) -> list[list[str]]:
-    """Return the lines of the session, then of each m-section."""
+    """Return the session-level lines, then those of each m-section."""
     found: list[list[str]] = [[]]
     for line in sdp.replace("\r\n", "\n").removesuffix("\n").split("\n"):
         if line[:2] == "m=":
@@ -48,85 +48,90 @@ def sections(sdp: str) -> list[list[str]]:
 
 
 def values(lines: list[str], name: str) -> list[str]:
-    """Return what the attributes of a name say."""
+    """Return the values of an attribute."""
     return [line.partition(":")[2] for line in lines if line.startswith(f"a={name}:")]
 
 
 def direction(session: list[str], section: list[str]) -> str:
-    """Return the direction of a section, its own or the session's."""
+    """Return the direction of a section, its own or that of the session."""
     words = [line[2:] for line in (*section, *session) if line[2:] in DIRECTIONS]
     return words[0] if words else "sendrecv"
 
 
 def codecs(section: list[str]) -> dict[str, str]:
-    """Return the name of each payload type that the m-line lists."""
+    """Return the codec name of each payload type in the m-line."""
     listed = section[0].split(" ")[3:]
     names = dict(value.split(" ", 1) for value in values(section, "rtpmap"))
     return {number: names[number].split("/")[0].lower() for number in listed if number in names}
 
 
 def problems(offer: str, answer: str) -> Iterator[str]:
-    """Tell what of an answer is not valid for the offer (RFC 3264, 5763, 8829, 8843)."""
-    asked_session, *asked = sections(offer)
-    session, *given = sections(answer)
-    if len(asked) != len(given):
-        yield f"{len(asked)} sections offered, {len(given)} answered"
+    """Yield why an answer is invalid for the offer (RFC 3264, 5763, 8829, 8843)."""
+    offer_session, *offered = sections(offer)
+    session, *answered = sections(answer)
+    if len(offered) != len(answered):
+        yield f"{len(offered)} sections offered, {len(answered)} answered"
     if "a=setup:actpass" in answer:
         yield "an open DTLS role"
     accepted = []
     roles = set()
-    for want, have in zip(asked, given, strict=False):
-        yield from _problems_of_names(want, have)
-        if have[0].split(" ")[1] != "0":
-            accepted += values(want, "mid")
-            roles |= set((values(have, "setup") + values(session, "setup"))[:1])
-            yield from _problems_of_media(asked_session, session, want, have)
+    for offer_section, answer_section in zip(offered, answered, strict=False):
+        yield from _mid_problems(offer_section, answer_section)
+        if answer_section[0].split(" ")[1] != "0":
+            accepted += values(offer_section, "mid")
+            roles |= set((values(answer_section, "setup") + values(session, "setup"))[:1])
+            yield from _media_problems(offer_session, session, offer_section, answer_section)
     if accepted and (len(roles) != 1 or not roles <= {"active", "passive"}):
         yield f"DTLS roles {roles}"
-    yield from _problems_of_bundle(asked_session, session, accepted)
+    yield from _bundle_problems(offer_session, session, accepted)
 
 
-def _problems_of_names(want: list[str], have: list[str]) -> Iterator[str]:
-    if want[0].split(" ")[0] != have[0].split(" ")[0]:
-        yield f"{have[0]} for {want[0]}"
-    if values(want, "mid") != values(have, "mid"):
-        yield f"mids {values(have, 'mid')} for {values(want, 'mid')}"
-    if len(have[0].split(" ")) < 4:
-        yield f"no format in {have[0]}"
+def _mid_problems(offer_section: list[str], answer_section: list[str]) -> Iterator[str]:
+    if offer_section[0].split(" ")[0] != answer_section[0].split(" ")[0]:
+        yield f"{answer_section[0]} for {offer_section[0]}"
+    if values(offer_section, "mid") != values(answer_section, "mid"):
+        yield f"mids {values(answer_section, 'mid')} for {values(offer_section, 'mid')}"
+    if len(answer_section[0].split(" ")) < 4:
+        yield f"no format in {answer_section[0]}"
 
 
-def _problems_of_media(
-    asked_session: list[str], session: list[str], want: list[str], have: list[str]
+def _media_problems(
+    offer_session: list[str],
+    session: list[str],
+    offer_section: list[str],
+    answer_section: list[str],
 ) -> Iterator[str]:
-    offered, answered = direction(asked_session, want), direction(session, have)
+    offered, answered = direction(offer_session, offer_section), direction(session, answer_section)
     if answered in SENDS and offered not in RECEIVES:
         yield f"{answered} for {offered}"
     if answered in RECEIVES and offered not in SENDS:
         yield f"{answered} for {offered}"
-    if not set(codecs(have).values()) <= set(codecs(want).values()):
-        yield f"codecs {codecs(have)} for {codecs(want)}"
-    listed = set(have[0].split(" ")[3:])
-    described = {v.split(" ")[0] for name in ("rtpmap", "fmtp") for v in values(have, name)}
+    if not set(codecs(answer_section).values()) <= set(codecs(offer_section).values()):
+        yield f"codecs {codecs(answer_section)} for {codecs(offer_section)}"
+    listed = set(answer_section[0].split(" ")[3:])
+    described = {
+        v.split(" ")[0] for name in ("rtpmap", "fmtp") for v in values(answer_section, name)
+    }
     if not described <= listed:
         yield f"{described} described, {listed} listed"
 
 
-def _problems_of_bundle(
-    asked_session: list[str], session: list[str], accepted: list[str]
+def _bundle_problems(
+    offer_session: list[str], session: list[str], accepted: list[str]
 ) -> Iterator[str]:
-    offered = [v.split(" ")[1:] for v in values(asked_session, "group")]
+    offered = [v.split(" ")[1:] for v in values(offer_session, "group")]
     for group in values(session, "group"):
         kind, *mids = group.split(" ")
         if kind != "BUNDLE" or not mids:
             yield f"group {group}"
-        if not any([mid for mid in one if mid in mids] == mids for one in offered):
+        if not any([mid for mid in group_mids if mid in mids] == mids for group_mids in offered):
             yield f"bundle {mids} of {offered}"
         if not set(mids) <= set(accepted):
             yield f"bundle {mids} of accepted {accepted}"
 
 
 def foreign_extensions(offer: str, answer: str) -> set[str]:
-    """Return the header extensions of an answer that were not offered under that number."""
+    """Return the header extensions of an answer whose ids were not offered."""
     pattern = re.compile(r"a=extmap(?:-allow-mixed|:\d+ .*)")
     found = {line for section in sections(answer) for line in section if "a=extmap" in line}
     known = {line for section in sections(offer) for line in section if pattern.fullmatch(line)}
@@ -135,7 +140,7 @@ def foreign_extensions(offer: str, answer: str) -> set[str]:
 
 @st.composite
 def section_of(draw: st.DrawFn, mid: str | None, role: str) -> list[str]:
-    """Build an m-section, its attributes in any order."""
+    """Build an m-section with its attributes in any order."""
     kind = draw(st.sampled_from(("audio", "video", "video", "application")))
     lines = [f"a=mid:{mid}"] if mid else []
     lines += draw(st.lists(st.sampled_from(EXTENSIONS), max_size=2, unique=True))
@@ -159,15 +164,15 @@ _FORMAT = st.sampled_from(FORMATS)
 
 @st.composite
 def descriptions(
-    draw: st.DrawFn, *, names: str = "012", role: str = "actpass", min_size: int = 0
+    draw: st.DrawFn, *, mids: str = "012", role: str = "actpass", min_size: int = 0
 ) -> str:
-    """Build a description; all that it has in common with others are kinds, and maybe names."""
-    mids = draw(st.permutations(names))
-    count = draw(st.integers(min_size, len(names)))
-    body = [draw(section_of(mid, role)) for mid in mids[:count]]
+    """Build a description that has the media kinds, and maybe the mids, of others."""
+    order = draw(st.permutations(mids))
+    count = draw(st.integers(min_size, len(mids)))
+    body = [draw(section_of(mid, role)) for mid in order[:count]]
     session = ["v=0", "o=- 1 2 IN IP4 127.0.0.1", "s=-", "t=0 0"]
-    bundled = [mid for mid in mids[:count] if draw(st.integers(0, 4))]
+    bundled = [mid for mid in order[:count] if draw(st.integers(0, 4))]
     session += [f"a=group:BUNDLE {' '.join(bundled)}"] if bundled else []
     session += draw(st.lists(st.sampled_from(("a=setup:" + role, "a=sendonly")), max_size=1))
     end = draw(st.sampled_from(("\r\n", "\n")))
-    return "".join(line + end for part in (session, *body) for line in part)
+    return "".join(line + end for section in (session, *body) for line in section)

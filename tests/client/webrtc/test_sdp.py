@@ -1,4 +1,4 @@
-"""What browsers and intercoms really write, and what becomes of it."""
+"""Descriptions of real browsers and intercoms, and what the changes make of them."""
 
 import re
 
@@ -20,7 +20,7 @@ from custom_components.bticino_classe.client.webrtc.sdp import (
     without_header_extensions,
     without_useless_candidates,
 )
-from tests.client.descriptions import (
+from tests.client.webrtc.descriptions import (
     BROWSERS,
     codecs,
     direction,
@@ -38,7 +38,7 @@ UDP = "candidate:1 1 udp 2122260223 192.0.2.10 50000 typ host"
 
 
 def lines_of(sdp: str) -> list[str]:
-    """Return the lines without their ends."""
+    """Return the lines without their line endings."""
     return sdp.replace("\r\n", "\n").split("\n")
 
 
@@ -49,46 +49,46 @@ def directions(sdp: str) -> list[str]:
 
 
 def swapped(sdp: str) -> str:
-    """Return a description of two sections with the second one first."""
+    """Return a description of two m-sections in the opposite order."""
     session, first, second = sections(sdp)
     return "".join(f"{line}\r\n" for line in (*session, *second, *first))
 
 
 @pytest.mark.parametrize("name", BROWSERS)
-def test_diet_of_a_browser(name: str) -> None:
-    """Small enough, with one codec a kind, and every section still there."""
+def test_reduced_offer_of_a_browser(name: str) -> None:
+    """It is small enough, has one codec per kind of media, and keeps every m-section."""
     offer = read(name)
-    slim = reduced_offer(offer)
-    assert len(slim.encode()) <= MAX_OFFER_BYTES
-    audio, video, *rest = sections(slim)[1:]
+    reduced = reduced_offer(offer)
+    assert len(reduced.encode()) <= MAX_OFFER_BYTES
+    audio, video, *rest = sections(reduced)[1:]
     assert set(codecs(audio).values()) == {"opus"}
     assert ("h264" in codecs(video).values()) is (name not in WITHOUT_H264)
     assert len(set(codecs(video).values())) == 1 or name in WITHOUT_H264
     assert len(rest) == sum("m=application" in line for line in lines_of(offer))
 
 
-def test_diet_takes_only_what_it_must() -> None:
-    """Header extensions and candidates stay in an offer that is small without foreign codecs."""
+def test_reduced_offer_drops_no_more_than_necessary() -> None:
+    """An offer that is small without foreign codecs keeps its header extensions and candidates."""
     offer = read("chromium_data_gathered")
-    slim = reduced_offer(offer)
+    reduced = reduced_offer(offer)
     for kind in ("a=extmap", "a=candidate"):
-        assert slim.count(kind) == offer.count(kind) > 0
+        assert reduced.count(kind) == offer.count(kind) > 0
 
 
-def test_diet_of_a_large_offer() -> None:
-    """First the header extensions go, then what cannot be reached, then all candidates."""
+def test_reduced_offer_of_a_large_offer() -> None:
+    """Header extensions are dropped first, then useless candidates, then all candidates."""
     offer = read("desktop_shaped")
     steps = [without_foreign_codecs(offer)]
-    for diet in (without_header_extensions, without_useless_candidates, without_candidates):
-        steps.append(diet(steps[-1]))
+    for reduce in (without_header_extensions, without_useless_candidates, without_candidates):
+        steps.append(reduce(steps[-1]))
     sizes = [len(step.encode()) for step in steps]
     assert sizes == sorted(set(sizes), reverse=True)
 
     def left(size: int) -> list[bool]:
         ballast = "x" * (MAX_OFFER_BYTES - size - len("a=x-ballast:\r\n"))
-        slim = reduced_offer(f"{offer}a=x-ballast:{ballast}\r\n")
-        assert ballast in slim
-        return [part in slim for part in ("a=extmap", ".local", "a=candidate")]
+        reduced = reduced_offer(f"{offer}a=x-ballast:{ballast}\r\n")
+        assert ballast in reduced
+        return [text in reduced for text in ("a=extmap", ".local", "a=candidate")]
 
     assert left(sizes[0]) == [True, True, True]
     assert left(sizes[0] - 1) == left(sizes[1]) == [False, True, True]
@@ -100,8 +100,8 @@ def test_diet_of_a_large_offer() -> None:
     assert str(caught.value).endswith(f"({MAX_OFFER_BYTES + 1} bytes)")
 
 
-def test_diet_renumbers_nothing() -> None:
-    """H.264 stays with its numbers and all that is said of it, in the order it was."""
+def test_reduced_offer_keeps_payload_types() -> None:
+    """H.264 keeps its numbers, its attributes and their order."""
     video = sections(reduced_offer(read("firefox_watch_shaped")))[2]
     assert video[0] == "m=video 9 UDP/TLS/RTP/SAVPF 126 97"
     described = [line for line in video if re.match("a=(rtpmap|fmtp|rtcp-fb):", line)]
@@ -109,8 +109,8 @@ def test_diet_renumbers_nothing() -> None:
     assert len(described) == 2 * 7
 
 
-def test_objects_of_the_player_are_no_candidates() -> None:
-    """Home Assistant's page writes early candidates so."""
+def test_stray_objects_are_dropped() -> None:
+    """Home Assistant's player writes early candidates as `[object …]`."""
     offer = read("chromium_watch")
     for spoiled in (
         f"{offer}a=[object RTCIceCandidate]\r\n",
@@ -120,11 +120,11 @@ def test_objects_of_the_player_are_no_candidates() -> None:
         assert viewer_answer_for_device(spoiled, RING) == viewer_answer_for_device(offer, RING)
 
 
-def test_waking_sound_of_chromium() -> None:
-    """A source like that of a microphone; the picture is as it was."""
+def test_sendrecv_audio_for_chromium() -> None:
+    """Audio gets a source like that of a microphone; video is unchanged."""
     offer = read("chromium_watch")
-    woken = lines_of(with_sendrecv_audio(offer))
-    added = [line for line in woken if line not in lines_of(offer)]
+    changed = lines_of(with_sendrecv_audio(offer))
+    added = [line for line in changed if line not in lines_of(offer)]
     assert added == [
         "a=sendrecv",
         "a=msid:- bticino",
@@ -134,15 +134,15 @@ def test_waking_sound_of_chromium() -> None:
     assert directions(with_sendrecv_audio(offer)) == ["sendrecv", "recvonly"]
 
 
-def test_waking_sound_of_firefox() -> None:
-    """It names a source even where it only listens."""
+def test_sendrecv_audio_for_firefox() -> None:
+    """Firefox writes an SSRC even for recvonly."""
     offer = read("firefox_watch_shaped")
     assert with_sendrecv_audio(offer) == offer.replace("a=recvonly", "a=sendrecv", 1)
 
 
-def test_waking_sound_takes_a_number_of_its_own() -> None:
-    """Somebody may have it already."""
-    taken = read("chromium_watch") + "a=ssrc:1110001 cname:somebody\r\n"
+def test_sendrecv_audio_uses_a_free_ssrc() -> None:
+    """The first number may be taken."""
+    taken = read("chromium_watch") + "a=ssrc:1110001 cname:other\r\n"
     assert "a=ssrc:1110002 cname:bticino" in with_sendrecv_audio(taken)
 
 
@@ -154,15 +154,15 @@ def test_waking_sound_takes_a_number_of_its_own() -> None:
         read("chromium_watch").replace("a=recvonly", "a=sendonly", 1),
         read("chromium_watch").replace("a=recvonly\r\n", "", 1),
     ],
-    ids=["talks", "inactive", "speaks", "unsaid"],
+    ids=["sendrecv", "inactive", "sendonly", "default"],
 )
-def test_sound_that_is_not_asleep(offer: str) -> None:
-    """Is left alone."""
+def test_only_recvonly_audio_is_changed(offer: str) -> None:
+    """Other directions stay."""
     assert with_sendrecv_audio(offer) == offer
 
 
-def test_direction_of_the_session() -> None:
-    """Holds where a section has none."""
+def test_sendrecv_audio_with_a_session_direction() -> None:
+    """The session-level direction applies to a section without its own."""
     offer = read("chromium_watch").replace("a=recvonly\r\n", "", 1)
     offer = offer.replace("t=0 0\r\n", "t=0 0\r\na=recvonly\r\n")
     assert directions(offer) == ["recvonly", "recvonly"]
@@ -170,42 +170,44 @@ def test_direction_of_the_session() -> None:
 
 
 @pytest.mark.parametrize("name", BROWSERS)
-def test_who_sends_sound(name: str) -> None:
-    """Those that were captured with a microphone."""
+def test_captured_directions(name: str) -> None:
+    """Audio is sendrecv in the offers that were captured with a microphone."""
     assert (directions(read(name))[0] == "sendrecv") is ("talk" in name)
 
 
 @pytest.mark.parametrize("name", BROWSERS)
-def test_answer_to_a_dial(name: str) -> None:
-    """The viewer gets what it may receive; what the device does not know is rejected."""
+def test_device_answer_for_each_browser(name: str) -> None:
+    """The viewer gets what it may receive; unsupported sections are rejected."""
     offer = read(name)
     answer = device_answer_for_viewer(offer, ANSWER)
     assert list(problems(offer, answer)) == []
-    picture = "inactive" if name in WITHOUT_H264 else "sendonly"
-    assert directions(answer)[:2] == ["sendrecv" if "talk" in name else "sendonly", picture]
+    video = "inactive" if name in WITHOUT_H264 else "sendonly"
+    assert directions(answer)[:2] == ["sendrecv" if "talk" in name else "sendonly", video]
     rejected = [section[0] for section in sections(answer)[3:]]
     assert rejected in ([], ["m=application 0 UDP/DTLS/SCTP webrtc-datachannel"])
 
 
-def test_answer_that_is_right() -> None:
-    """Is not touched at all."""
+def test_valid_device_answer_is_unchanged() -> None:
+    """Byte for byte."""
     assert device_answer_for_viewer(read("chromium_talk"), ANSWER) == ANSWER
 
 
-def test_codecs_that_were_not_offered() -> None:
-    """Are not in an answer."""
+def test_device_answer_without_codecs_that_were_not_offered() -> None:
+    """They are removed with their attributes."""
     more = ANSWER.replace("SAVPF 111", "SAVPF 111 5 77")
-    more = more.replace("a=rtpmap:111", "a=rtpmap:77 nobody/8000\r\na=rtpmap:111")
+    more = more.replace("a=rtpmap:111", "a=rtpmap:77 unknown/8000\r\na=rtpmap:111")
     assert device_answer_for_viewer(read("chromium_talk"), more) == ANSWER
     known = ANSWER.replace("SAVPF 111", "SAVPF 111 0")
     assert device_answer_for_viewer(read("chromium_talk"), known) == known
 
 
-def test_answer_in_another_order() -> None:
-    """Is put in the viewer's, with what the bundle is reached by in its first section."""
-    mine = swapped(ANSWER).replace("BUNDLE 0 1", "BUNDLE 1 0")
-    mine = mine.replace("a=ice-ufrag:EeFf", "a=ice-ufrag:Dead", 1).replace(" 50000", " 50001", 2)
-    answer = device_answer_for_viewer(read("chromium_talk"), mine)
+def test_device_answer_in_another_order() -> None:
+    """The viewer's order applies; its first section gets the transport of the BUNDLE group."""
+    original = swapped(ANSWER).replace("BUNDLE 0 1", "BUNDLE 1 0")
+    original = original.replace("a=ice-ufrag:EeFf", "a=ice-ufrag:Dead", 1).replace(
+        " 50000", " 50001", 2
+    )
+    answer = device_answer_for_viewer(read("chromium_talk"), original)
     assert list(problems(read("chromium_talk"), answer)) == []
     assert [values(section, "mid") for section in sections(answer)] == [[], ["0"], ["1"]]
     assert [values(section, "ice-ufrag") for section in sections(answer)[1:]] == [["Dead"]] * 2
@@ -213,27 +215,27 @@ def test_answer_in_another_order() -> None:
 
 
 @pytest.mark.parametrize("names", [("audio", "video"), ("1", "0"), ("0", None), (None, None)])
-def test_answer_with_other_names(names: tuple[str | None, str | None]) -> None:
-    """A section is known by its kind if not by its name, and bundled as it was."""
-    mine = ANSWER
+def test_device_answer_with_other_mids(names: tuple[str | None, str | None]) -> None:
+    """A section without a matching mid is matched by its kind, and stays in the BUNDLE group."""
+    original = ANSWER
     for old, new in zip(("0", "1"), names, strict=True):
-        mine = mine.replace(f"a=mid:{old}\r\n", f"a=MID:{new}\r\n" if new else "")
+        original = original.replace(f"a=mid:{old}\r\n", f"a=MID:{new}\r\n" if new else "")
     if None not in names:
-        mine = mine.replace("BUNDLE 0 1", f"BUNDLE {' '.join(map(str, names))}")
-    answer = device_answer_for_viewer(read("chromium_talk"), mine.replace("a=MID", "a=mid"))
+        original = original.replace("BUNDLE 0 1", f"BUNDLE {' '.join(map(str, names))}")
+    answer = device_answer_for_viewer(read("chromium_talk"), original.replace("a=MID", "a=mid"))
     assert list(problems(read("chromium_talk"), answer)) == []
     assert values(sections(answer)[0], "group") == ["BUNDLE 0 1"]
 
 
-def test_sections_of_one_kind() -> None:
-    """Are told apart by their names."""
+def test_sections_of_one_kind_match_by_mid() -> None:
+    """Whatever their order."""
     session, audio, video = sections(read("chromium_talk"))
     second = [line.replace("a=mid:1", "a=mid:2") for line in video]
     offer = "\r\n".join([*session, *audio, *video, *second, ""])
-    _, sound, picture = sections(ANSWER)
-    other = [line.replace("a=mid:1", "a=mid:2").replace("109", "97") for line in picture]
+    _, device_audio, device_video = sections(ANSWER)
+    other = [line.replace("a=mid:1", "a=mid:2").replace("109", "97") for line in device_video]
     answer = device_answer_for_viewer(
-        offer, "\r\n".join([*sections(ANSWER)[0], *other, *picture, *sound, ""])
+        offer, "\r\n".join([*sections(ANSWER)[0], *other, *device_video, *device_audio, ""])
     )
     assert [codecs(section) for section in sections(answer)[1:]] == [
         {"111": "opus"},
@@ -242,8 +244,8 @@ def test_sections_of_one_kind() -> None:
     ]
 
 
-def test_sections_without_names() -> None:
-    """Are told apart by their order."""
+def test_sections_without_mid_match_by_order() -> None:
+    """Among those of their kind."""
     session, audio, video = sections(ANSWER.replace("a=mid:0\r\n", "").replace("a=mid:1\r\n", ""))
     second = [line.replace("109", "97") for line in video]
     nameless = "\r\n".join([*session, *audio, *video, *second, ""])
@@ -252,8 +254,8 @@ def test_sections_without_names() -> None:
     assert device_answer_for_viewer(offer, answer) == answer
 
 
-def test_header_extensions_of_an_answer() -> None:
-    """Those with numbers that were not offered would cost the picture in Firefox."""
+def test_device_answer_without_header_extensions_that_were_not_offered() -> None:
+    """With ids that were not offered, Firefox shows no video."""
     offer = read("firefox_talk_shaped")
     answer = device_answer_for_viewer(offer, ANSWER)
     assert foreign_extensions(offer, answer) == set()
@@ -264,26 +266,26 @@ def test_header_extensions_of_an_answer() -> None:
     assert device_answer_for_viewer(read("chromium_talk"), mixed) == mixed
 
 
-def test_surplus_sections_of_an_answer() -> None:
-    """Are dropped, from the bundle as well."""
+def test_device_answer_without_surplus_sections() -> None:
+    """They leave the BUNDLE group, too."""
     more = ANSWER.replace("BUNDLE 0 1", "BUNDLE 0 1 2")
     more += "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n"
     assert device_answer_for_viewer(read("chromium_talk"), more) == ANSWER
 
 
-def test_rejected_sections_of_an_answer() -> None:
-    """Stay rejected, and out of the bundle."""
-    mine = ANSWER.replace("m=video 50000", "m=video 0")
-    answer = device_answer_for_viewer(read("chromium_talk"), mine)
-    assert answer == mine.replace("BUNDLE 0 1", "BUNDLE 0")
-    nothing = mine.replace("m=audio 50000", "m=audio 0")
+def test_device_answer_with_rejected_sections() -> None:
+    """They stay rejected, and leave the BUNDLE group."""
+    original = ANSWER.replace("m=video 50000", "m=video 0")
+    answer = device_answer_for_viewer(read("chromium_talk"), original)
+    assert answer == original.replace("BUNDLE 0 1", "BUNDLE 0")
+    nothing = original.replace("m=audio 50000", "m=audio 0")
     assert "BUNDLE" not in device_answer_for_viewer(read("chromium_talk"), nothing)
 
 
-def test_answer_without_a_bundle() -> None:
-    """Is not given one."""
-    mine = ANSWER.replace("a=group:BUNDLE 0 1\r\n", "")
-    assert device_answer_for_viewer(read("chromium_talk"), mine) == mine
+def test_device_answer_without_a_bundle_group() -> None:
+    """It does not get one."""
+    original = ANSWER.replace("a=group:BUNDLE 0 1\r\n", "")
+    assert device_answer_for_viewer(read("chromium_talk"), original) == original
 
 
 @pytest.mark.parametrize(
@@ -298,34 +300,38 @@ def test_answer_without_a_bundle() -> None:
         ("active", "active", "passive"),
     ],
 )
-def test_role_in_an_answer(offered: str, answered: str, role: str) -> None:
-    """Is never left open, and never the viewer's own."""
+def test_dtls_role_of_an_answer(offered: str, answered: str, role: str) -> None:
+    """It is always decided, and never the viewer's own."""
     offer = read("chromium_talk").replace("a=setup:actpass", f"a=setup:{offered}")
     answer = device_answer_for_viewer(
         offer, ANSWER.replace("a=setup:active", f"a=setup:{answered}")
     )
-    assert {role for part in sections(answer) for role in values(part, "setup")} == {role}
+    assert {role for section in sections(answer) for role in values(section, "setup")} == {role}
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n"])
-def test_last_line_without_an_end(end: str) -> None:
-    """Is given the one of all others, and may then stand anywhere."""
+def test_unterminated_last_line(end: str) -> None:
+    """It gets the line ending of the others, so that it can be moved."""
     offer = read("chromium_talk").replace("\r\n", end)
     assert with_sendrecv_audio(offer.removesuffix(end)) == offer
 
 
-def test_role_that_the_session_leaves_open() -> None:
-    """Is decided in each section; one that is written once holds for all."""
-    mine = ANSWER.replace("a=setup:active\r\n", "").replace("t=0 0", "t=0 0\r\na=setup:actpass")
-    answer = device_answer_for_viewer(read("chromium_talk"), mine)
-    assert [values(part, "setup") for part in sections(answer)] == [[], ["active"], ["active"]]
-    decided = mine.replace("actpass", "passive")
+def test_dtls_role_of_the_session() -> None:
+    """An undecided session-level role is decided in each section; a decided one applies to all."""
+    original = ANSWER.replace("a=setup:active\r\n", "").replace("t=0 0", "t=0 0\r\na=setup:actpass")
+    answer = device_answer_for_viewer(read("chromium_talk"), original)
+    assert [values(section, "setup") for section in sections(answer)] == [
+        [],
+        ["active"],
+        ["active"],
+    ]
+    decided = original.replace("actpass", "passive")
     assert device_answer_for_viewer(read("chromium_talk"), decided) == decided
 
 
 @pytest.mark.parametrize("name", sorted(set(BROWSERS) - set(WITHOUT_H264)))
-def test_answer_to_a_ring(name: str) -> None:
-    """Device and viewer each get an answer in the order and by the names that they know."""
+def test_both_answers_to_a_ring(name: str) -> None:
+    """Device and viewer each get an answer in their own order and with their own mids."""
     viewer = read(name)
     to_device, to_viewer = (
         viewer_answer_for_device(viewer, RING),
@@ -335,14 +341,14 @@ def test_answer_to_a_ring(name: str) -> None:
     assert list(problems(viewer, to_viewer)) == []
     assert directions(to_device) == ["recvonly", "sendrecv"]
     assert directions(to_viewer)[:2] == ["sendrecv" if "talk" in name else "sendonly", "sendonly"]
-    assert {r for part in sections(to_device) for r in values(part, "setup")} == {"active"}
-    assert {r for part in sections(to_viewer) for r in values(part, "setup")} == {"passive"}
+    assert {r for section in sections(to_device) for r in values(section, "setup")} == {"active"}
+    assert {r for section in sections(to_viewer) for r in values(section, "setup")} == {"passive"}
     assert foreign_extensions(RING, to_device) == foreign_extensions(viewer, to_viewer) == set()
     assert values(sections(to_device)[0], "group") == ["BUNDLE video audio"]
 
 
-def test_numbers_in_answers_to_a_ring() -> None:
-    """Everybody says by what numbers he himself receives."""
+def test_payload_types_in_answers_to_a_ring() -> None:
+    """Each answer has the numbers that its author receives."""
     viewer = read("firefox_talk_shaped")
     video, audio = sections(viewer_answer_for_device(viewer, RING))[1:]
     assert (codecs(video), codecs(audio)) == ({"126": "h264"}, {"109": "opus"})
@@ -363,15 +369,15 @@ def test_numbers_in_answers_to_a_ring() -> None:
         ("packetization-mode=2;", "", {"102", "104", "108", "114", "116", "39", "41", "43"}),
     ],
 )
-def test_picture_that_both_know(mode: str, profile: str, numbers: set[str]) -> None:
-    """As alike as it can be had, and some H.264 in any case."""
+def test_h264_format_that_both_support(mode: str, profile: str, numbers: set[str]) -> None:
+    """The closest format is chosen, and some H.264 in any case."""
     ring = RING.replace("packetization-mode=1;profile-level-id=42001f", mode + profile)
     video = sections(viewer_answer_for_device(read("chromium_watch"), ring))[1]
     assert set(codecs(video)) == numbers
 
 
-def test_viewer_that_cannot_show_the_picture() -> None:
-    """Gets the sound; both sides are told."""
+def test_ring_answered_by_a_viewer_without_h264() -> None:
+    """Audio works; video is rejected on both sides."""
     viewer = read("firefox_talk_without_h264")
     to_device, to_viewer = (
         viewer_answer_for_device(viewer, RING),
@@ -394,16 +400,16 @@ def test_viewer_that_cannot_show_the_picture() -> None:
     assert list(problems(RING, to_device)) == list(problems(viewer, to_viewer)) == []
 
 
-def test_bundle_that_begins_elsewhere() -> None:
-    """Is reached by the addresses and keys of its first section, wherever that comes to stand."""
+def test_bundle_group_with_another_first_section() -> None:
+    """Its transport attributes move to the first section of the answer."""
     ring = RING.replace("a=ice-ufrag:EeFf", "a=ice-ufrag:Tagd", 1)
     audio, video = sections(device_offer_as_answer(ring, read("chromium_talk")))[1:]
     assert values(audio, "ice-ufrag") == values(video, "ice-ufrag") == ["Tagd"]
     assert values(audio, "setup") == ["passive"]
 
 
-def test_place_of_a_candidate() -> None:
-    """The same section has another name and another position on the other side."""
+def test_matching_section_of_a_candidate() -> None:
+    """The same section has another mid and index on the other side."""
     viewer = read("chromium_data").replace("a=group:BUNDLE 0 1 2\r\n", "")
     assert matching_section(RING, viewer, "0", 0) == ("audio", 1)
     assert matching_section(RING, viewer, None, 1) == ("video", 0)
@@ -411,28 +417,28 @@ def test_place_of_a_candidate() -> None:
     assert matching_section(viewer, RING, "audio", None) == ("0", 0)
 
 
-def test_place_of_a_candidate_of_a_bundle() -> None:
-    """It is the one of the whole bundle that counts, and that is the first one's."""
+def test_matching_section_in_a_bundle_group() -> None:
+    """All candidates belong to the first section of the group."""
     viewer = read("chromium_data")
     assert matching_section(RING, viewer, "0", 0) == ("video", 0)
     assert matching_section(viewer, RING, "video", 0) == ("0", 0)
     assert matching_section(ANSWER, viewer, "1", 1) == ("1", 1)
-    other = RING.replace("BUNDLE video audio", "BUNDLE nobody audio video")
+    other = RING.replace("BUNDLE video audio", "BUNDLE unknown audio video")
     assert matching_section(other, viewer, "0", 0) == ("audio", 1)
 
 
-def test_place_of_a_candidate_of_nothing() -> None:
-    """The first section; without any it stays what it was."""
+def test_candidate_without_a_matching_section() -> None:
+    """It goes to the first section; without any, it is unchanged."""
     viewer = read("chromium_data")
     assert matching_section(RING, viewer, "2", 2) == ("video", 0)
     assert matching_section(RING, viewer, None, None) == ("video", 0)
-    assert matching_section(RING, viewer, "nobody", -7) == ("video", 0)
+    assert matching_section(RING, viewer, "unknown", -7) == ("video", 0)
     assert matching_section(RING.replace("BUNDLE", "LS"), viewer, None, None) == ("video", 0)
     assert matching_section("", viewer, "0", 0) == ("0", 0)
 
 
 def test_origin_of_an_offer() -> None:
-    """The same for a browser's connection when it begins anew, another for any other."""
+    """An ICE restart keeps it; every other connection has another one."""
     first = read("chromium_watch")
     again = first.replace(" 2 IN IP4", " 3 IN IP4")
     assert again != first
@@ -452,7 +458,7 @@ def test_origin_of_an_offer() -> None:
     ],
 )
 def test_useful_candidates(candidate: str) -> None:
-    """Those that the device can reach."""
+    """The device can reach these."""
     assert candidate_is_useful(candidate)
 
 
@@ -478,5 +484,5 @@ def test_useful_candidates(candidate: str) -> None:
     ],
 )
 def test_useless_candidates(candidate: str) -> None:
-    """Those that are another's, or none."""
+    """These are invalid, not UDP, or not reachable from another machine."""
     assert not candidate_is_useful(candidate)

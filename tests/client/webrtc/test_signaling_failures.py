@@ -1,0 +1,546 @@
+"""Calls that go wrong: frames that are late, repeated, incomplete or lost, and lost connections."""
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from custom_components.bticino_classe.client.errors import (
+    AnsweredElsewhereError,
+    BticinoError,
+    CallError,
+    CallOverError,
+    CommandRefusedError,
+    InvalidCredentialsError,
+    LineBusyError,
+    NoAnswerError,
+    OfferTooLargeError,
+    RateLimitError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
+from custom_components.bticino_classe.client.models import Candidate
+from custom_components.bticino_classe.client.webrtc.session import SessionState
+from custom_components.bticino_classe.client.webrtc.signaling import MAX_UNROUTED_FRAMES
+from custom_components.bticino_classe.client.websocket.connection import SocketState
+from tests.client.running import until
+from tests.client.webrtc.scripted_intercom import (
+    ANSWER,
+    OFFER,
+    QUICK,
+    RING,
+    USEFUL,
+    Frame,
+    Recorder,
+    ScriptedIntercom,
+    ack,
+    by_the_protocol,
+    kind_of,
+    message,
+    replying,
+    signaling,
+)
+
+if TYPE_CHECKING:
+    from custom_components.bticino_classe.client.auth import AuthHandler
+    from tests.client.lines import Line
+    from tests.client.webrtc.scripted_intercom import Replies
+    from tests.simulator import Simulator
+
+MAX_PEERS = {"code": 1, "message": "Max number of peers reached"}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(
+            lambda f: [ack(f, "s1", correlation_id="absent"), message("s1", "answer", ANSWER)],
+            id="no-correlation-id",
+        ),
+        pytest.param(
+            lambda f: [ack(f, "s1", correlation_id=None), message("s1", "answer", ANSWER)],
+            id="null-correlation-id",
+        ),
+        pytest.param(
+            lambda f: [
+                ack(f, "s1", correlation_id=int(f["correlation_id"])),
+                message("s1", "answer", ANSWER),
+            ],
+            id="numeric-correlation-id",
+        ),
+        pytest.param(
+            lambda f: [message("s1", "answer", ANSWER), ack(f, "s1")], id="answer-before-ack"
+        ),
+        pytest.param(
+            lambda f: [ack(f, "s1"), *2 * [message("s1", "answer", ANSWER)]], id="two-answers"
+        ),
+        pytest.param(
+            lambda f: [ack(f, "s1"), ack(f, "s1"), ack(f), message("s1", "answer", ANSWER)],
+            id="three-acks",
+        ),
+        pytest.param(
+            lambda f: [
+                message("s0", "answer", "v=0\r\n"),
+                ack(f, "s1"),
+                message("s0", "terminate"),
+                message("s1", "answer", ANSWER),
+            ],
+            id="frames-of-another-session",
+        ),
+        pytest.param(
+            lambda f: [
+                {"type": "ack"},
+                {"unknown": "frame"},
+                ack(f, "s1"),
+                message("s1", "unknown"),
+                {"session_id": "s1", "data": None},
+                message("s1", "answer", ANSWER),
+            ],
+            id="invalid-frames",
+        ),
+    ],
+)
+async def test_call_succeeds_nevertheless(auth: AuthHandler, reply: Replies) -> None:
+    """And its terminate has the ids of its acknowledgement."""
+    async with signaling(auth, replying(reply)) as setup:
+        viewer = Recorder()
+        session = setup.session(viewer)
+        await session.dial(OFFER)
+        assert viewer.events == ["answer"]
+        session.hang_up()
+        await until(setup.terminates)
+    terminates = setup.intercom.sent("terminate")
+    assert [(f["session_id"], f["tag_id"]) for f in terminates] == [("s1", "tag-s1")]
+
+
+def refusing(code: int, text: str = "no") -> Replies:
+    """Acknowledge an offer with an error."""
+    error = {"code": code, "message": text}
+    return lambda f: [ack(f, status="error", error=error)]
+
+
+def terminating(error: Frame | None) -> Replies:
+    """Terminate a call right after the acknowledgement."""
+    fields = {} if error is None else {"error": error}
+    return lambda f: [ack(f, "s1"), message("s1", "terminate", **fields)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "terminates"),
+    [
+        (refusing(41, "Device is unreachable"), UnreachableError, []),
+        (refusing(26), RateLimitError, []),
+        (refusing(99), CommandRefusedError, []),
+        (refusing(1, "Max number of peers reached"), LineBusyError, []),
+        (lambda f: [ack(f, status="error", correlation_id=None)], CommandRefusedError, []),
+        (terminating(None), CallOverError, []),
+        (terminating({"code": 41}), UnreachableError, []),
+        (terminating({"code": 7}), CallOverError, []),
+        (terminating(MAX_PEERS), LineBusyError, []),
+        (lambda f: [ack(f, "s1"), message("s1", "rescind")], AnsweredElsewhereError, []),
+        (lambda _: [], NoAnswerError, []),
+        (lambda f: [ack(f, "s1")], NoAnswerError, ["s1"]),
+        (lambda f: [ack(f, "s1"), message("s1", "answer")], UnexpectedAnswerError, ["s1"]),
+        (lambda f: [ack(f)], NoAnswerError, []),
+    ],
+)
+async def test_call_fails(
+    auth: AuthHandler, reply: Replies, error: type[BticinoError], terminates: list[str]
+) -> None:
+    """With a specific error, and without a leaked session at the intercom."""
+    async with signaling(auth, replying(reply)) as setup:
+        viewer = Recorder()
+        session = setup.session(viewer)
+        with pytest.raises(error):
+            await session.dial(OFFER)
+        assert session.state is SessionState.ENDED
+        assert viewer.events == []
+        await until(lambda: not setup.channel.in_use)
+    assert setup.terminates() == terminates
+
+
+async def test_busy_intercom_gets_a_second_offer(auth: AuthHandler) -> None:
+    """The place of a call that has just ended becomes free with a delay."""
+
+    def answer(f: Frame) -> list[Frame]:
+        return [ack(f, "s2"), message("s2", "answer", ANSWER)]
+
+    async with signaling(auth, replying(terminating(MAX_PEERS), answer)) as setup:
+        viewer = Recorder()
+        session = setup.session(viewer)
+        await session.dial(OFFER)
+        session.hang_up()
+        await until(setup.terminates)
+    assert viewer.events == ["answer"]
+    assert setup.terminates() == ["s2"]
+    assert len(setup.intercom.sent("offer")) == 2
+
+
+async def test_busy_intercom_gets_no_third_offer(auth: AuthHandler) -> None:
+    """After the second one the viewer gets the error."""
+    async with signaling(auth, replying(terminating(MAX_PEERS))) as setup:
+        with pytest.raises(LineBusyError):
+            await setup.session().dial(OFFER)
+        assert len(setup.intercom.sent("offer")) == 2
+
+
+async def test_viewer_leaves_before_the_acknowledgement(auth: AuthHandler) -> None:
+    """The session can only be terminated once the acknowledgement has named it."""
+    go_on = asyncio.Event()
+
+    async def slow(intercom: ScriptedIntercom, line: Line, frame: Frame) -> None:
+        if kind_of(frame) == "offer":
+            await go_on.wait()
+        await by_the_protocol(intercom, line, frame)
+
+    async with signaling(auth, ScriptedIntercom(slow)) as setup:
+        viewer = Recorder()
+        session = setup.session(viewer)
+        dialling = asyncio.create_task(session.dial(OFFER))
+        await until(lambda: setup.intercom.frames)
+        session.hang_up()
+        go_on.set()
+        with pytest.raises(CallError):
+            await dialling
+        await until(setup.terminates)
+        assert viewer.events == []
+    assert setup.terminates() == ["s1"]
+
+
+async def test_viewer_is_cancelled(auth: AuthHandler) -> None:
+    """The call is terminated, and its error does not reach the loop's exception handler."""
+    async with signaling(auth, replying(lambda f: [ack(f, "s1")])) as setup:
+        unhandled: list[dict[str, object]] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: unhandled.append(context))
+        session = setup.session()
+        dialling = asyncio.create_task(session.dial(OFFER))
+        await until(lambda: session.state is SessionState.ACKED)
+        dialling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await dialling
+        await until(setup.terminates)
+        await until(lambda: not setup.channel.in_use)
+        loop.set_exception_handler(None)
+    assert setup.terminates() == ["s1"]
+    assert unhandled == []
+
+
+async def test_viewer_leaves_before_anything_was_sent(auth: AuthHandler) -> None:
+    """Nothing is sent then."""
+    async with signaling(auth) as setup:
+        session = setup.session()
+        session.hang_up()
+        with pytest.raises(CallError):
+            await session.dial(OFFER)
+        with pytest.raises(CallError):
+            await session.answer(RING, OFFER)
+        assert setup.cloud.handshakes == 0
+
+
+async def test_late_acknowledgement(auth: AuthHandler) -> None:
+    """The call has failed by then; the session is terminated."""
+
+    async def late(_: ScriptedIntercom, line: Line, frame: Frame) -> None:
+        if kind_of(frame) != "offer":
+            await line.send(ack(frame))
+
+    async with signaling(auth, ScriptedIntercom(late)) as setup:
+        with pytest.raises(NoAnswerError):
+            await setup.session().dial(OFFER)
+        (offer,) = setup.intercom.frames
+        await setup.intercom.lines[0].send(ack(offer, "s1"))
+        await until(setup.terminates)
+    assert setup.terminates() == ["s1"]
+
+
+async def test_intercom_terminates_the_call(auth: AuthHandler) -> None:
+    """The viewer learns it once, and no terminate is sent."""
+    async with signaling(auth) as setup:
+        viewer = Recorder()
+        session = setup.session(viewer)
+        await session.dial(OFFER)
+        for _ in range(2):
+            await setup.intercom.lines[0].send(message("s1", "terminate"))
+        await until(lambda: setup.channel.counters["foreign_frames"])
+        assert viewer.events == ["answer", "end"]
+        assert isinstance(viewer.errors[0], CallOverError)
+        session.hang_up()
+    assert setup.terminates() == []
+
+
+async def test_call_has_a_maximum_duration(auth: AuthHandler) -> None:
+    """A call whose end was lost must not block the intercom."""
+    async with signaling(auth, timeouts=replace(QUICK, max_call=0.05)) as setup:
+        viewer = Recorder()
+        await setup.session(viewer).dial(OFFER)
+        await until(lambda: viewer.errors)
+        await until(setup.terminates)
+        assert viewer.events == ["answer", "end"]
+    assert setup.terminates() == ["s1"]
+
+
+async def test_connection_lost_after_the_acknowledgement(auth: AuthHandler) -> None:
+    """The call fails at once, and is terminated on the next connection."""
+
+    async def cutting(_: ScriptedIntercom, line: Line, frame: Frame) -> None:
+        await line.send(ack(frame, "s1" if kind_of(frame) == "offer" else None))
+        if kind_of(frame) == "offer":
+            await line.socket.close()
+
+    timeouts = replace(QUICK, answered=60)
+    async with signaling(auth, ScriptedIntercom(cutting), timeouts=timeouts) as setup:
+        with pytest.raises(NoAnswerError) as caught:
+            await setup.session().dial(OFFER)
+        assert caught.value.reason == "connection lost"
+        await until(setup.terminates)
+        assert setup.cloud.handshakes == 2
+    assert setup.terminates() == ["s1"]
+
+
+async def test_connection_lost_before_the_acknowledgement(auth: AuthHandler) -> None:
+    """The offer is not repeated: it may have arrived."""
+
+    async def cutting(_: ScriptedIntercom, line: Line, frame: Frame) -> None:  # noqa: ARG001
+        await line.socket.close()
+
+    timeouts = replace(QUICK, acknowledged=60)
+    async with signaling(auth, ScriptedIntercom(cutting), timeouts=timeouts) as setup:
+        with pytest.raises(NoAnswerError) as caught:
+            await setup.session().dial(OFFER)
+        assert caught.value.reason == "connection lost"
+        assert len(setup.intercom.sent("offer")) == 1
+
+
+async def test_connection_lost_during_the_call(auth: AuthHandler) -> None:
+    """Media do not pass through the cloud: the call goes on."""
+    async with signaling(auth) as setup:
+        viewer = Recorder()
+        session = setup.session(viewer)
+        await session.dial(OFFER)
+        await setup.intercom.lines[0].socket.close()
+        await until(lambda: len(setup.intercom.lines) == 2)
+        assert viewer.errors == []
+        assert session.state is SessionState.ANSWERED
+        session.hang_up()
+        await until(setup.terminates)
+    assert setup.terminates() == ["s1"]
+
+
+async def test_candidate_without_a_connection_is_dropped(auth: AuthHandler) -> None:
+    """The call goes on."""
+    async with signaling(auth) as setup:
+        session = setup.session()
+        await session.dial(OFFER)
+        setup.channel.socket._socket = None
+        await session.add_candidate(Candidate(candidate=USEFUL, mid="0", index=0))
+        assert session.state is SessionState.ANSWERED
+        assert setup.intercom.sent("candidate") == []
+
+
+async def test_cloud_is_away(auth: AuthHandler) -> None:
+    """The call fails in time, and nothing was sent."""
+    async with signaling(auth, timeouts=replace(QUICK, connected=0.1)) as setup:
+        await setup.cloud.__aexit__(None, None, None)
+        with pytest.raises(NoAnswerError) as caught:
+            await setup.session().dial(OFFER)
+        assert not caught.value.sent
+        assert caught.value.reason == "no connection"
+
+
+async def test_terminate_without_a_connection_is_counted(auth: AuthHandler) -> None:
+    """The intercom ends the call itself after a while."""
+    async with signaling(auth, timeouts=replace(QUICK, connected=0.1)) as setup:
+        session = setup.session()
+        await session.dial(OFFER)
+        await setup.cloud.__aexit__(None, None, None)
+        await until(lambda: setup.channel.socket.state is not SocketState.ONLINE)
+        session.hang_up()
+        await until(lambda: not setup.channel.in_use)
+        assert setup.channel.counters["terminates_lost"] == 1
+
+
+async def test_terminate_without_an_acknowledgement_is_not_repeated(auth: AuthHandler) -> None:
+    """Issue 13 (number 13) changes this."""
+
+    async def mute(intercom: ScriptedIntercom, line: Line, frame: Frame) -> None:
+        if kind_of(frame) != "terminate":
+            await by_the_protocol(intercom, line, frame)
+
+    timeouts = replace(QUICK, terminated=0.05)
+    async with signaling(auth, ScriptedIntercom(mute), timeouts=timeouts) as setup:
+        session = setup.session()
+        await session.dial(OFFER)
+        session.hang_up()
+        await until(lambda: setup.channel.counters["terminates_unacknowledged"])
+    assert setup.terminates() == ["s1"]
+
+
+async def test_close_does_not_wait_for_the_cloud(auth: AuthHandler) -> None:
+    """Home Assistant must stop within seconds."""
+    timeouts = replace(QUICK, connected=60, terminated=0.05)
+    async with signaling(auth, timeouts=timeouts) as setup:
+        await setup.session().dial(OFFER)
+        await setup.cloud.__aexit__(None, None, None)
+        async with asyncio.timeout(3):
+            await setup.channel.close()
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "terminates"),
+    [
+        (refusing(9), BticinoError, ["ring-1"]),
+        (lambda _: [], NoAnswerError, ["ring-1"]),
+        (lambda f: [message("ring-1", "rescind"), ack(f)], AnsweredElsewhereError, []),
+        (lambda f: [message("ring-1", "terminate"), ack(f)], CallOverError, []),
+        (
+            lambda f: [message("ring-1", "terminate", error=MAX_PEERS), ack(f)],
+            AnsweredElsewhereError,
+            [],
+        ),
+        (lambda f: [ack(f), message("ring-1", "terminate")], CallOverError, []),
+    ],
+)
+async def test_answer_to_a_ring_fails(
+    auth: AuthHandler, reply: Replies, error: type[BticinoError], terminates: list[str]
+) -> None:
+    """The viewer learns whether somebody else has answered or the visitor has left."""
+    async with signaling(auth, replying(reply)) as setup:
+        viewer = Recorder()
+        session = setup.session(viewer)
+        try:
+            await session.answer(RING, OFFER)
+        except BticinoError as err:
+            viewer.errors.append(err)
+        await until(lambda: session.state is SessionState.ENDED)
+        await until(lambda: not setup.channel.in_use)
+        assert viewer.events in ([], ["answer", "end"])
+        assert isinstance(viewer.errors[0], error)
+    assert setup.terminates() == terminates
+
+
+async def test_end_from_the_push_socket(auth: AuthHandler) -> None:
+    """It ends the call with this session id only, without a terminate."""
+    async with signaling(auth) as setup:
+        viewer = Recorder()
+        session = setup.session(viewer)
+        await session.answer(RING, OFFER)
+        session.end_if("ring-0")
+        assert session.state is SessionState.ANSWERED
+        session.end_if("ring-1")
+        assert viewer.events == ["answer", "end"]
+    assert setup.terminates() == []
+
+
+async def test_too_large_offer_is_not_sent(auth: AuthHandler) -> None:
+    """The intercom would restart."""
+    large = OFFER + "".join(f"a=x-custom-{n}:{'x' * 80}\r\n" for n in range(120))
+    async with signaling(auth) as setup:
+        with pytest.raises(OfferTooLargeError):
+            await setup.session().dial(large)
+        with pytest.raises(OfferTooLargeError):
+            await setup.session().answer(RING, large)
+        assert setup.intercom.frames == []
+        assert setup.cloud.handshakes == 0
+
+
+async def test_refused_credentials(auth: AuthHandler, simulator: Simulator) -> None:
+    """Each call fails at once, and the next one tries again."""
+    async with signaling(auth) as setup:
+        auth.invalidate(await auth.get_access_token())
+        simulator.change_password("another")
+        for _ in range(2):
+            with pytest.raises(InvalidCredentialsError):
+                await setup.session().dial(OFFER)
+        assert setup.intercom.frames == []
+
+
+async def test_refused_credentials_during_a_call(auth: AuthHandler, simulator: Simulator) -> None:
+    """The terminate is lost and counted; its error is not raised anywhere."""
+    async with signaling(auth) as setup:
+        session = setup.session()
+        await session.dial(OFFER)
+        simulator.change_password("another")
+        auth.invalidate(await auth.get_access_token())
+        await setup.intercom.lines[0].socket.close()
+        await until(lambda: setup.channel.socket.state is SocketState.AUTH_FAILED)
+        session.hang_up()
+        await until(lambda: not setup.channel.in_use)
+        assert setup.channel.counters["terminates_lost"] == 1
+
+
+def refusing_without_id(f: Frame) -> list[Frame]:
+    """Acknowledge an offer with an error, without a correlation id."""
+    error = {"code": 9, "message": "no"}
+    return [ack(f, status="error", error=error, correlation_id="absent")]
+
+
+async def test_error_without_correlation_id_fails_the_offer(auth: AuthHandler) -> None:
+    """If it was another request's error, the session is terminated once it is known."""
+
+    def reply(f: Frame) -> list[Frame]:
+        late = ack(f, "s1", correlation_id="absent")
+        return [*refusing_without_id(f), late, message("s1", "answer", ANSWER)]
+
+    async with signaling(auth, replying(reply)) as setup:
+        with pytest.raises(BticinoError):
+            await setup.session().dial(OFFER)
+        await until(setup.terminates)
+    assert setup.terminates() == ["s1"]
+
+
+async def test_refused_offer_does_not_take_the_next_acknowledgement(auth: AuthHandler) -> None:
+    """Without correlation ids, an acknowledgement belongs to the offer that has none yet."""
+
+    def reply(f: Frame) -> list[Frame]:
+        return [ack(f, "s2", correlation_id="absent"), message("s2", "answer", ANSWER)]
+
+    async with signaling(auth, replying(refusing_without_id, reply)) as setup:
+        with pytest.raises(BticinoError):
+            await setup.session().dial(OFFER)
+        viewer = Recorder()
+        await setup.session(viewer).dial(OFFER)
+        assert viewer.events == ["answer"]
+        assert setup.terminates() == []
+
+
+async def test_error_for_a_candidate_fails_no_offer(auth: AuthHandler) -> None:
+    """Without correlation ids, the oldest request is acknowledged first."""
+
+    async def refusing_candidates(intercom: ScriptedIntercom, line: Line, frame: Frame) -> None:
+        if kind_of(frame) == "candidate":
+            return  # the error comes later
+        if kind_of(frame) == "offer" and intercom.sent("candidate"):
+            error = {"code": 21, "message": "no"}
+            await line.send({"type": "ack", "status": "error", "error": error})
+        name = f"s{len(intercom.sent('offer'))}" if kind_of(frame) == "offer" else None
+        await line.send(ack(frame, name, correlation_id="absent"))
+        if name is not None:
+            await line.send(message(name, "answer", ANSWER))
+
+    async with signaling(auth, ScriptedIntercom(refusing_candidates)) as setup:
+        first = setup.session()
+        await first.dial(OFFER)
+        await first.add_candidate(Candidate(candidate=USEFUL, mid="0", index=0))
+        viewer = Recorder()
+        await setup.session(viewer).dial(OFFER)
+        assert viewer.events == ["answer"]
+
+
+async def test_unrouted_frames_of_a_failed_offer_are_dropped(auth: AuthHandler) -> None:
+    """They must not crowd out an answer that overtakes the next acknowledgement."""
+
+    def flood(f: Frame) -> list[Frame]:
+        foreign = message("s0", "candidate", ice_candidate={"candidate": USEFUL})
+        return [*MAX_UNROUTED_FRAMES * [foreign], ack(f, status="error", error={"code": 99})]
+
+    def answer_before_ack(f: Frame) -> list[Frame]:
+        return [message("s1", "answer", ANSWER), ack(f, "s1")]
+
+    async with signaling(auth, replying(flood, answer_before_ack)) as setup:
+        with pytest.raises(CommandRefusedError):
+            await setup.session().dial(OFFER)
+        viewer = Recorder()
+        await setup.session(viewer).dial(OFFER)
+        assert viewer.events == ["answer"]
