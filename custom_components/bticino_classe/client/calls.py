@@ -1,8 +1,8 @@
-"""Calls as they go: what pushes mean together, in any order and whichever of them is lost."""
+"""Calls as pure data: what pushes mean together, in any order, with any of them lost."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
     from .models import Picture, RingOffer
 
-REMEMBERED_CALLS: Final = 64
-OFFER_FOLLOWS_WITHIN: Final = 0.7  # seconds that a ring waits for the push that names its panel
-LONGEST_RING: Final = 45.0  # seconds a call rings when no end of it comes
-LONGEST_TALK: Final = 600.0  # seconds
-NEW_AFTER: Final = 3600.0  # seconds after which a session id that comes again is another call
+MAX_CALLS: Final = 64
+PANEL_WAIT_SECONDS: Final = 0.7  # a ring waits so long for the push that names its panel
+MAX_RING_SECONDS: Final = 45.0  # after which a call without an end push has ended
+MAX_TALK_SECONDS: Final = 600.0
+SESSION_REUSE_SECONDS: Final = 3600.0  # after which a session id that returns is a new call
 
 
 class CallState(StrEnum):
-    """Where a call is."""
+    """The state of a call."""
 
     RINGING = "ringing"
     ANSWERED = "answered"
@@ -30,22 +30,25 @@ class CallState(StrEnum):
 
 
 class CallEventType(StrEnum):
-    """What a change of a call is to the people of the house; PAST is one that nobody heard."""
+    """What happened to a call.
+
+    UPDATED: its panel, pictures or offer became known. LATE: it was reported too late to ring.
+    """
 
     RING = "ring"
     ANSWERED = "answered"
     MISSED = "missed"
     ENDED = "ended"
-    ENRICHED = "enriched"
-    PAST = "past"
+    UPDATED = "updated"
+    LATE = "late"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One ring of the bell and what became of it; times are in seconds since 1970.
+    """One ring and its outcome; times are in seconds since 1970.
 
-    `panel_id` is None where the cloud does not say who rang. `answered_by` is "here" or
-    "elsewhere": a phone, the indoor unit. So is `ended_by`, None where nobody was told to end it.
+    `panel_id` is None if the cloud does not name the panel. `answered_by` and `ended_by` are "here"
+    or "elsewhere" (a phone, the intercom); `ended_by` is None if no end was reported.
     """
 
     session_id: str
@@ -63,25 +66,46 @@ class Call:
 
     @property
     def duration(self) -> float | None:
-        """How long was talked, in seconds; None while that is not known."""
+        """The seconds from answer to end; None unless both are known."""
         if self.ended_at is None or self.answered_at is None:
             return None
         return self.ended_at - self.answered_at
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the call neither rings nor is answered."""
+        return self.state not in {CallState.RINGING, CallState.ANSWERED}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallChange:
-    """One thing that happened to a call, and the call after it."""
+    """A change of a call, and the call after it."""
 
-    happening: CallEventType
+    type: CallEventType
     call: Call
 
 
-class CallTracker:
-    """Keeps the calls of an account and says what each push changes, each thing once.
+class _Phase(Enum):
+    """Whether the listeners know of a call; if they do, `Call.state` says the rest."""
 
-    `panels_of` names the panels behind an intercom, `offers_follow` tells whether an intercom of
-    that id sends the offers that name the panel. `clock` is the cloud's time.
+    WAITING_FOR_PANEL = auto()
+    ANNOUNCED = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TrackedCall:
+    """A call, and when it changes without a push: by the clock, None for never."""
+
+    call: Call
+    phase: _Phase
+    deadline: float | None
+
+
+class CallTracker:
+    """Tracks the calls of an account and returns each change once.
+
+    `panels_of` returns the panels of an intercom, `offers_follow` whether an intercom sends the
+    offers that name the panel. `clock` is the cloud's time.
     """
 
     def __init__(
@@ -94,160 +118,164 @@ class CallTracker:
         self._panels_of = panels_of
         self._offers_follow = offers_follow
         self._clock = clock
-        self._calls: OrderedDict[str, Call] = OrderedDict()
-        self._due: dict[str, float] = {}
-        self._held: set[str] = set()
-        self._early: OrderedDict[str, CallStep] = OrderedDict()
+        self._tracked: OrderedDict[str, _TrackedCall] = OrderedDict()
+        # The last step of sessions without a ring yet: pushes may overtake each other.
+        self._early_steps: OrderedDict[str, CallStep] = OrderedDict()
 
     @property
     def ringing(self) -> tuple[Call, ...]:
-        """The calls that ring right now."""
-        calls = self._calls.values()
-        return tuple(c for c in calls if c.state is CallState.RINGING and not self._is_held(c))
+        """The calls that ring now."""
+        return tuple(
+            tracked.call
+            for tracked in self._tracked.values()
+            if tracked.phase is _Phase.ANNOUNCED and tracked.call.state is CallState.RINGING
+        )
 
     @property
     def answered(self) -> tuple[Call, ...]:
-        """The calls in which somebody talks, here or elsewhere."""
-        return tuple(c for c in self._calls.values() if c.state is CallState.ANSWERED)
+        """The calls that are answered now, here or elsewhere."""
+        calls = (tracked.call for tracked in self._tracked.values())
+        return tuple(call for call in calls if call.state is CallState.ANSWERED)
 
-    def is_known(self, session_id: str) -> bool:
-        """Whether a call of this session was heard of."""
-        return session_id in self._calls
+    def has_session(self, session_id: str) -> bool:
+        """Whether there is a call with this session id."""
+        return session_id in self._tracked
 
     @property
-    def next_due(self) -> float | None:
-        """When `tick` has something to do next, by the clock; None if nothing is under way."""
-        return min(self._due.values(), default=None)
+    def next_deadline(self) -> float | None:
+        """When to call `advance`, by the clock; None if nothing is due."""
+        deadlines = (tracked.deadline for tracked in self._tracked.values())
+        return min((each for each in deadlines if each is not None), default=None)
 
-    def take(self, push: CallPush) -> tuple[CallChange, ...]:
-        """Return what a push changes."""
-        call = self._calls.get(push.session_id)
+    def apply(self, push: CallPush) -> tuple[CallChange, ...]:
+        """Return the changes that a push makes."""
+        tracked = self._tracked.get(push.session_id)
         if push.step in {CallStep.OFFERED, CallStep.INCOMING}:
-            if call is None or self._is_long_over(call):
-                return self._begin_and_go_on(push)
-            return self._enrich(call, push)
-        if call is None:
-            return self._take_early(push)
-        return (*self._announce(call), *self._go_on(self._calls[call.session_id], push.step))
+            if tracked is None or self._is_reusable(tracked.call):
+                return self._begin(push)
+            return self._update(tracked, push)
+        if tracked is None:
+            return self._apply_early(push)
+        return self._apply_step(tracked, push.step)
 
-    def answered_here(self, session_id: str) -> tuple[CallChange, ...]:
-        """Note that somebody answers in Home Assistant."""
-        call = self._calls.get(session_id)
-        return () if call is None else self._answer(call, "here")
+    def mark_answered_here(self, session_id: str) -> tuple[CallChange, ...]:
+        """Return the changes of a call that is answered in Home Assistant."""
+        tracked = self._tracked.get(session_id)
+        return () if tracked is None else self._answer(tracked.call, "here")
 
-    def ended_here(self, session_id: str, *, at: float | None = None) -> tuple[CallChange, ...]:
-        """Note that somebody hangs up in Home Assistant, or did so at a time of the cloud's."""
-        call = self._calls.get(session_id)
-        if call is None:
+    def mark_ended_here(
+        self, session_id: str, *, at: float | None = None
+    ) -> tuple[CallChange, ...]:
+        """Return the changes of a call that is ended in Home Assistant, now or at a past time."""
+        tracked = self._tracked.get(session_id)
+        if tracked is None:
             return ()
-        return self._end(call, at=self._clock() if at is None else at, by="here")
+        return self._end(tracked.call, at=self._clock() if at is None else at, by="here")
 
-    def tick(self) -> tuple[CallChange, ...]:
-        """Return what time alone has changed: rings held back, ends that never came."""
+    def advance(self) -> tuple[CallChange, ...]:
+        """Return the changes whose deadline has passed: rings without a panel, missing ends."""
         now = self._clock()
         changes: list[CallChange] = []
-        for session_id in [key for key, due in self._due.items() if due <= now]:
-            call = self._calls[session_id]
-            changes += self._announce(call) if self._is_held(call) else self._end(call, at=None)
+        for tracked in tuple(self._tracked.values()):
+            if tracked.deadline is None or tracked.deadline > now:
+                continue
+            if tracked.phase is _Phase.WAITING_FOR_PANEL:
+                changes += self._announce(tracked.call, MAX_RING_SECONDS)
+            else:
+                changes += self._end(tracked.call, at=None, by=None)
         return tuple(changes)
 
-    def _take_early(self, push: CallPush) -> tuple[CallChange, ...]:
-        """Remember what overtook the beginning of its call, or came without one."""
-        if push.step is CallStep.MISSED:
-            return self._note_missed(push)
-        self._early[push.session_id] = push.step
-        if len(self._early) > REMEMBERED_CALLS:
-            self._early.popitem(last=False)
-        return ()
-
-    def _begin_and_go_on(self, push: CallPush) -> tuple[CallChange, ...]:
-        begun = self._begin(push)
-        step = self._early.pop(push.session_id, None)
-        if step is None:
-            return begun
-        call = self._calls[push.session_id]
-        return (*begun, *self._announce(call), *self._go_on(call, step))
-
     def _begin(self, push: CallPush) -> tuple[CallChange, ...]:
+        begun = self._begin_ring(push)
+        early = self._early_steps.pop(push.session_id, None)
+        if early is None:
+            return begun
+        return (*begun, *self._apply_step(self._tracked[push.session_id], early))
+
+    def _begin_ring(self, push: CallPush) -> tuple[CallChange, ...]:
         now, call = self._clock(), self._new_call(push)
         if push.time is not None and now > push.time + push.expiry:
-            # Too old to be a visitor who still waits: no ring, only a call that was.
-            past = replace(call, state=CallState.ENDED, ended_at=push.time + push.expiry)
-            return self._changed(CallEventType.PAST, past)
-        self._keep(call, due=now + max(push.expiry, LONGEST_RING))
-        if call.panel_id is None and self._will_be_named(push.bridge_id):
-            self._held.add(call.session_id)
-            self._due[call.session_id] = now + OFFER_FOLLOWS_WITHIN
+            # The visitor has left: the call must not ring now.
+            late = replace(call, state=CallState.ENDED, ended_at=push.time + push.expiry)
+            return self._change(CallEventType.LATE, late)
+        if call.panel_id is None and self._is_panel_expected(push.bridge_id):
+            self._track(call, _Phase.WAITING_FOR_PANEL, now + PANEL_WAIT_SECONDS)
             return ()
-        return (CallChange(happening=CallEventType.RING, call=call),)
+        return self._announce(call, max(push.expiry, MAX_RING_SECONDS))
 
-    def _enrich(self, call: Call, push: CallPush) -> tuple[CallChange, ...]:
-        # Where it rang, it goes on: a panel that is named too late changes nothing meanwhile.
-        may_be_named = self._is_held(call) or call.state is CallState.MISSED
-        richer = replace(
+    def _update(self, tracked: _TrackedCall, push: CallPush) -> tuple[CallChange, ...]:
+        """Add what a further push says of a call."""
+        call, is_waiting = tracked.call, tracked.phase is _Phase.WAITING_FOR_PANEL
+        # A panel that is named after the ring was announced must not move the ring.
+        may_set_panel = is_waiting or call.state is CallState.MISSED
+        updated = replace(
             call,
-            panel_id=(call.panel_id or push.panel_id) if may_be_named else call.panel_id,
+            panel_id=(call.panel_id or push.panel_id) if may_set_panel else call.panel_id,
             snapshot=push.snapshot or call.snapshot,
             vignette=push.vignette or call.vignette,
             offer=call.offer or push.offer,
         )
-        self._calls[call.session_id] = richer
-        if self._is_held(call):
-            return self._announce(richer) if richer.panel_id else ()
-        if richer == call:
+        if is_waiting and updated.panel_id:
+            return self._announce(updated, MAX_RING_SECONDS)
+        self._track(updated, tracked.phase, tracked.deadline)
+        if is_waiting or updated == call:
             return ()
-        return (CallChange(happening=CallEventType.ENRICHED, call=richer),)
+        return (CallChange(type=CallEventType.UPDATED, call=updated),)
 
-    def _announce(self, call: Call) -> tuple[CallChange, ...]:
-        """Let a ring go that was held back until its panel is known."""
-        if not self._is_held(call):
-            return ()
-        self._held.discard(call.session_id)
-        self._due[call.session_id] = self._clock() + LONGEST_RING
-        return (CallChange(happening=CallEventType.RING, call=call),)
+    def _announce(self, call: Call, seconds: float) -> tuple[CallChange, ...]:
+        """Let a call ring for so many seconds."""
+        return self._change(CallEventType.RING, call, deadline=self._clock() + seconds)
 
-    def _go_on(self, call: Call, step: CallStep) -> tuple[CallChange, ...]:
+    def _apply_early(self, push: CallPush) -> tuple[CallChange, ...]:
+        """Apply a step of a session whose ring was not pushed, or not yet."""
+        if push.step is CallStep.MISSED:
+            # Its ring was lost, and it must not ring now.
+            call = self._new_call(push)
+            missed = replace(call, state=CallState.MISSED, ended_at=call.began_at)
+            return self._change(CallEventType.MISSED, missed)
+        self._early_steps[push.session_id] = push.step
+        if len(self._early_steps) > MAX_CALLS:
+            self._early_steps.popitem(last=False)
+        return ()
+
+    def _apply_step(self, tracked: _TrackedCall, step: CallStep) -> tuple[CallChange, ...]:
+        """Announce a call that still waits, then apply the step."""
+        announced: tuple[CallChange, ...] = ()
+        if tracked.phase is _Phase.WAITING_FOR_PANEL:
+            announced = self._announce(tracked.call, MAX_RING_SECONDS)
         if step in {CallStep.ACCEPTED, CallStep.RESCINDED}:
-            return self._answer(call, "elsewhere")
+            return (*announced, *self._answer(tracked.call, "elsewhere"))
         if step is CallStep.MISSED:
-            return self._miss(call)
-        return self._end(call, at=self._clock(), by="elsewhere")
+            return (*announced, *self._miss(tracked.call))
+        return (*announced, *self._end(tracked.call, at=self._clock(), by="elsewhere"))
 
     def _answer(self, call: Call, by: str) -> tuple[CallChange, ...]:
         if call.state is not CallState.RINGING:
             return ()
         now = self._clock()
-        call = replace(call, state=CallState.ANSWERED, answered_by=by, answered_at=now)
-        return self._changed(CallEventType.ANSWERED, call, due=now + LONGEST_TALK)
+        answered = replace(call, state=CallState.ANSWERED, answered_by=by, answered_at=now)
+        return self._change(CallEventType.ANSWERED, answered, deadline=now + MAX_TALK_SECONDS)
 
-    def _end(
-        self, call: Call, *, at: float | None, by: str | None = None
-    ) -> tuple[CallChange, ...]:
-        """End a call; when is not known (`at` is None) where only the patience has ended."""
-        if call.state not in {CallState.RINGING, CallState.ANSWERED}:
+    def _end(self, call: Call, *, at: float | None, by: str | None) -> tuple[CallChange, ...]:
+        """End a call; `at` is None if no end was reported."""
+        if call.is_over:
             return ()
-        call = replace(call, state=CallState.ENDED, ended_at=at, ended_by=by)
-        return self._changed(CallEventType.ENDED, call)
+        ended = replace(call, state=CallState.ENDED, ended_at=at, ended_by=by)
+        return self._change(CallEventType.ENDED, ended)
 
     def _miss(self, call: Call) -> tuple[CallChange, ...]:
-        """A call that ended unanswered is missed too, once the cloud has said so."""
+        """Mark a call as missed, also one that has ended unanswered."""
         if call.state is CallState.MISSED or call.answered_at is not None:
             return ()
-        call = replace(call, state=CallState.MISSED, ended_at=call.ended_at or self._clock())
-        return self._changed(CallEventType.MISSED, call)
-
-    def _note_missed(self, push: CallPush) -> tuple[CallChange, ...]:
-        """A call whose ring never came was missed all the same; it is not made to ring now."""
-        call = self._new_call(push)
-        missed = replace(call, state=CallState.MISSED, ended_at=call.began_at)
-        return self._changed(CallEventType.MISSED, missed)
+        missed = replace(call, state=CallState.MISSED, ended_at=call.ended_at or self._clock())
+        return self._change(CallEventType.MISSED, missed)
 
     def _new_call(self, push: CallPush) -> Call:
         now, panels = self._clock(), self._panels_of(push.bridge_id)
         return Call(
             session_id=push.session_id,
             bridge_id=push.bridge_id,
-            # A time that is still to come is none.
+            # A time in the future is wrong.
             began_at=now if push.time is None else min(push.time, now),
             panel_id=push.panel_id or (panels[0] if len(panels) == 1 else None),
             snapshot=push.snapshot,
@@ -255,29 +283,21 @@ class CallTracker:
             offer=push.offer,
         )
 
-    def _will_be_named(self, bridge_id: str) -> bool:
-        """Whether a push that names the panel is still to come."""
+    def _is_panel_expected(self, bridge_id: str) -> bool:
+        """Whether a push that names the panel should follow."""
         return bool(self._panels_of(bridge_id)) and self._offers_follow(bridge_id)
 
-    def _changed(
-        self, happening: CallEventType, call: Call, *, due: float | None = None
+    def _is_reusable(self, call: Call) -> bool:
+        """Whether a ring with the session id of this call is a new call."""
+        return call.is_over and self._clock() - call.began_at > SESSION_REUSE_SECONDS
+
+    def _change(
+        self, event_type: CallEventType, call: Call, *, deadline: float | None = None
     ) -> tuple[CallChange, ...]:
-        self._keep(call, due=due)
-        return (CallChange(happening=happening, call=call),)
+        self._track(call, _Phase.ANNOUNCED, deadline)
+        return (CallChange(type=event_type, call=call),)
 
-    def _keep(self, call: Call, *, due: float | None = None) -> None:
-        self._calls[call.session_id] = call
-        self._due.pop(call.session_id, None)
-        if due is not None:
-            self._due[call.session_id] = due
-        if len(self._calls) > REMEMBERED_CALLS:
-            oldest, _ = self._calls.popitem(last=False)
-            self._due.pop(oldest, None)
-            self._held.discard(oldest)
-
-    def _is_long_over(self, call: Call) -> bool:
-        over = call.state not in {CallState.RINGING, CallState.ANSWERED}
-        return over and self._clock() - call.began_at > NEW_AFTER
-
-    def _is_held(self, call: Call) -> bool:
-        return call.session_id in self._held
+    def _track(self, call: Call, phase: _Phase, deadline: float | None) -> None:
+        self._tracked[call.session_id] = _TrackedCall(call=call, phase=phase, deadline=deadline)
+        if len(self._tracked) > MAX_CALLS:
+            self._tracked.popitem(last=False)
