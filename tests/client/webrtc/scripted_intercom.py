@@ -25,7 +25,11 @@ type Handler = Callable[[ScriptedIntercom, Line, Frame], Awaitable[None]]
 BRIDGE = "00:03:50:ab:cd:ef"
 PANEL = "abcdef-0101-aa11bb22cc33"
 USEFUL = "candidate:1 1 udp 2122260223 192.0.2.9 50000 typ host"
-QUICK = CallTimeouts(connected=2, acknowledged=0.3, answered=0.3, terminated=0.2, busy=0.01, idle=5)
+# Long enough for a slow machine; a test that waits for a time-out shortens that one.
+TIMEOUTS = CallTimeouts(
+    connected=20, acknowledged=20, answered=20, terminated=20, busy=0.01, idle=60
+)
+SHORT = 0.05
 
 
 def description(*, audio: str, video: str, setup: str, first: str = "audio") -> str:
@@ -172,7 +176,7 @@ async def signaling(
     auth: AuthHandler,
     intercom: ScriptedIntercom | None = None,
     *,
-    timeouts: CallTimeouts = QUICK,
+    timeouts: CallTimeouts = TIMEOUTS,
 ) -> AsyncIterator[Signaling]:
     """Provide a channel to an intercom; closing it leaves nothing behind."""
     scripted = intercom or ScriptedIntercom()

@@ -1,22 +1,19 @@
 """Calls as they should go: dialled, answered, declined, ended once."""
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_components.bticino_classe.client.errors import CallError, CallOverError, NoAnswerError
+from custom_components.bticino_classe.client.errors import CallError, CallOverError
 from custom_components.bticino_classe.client.models import Candidate
 from custom_components.bticino_classe.client.webrtc.session import SessionState
-from custom_components.bticino_classe.client.websocket.connection import SocketState
 from tests.client.running import until
 from tests.client.webrtc.scripted_intercom import (
     ANSWER,
     BRIDGE,
     OFFER,
     PANEL,
-    QUICK,
     RING,
     USEFUL,
     Frame,
@@ -84,59 +81,6 @@ async def test_sendrecv_audio_for_the_intercom_only(auth: AuthHandler) -> None:
         assert "a=sendrecv" in sent["sdp"]
         assert "a=sendrecv" not in OFFER
         assert viewer.answers[0] == ANSWER.replace("a=sendrecv", "a=sendonly")
-
-
-async def test_resubscribes_before_each_offer(auth: AuthHandler) -> None:
-    """The token of the last subscription may have died; the connection stays."""
-    async with signaling(auth) as setup:
-        for count in (1, 2, 3):
-            before = setup.intercom.subscriptions
-            session = setup.session()
-            await session.dial(OFFER)
-            assert setup.intercom.subscriptions > before
-            session.hang_up()
-            assert len(setup.intercom.sent("offer")) == count
-        assert setup.cloud.handshakes == 1
-
-
-async def test_disconnects_when_idle(auth: AuthHandler) -> None:
-    """The next call connects again."""
-    async with signaling(auth, timeouts=replace(QUICK, idle=0.02)) as setup:
-        for handshakes in (1, 2):
-            session = setup.session()
-            await session.dial(OFFER)
-            await asyncio.sleep(0.05)
-            assert not setup.channel.is_idle
-            session.hang_up()
-            await until(lambda: setup.channel.is_idle)
-            assert setup.cloud.handshakes == handshakes
-            assert setup.channel.socket.state is SocketState.STOPPED
-
-
-async def test_disconnects_after_a_declined_ring(auth: AuthHandler) -> None:
-    """Declining needs the connection only for a moment."""
-    async with signaling(auth, timeouts=replace(QUICK, idle=0.02)) as setup:
-        await setup.session().decline(RING)
-        await until(lambda: setup.channel.is_idle)
-
-
-async def test_new_call_cancels_the_idle_timer(auth: AuthHandler) -> None:
-    """The connection must not be closed under a call that begins while the timer runs."""
-
-    async def slow(intercom: ScriptedIntercom, line: Line, frame: Frame) -> None:
-        if kind_of(frame) == "offer" and len(intercom.sent("offer")) > 1:
-            await asyncio.sleep(0.15)
-        await by_the_protocol(intercom, line, frame)
-
-    timeouts = replace(QUICK, idle=0.2)
-    async with signaling(auth, ScriptedIntercom(slow), timeouts=timeouts) as setup:
-        first = setup.session()
-        await first.dial(OFFER)
-        first.hang_up()
-        await until(lambda: setup.channel._idle_timer)
-        await asyncio.sleep(0.1)
-        await setup.session().dial(OFFER)
-        assert setup.cloud.handshakes == 1
 
 
 async def test_viewer_candidates_wait_for_the_answer(auth: AuthHandler) -> None:
@@ -314,26 +258,3 @@ async def test_new_call_waits_for_the_last_terminate(auth: AuthHandler) -> None:
         first.hang_up()
         await setup.session().dial(OFFER)
     assert order[:4] == ["offer", "terminate", "free", "offer"]
-
-
-async def test_close_ends_every_call_once(auth: AuthHandler) -> None:
-    """One that is set up and one that waits for its answer; then no call can begin."""
-
-    async def answers_once(_: ScriptedIntercom, line: Line, frame: Frame) -> None:
-        name = f"s{len(setup.intercom.sent('offer'))}"
-        await line.send(ack(frame, name if kind_of(frame) == "offer" else None))
-        if kind_of(frame) == "offer" and name == "s1":
-            await line.send(message(name, "answer", ANSWER))
-
-    timeouts = replace(QUICK, answered=60)
-    async with signaling(auth, ScriptedIntercom(answers_once), timeouts=timeouts) as setup:
-        first, second = setup.session(), setup.session()
-        await first.dial(OFFER)
-        dialling = asyncio.create_task(second.dial(OFFER))
-        await until(lambda: second.state is SessionState.ACKED)
-        await setup.channel.close()
-        with pytest.raises(CallError):
-            await dialling
-        with pytest.raises(NoAnswerError):
-            await setup.session().dial(OFFER)
-    assert sorted(setup.terminates(), key=str) == ["s1", "s2"]

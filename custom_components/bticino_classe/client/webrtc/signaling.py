@@ -81,7 +81,7 @@ class SignalingChannel:
         *,
         url: str | None = None,
         timeouts: CallTimeouts | None = None,
-        liveness: KeepalivePolicy | None = None,
+        keepalive: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self.timeouts = timeouts or CallTimeouts()
@@ -93,7 +93,7 @@ class SignalingChannel:
             subscription=_subscription,
             on_frame=self._handle_frame,
             on_state=self._handle_state,
-            keepalive=liveness,
+            keepalive=keepalive,
             backoff=backoff,
         )
         self._correlation_ids = itertools.count(time.time_ns())
