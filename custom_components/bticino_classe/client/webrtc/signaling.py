@@ -168,10 +168,7 @@ class SignalingChannel:
         correlation_id: str | None = None,
         on_ack: AckHandler | None = None,
     ) -> Frame:
-        """Send a message once and return its acknowledgement, which `on_ack` gets before.
-
-        NoAnswerError: it was not sent, or not acknowledged in time.
-        """
+        """Send a message once and return its acknowledgement; NoAnswerError if there is none."""
         is_offer = data.get("type") == "offer"
         pending = self._pending.add(
             correlation_id or self._next_correlation_id(),
