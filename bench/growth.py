@@ -89,7 +89,7 @@ def _remembered(bell: Any) -> int:
     """Count what the bell and its history keep of calls and pushes."""
     book, history = bell.book, bell.history
     assert len(history.calls) == KEPT, "calls are lost, or too many are kept"
-    kept = (book._calls, book._due, book._held, bell.channel._seen, bell.channel.unknown)
+    kept = (book._tracked, book._early_steps, bell.channel._seen, bell.channel.unknown)
     past = (history.calls, history._ledger._unseen, history._deletions.by_id, history._listeners)
     others = (history._saving._removed, history._archive._rows, bell._listeners)
     return sum(len(each) for each in (*kept, *past, *others))

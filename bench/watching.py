@@ -68,11 +68,11 @@ class Watcher:
     @callback
     def on_change(self, change: CallChange) -> None:
         """Note a ring or its end, after all entities: they listened before."""
-        if change.happening is CallEventType.RING:
+        if change.type is CallEventType.RING:
             self.seen[change.call.session_id] = Seen(
                 read=self._read, shown=self._shown, done=time.time()
             )
-        self.missed += change.happening is CallEventType.MISSED
+        self.missed += change.type is CallEventType.MISSED
 
     def on_bytes(self) -> None:
         """Note the moment at which bytes came from a socket."""

@@ -181,6 +181,6 @@ class BticinoCallEntity(BticinoLocalEntity):
 
     @callback
     def _on_change(self, change: CallChange) -> None:
-        is_new_state = change.happening is not CallEventType.ENRICHED
+        is_new_state = change.type is not CallEventType.UPDATED
         if is_new_state and self._runtime.calls.is_at(change.call, self.module.id):
             self.async_write_ha_state()

@@ -78,7 +78,7 @@ class BticinoEvent(BticinoCallEntity, EventEntity):
     @callback
     @override
     def _on_change(self, change: CallChange) -> None:
-        name = self.entity_description.names.get(change.happening)
+        name = self.entity_description.names.get(change.type)
         if name is not None and self._runtime.calls.location_of(change.call) == self.module.id:
             self._trigger_event(name, self._attributes(change.call))
             self.async_write_ha_state()

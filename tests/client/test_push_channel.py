@@ -176,7 +176,7 @@ def test_a_hundred_thousand_mutated_frames(
     def on_push(push: Push) -> None:
         pushed[type(push)] += 1
         if isinstance(push, CallPush):
-            tracker.take(push)
+            tracker.apply(push)
 
     channel = PushChannel(auth)
     channel.listen_pushes(on_push)

@@ -71,7 +71,7 @@ async def ring(history: CallHistory, session: int, tell: Callable[[str], None]) 
         panel_id=PANEL,
         began_at=STARTED_AT + session,
     )
-    history.async_add(CallChange(happening=CallEventType.RING, call=call))
+    history.async_add(CallChange(type=CallEventType.RING, call=call))
     await history.async_save()
     tell(f"rang {session}")
     for kind in KINDS:
@@ -87,7 +87,7 @@ async def ring(history: CallHistory, session: int, tell: Callable[[str], None]) 
         state=CallState.MISSED,
         ended_at=STARTED_AT + session + 30,
     )
-    history.async_add(CallChange(happening=CallEventType.MISSED, call=missed))
+    history.async_add(CallChange(type=CallEventType.MISSED, call=missed))
     await history.async_save()
     tell(f"missed {session}")
 

@@ -319,7 +319,7 @@ async def test_listener_that_fails_costs_nobody_the_ring(
     """It is said in the log, and the others are told."""
 
     def fail(change: CallChange) -> None:
-        raise ValueError(change.happening)
+        raise ValueError(change.type)
 
     the_entry(hass).runtime_data.calls._listeners.insert(0, fail)
     simulator.ring(STREET)

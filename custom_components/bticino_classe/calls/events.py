@@ -136,16 +136,16 @@ class CallEvents:
             self.async_handle_push(push)
 
     def _apply(self, push: CallPush) -> None:
-        changes = self._tracker.take(push)
-        if push.step is CallStep.ACCEPTED and not self._tracker.is_known(push.session_id):
+        changes = self._tracker.apply(push)
+        if push.step is CallStep.ACCEPTED and not self._tracker.has_session(push.session_id):
             self._on_unknown_answer(push.session_id)
         self._publish(changes)
 
     def _on_answered_here(self, session_id: str) -> None:
-        self._publish(self._tracker.answered_here(session_id))
+        self._publish(self._tracker.mark_answered_here(session_id))
 
     def _on_ended_here(self, session_id: str, at: float | None) -> None:
-        self._publish(self._tracker.ended_here(session_id, at=at))
+        self._publish(self._tracker.mark_ended_here(session_id, at=at))
 
     def _publish(self, changes: tuple[CallChange, ...]) -> None:
         for change in changes:
@@ -161,14 +161,14 @@ class CallEvents:
 
     def _set_timer(self) -> None:
         self._stop_timer()
-        if (deadline := self._tracker.next_due) is not None:
+        if (deadline := self._tracker.next_deadline) is not None:
             wait = max(0.0, deadline - self._clock())
             self._cancel_timer = async_call_later(self._hass, wait, self._on_timer)
 
     @callback
     def _on_timer(self, _now: datetime) -> None:
         self._cancel_timer = None
-        self._publish(self._tracker.tick())
+        self._publish(self._tracker.advance())
 
     @callback
     def _stop_timer(self) -> None:

@@ -10,7 +10,7 @@ from .auth import (
     AuthHandler,
 )
 from .calls import (
-    NEW_AFTER,
+    SESSION_REUSE_SECONDS,
     Call,
     CallChange,
     CallEventType,
@@ -112,8 +112,8 @@ from .websocket.push_channel import (
 )
 
 __all__ = [
-    "NEW_AFTER",
     "PRODUCTION",
+    "SESSION_REUSE_SECONDS",
     "Account",
     "AnsweredElsewhereError",
     "ApiError",

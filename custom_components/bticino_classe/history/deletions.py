@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from ..client import NEW_AFTER
+from ..client import SESSION_REUSE_SECONDS
 from .records import DAY
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Deletions:
 
         A call that rings in this moment is a new one.
         """
-        until = now - NEW_AFTER
-        recent = (call for call in calls if call.time > until - NEW_AFTER)
+        until = now - SESSION_REUSE_SECONDS
+        recent = (call for call in calls if call.time > until - SESSION_REUSE_SECONDS)
         return replace(self.of(recent, now), until=until)
 
     def cover(self, call_id: str, time: float) -> bool:

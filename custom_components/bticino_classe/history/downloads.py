@@ -39,8 +39,8 @@ PLACEHOLDER_FILE: Final = Path(__file__).parents[1] / "placeholder.jpg"
 # What can bring a link; the other changes of a call only repeat it.
 _BRINGING: Final = (
     CallEventType.RING,
-    CallEventType.ENRICHED,
-    CallEventType.PAST,
+    CallEventType.UPDATED,
+    CallEventType.LATE,
     CallEventType.MISSED,
 )
 
@@ -109,7 +109,7 @@ class PictureDownloads:
     @callback
     def async_on_change(self, change: CallChange) -> None:
         """Download the pictures that a change of a call links to."""
-        if change.happening in _BRINGING:
+        if change.type in _BRINGING:
             call = change.call
             history = self._history
             known_as = history.known_as(call.session_id, call.began_at)

@@ -11,7 +11,7 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from ..client import NEW_AFTER, CallState, StillImage
+from ..client import SESSION_REUSE_SECONDS, CallState, StillImage
 from ..const import (
     CONF_BEGIN_ANEW,
     CONF_HISTORY,
@@ -162,7 +162,7 @@ class CallHistory:
             chain.append(call_id(chain[-1]))
         times = {each: self._time_of(each) for each in chain}
         for each, time in times.items():
-            if time is not None and abs(time - began_at) <= NEW_AFTER:
+            if time is not None and abs(time - began_at) <= SESSION_REUSE_SECONDS:
                 return each
         return next((each for each, time in times.items() if time is None), chain[0])
 
