@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..const import APP_TYPE
 from ..push import CallPush, decode
-from ..redact import shape_of
+from ..redaction import shape_of
 from .connection import ReconnectingSocket, SocketState
 
 if TYPE_CHECKING:
