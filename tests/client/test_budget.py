@@ -4,11 +4,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_components.bticino_classe.client import Account, ModuleKind, RateLimiter, RateLimitError
+from custom_components.bticino_classe.client import (
+    Account,
+    AuthRateLimitError,
+    ModuleKind,
+    RateLimiter,
+    RateLimitError,
+)
 from custom_components.bticino_classe.client.rate_limiter import LIMITS, LONGEST_PAUSE, SHORT_PAUSE
 from tests.client.signed_in import home_of, module_of, signed_in
 from tests.simulator import Failure, concurrency, too_many, usage_limit
-from tests.simulator.paths import HOMESDATA, SETSTATE
+from tests.simulator.paths import HOMESDATA, SETSTATE, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -269,3 +275,13 @@ async def test_repeat_after_a_refused_token_is_counted(
     await account.topology()
     fill(budget, 38)
     assert wait_of(budget) > 0
+
+
+async def test_pause_of_a_sign_in_holds_for_requests(
+    account: Account, budget: RateLimiter, simulator: Simulator
+) -> None:
+    """Sockets need tokens too: a refused renewal starts the pause without any request."""
+    simulator.fail(TOKEN, too_many(retry_after=30))
+    with pytest.raises(AuthRateLimitError):
+        await account.auth.authenticate()
+    assert wait_of(budget, urgent=True) == 30.0

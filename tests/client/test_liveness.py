@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.bticino_classe.client.websocket.backoff import Backoff
-from custom_components.bticino_classe.client.websocket.connection import SocketState
 from custom_components.bticino_classe.client.websocket.keepalive import KeepalivePolicy
 from custom_components.bticino_classe.client.websocket.push_channel import PushChannel
 
@@ -29,14 +28,14 @@ async def listening(
     heard = asyncio.Event()
     channel = PushChannel(
         auth,
-        on_push=lambda _: heard.set(),
         keepalive=KeepalivePolicy(ping_every=ping_every),
         backoff=Backoff(first=0.01, longest=0.01),
     )
+    channel.listen_pushes(lambda _: heard.set())
     task = asyncio.create_task(channel.socket.run())
     try:
         async with asyncio.timeout(10):
-            while channel.socket.state is not SocketState.ONLINE:  # noqa: ASYNC110 - there is none
+            while not channel.is_online:  # noqa: ASYNC110 - there is none
                 await asyncio.sleep(0.01)
             await asyncio.sleep(LONG_ENOUGH)
             while not heard.is_set():

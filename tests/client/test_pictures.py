@@ -22,8 +22,8 @@ from custom_components.bticino_classe.client.pictures import (
     MAX_PICTURE_BYTES,
     StillImage,
     _address,
-    addresses_of,
     download_picture,
+    resolve_host,
 )
 from tests.client.test_secrets import told
 from tests.simulator import Failure
@@ -39,7 +39,7 @@ type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 JPEG, PNG, WEBP = b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"RIFF\x04\x00\x00\x00WEBPVP8 "
 SIGNED = "?sv=2020-04-08&se=2026-11-24T20%3A00%3A00Z&sr=b&sig=a%2Bb%2Fc%3D"
-REFUSED = "a link that must not be followed"
+REFUSED = "link must not be followed"
 
 
 class Nowhere(AbstractResolver):
@@ -386,7 +386,7 @@ async def test_public_name_that_leads_into_the_house(address: str) -> None:
         found = await trouble(
             session, "https://a.example/" + SIGNED, PRODUCTION, ("93.184.215.14", address)
         )
-    assert found == ("a name that leads into the house", PictureFault.UNFIT)
+    assert found == ("host in the local network", PictureFault.UNFIT)
     assert nowhere.asked == []
 
 
@@ -401,9 +401,9 @@ async def test_name_that_does_not_exist() -> None:
 
 
 @pytest.mark.usefixtures("socket_enabled")
-async def test_addresses_of_a_name() -> None:
+async def test_addresses_of_a_host() -> None:
     """As the system finds them."""
-    assert set(await addresses_of("localhost")) & {"127.0.0.1", "::1"}
+    assert set(await resolve_host("localhost")) & {"127.0.0.1", "::1"}
 
 
 PARTS = st.sampled_from(

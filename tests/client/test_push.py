@@ -12,7 +12,7 @@ from custom_components.bticino_classe.client.push import (
     ReachabilityPush,
     decode,
 )
-from custom_components.bticino_classe.client.redact import shape_of
+from custom_components.bticino_classe.client.redaction import shape_of
 
 BRIDGE, PANEL, HOME = "00:03:50:ab:cd:ef", "abcdef-0101-aa11bb22cc33", "64a1b2c3d4e5f60718293a4b"
 SESSION = "7c9e6679-7425-40de-944b-e07fc1f90ae7"

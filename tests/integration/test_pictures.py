@@ -272,7 +272,7 @@ async def test_link_into_the_house_is_not_followed(
     take(hass, simulator, snapshot=Picture(url="http://192.168.1.1/cam.jpg?sig=1"))
     await settle(hass)
     assert await pictures.async_of(simulator.house.bridges()[0].id) is None
-    assert f"{GIVEN_UP}: The picture could not be downloaded (a link that must not" in caplog.text
+    assert f"{GIVEN_UP}: The picture could not be downloaded (link must not" in caplog.text
     assert "192.168.1.1" not in caplog.text
 
 

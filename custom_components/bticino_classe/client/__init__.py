@@ -88,7 +88,7 @@ from .push import (
 from .rate_limiter import (
     RateLimiter,
 )
-from .redact import (
+from .redaction import (
     Pseudonyms,
     redact,
 )

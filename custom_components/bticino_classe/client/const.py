@@ -1,11 +1,11 @@
-"""Where the cloud is and how its own app introduces itself: the one module that knows."""
+"""The cloud's addresses and the identity of the vendor's app; they are defined only here."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-# The password grant is open to the vendor's Android app alone, so its public identity is used
-# (protocol.md 3.1). It ships in every copy of the app: neither ours nor a secret.
+# The cloud accepts the password grant only from the vendor's Android app (protocol.md 3.1). Its
+# client id and secret are in every copy of the app: they are not ours, and not secret.
 CLIENT_ID: Final = "na_client_android_welcome"
 CLIENT_SECRET: Final = "8ab584d62ca2a77e37ccc6b2c7e4f29e"  # noqa: S105
 DEFAULT_SCOPE: Final = "security_scopes"
@@ -19,7 +19,7 @@ ASSUMED_LIFETIME: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """The hosts that a client talks to, and how long it waits for one answer (in seconds)."""
+    """The addresses of the cloud, and the time-out of a request in seconds."""
 
     api: str
     turn: str

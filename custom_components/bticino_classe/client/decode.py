@@ -1,6 +1,6 @@
-"""The cloud's answers turned into the house's data; the only readers of its field names.
+"""Decodes the cloud's answers into data classes.
 
-Whatever cannot be used is left out, never raised: one odd module must not cost the whole house.
+Invalid parts are left out and never raise, so one odd module does not affect the others.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ _CHILDREN: Final = (ModuleKind.DOOR, ModuleKind.LIGHT, ModuleKind.PANEL)
 
 
 def topology(body: JsonObject) -> Topology | None:
-    """Decode homesdata; None if the answer has no list of homes at all."""
+    """Decode homesdata; None if the answer has no list of homes."""
     if not isinstance(body.get("homes"), list):
         return None
     homes = [home for record in as_mappings(body["homes"]) if (home := _home(record)) is not None]
@@ -79,13 +79,13 @@ def _module(source: JsonObject, home_id: str) -> Module | None:
 
 
 def _kind(module_type: str, variant: str | None = None) -> ModuleKind:
-    """The type decides; the variant is asked only about a type that nobody knows."""
+    """Return the kind by type, or by variant if the type is unknown."""
     by_variant = KINDS_BY_VARIANT.get((variant or "").rpartition(":")[2], ModuleKind.UNKNOWN)
     return KINDS_BY_TYPE.get(module_type, by_variant)
 
 
 def _placeholders(listed: Iterable[JsonObject], home_id: str) -> list[Module]:
-    """Children that a bridge names and that have no entry of their own (protocol.md 3.2)."""
+    """Return a module for each child that only its bridge lists (protocol.md 3.2)."""
     return [
         Module(id=child, home_id=home_id, kind=ModuleKind.UNKNOWN, type="", bridge_id=bridge_id)
         for bridge in listed
@@ -96,27 +96,27 @@ def _placeholders(listed: Iterable[JsonObject], home_id: str) -> list[Module]:
 
 
 def _with_named_bridges(modules: dict[str, Module]) -> dict[str, Module]:
-    """A module of unknown type that a door, light or panel hangs on is a bridge."""
-    named = {m.bridge_id for m in modules.values() if m.kind in _CHILDREN}
+    """Turn a module of unknown type into a bridge if a door, light or panel belongs to it."""
+    bridge_ids = {m.bridge_id for m in modules.values() if m.kind in _CHILDREN}
     return {
         module.id: replace(module, kind=ModuleKind.BRIDGE)
-        if module.kind is ModuleKind.UNKNOWN and module.id in named
+        if module.kind is ModuleKind.UNKNOWN and module.id in bridge_ids
         else module
         for module in modules.values()
     }
 
 
 def states(body: JsonObject) -> dict[str, ModuleState] | None:
-    """Decode homestatus; None if the answer tells of modules neither in its list nor as errors."""
+    """Decode homestatus; None if the answer has neither a list of modules nor errors."""
     modules = as_mapping(body.get("home")).get("modules")
     errors = map(as_str, (error.get("id") for error in as_mappings(body.get("errors"))))
-    lost = [module_id for module_id in errors if module_id is not None]
-    if not isinstance(modules, list) and not lost:
+    failed = [module_id for module_id in errors if module_id is not None]
+    if not isinstance(modules, list) and not failed:
         return None
     found = {s.id: s for item in as_mappings(modules) if (s := _state(item)) is not None}
-    for module_id in lost:
-        known = found.get(module_id, ModuleState(id=module_id))
-        found[module_id] = replace(known, reachable=False)
+    for module_id in failed:
+        state = found.get(module_id, ModuleState(id=module_id))
+        found[module_id] = replace(state, reachable=False)
     return found
 
 
@@ -134,7 +134,7 @@ def _state(source: JsonObject) -> ModuleState | None:
         firmware=as_str(source.get("firmware_name"))
         or (None if revision is None else str(revision)),
         uptime=as_int(source.get("uptime")),
-        # The cloud leaves out the sign (protocol.md 3.2).
+        # The cloud omits the sign (protocol.md 3.2).
         wifi_strength=-abs(strength) if strength else None,
         local_address=as_str(source.get("local_ipv4")),
         last_seen=as_int(source.get("last_seen")) or None,
@@ -144,32 +144,32 @@ def _state(source: JsonObject) -> ModuleState | None:
 
 
 def _on(source: JsonObject) -> bool | None:
-    """A light is read as `status` and written as `on`; either may come back."""
+    """Return the state of a light: the cloud sends `status`, but is written `on`."""
     if isinstance(source.get("on"), bool):
         return bool(source["on"])
     return {"on": True, "off": False}.get(as_str(source.get("status")) or "")
 
 
 def with_reported_modules(home: Home, found: Mapping[str, ModuleState]) -> Home:
-    """Return the home with what only the status told of it: types of placeholders, new modules."""
+    """Return the home with modules and module types that only the status contains."""
     modules = dict(home.modules)
     for state in found.values():
-        known = modules.get(state.id)
-        if state.type and (known is None or not known.type):
-            bridge_id = state.bridge_id or (known.bridge_id if known else None)
+        listed = modules.get(state.id)
+        if state.type and (listed is None or not listed.type):
+            bridge_id = state.bridge_id or (listed.bridge_id if listed else None)
             modules[state.id] = Module(
                 id=state.id,
                 home_id=home.id,
                 kind=_kind(state.type),
                 type=state.type,
-                name=known.name if known else None,
+                name=listed.name if listed else None,
                 bridge_id=bridge_id,
             )
     return replace(home, modules=_with_named_bridges(modules))
 
 
 def events(body: JsonObject) -> tuple[Event, ...] | None:
-    """Decode getevents; None if the answer has no list of events at all."""
+    """Decode getevents; None if the answer has no list of events."""
     found = as_mapping(body.get("home")).get("events")
     return None if not isinstance(found, list) else _events(found)
 
@@ -196,7 +196,7 @@ def _event(source: JsonObject) -> Event | None:
         video_id=as_str(source.get("video_id")),
         snapshot=_picture(source.get("snapshot")),
         vignette=_picture(source.get("vignette")),
-        # Parts have none of their own; what nests deeper is not read.
+        # Parts of parts are not read.
         parts=_events(
             [{**part, "subevents": None} for part in as_mappings(source.get("subevents"))]
         ),
@@ -211,7 +211,7 @@ def _picture(source: object) -> Picture | None:
 
 
 def ice_servers(body: JsonObject) -> tuple[IceServer, ...] | None:
-    """Decode the TURN credentials; None if the answer has no list of servers at all."""
+    """Decode the TURN servers; None if the answer has no list of servers."""
     servers = body.get("iceServers")
     if not isinstance(servers, list):
         return None
@@ -232,21 +232,21 @@ def _urls(source: object) -> tuple[str, ...]:
 
 
 def command_errors(answer: JsonObject) -> tuple[Any, ...]:
-    """Return what a command's answer complains of; the place differs (protocol.md 3.4)."""
+    """Return the errors in a command's answer, from `body` or the top level (protocol.md 3.4)."""
     found: list[Any] = []
-    for place in (answer, as_mapping(answer.get("body"))):
-        errors = place.get("errors")
+    for level in (answer, as_mapping(answer.get("body"))):
+        errors = level.get("errors")
         found += errors if isinstance(errors, list) else [errors] if errors else []
     return tuple(found)
 
 
 def as_mapping(value: object) -> JsonObject:
-    """Return the value if it is an object, else an empty one."""
+    """Return the value if it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
 def as_mappings(value: object) -> list[JsonObject]:
-    """Return the objects of a list; whatever else it holds, or is, is left out."""
+    """Return the mappings of a list; an empty list if it is none."""
     return [item for item in as_list(value) if isinstance(item, Mapping)]
 
 
@@ -256,7 +256,7 @@ def as_list(value: object) -> list[Any]:
 
 
 def as_str(value: object) -> str | None:
-    """Return the value if it is a text that is not empty."""
+    """Return the value if it is a non-empty string."""
     return value if isinstance(value, str) and value else None
 
 
@@ -268,6 +268,6 @@ def as_float(value: object) -> float | None:
 
 
 def as_int(value: object) -> int | None:
-    """Return the value as a whole number, if it is a finite one."""
+    """Return the value as an integer if it is a finite number."""
     found = as_float(value)
     return None if found is None else int(found)

@@ -1,4 +1,4 @@
-"""The house as the cloud knows it: homes, modules, their state, what happened, who may relay."""
+"""Data of the cloud: homes, modules, states, events, TURN servers, calls."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class ModuleKind(StrEnum):
-    """What a module is to the people of the house."""
+    """The purpose of a module."""
 
     BRIDGE = "bridge"
     DOOR = "door"
@@ -20,7 +20,7 @@ class ModuleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """A part of an intercom; `type` is the vendor's word for it, empty where none was given."""
+    """A module of a home; `type` is the vendor's name, empty if the cloud names none."""
 
     id: str
     home_id: str
@@ -31,13 +31,13 @@ class Module:
 
     @property
     def intercom_id(self) -> str:
-        """The intercom that it hangs on, or is."""
+        """The id of the intercom it belongs to, or its own id."""
         return self.bridge_id or self.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
-    """A home of the account, with every module that the cloud lists for it, by id."""
+    """A home of the account with its modules by id."""
 
     id: str
     name: str | None
@@ -46,13 +46,13 @@ class Home:
 
     @property
     def bridges(self) -> tuple[Module, ...]:
-        """The intercoms proper: the indoor units that talk to the cloud."""
+        """The indoor units, which are connected to the cloud."""
         return tuple(m for m in self.modules.values() if m.kind is ModuleKind.BRIDGE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """All homes of an account by id, and how often each module type came that we do not know."""
+    """All homes of an account by id, and the number of modules of each unknown type."""
 
     user_id: str | None
     homes: Mapping[str, Home]
@@ -61,10 +61,10 @@ class Topology:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleState:
-    """What the cloud last heard of a module; None where it does not say.
+    """The last known state of a module; None if the cloud does not report it.
 
-    `uptime` is in seconds, `wifi_strength` in dBm (negative), `last_seen` in seconds since 1970,
-    `configs_changed` in milliseconds: when its own settings last changed, by its account.
+    `uptime` is in seconds, `wifi_strength` in dBm (negative), `last_seen` in seconds since 1970.
+    `configs_changed` is when the module reports that its settings last changed, in milliseconds.
     """
 
     id: str
@@ -82,7 +82,7 @@ class ModuleState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A signed link to a picture that dies at `expires_at` (seconds since the epoch)."""
+    """A signed link to a picture; it expires at `expires_at` (seconds since 1970)."""
 
     url: str = field(repr=False)
     expires_at: float | None = None
@@ -90,7 +90,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened, at `time` (seconds since the epoch); a call has parts of its own."""
+    """An event at `time` (seconds since 1970); the steps of a call are its `parts`."""
 
     id: str
     type: str
@@ -105,7 +105,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IceServer:
-    """A relay for media, with credentials for a limited time."""
+    """A TURN or STUN server; its credentials are valid for a limited time."""
 
     urls: tuple[str, ...]
     username: str | None = field(default=None, repr=False)
@@ -114,7 +114,7 @@ class IceServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RingOffer:
-    """What a ringing intercom offers to whoever answers; ids go back to it as they came."""
+    """The offer of a ringing intercom; an answer must return the ids unchanged."""
 
     session_id: str = field(repr=False)
     tag_id: str = field(repr=False)
@@ -124,7 +124,7 @@ class RingOffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An address of one side of a call, for the m-line of that name or place."""
+    """An ICE candidate for the m-section with this mid or index."""
 
     candidate: str = field(repr=False)
     mid: str | None = None

@@ -1,4 +1,4 @@
-"""Pictures behind signed links: got once, from where a picture may come from, and only pictures."""
+"""Downloads pictures from signed links, only from public hosts, and only pictures."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
 MAX_PICTURE_BYTES: Final = 4 * 1024 * 1024
 
-# Last parts of names that are given at home (RFC 6762, RFC 8375, and custom).
-_HOUSE_NAMES: Final = frozenset(
+# Top-level names of local networks (RFC 6762, RFC 8375, and custom).
+_LOCAL_NAMES: Final = frozenset(
     {"arpa", "home", "internal", "intranet", "lan", "local", "localdomain", "localhost"}
 )
-_DEAD: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
+_EXPIRED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
 _EARLY: Final = frozenset(
     {HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 )
-# A picture is never compressed again, so what comes compressed is refused, not unpacked.
+# Pictures are not compressed on the way, so compressed content is refused, not unpacked.
 _HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StillImage:
-    """A picture as it came, with the type that its first bytes tell."""
+    """A downloaded picture; its content type is read from its first bytes."""
 
     content: bytes = field(repr=False)
     content_type: str
 
 
-async def addresses_of(host: str) -> tuple[str, ...]:
-    """Return the addresses behind a name; OSError: there are none."""
+async def resolve_host(host: str) -> tuple[str, ...]:
+    """Return the IP addresses of a host; OSError if there are none."""
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return tuple(str(address[0]) for *_, address in found)
 
@@ -53,77 +53,77 @@ async def download_picture(
     picture: Picture,
     *,
     endpoints: Endpoints,
-    resolve: Callable[[str], Awaitable[Iterable[str]]] = addresses_of,
+    resolve: Callable[[str], Awaitable[Iterable[str]]] = resolve_host,
 ) -> StillImage:
-    """Return a JPEG, PNG or WEBP picture, asked for once and without a token.
+    """Download a JPEG, PNG or WEBP picture, once and without a token; raises PictureError.
 
-    Raises PictureError outside of the `except`, so that it drags no link along.
+    The error is raised outside the `except`, so that its context does not hold the link.
     """
     address = _address(picture.url, endpoints)
     try:
-        if not _is_cloud(address, endpoints):
+        if not _is_api_host(address, endpoints):
             async with asyncio.timeout(endpoints.timeout):
-                _check_outside(await resolve(address.raw_host or ""))
-        # No redirect is followed: it could lead into the house.
+                _check_public(await resolve(address.raw_host or ""))
+        # Redirects are not followed: they could lead into the local network.
         async with session.get(
             address, headers=_HEADERS, auto_decompress=False, **request_options(endpoints.timeout)
         ) as response:
-            return await _picture_in(response)
+            return await _picture_of(response)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:
         failure = PictureError(reason=type(err).__name__, fault=PictureFault.UNREACHED)
     raise failure
 
 
 def _address(link: str, endpoints: Endpoints) -> URL:
-    """Return where a link leads, byte for byte; PictureError: nobody goes there."""
+    """Return the URL of a link, unchanged; PictureError if it must not be followed."""
     try:
-        # As it came: to quote it anew could break its signature. Its parts are read, and may turn
-        # out to be none, only when they are asked for.
+        # Quoting it again could break its signature. Its parts are parsed, and may be invalid,
+        # only when they are used.
         address = URL(link, encoded=True)
-        is_followed = _is_one_word(link) and _is_store(address, endpoints)
+        is_allowed = _is_printable(link) and _is_allowed_host(address, endpoints)
     except ValueError:
-        is_followed = False
-    if not is_followed:
-        raise PictureError(reason="a link that must not be followed")
+        is_allowed = False
+    if not is_allowed:
+        raise PictureError(reason="link must not be followed")
     return address
 
 
-def _is_one_word(link: str) -> bool:
+def _is_printable(link: str) -> bool:
     return link.isascii() and link.isprintable() and " " not in link
 
 
-def _is_store(address: URL, endpoints: Endpoints) -> bool:
-    """Whether pictures may be there: at a public name that speaks https, or at the cloud itself.
+def _is_allowed_host(address: URL, endpoints: Endpoints) -> bool:
+    """Return whether pictures may come from there: a public host with https, or the API's host.
 
-    The cloud's own host is what lets the simulator have pictures.
+    The API's host is needed for the simulator.
     """
-    # A name before the host would be sent as an Authorization header.
+    # A user name would be sent as an Authorization header.
     if address.user is not None or address.password is not None:
         return False
-    if _is_cloud(address, endpoints):
+    if _is_api_host(address, endpoints):
         return True
     return address.scheme == "https" and _is_public_name(address.raw_host or "")
 
 
-def _is_cloud(address: URL, endpoints: Endpoints) -> bool:
+def _is_api_host(address: URL, endpoints: Endpoints) -> bool:
     return address.origin() == URL(endpoints.api).origin()
 
 
-def _check_outside(addresses: Iterable[str]) -> None:
-    """Raise PictureError where a public name leads into the house, or to this machine."""
+def _check_public(addresses: Iterable[str]) -> None:
+    """Raise PictureError if an address is in the local network or on this machine."""
     if not all(ipaddress.ip_address(each.partition("%")[0]).is_global for each in addresses):
-        raise PictureError(reason="a name that leads into the house")
+        raise PictureError(reason="host in the local network")
 
 
 def _is_public_name(host: str) -> bool:
-    """Whether a host is called as those of the internet are: no number, no name of the house."""
+    """Return whether a host is a public name: no IP address and no local name."""
     *parts, last = host.rstrip(".").lower().split(".")
-    if not parts or ":" in host or last in _HOUSE_NAMES:
+    if not parts or ":" in host or last in _LOCAL_NAMES:
         return False
     return last.isalpha() or last.startswith("xn--")
 
 
-async def _picture_in(response: aiohttp.ClientResponse) -> StillImage:
+async def _picture_of(response: aiohttp.ClientResponse) -> StillImage:
     status = response.status
     if status != HTTPStatus.OK:
         raise PictureError(reason=f"status {status}", fault=_fault(status))
@@ -134,13 +134,13 @@ async def _picture_in(response: aiohttp.ClientResponse) -> StillImage:
             raise PictureError(reason="too large")
     content_type = _type_of(raw)
     if content_type is None:
-        # It may be a page that says "later".
+        # It may be a page that asks to try again later.
         raise PictureError(reason="no picture", fault=PictureFault.EARLY)
     return StillImage(content=bytes(raw), content_type=content_type)
 
 
 def _fault(status: int) -> PictureFault:
-    if status in _DEAD:
+    if status in _EXPIRED:
         return PictureFault.DEAD
     is_early = status in _EARLY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return PictureFault.EARLY if is_early else PictureFault.UNFIT

@@ -22,10 +22,6 @@ class Transport:
         self.clock = clock or CloudClock()
         self.counters: Counter[str] = Counter()
 
-    def cloud_time(self) -> float:
-        """Return the cloud's time; use `clock` instead."""
-        return self.clock.now()
-
     async def request(
         self, url: str, payload: Mapping[str, Any], *, urgent: bool = False
     ) -> dict[str, Any]:

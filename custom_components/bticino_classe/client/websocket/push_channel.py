@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..const import APP_TYPE
 from ..push import CallPush, decode
-from ..redact import shape_of
+from ..redaction import shape_of
 from .connection import ReconnectingSocket, SocketState
 
 if TYPE_CHECKING:
@@ -37,20 +37,18 @@ class PushChannel:
     logged and does not affect the others. `socket.run` keeps the channel connected.
     """
 
-    def __init__(  # noqa: PLR0913 - its parts
+    def __init__(
         self,
         auth: AuthHandler,
         *,
-        on_push: PushListener | None = None,
-        on_state: StateListener | None = None,
         keepalive: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
         self._app_version = auth.app_version
-        self._push_listeners = [on_push] if on_push else []
-        self._state_listeners = [on_state] if on_state else []
+        self._push_listeners: list[PushListener] = []
+        self._state_listeners: list[StateListener] = []
         self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()
         self.counters: Counter[str] = Counter()
         self.unknown: deque[object] = deque(maxlen=KEPT_UNKNOWN)

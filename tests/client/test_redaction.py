@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import assume, given, settings, strategies as st
 import pytest
 
-from custom_components.bticino_classe.client.redact import (
+from custom_components.bticino_classe.client.redaction import (
     REDACTED,
     SECRET_KEYS,
     Pseudonyms,

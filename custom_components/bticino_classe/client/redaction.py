@@ -1,4 +1,4 @@
-"""What is secret, and how it is taken out: the one list for logs, diagnostics and captures."""
+"""Removes secrets from what is logged, shown in diagnostics or captured."""
 
 from collections.abc import Mapping
 import re
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 REDACTED: Final = "**REDACTED**"
 
-# What a field or a kind of push is called; an id, a name or a token looks different.
+# Names of fields and kinds of pushes; ids, names and tokens do not match.
 _FIELD_NAME: Final = re.compile(r"[a-z_]{1,32}")
 _PUSH_KIND: Final = re.compile(r"B[A-Z0-9]{3}-[a-z_]{1,32}")
 
@@ -47,20 +47,20 @@ SECRET_KEYS: Final = frozenset(
 
 
 class Pseudonyms:
-    """Gives each id a short name of its own, the same one wherever the id turns up."""
+    """Replaces each id with a short name, the same one everywhere."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
 
     def name(self, identifier: str, kind: str) -> str:
-        """Return the name of an id, such as `door-2`; the first call decides on the kind."""
+        """Return the name of an id, such as `door-2`; the first call determines the kind."""
         if identifier not in self._names:
             number = 1 + sum(name.startswith(f"{kind}-") for name in self._names.values())
             self._names[identifier] = f"{kind}-{number}"
         return self._names[identifier]
 
     def replace(self, value: Any) -> Any:
-        """Return the value with every named id replaced, as key, as value and inside of texts."""
+        """Return the value with every named id replaced, in keys, values and inside texts."""
         if isinstance(value, Mapping):
             return {self.replace(key): self.replace(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
@@ -72,7 +72,7 @@ class Pseudonyms:
 
 
 def shape_of(value: object) -> object:
-    """Return what a frame is built like: its field names and types, not one of its values."""
+    """Return the structure of a frame: field names and types, no values."""
     if isinstance(value, Mapping):
         return {
             key if _FIELD_NAME.fullmatch(str(key)) else "?": shape_of(item)
@@ -86,7 +86,7 @@ def shape_of(value: object) -> object:
 
 
 def redact(value: Any) -> Any:
-    """Return a copy without the values of secret keys, at any depth."""
+    """Return a copy with the values of secret keys replaced, at any depth."""
     if isinstance(value, Mapping):
         return {
             key: REDACTED if str(key).lower() in SECRET_KEYS and item else redact(item)
