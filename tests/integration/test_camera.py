@@ -34,7 +34,7 @@ async def test_view_from_offer_to_end(
     assert state_of(hass, "binary_sensor.posto_esterno_cortile_in_call") == "off"
     assert the_session(simulator).panel_id == panel_id(simulator, "Posto esterno strada")
     await view.close()
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     await hass.async_block_till_done()
     assert (simulator.rtc.offers, simulator.rtc.terminates) == (1, 1)
     assert state_of(hass, STREET) == "idle"
@@ -53,9 +53,9 @@ async def test_addresses_go_both_ways(page: Page, simulator: Simulator) -> None:
     kinds = [message["type"] for message in view.messages]
     assert kinds.index("answer") < kinds.index("candidate")
     assert set(view.said("candidate")[0]["candidate"]) >= {"candidate", "sdpMid", "sdpMLineIndex"}
-    await simulator.rtc.happens(lambda: the_session(simulator).candidates)
+    await simulator.rtc.wait_for(lambda: the_session(simulator).candidates)
     await view.candidate(USEFUL)
-    await simulator.rtc.happens(lambda: len(the_session(simulator).candidates) == 2)
+    await simulator.rtc.wait_for(lambda: len(the_session(simulator).candidates) == 2)
     assert the_session(simulator).candidates == [
         {"candidate": USEFUL, "sdp_mid": "1", "sdp_m_line_index": 1},
         {"candidate": USEFUL, "sdp_mid": "0", "sdp_m_line_index": 0},

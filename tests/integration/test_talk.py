@@ -81,7 +81,7 @@ async def test_camera_that_is_opened_while_it_rings_answers(
     told = last_step(hass)
     assert told["answered_by"] == "here"
     await view.close()
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     await handover_is_over(hass)
     assert steps(bell) == ["incoming", "answered", "ended"]
     assert state_of(hass, IN_CALL) == "off"
@@ -251,7 +251,7 @@ async def test_somebody_else_was_quicker(
     call = await ring(hass, simulator)
     simulator.rtc.settings.ack_delay = 0.2
     viewing = asyncio.create_task(page.view(offer()))
-    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     view = await viewing
     simulator.rescind(the_session(simulator))
     await view.hears("error")
@@ -269,7 +269,7 @@ async def test_visitor_who_leaves_while_our_answer_is_under_way(
     call = await ring(hass, simulator)
     simulator.rtc.settings.ack_delay = 0.1
     viewing = asyncio.create_task(page.view(offer()))
-    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     simulator._push_end(call, "terminate")
     view = await viewing
     await view.hears("error")
@@ -284,9 +284,9 @@ async def test_viewer_who_leaves_while_our_answer_is_under_way(
     await ring(hass, simulator)
     simulator.rtc.settings.ack_delay = 0.1
     view = await page.view(offer())
-    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     await view.close()
-    await simulator.rtc.happens(lambda: simulator.rtc.terminates)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
     await until(lambda: state_of(hass, RINGING) == "off")
     assert simulator.rtc.terminates == 1
     assert "answered" not in steps(bell)
@@ -299,7 +299,7 @@ async def test_camera_that_is_opened_again_while_it_is_answered(
     await ring(hass, simulator)
     simulator.rtc.settings.ack_delay = 0.2
     first = await page.view(offer())
-    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     await first.close()
     await page.watch(offer(version=2))
     assert (simulator.rtc.answers, simulator.rtc.offers, simulator.rtc.terminates) == (1, 1, 1)
@@ -331,7 +331,7 @@ async def test_viewer_who_leaves_with_the_answer(
     view = await page.view(offer())
     await view.candidate(USEFUL_NOWHERE)
     await view.hears("answer")
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     await until(lambda: state_of(hass, RINGING) == "off")
     assert simulator.rtc.terminates == 1
     assert steps(bell) == ["incoming", "ended"]
@@ -359,7 +359,7 @@ async def test_new_ring_is_answered_though_another_was_just_left(
     await ring(hass, simulator)
     view = await page.watch(offer())
     await view.close()
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     second = await ring(hass, simulator)
     await page.watch(offer(version=2))
     assert second.answered
@@ -373,7 +373,7 @@ async def test_picture_that_comes_while_we_answer(
     call = await ring(hass, simulator, status=False)
     simulator.rtc.settings.ack_delay = 0.2
     viewing = asyncio.create_task(page.view(offer()))
-    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     simulator._push_incoming(call)
     view = await viewing
     await view.hears("answer")
@@ -386,7 +386,7 @@ async def test_ring_is_declined_once(hass: HomeAssistant, page: Page, simulator:
     await ring(hass, simulator)
     simulator.rtc.settings.ack_delay = 0.1
     first = asyncio.create_task(act(hass, DOMAIN, "decline_ring", STREET))
-    await simulator.rtc.happens(lambda: simulator.rtc.terminates)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
     assert await refused(hass, DOMAIN, "decline_ring", STREET) == "nobody_rings"
     await first
     assert simulator.rtc.terminates == 1
@@ -455,7 +455,7 @@ async def test_hanging_up_while_the_cloud_is_away(
     assert state_of(hass, COURT) == "unavailable"
     assert state_of(hass, STREET) == "streaming"
     await act(hass, DOMAIN, "hang_up", STREET)
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     await hass.async_block_till_done()
     assert state_of(hass, STREET) == "unavailable"
 
@@ -473,7 +473,7 @@ async def test_fault_of_ours_leaves_nobody_waiting(
     view = await page.view(offer())
     await view.hears("error")
     assert view.error == "call_failed"
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     assert the_entry(hass).runtime_data.live.viewers == 0
 
 
@@ -483,7 +483,7 @@ async def test_new_view_waits_for_the_end_of_one_that_was_never_seen(
     """Left before the acknowledgement, which tells only then what to end."""
     simulator.rtc.settings.ack_delay = 0.2
     first = await page.view(offer())
-    await simulator.rtc.happens(lambda: simulator.rtc.offers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.offers)
     await first.close()
     await page.watch(offer(version=2))
     assert (simulator.rtc.offers, simulator.rtc.terminates, simulator.rtc.peak) == (2, 1, 1)
@@ -495,7 +495,7 @@ async def test_browser_that_is_closed_without_a_word(
     """Home Assistant knows, so the intercom learns it: once for each view."""
     await page.watch(offer())
     await page.leave()
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     assert simulator.rtc.terminates == 1
     await until(lambda: state_of(hass, STREET) == "idle")
 
@@ -506,9 +506,9 @@ async def test_browser_that_is_closed_before_the_answer(
     """The acknowledgement comes to nobody: it still tells what to end."""
     simulator.rtc.settings.ack_delay = 0.1
     await page.view(offer())
-    await simulator.rtc.happens(lambda: simulator.rtc.offers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.offers)
     await page.leave()
-    await simulator.rtc.happens(lambda: simulator.rtc.terminates)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
     await until(lambda: not simulator.rtc.open)
     assert state_of(hass, STREET) == "idle"
 
@@ -547,7 +547,7 @@ async def test_cut_line_in_mid_call(hass: HomeAssistant, page: Page, simulator: 
     await until(lambda: channel.socket.counters["connections_ended"])
     assert state_of(hass, STREET) == "streaming"
     await view.close()
-    await simulator.rtc.happens(lambda: simulator.rtc.terminates)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
     assert view.said("error") == []
 
 
@@ -584,7 +584,7 @@ async def test_hanging_up(hass: HomeAssistant, page: Page, simulator: Simulator)
     await act(hass, DOMAIN, "hang_up", STREET)
     await view.hears("error")
     assert view.error == "call_hung_up"
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     assert simulator.rtc.terminates == 1
 
 

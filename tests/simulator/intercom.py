@@ -59,7 +59,7 @@ class Intercom:
         self.settings.peer = peer
         self.dismiss(self.peer())
 
-    async def happens(self, condition: Callable[[], object]) -> None:
+    async def wait_for(self, condition: Callable[[], object]) -> None:
         """Wait until something is so that calls can bring about."""
         while not condition():
             await self._news.wait()

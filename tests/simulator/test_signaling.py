@@ -165,7 +165,7 @@ async def test_places_are_taken_and_freed(visitor: Visitor, sim: Simulator) -> N
         sim.rtc.settings.slot_lingers = 0.02
         await caller.of(ids, "terminate")
         assert sim.rtc.leaked == 1
-        await sim.rtc.happens(lambda: sim.rtc.leaked == 0)
+        await sim.rtc.wait_for(lambda: sim.rtc.leaked == 0)
     assert [each.error for each in sim.rtc.sessions.values()] == [None, 1, None]
     assert sim.rtc.peak == 1
 
@@ -191,7 +191,7 @@ async def test_intercom_ends_views(visitor: Visitor, sim: Simulator) -> None:
         assert (await caller.frame())["data"] == {"type": "terminate"}
         await caller.dial()
     assert sim.rtc.leaked == 1
-    await sim.rtc.happens(lambda: not sim.rtc.leaked)
+    await sim.rtc.wait_for(lambda: not sim.rtc.leaked)
     sim.rtc.settings.reset()
     async with calling(visitor) as caller:
         await caller.dial()
