@@ -106,7 +106,7 @@ async def test_login_during_a_refresh_follows_it(auth: AuthHandler, simulator: S
     """Never both at once; the last one's tokens are held."""
     simulator.fail(TOKEN, LATE)
     refresh = asyncio.create_task(auth.get_access_token())
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     await auth.authenticate()
     assert grants(simulator) == ["refresh_token", "password"]
     assert await refresh != auth._access_token
@@ -117,7 +117,7 @@ async def test_use_during_a_login_waits_for_it(auth: AuthHandler, simulator: Sim
     """What a login brings needs no refresh."""
     simulator.fail(TOKEN, LATE)
     login = asyncio.create_task(auth.authenticate())
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     token = await auth.get_access_token()
     await login
     assert token == auth._access_token
@@ -175,7 +175,7 @@ async def test_renewal_goes_on_when_all_callers_have_gone(
     """The new pair is held and was saved before anybody asks again."""
     simulator.fail(TOKEN, LATE)
     callers = [asyncio.create_task(auth.get_access_token()) for _ in range(3)]
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     for caller in callers:
         caller.cancel()
     outcomes = await asyncio.gather(*callers, return_exceptions=True)
@@ -191,7 +191,7 @@ async def test_others_do_not_suffer_from_one_cancelled_caller(
     """Also if it was the one that started the renewal."""
     simulator.fail(TOKEN, LATE)
     first, *others = [asyncio.create_task(auth.get_access_token()) for _ in range(5)]
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     first.cancel()
     assert set(await asyncio.gather(*others)) == {auth._access_token}
     assert first.cancelled()
@@ -203,7 +203,7 @@ async def test_failure_that_nobody_waits_for_is_no_loose_end(
     """The loop does not report the error as one that was lost."""
     simulator.fail(TOKEN, Failure(status=503, delay=0.02))
     caller = asyncio.create_task(auth.get_access_token())
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     caller.cancel()
     await auth.wait_idle()
     await step(3)
@@ -221,7 +221,7 @@ async def test_flight_that_is_cancelled_with_everything_else(
     """A program that ends cancels all tasks: the caller learns it, nothing complains or hangs."""
     simulator.fail(TOKEN, Failure(never=True))
     caller = asyncio.create_task(auth.get_access_token())
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     auth._tasks["renew"].cancel()
     await asyncio.gather(caller, return_exceptions=True)
     assert caller.cancelled()
@@ -236,7 +236,7 @@ async def test_settling_waits_for_tasks(auth: AuthHandler, simulator: Simulator,
     simulator.fail(TOKEN, LATE)
     calls = (auth.get_access_token(), auth.authenticate())
     callers = [asyncio.create_task(call) for call in calls]
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     assert flights() == {"bticino renew", "bticino login"}
     await getattr(auth, wait)()
     assert flights() == set()

@@ -112,7 +112,7 @@ async def test_ring_does_not_wait_for_its_picture(
     """Not even for one that never comes; unloading does not wait for it either."""
     simulator.fail(BLOB, Failure(never=True))
     call = simulator.ring(STREET)
-    await simulator.journal.arrival(BLOB)
+    await simulator.journal.wait_for(BLOB)
     assert bell.rings() == [DOORBELL]
     assert await pictures.async_of(call.bridge_id) is None
     entry, before = the_entry(hass), time.monotonic()
@@ -283,7 +283,7 @@ async def test_older_call_that_is_slower(
     """Two rings after each other: the second one's picture stays."""
     simulator.fail(BLOB, Failure(delay=0.3))
     simulator.ring(STREET, status_first=status_first, late=5)
-    await simulator.journal.arrival(BLOB)
+    await simulator.journal.wait_for(BLOB)
     newer = simulator.ring(STREET, status_first=status_first)
     await until(lambda: simulator.journal.count(BLOB) == 4)
     await settle(hass)

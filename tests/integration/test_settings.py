@@ -139,7 +139,7 @@ async def test_they_are_asked_for_once_and_set_up_does_not_wait(
     await hass.config_entries.async_reload(the_entry(hass).entry_id)
     assert the_entry(hass).state is ConfigEntryState.LOADED
     assert [task for task in hass._background_tasks if "bticino_classe settings" in repr(task)]
-    await simulator.journal.arrival(GETCONFIGS, count=2)
+    await simulator.journal.wait_for(GETCONFIGS, count=2)
     assert state_of(hass, "lock.cancello") == "locked"
     assert state_of(hass, QUIET) == "unavailable"
     await settle(hass)
@@ -459,7 +459,7 @@ async def test_change_that_outlives_the_entry(
             blocking=True,
         )
     )
-    await simulator.journal.arrival(SETCONFIGS)
+    await simulator.journal.wait_for(SETCONFIGS)
     await hass.config_entries.async_unload(entry.entry_id)
     await change
     simulator.journal.clear()

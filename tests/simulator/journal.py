@@ -75,7 +75,7 @@ class Journal:
         self._news = asyncio.Event()
         return entry
 
-    async def arrival(self, path: str | None = None, *, count: int = 1) -> None:
+    async def wait_for(self, path: str | None = None, *, count: int = 1) -> None:
         """Wait until so many entries of a path are there, answered or not."""
         while self.count(path) < count:
             await self._news.wait()

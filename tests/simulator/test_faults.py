@@ -156,7 +156,7 @@ async def test_stop_is_prompt_while_a_request_hangs(
     """The end cuts what hangs, and what was late is not carried out."""
     sim.fail(SETSTATE, failure)
     hanging = asyncio.create_task(visitor.command(sim.house.doors()[0], lock=False))
-    await sim.journal.arrival(SETSTATE)
+    await sim.journal.wait_for(SETSTATE)
     begun = time.monotonic()
     await sim.stop()
     assert time.monotonic() - begun < 1

@@ -56,7 +56,7 @@ async def test_line_without_subscription(visitor: Visitor, sim: Simulator) -> No
     """Who has not subscribed gets nothing, whatever the token would have allowed."""
     sim.sockets.pushes_stop_with_token = False
     async with listen(visitor, subscribed=False) as listener:
-        await sim.journal.arrival(PUSH)
+        await sim.journal.wait_for(PUSH)
         sim.ring()
         assert await listener.subscribe() == OK
 
@@ -150,7 +150,7 @@ async def test_half_open(visitor: Visitor, sim: Simulator, one: bool) -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(listener.line.receive(), SOON)
         assert len(sim.lines) == 1
-        await sim.journal.arrival(PUSH, count=5)
+        await sim.journal.wait_for(PUSH, count=5)
         assert sim.journal[-1].fault == "the line is half open"
         assert sim.journal[-1].status is None
     if one:
@@ -216,7 +216,7 @@ async def test_silent(visitor: Visitor, sim: Simulator) -> None:
     sim.sockets.silent = True
     async with listen(visitor, subscribed=False) as listener:
         await listener.ask()
-        await sim.journal.arrival(PUSH, count=2)
+        await sim.journal.wait_for(PUSH, count=2)
         sim.ring()
         sim.sockets.silent = False
         assert await listener.subscribe() == OK
@@ -244,7 +244,7 @@ async def test_handshake_delayed(visitor: Visitor, sim: Simulator) -> None:
         assert time.monotonic() - begun >= 0.05
     sim.sockets.handshake_delay = 600
     hanging = asyncio.create_task(visitor.session.ws_connect(sim.push_url))
-    await sim.journal.arrival(PUSH, count=3)
+    await sim.journal.wait_for(PUSH, count=3)
     await sim.stop()
     with pytest.raises(aiohttp.ClientError):
         await hanging
