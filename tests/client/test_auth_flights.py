@@ -113,7 +113,7 @@ async def test_flight_that_is_cancelled_while_it_saves(
     await asyncio.gather(caller, return_exceptions=True)
     assert caller.cancelled()
     assert auth.counters["failed_saves"] == 0
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator) == ["refresh_token"]
 
 
@@ -154,5 +154,5 @@ async def test_oauth_words_for_an_outage(
     assert type(caught.value) is AuthServerError
     assert (caught.value.status, caught.value.code) == (status, word)
     simulator.journal.clear()
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator) == ["refresh_token"]

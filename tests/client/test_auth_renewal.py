@@ -93,7 +93,7 @@ async def test_many_callers_cause_one_request(auth: AuthHandler, simulator: Simu
     tokens = await asyncio.gather(*(auth.get_access_token() for _ in range(200)))
     assert grants(simulator) == ["refresh_token"]
     assert set(tokens) == {auth._access_token}
-    assert simulator.account.trouble(tokens[0]) is None
+    assert simulator.account.token_error(tokens[0]) is None
 
 
 async def test_many_logins_are_one(auth: AuthHandler, simulator: Simulator) -> None:
@@ -110,7 +110,7 @@ async def test_login_during_a_refresh_follows_it(auth: AuthHandler, simulator: S
     await auth.authenticate()
     assert grants(simulator) == ["refresh_token", "password"]
     assert await refresh != auth._access_token
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
 
 
 async def test_use_during_a_login_waits_for_it(auth: AuthHandler, simulator: Simulator) -> None:
@@ -166,7 +166,7 @@ async def test_cancelled_caller_loses_nothing(
     assert in_time[0]
     assert late or not in_time[-1]  # so the steps led through the whole of the flight
     assert simulator.account.live_families() == 1
-    assert simulator.account.trouble(token) is None
+    assert simulator.account.token_error(token) is None
 
 
 async def test_renewal_goes_on_when_all_callers_have_gone(
@@ -181,7 +181,7 @@ async def test_renewal_goes_on_when_all_callers_have_gone(
     outcomes = await asyncio.gather(*callers, return_exceptions=True)
     assert {type(each) for each in outcomes} == {asyncio.CancelledError}
     await auth.wait_idle()
-    assert simulator.account.trouble(saver.told[0]["access_token"]) is None
+    assert simulator.account.token_error(saver.told[0]["access_token"]) is None
     assert saver.told[0]["access_token"] == auth._access_token
 
 
@@ -226,7 +226,7 @@ async def test_flight_that_is_cancelled_with_everything_else(
     await asyncio.gather(caller, return_exceptions=True)
     assert caller.cancelled()
     assert "ERROR" not in caplog.text
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
 
 
 @pytest.mark.parametrize("wait", ["wait_idle", "close_session"])

@@ -187,7 +187,7 @@ async def test_restored_tokens_are_renewed_and_saved(reader: Reader, simulator: 
     assert grants == ["password", "refresh_token"]
     after = json.loads(reader.tokens.read_text())
     assert after["refresh_token"] != before["refresh_token"]
-    assert simulator.account.trouble(after["access_token"]) is None
+    assert simulator.account.token_error(after["access_token"]) is None
 
 
 def test_stubs_and_the_list_of_names_are_those_of_the_code() -> None:

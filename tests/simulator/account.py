@@ -76,7 +76,7 @@ class Account:
             return None
         return self._issue(family)
 
-    def trouble(self, access_token: str) -> int | None:
+    def token_error(self, access_token: str) -> int | None:
         """Return the error code that a request with this token meets, None if it is good."""
         access = self._access.get(access_token)
         if access is None or access.refused or access.family.revoked:

@@ -126,7 +126,7 @@ def _check_token(cloud: Cloud, request: web.Request) -> None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme != "Bearer":
         raise api(2, "no bearer", noted=True)
-    trouble = cloud.account.trouble(token)
+    trouble = cloud.account.token_error(token)
     if trouble is not None:
         raise api(trouble, "the access token is no good")
 

@@ -69,7 +69,7 @@ class Rtc(Calls):
         rtc_frames.check(frame)
         if not line.subscribed:
             raise Refused(2, noted="a call without a subscription")
-        trouble = self.cloud.account.trouble(line.token)
+        trouble = self.cloud.account.token_error(line.token)
         if trouble is not None:
             raise Refused(trouble)
         kind = frame["data"]["type"]

@@ -151,7 +151,7 @@ def _answer(cloud: Cloud, line: Line, frame: object, entry: Entry) -> Json | Non
         return _refuse(entry, code, "as is set for the sockets")
     if cloud.sockets.silent:
         return None
-    if cloud.account.trouble(given["access_token"]) is not None:
+    if cloud.account.token_error(given["access_token"]) is not None:
         return _refuse(entry, 2, "the access token is no good")
     if "filter" in given:
         cloud.note(f"{line.path}: filter hides the calls")
