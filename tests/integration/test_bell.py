@@ -196,7 +196,7 @@ async def test_intercom_that_goes_and_comes_is_seen_at_once(
     assert simulator.journal.count(HOMESTATUS) == 0
     simulator.plug_bridge()
     await until(lambda: state_of(hass, "lock.cancello") == "locked")
-    simulator.reach("Box", False)
+    simulator.set_reachable("Box", False)
     await until(lambda: state_of(hass, "lock.box") == "unavailable")
     assert state_of(hass, "lock.cancello") == "locked"
     assert simulator.journal.count(HOMESTATUS) == 1, "what is behind it is looked at"

@@ -149,8 +149,8 @@ def _configure(cloud: Cloud, given: Arguments) -> None:
         cloud.configs_refused = given["refused"]
 
 
-def _reach(cloud: Cloud, given: Arguments) -> None:
-    cloud.reach(given["id"], given["reachable"])
+def _set_reachable(cloud: Cloud, given: Arguments) -> None:
+    cloud.set_reachable(given["id"], given["reachable"])
 
 
 def _ring(cloud: Cloud, given: Arguments) -> None:
@@ -240,7 +240,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             do=lambda cloud, given: cloud.plug_bridge(given.get("bridge")),
             optional={"bridge": str},
         ),
-        "reach": Action(do=_reach, required={"id": str, "reachable": bool}),
+        "set_reachable": Action(do=_set_reachable, required={"id": str, "reachable": bool}),
         "configs": Action(do=_configure, optional=CONFIGS),
         "light": Action(do=_switch, required={"id": str, "on": bool}),
         "down": Action(

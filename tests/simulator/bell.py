@@ -92,7 +92,7 @@ class Bell(Delivery):
         self.calls.pop(call.session_id, None)
         self.rtc.call_over(call, "operator", told=False)
 
-    def reach(self, module: Module | str, reachable: bool) -> None:
+    def set_reachable(self, module: Module | str, reachable: bool) -> None:
         """Lose or find a module, given by itself, its id or its name; a change is pushed."""
         found = self.house.find(module) if isinstance(module, str) else module
         changed, found.reachable = found.reachable is not reachable, reachable

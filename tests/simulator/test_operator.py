@@ -106,7 +106,7 @@ async def test_the_house(visitor: Visitor, sim: Simulator) -> None:
     light = sim.house.lights()[0]
     await visitor.operate("light", id=light.id, on=True)
     assert sim.lights == {light.id: True}
-    await visitor.operate("reach", id=light.id, reachable=False)
+    await visitor.operate("set_reachable", id=light.id, reachable=False)
     assert not light.reachable
     await visitor.operate("remove_module", id=light.id)
     assert sim.lights == {}
@@ -181,7 +181,7 @@ async def test_clearing(visitor: Visitor, sim: Simulator) -> None:
         ("house", {"name": "castle"}, 400),
         ("unplug", {"bridge": "nothing"}, 404),
         ("light", {"id": "Portone", "on": True}, 400),
-        ("reach", {"id": "nothing", "reachable": True}, 404),
+        ("set_reachable", {"id": "nothing", "reachable": True}, 404),
         ("place", {"command_errors_at": "nowhere"}, 400),
         ("fail", {"status": 500}, 400),
         ("fail", {"path": "*", "executed": 1}, 400),

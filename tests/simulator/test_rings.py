@@ -301,8 +301,8 @@ async def test_modules_come_and_go(visitor: Visitor, sim: Simulator) -> None:
     """A module that is lost is pushed with its bridge's type, once."""
     door = sim.house.find("Portone")
     async with listen(visitor) as listener:
-        sim.reach("Portone", reachable=False)
-        sim.reach(door, reachable=False)
+        sim.set_reachable("Portone", reachable=False)
+        sim.set_reachable(door, reachable=False)
         frame = await listener.frame()
         assert await listener.nothing_before()
     assert frame["push_type"] == "BNC3-reachable_module_event"

@@ -127,7 +127,7 @@ async def test_who_cannot_be_reached(visitor: Visitor, sim: Simulator) -> None:
     """A bridge without power, a panel that is lost: no fault of the client's."""
     panel = sim.house.panels()[1]
     async with calling(visitor) as caller:
-        sim.reach(panel, reachable=False)
+        sim.set_reachable(panel, reachable=False)
         assert (await caller.offer(module_id=panel.id))["error"]["code"] == 41
         sim.unplug_bridge()
         assert (await caller.offer())["error"]["message"] == "Device is unreachable"
