@@ -300,7 +300,7 @@ async def test_ring_whose_end_is_lost_is_over_by_itself(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, bell: Happenings, simulator: Simulator
 ) -> None:
     """The bell does not ring for ever."""
-    simulator.forget_end(simulator.ring(STREET))
+    simulator.end_silently(simulator.ring(STREET))
     await heard(hass, 3)
     assert state_of(hass, RINGING) == "on"
     freezer.tick(46)

@@ -343,7 +343,7 @@ async def test_newer_of_two_rings_is_answered(
 ) -> None:
     """The end of the first was lost, and the visitor has rung again."""
     first = await ring(hass, simulator)
-    simulator.forget_end(first)
+    simulator.end_silently(first)
     second = await ring(hass, simulator)
     book = the_entry(hass).runtime_data.calls._tracker
     await until(lambda: len(book.ringing) == 2)
@@ -398,7 +398,7 @@ async def test_visitor_who_left_long_ago_is_not_answered_again_and_again(
 ) -> None:
     """The end of the ring was lost: the first look learns it, the second one dials."""
     call = await ring(hass, simulator)
-    simulator.forget_end(call)
+    simulator.end_silently(call)
     first = await page.view(offer())
     await first.hears("error")
     assert first.error == "call_over"

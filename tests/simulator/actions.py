@@ -256,8 +256,8 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             do=lambda cloud, given: cloud.hang_up(_call(cloud, given)), optional=ONE_CALL
         ),
         "miss": Action(do=lambda cloud, given: cloud.miss(_call(cloud, given)), optional=ONE_CALL),
-        "forget_end": Action(
-            do=lambda cloud, given: cloud.forget_end(_call(cloud, given)), optional=ONE_CALL
+        "end_silently": Action(
+            do=lambda cloud, given: cloud.end_silently(_call(cloud, given)), optional=ONE_CALL
         ),
         "push": Action(
             do=lambda cloud, given: cloud.push(given["frame"], home=given.get("home")),

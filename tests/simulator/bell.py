@@ -85,9 +85,9 @@ class Bell(Delivery):
     def miss(self, call: Call) -> None:
         """Let the call be over with nobody having answered."""
         self._push_status(call, "missed_call")
-        self.forget_end(call)
+        self.end_silently(call)
 
-    def forget_end(self, call: Call) -> None:
+    def end_silently(self, call: Call) -> None:
         """Let the call be over, and nobody is told."""
         self.calls.pop(call.session_id, None)
         self.rtc.call_over(call, "operator", told=False)

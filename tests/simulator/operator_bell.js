@@ -60,7 +60,7 @@ function callRow(call) {
     button("Answer elsewhere", "answer_elsewhere", { session }, "Somebody else answered", "main"),
     button("Missed", "miss", { session }, "Nobody answered"));
   row.append(button("Hang up", "hang_up", { session }, "The call is over"),
-    button("End it without a word", "forget_end", { session }, "Over, and nobody was told", "quiet"));
+    button("End it without a word", "end_silently", { session }, "Over, and nobody was told", "quiet"));
   node.append(what, row);
   return node;
 }

@@ -131,7 +131,7 @@ async def test_the_bell(visitor: Visitor, sim: Simulator) -> None:
     assert (await visitor.operate("hang_up")).json["calls"] == []
     assert (await visitor.operate("hang_up")).status == 404
     await visitor.operate("ring")
-    assert (await visitor.operate("forget_end")).json["calls"] == []
+    assert (await visitor.operate("end_silently")).json["calls"] == []
     assert (await visitor.operate("ring?brief")).json == {}
     assert len(sim.calls) == 1
     await visitor.operate("house", name="easykit")

@@ -198,7 +198,7 @@ async def test_offer_that_cannot_be_taken(visitor: Visitor, sim: Simulator) -> N
     assert sim.rtc.leaked == 0
 
 
-@pytest.mark.parametrize("end", ["hang_up", "miss", "forget_end", "expiry", "use_house"])
+@pytest.mark.parametrize("end", ["hang_up", "miss", "end_silently", "expiry", "use_house"])
 async def test_ring_that_nobody_answers_leaves_nothing(
     visitor: Visitor, sim: Simulator, end: str
 ) -> None:

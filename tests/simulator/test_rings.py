@@ -164,7 +164,7 @@ async def test_ring_of_no_known_panel(visitor: Visitor, sim: Simulator) -> None:
         ("classe_100x", "answer_elsewhere", ["BNC1-accepted_call", "rescind"]),
         ("classe_100x", "hang_up", ["terminate"]),
         ("classe_100x", "miss", ["BNC1-missed_call"]),
-        ("classe_100x", "forget_end", []),
+        ("classe_100x", "end_silently", []),
         ("easykit", "answer_elsewhere", ["BDIY-accepted_call"]),
         ("easykit", "hang_up", []),
         ("classe_300eos", "miss", ["BNCX-missed_call"]),
