@@ -164,7 +164,7 @@ class Cloud:
     def bring_up(self) -> None:
         """End all outages."""
         self._ask("up", {})
-        self._ask("heal", {})
+        self._ask("clear_failures", {})
 
     def ring(self, *, pictures: bool) -> None:
         """Press the bell of the first panel."""

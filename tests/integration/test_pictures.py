@@ -234,7 +234,7 @@ async def test_dead_link_while_the_cloud_is_down(
     await heard(hass, 3)
     await settle(hass)
     assert await pictures.async_of(call.bridge_id) is None
-    simulator.heal()
+    simulator.clear_failures()
     entry = the_entry(hass)
     await restart(hass, entry)
     await online(entry)

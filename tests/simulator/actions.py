@@ -292,7 +292,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         ),
         "lose_lines": Action(do=lambda cloud, _: cloud.lose_lines()),
         "fail": Action(do=_fail, required={"path": str}, optional={"times": int, **FAILURE}),
-        "heal": Action(do=lambda cloud, _: cloud.heal()),
+        "clear_failures": Action(do=lambda cloud, _: cloud.clear_failures()),
         "limit": Action(do=_limit, optional={"requests": int, "seconds": NUMBER}),
         "place": Action(do=_place, optional=dict.fromkeys(PLACES, str)),
         "house": Action(do=_move, required={"name": str}),

@@ -168,7 +168,7 @@ class Cloud(Bell):
         """Let the next requests of a path, or of any (`*`), meet a failure; used up in order."""
         self.faults.add(path, failure, times)
 
-    def heal(self) -> None:
+    def clear_failures(self) -> None:
         """Forget the failures that still wait."""
         self.faults.clear()
 

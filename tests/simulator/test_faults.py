@@ -75,7 +75,7 @@ async def test_other_paths_are_left_alone(visitor: Visitor, sim: Simulator) -> N
     """A failure waits for its path, until it is called off."""
     sim.fail(HOMESTATUS, Failure(status=500))
     assert (await visitor.api(HOMESDATA)).status == 200
-    assert (await visitor.operate("heal")).status == 200
+    assert (await visitor.operate("clear_failures")).status == 200
     assert "modules" in (await visitor.status())["home"]
 
 

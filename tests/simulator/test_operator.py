@@ -79,7 +79,7 @@ async def test_the_cloud(visitor: Visitor, sim: Simulator) -> None:
     failing = await visitor.operate("fail", path=HOMESDATA, times=2, status=500, retry_after=5)
     assert failing.json["cloud"]["failures"] == {HOMESDATA: ["status=500, retry_after=5"] * 2}
     assert (await visitor.api(HOMESDATA)).headers["Retry-After"] == "5"
-    await visitor.operate("heal")
+    await visitor.operate("clear_failures")
     assert (await visitor.api(HOMESDATA)).status == 200
     await visitor.operate("limit", requests=1)
     assert (await visitor.api(HOMESDATA)).status == 200
