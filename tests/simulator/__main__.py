@@ -57,7 +57,7 @@ def _port(text: str) -> int:
 
 async def _run(arguments: argparse.Namespace) -> None:
     simulator = Simulator(arguments.house, email=arguments.email, password=arguments.password)
-    simulator.rtc.use(arguments.peer)
+    simulator.rtc.use_peer(arguments.peer)
     await simulator.start(arguments.host, arguments.port)
     sys.stdout.write(
         f"Cloud: {simulator.url} - account: {simulator.email} / {simulator.password}"

@@ -179,7 +179,7 @@ def _set_calls(cloud: Cloud, given: Arguments) -> None:
     for name, value in given.items():
         setattr(cloud.rtc.settings, name, value)
     if "peer" in given:
-        cloud.rtc.use(given["peer"])
+        cloud.rtc.use_peer(given["peer"])
 
 
 def _session(cloud: Cloud, given: Arguments) -> Session:

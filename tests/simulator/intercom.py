@@ -54,7 +54,7 @@ class Intercom:
         """How many calls hold a place at this moment."""
         return sum(each.holds_slot for each in self.sessions.values())
 
-    def use(self, peer: Literal["scripted", "real"]) -> None:
+    def use_peer(self, peer: Literal["scripted", "real"]) -> None:
         """Let it answer calls from now on, and load at once what it takes to do so."""
         self.settings.peer = peer
         self.dismiss(self.peer())
