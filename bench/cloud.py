@@ -202,7 +202,7 @@ class Cloud:
 
     def requests(self) -> Requests:
         """Count what arrived since `forget`; a request that the cloud found odd ends it all."""
-        notes = self._ask("state")["notes"]["last"]
+        notes = self._ask("state")["violations"]["last"]
         assert not notes, notes
         entries = self._ask("journal")["entries"]
         arrived = [entry for entry in entries if entry["method"] not in SAID]

@@ -187,7 +187,7 @@ async def test_without_tokens_the_first_use_signs_in(
     """The cloud takes the token, and had nothing to complain about the request."""
     assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator) == ["password"]
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ async def test_stored_tokens(
     assert grants(simulator) == asked
     assert (token == pair["access_token"]) is not bool(asked)
     assert simulator.account.token_error(token) is None
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 async def test_login_sends_scope_and_version(simulator: Simulator, endpoints: Endpoints) -> None:

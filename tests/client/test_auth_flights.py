@@ -137,7 +137,7 @@ async def test_empty_stored_refresh_token_is_none(auth: AuthHandler, simulator: 
     auth.set_tokens("stored", "", time.time() - 1)
     await auth.get_access_token()
     assert grants(simulator) == ["password"]
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.mark.parametrize("use", USES)

@@ -142,7 +142,7 @@ async def test_the_door_opens_once_and_later_runs_sign_in_no_more(
     assert second.code == 0
     assert [opening.module_id for opening in simulator.openings] == [PORTONE, PORTONE]
     assert [entry.grant for entry in simulator.journal.of(TOKEN)] == ["password"]
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 async def test_the_list_names_each_door_and_an_unknown_name_opens_none(

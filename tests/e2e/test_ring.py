@@ -58,7 +58,7 @@ async def test_ring_in_a_browser(
     await _ring(visitor, operator, 2)
     levels = [line for line in development.log().splitlines() if "push connection" in line]
     assert [line.split()[2] for line in levels] == ["WARNING", "INFO"]
-    assert await operator.notes() == []
+    assert await operator.violations() == []
     await expect_clean_end(development, signal.SIGINT)
 
 

@@ -78,7 +78,7 @@ async def _expect_nothing_left(operator: Operator) -> None:
     assert all(ended)
     assert calls["terminates"] == ended.count("client")
     assert calls["peak"] == 1
-    assert await operator.notes() == []
+    assert await operator.violations() == []
 
 
 async def test_view_and_talk(

@@ -150,7 +150,7 @@ async def _house(
     await online(entry)
     simulator.journal.clear()
     yield entry
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.fixture(name="automate")

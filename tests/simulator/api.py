@@ -25,7 +25,7 @@ async def homesdata(request: web.Request) -> web.Response:
     given = await _checked(request, {}, optional={"sync_measurements": bool, "device_types": list})
     hidden = HIDDEN_BY_DEVICE_TYPES if "device_types" in given else None
     if hidden:
-        cloud.note(f"{request.path}: device_types hides {hidden}")
+        cloud.report_violation(f"{request.path}: device_types hides {hidden}")
     user = {"email": cloud.email, "id": cloud.user_id}
     homes = [_described(home, hidden) for home in cloud.house.homes]
     return _ok(cloud, {"user": user, "homes": homes}, timed=True)
@@ -159,7 +159,9 @@ def _commands(cloud: Cloud, sent: object) -> tuple[Home, list[Json]]:
         raise api(21, f"home.{fault}", noted=True)
     home = home_of(cloud, given["id"])
     if given["timezone"] != home.timezone:
-        cloud.note(f"setstate: timezone is {given['timezone']}, the home's is {home.timezone}")
+        cloud.report_violation(
+            f"setstate: timezone is {given['timezone']}, the home's is {home.timezone}"
+        )
     commands = given["modules"]
     if not commands:
         raise api(21, "home.modules is empty", noted=True)

@@ -11,7 +11,7 @@ async def blob(request: web.Request) -> web.Response:
     """Answer with a picture, or with 403 once its link is dead."""
     cloud, picture_id = request.app[CLOUD], request.match_info["id"]
     if "Authorization" in request.headers:
-        cloud.note(f"{request.path}: the store of pictures was told the access token")
+        cloud.report_violation(f"{request.path}: the store of pictures was told the access token")
     trouble = cloud.pictures.trouble(picture_id, request.query)
     if trouble:
         request[ENTRY].refused = trouble

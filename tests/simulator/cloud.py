@@ -60,7 +60,7 @@ class Cloud(Bell):
         self.journal = Journal()
         self.served: deque[float] = deque()
         #: Every fault of the client's: unknown, missing, badly typed fields, wrong headers.
-        self.notes: list[str] = []
+        self.violations: list[str] = []
         self.rtc = Rtc(self)
         self.use_house(house)
 
@@ -90,10 +90,10 @@ class Cloud(Bell):
         now = self.clock()
         return {light.id: light.is_on(now) for light in self.house.lights()}
 
-    def note(self, text: str) -> None:
+    def report_violation(self, text: str) -> None:
         """Write down a fault of the client's."""
         _LOGGER.debug("The client is at fault: %s", text)
-        self.notes.append(text)
+        self.violations.append(text)
 
     def use_house(self, house: str | Factory) -> None:
         """Move into another house, as new; KeyError if its name is unknown."""
@@ -212,7 +212,7 @@ class Cloud(Bell):
     def clear_journal(self) -> None:
         """Forget the journal and the notes."""
         self.journal.clear()
-        self.notes.clear()
+        self.violations.clear()
 
     def _home(self, home_id: str | None) -> Home:
         wanted = [home for home in self.house.homes if home_id in (None, home.id)]

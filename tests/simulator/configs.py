@@ -110,7 +110,7 @@ def _change(cloud: Cloud, home: Home, sent: object) -> tuple[Bridge, Json]:
     if not changes or given["type"] != bridge.type:
         raise api(21, f"modules: no setting of a {given['type']}", noted=True)
     if abs(given["last_configs_update"] - cloud.clock() * 1000) > TOLERANCE_MS:
-        cloud.note("setconfigs: last_configs_update is not the time of the change")
+        cloud.report_violation("setconfigs: last_configs_update is not the time of the change")
     for name, fields in changes.items():
         told = {field: type(value) for field, value in bridge.configs.get(name, {}).items()}
         known = {PREFIXES[name] + field: kind for field, kind in FIELDS.items()}
@@ -128,7 +128,7 @@ def _carry_out(cloud: Cloud, bridge: Bridge, changes: Json) -> Json | None:
     for name, fields in changes.items():
         if isinstance(fields, dict):
             for oddity in _oddities(name, bridge.configs[name], fields, cloud.clock() * 1000):
-                cloud.note(f"setconfigs: {name}: {oddity}")
+                cloud.report_violation(f"setconfigs: {name}: {oddity}")
             bridge.configure(name, fields, cloud.clock())
     return None
 

@@ -64,7 +64,7 @@ async def _arrive(request: web.Request) -> Entry:
     request[ENTRY] = entry
     agent = request.headers.get("User-Agent", "none")
     if path not in (PUSH, SIGNALING, BLOB) and not USER_AGENT.fullmatch(agent):
-        cloud.note(f"{request.path}: User-Agent is not the app's but {agent}")
+        cloud.report_violation(f"{request.path}: User-Agent is not the app's but {agent}")
     return entry
 
 
@@ -88,11 +88,11 @@ async def _carry_out(request: web.Request, entry: Entry, handler: Handler) -> we
     except Refusal as refusal:
         entry.refused, entry.bad_token = refusal.reason, refusal.bad_token
         if refusal.noted:
-            request.app[CLOUD].note(f"{request.path}: {refusal.reason}")
+            request.app[CLOUD].report_violation(f"{request.path}: {refusal.reason}")
         return web.json_response(refusal.body, status=refusal.status)
     except web.HTTPException as refusal:
         entry.refused = f"{request.method} {request.path}: {refusal.reason}"
-        request.app[CLOUD].note(entry.refused)
+        request.app[CLOUD].report_violation(entry.refused)
         return web.Response(status=refusal.status, text=refusal.reason)
 
 

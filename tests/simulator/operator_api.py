@@ -21,7 +21,7 @@ SCRIPTS = {
     "calls.js": Path(__file__).with_name("operator_calls.js"),
 }
 NEWEST = 10_000
-SHOWN_NOTES = 50
+SHOWN_VIOLATIONS = 50
 SHOWN_SESSIONS = 8
 
 
@@ -96,7 +96,10 @@ def _state(cloud: Cloud) -> Json:
         "lines": [_line(cloud, line) for line in sorted(cloud.lines, key=lambda line: line.number)],
         "sockets": {name: getattr(cloud.sockets, name) for name in cloud.sockets.names()},
         "rtc": _rtc(cloud),
-        "notes": {"count": len(cloud.notes), "last": cloud.notes[-SHOWN_NOTES:]},
+        "violations": {
+            "count": len(cloud.violations),
+            "last": cloud.violations[-SHOWN_VIOLATIONS:],
+        },
         "journal": len(cloud.journal),
     }
 

@@ -82,7 +82,7 @@ class Rtc(Calls):
         entry.bad_token = refused.code in BAD_TOKEN_CODES
         entry.status = 200
         if refused.noted:
-            self.cloud.note(f"{entry.path}: {refused.noted}")
+            self.cloud.report_violation(f"{entry.path}: {refused.noted}")
         return rtc_frames.refusal(refused.code, refused.message or usual, echo=self._echo(number))
 
     def _echo(self, number: object) -> Json:

@@ -163,12 +163,12 @@ class Calls(Intercom):
     def _complain(self, session: Session, error: ValueError) -> None:
         """End a call whose description the intercom cannot make anything of."""
         if session.is_open:
-            self.cloud.note(f"the intercom cannot take it: {error}")
+            self.cloud.report_violation(f"the intercom cannot take it: {error}")
             self.device_error(session, 21, str(error))
 
     def _overwhelm(self, session: Session) -> None:
         """Let the bridge leave the cloud because of a description that is too long, and boot."""
-        self.cloud.note(f"an offer of {session.sdp_size} bytes: the intercom boots")
+        self.cloud.report_violation(f"an offer of {session.sdp_size} bytes: the intercom boots")
         bridge_id, settings = session.device_id, self.settings
 
         def leave() -> None:

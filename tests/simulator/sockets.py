@@ -144,7 +144,7 @@ def _answer(cloud: Cloud, line: Line, frame: object, entry: Entry) -> Json | Non
     given = frame if isinstance(frame, dict) else {}
     fault = _fault(line.path, given)
     if fault:
-        cloud.note(f"{line.path}: {fault}")
+        cloud.report_violation(f"{line.path}: {fault}")
         return _refuse(entry, 21, fault, fault)
     code = cloud.sockets.refusal(again=line.subscriptions > 0)
     if code is not None:
@@ -154,7 +154,7 @@ def _answer(cloud: Cloud, line: Line, frame: object, entry: Entry) -> Json | Non
     if cloud.account.token_error(given["access_token"]) is not None:
         return _refuse(entry, 2, "the access token is no good")
     if "filter" in given:
-        cloud.note(f"{line.path}: filter hides the calls")
+        cloud.report_violation(f"{line.path}: filter hides the calls")
     line.subscribed, line.filtered = True, "filter" in given
     line.subscriptions += 1
     line.token = given["access_token"]

@@ -99,7 +99,7 @@ async def test_no_bearer(visitor: Visitor, sim: Simulator, scheme: str) -> None:
     answer = await visitor.post(HOMESDATA, json={}, headers={"Authorization": scheme})
     assert (answer.status, answer.code) == (403, 2)
     assert sim.journal[0].bad_token
-    assert sim.notes == [f"{HOMESDATA}: code 2: no bearer"]
+    assert sim.violations == [f"{HOMESDATA}: code 2: no bearer"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ async def test_bad_fields_are_refused_and_noted(
     """Missing, unknown and badly typed fields get the cloud's code."""
     answer = await visitor.api(path, **fields)
     assert (answer.status, answer.code) == (status, code)
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
     assert sim.journal[0].status == status
 
 
@@ -150,7 +150,7 @@ async def test_no_json_object(visitor: Visitor, sim: Simulator, kind: dict[str, 
         headers["Content-Type"] = "application/json"
     answer = await visitor.post(HOMESDATA, headers=headers, **kind)
     assert (answer.status, answer.code) == (400, 21)
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
 
 
 async def test_get_and_unknown_paths_are_noted(visitor: Visitor, sim: Simulator) -> None:
@@ -158,14 +158,14 @@ async def test_get_and_unknown_paths_are_noted(visitor: Visitor, sim: Simulator)
     async with visitor.session.get(sim.url + HOMESDATA, headers=visitor.headers) as response:
         assert response.status == 405
     assert (await visitor.api("/turn")).status == 404
-    assert len(sim.notes) == 2
+    assert len(sim.violations) == 2
 
 
 async def test_foreign_user_agent_is_noted(visitor: Visitor, sim: Simulator) -> None:
     """Another User-Agent is served, but noted."""
     visitor.headers = {"User-Agent": "okhttp/4"}
     assert (await visitor.api(HOMESDATA)).status == 200
-    assert sim.notes == [f"{HOMESDATA}: User-Agent is not the app's but okhttp/4"]
+    assert sim.violations == [f"{HOMESDATA}: User-Agent is not the app's but okhttp/4"]
 
 
 async def test_device_types_hides_the_300x(visitor: Visitor, sim: Simulator) -> None:
@@ -173,7 +173,7 @@ async def test_device_types_hides_the_300x(visitor: Visitor, sim: Simulator) -> 
     answer = await visitor.api(HOMESDATA, device_types=["BNC1"])
     modules = answer.json["body"]["homes"][0]["modules"]
     assert {module["type"] for module in modules} == {"BNEU", "BNDL", "BNSL"}
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
 
 
 async def test_events_newest_first_up_to_size(visitor: Visitor, sim: Simulator) -> None:

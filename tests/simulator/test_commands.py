@@ -22,7 +22,7 @@ async def test_unlock_moves_that_door_once(visitor: Visitor, sim: Simulator) -> 
     )
     assert status["lock"] is True
     assert status["last_user_interaction"] == int(START)
-    assert sim.notes == []
+    assert sim.violations == []
 
 
 async def test_lock_true_moves_nothing(visitor: Visitor, sim: Simulator) -> None:
@@ -109,7 +109,7 @@ async def test_malformed_command(visitor: Visitor, sim: Simulator, fields: dict[
     answer = await visitor.command(sim.house.find("Portone"), **fields)
     assert (answer.status, answer.code) == (400, 21)
     assert sim.openings == []
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_timezone_of_elsewhere_is_noted(visitor: Visitor, sim: Simulator) 
     command = {"id": door.id, "bridge": door.bridge, "lock": False}
     sent = {"id": home.id, "timezone": "Europe/Rome", "modules": [command]}
     assert (await visitor.api(SETSTATE, home=sent)).status == 200
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
     assert len(sim.openings) == 1
 
 

@@ -38,7 +38,7 @@ async def test_a_300x_tells_its_settings(visitor: Visitor, sim: Simulator) -> No
     assert (module["id"], module["type"]) == (sim.bridges()[0].id, "BNC3")
     assert module["do_not_disturb"]["dnd_mode"] == 0
     assert module["professional_studio"]["ps_enabled"] is True
-    assert sim.notes == []
+    assert sim.violations == []
 
 
 @pytest.mark.parametrize("house", ["classe_100x", "classe_300eos", "easykit"])
@@ -65,7 +65,7 @@ async def test_a_change_is_carried_out_and_seen(
     assert module["professional_studio"]["ps_mode"] == 0
     bridge = (await visitor.status())["home"]["modules"][0]
     assert bridge["last_configs_update"] == NOW + 5000
-    assert sim.notes == []
+    assert sim.violations == []
 
 
 async def test_the_owner_changes_it_in_the_app(visitor: Visitor, sim: Simulator) -> None:
@@ -76,7 +76,7 @@ async def test_the_owner_changes_it_in_the_app(visitor: Visitor, sim: Simulator)
     assert module["do_not_disturb"]["dnd_duration"] == 60
     assert "professional_studio" not in module
     assert (await visitor.operate("configs", bridge="nobody")).status == 404
-    assert sim.notes == []
+    assert sim.violations == []
 
 
 @pytest.mark.parametrize(("code", "status"), [(9, 404), (13, 403), (21, 400)])
@@ -89,7 +89,7 @@ async def test_both_can_be_refused_altogether(
     assert (await write(visitor, do_not_disturb=QUIET)).code == code
     await visitor.operate("configs", refused=None)
     assert (await read(visitor)).status == 200
-    assert sim.notes == []
+    assert sim.violations == []
 
 
 async def test_an_unplugged_intercom_changes_nothing(visitor: Visitor, sim: Simulator) -> None:
@@ -130,7 +130,7 @@ async def test_malformed_reading(
     """The app's usual fields are wrong here, and only intercoms have settings."""
     answer = await read(visitor, **fields)
     assert (answer.status, answer.code) == (status, code)
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
 
 
 async def test_what_is_not_there(visitor: Visitor) -> None:
@@ -156,7 +156,7 @@ async def test_malformed_change(visitor: Visitor, sim: Simulator, fields: dict[s
     """An intercom with its type, the time, and settings of known fields and types."""
     answer = await write(visitor, **fields)
     assert (answer.status, answer.code) == (400, 21)
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
     assert sim.bridges()[0].configs["do_not_disturb"]["dnd_mode"] == 0
 
 
@@ -175,8 +175,8 @@ async def test_odd_changes_are_noted(
     """They are carried out: nobody knows that the real cloud would mind."""
     sent = {key: value for key, value in (QUIET | fields).items() if value is not None}
     assert (await write(visitor, do_not_disturb=sent)).status == 200
-    assert len(sim.notes) == 1
-    assert note in sim.notes[0]
+    assert len(sim.violations) == 1
+    assert note in sim.violations[0]
 
 
 async def test_overwriting_an_unknown_mode_is_noted(visitor: Visitor, sim: Simulator) -> None:
@@ -184,5 +184,5 @@ async def test_overwriting_an_unknown_mode_is_noted(visitor: Visitor, sim: Simul
     bridge = sim.bridges()[0]
     bridge.configure("do_not_disturb", {"dnd_mode": 7}, START)
     await write(visitor, do_not_disturb=QUIET, last_configs_update=1)
-    assert len(sim.notes) == 2
-    assert "mode 7 was overwritten" in sim.notes[1]
+    assert len(sim.violations) == 2
+    assert "mode 7 was overwritten" in sim.violations[1]

@@ -168,7 +168,7 @@ async def test_clearing(visitor: Visitor, sim: Simulator) -> None:
     await visitor.api(HOMESDATA, nonsense=1)
     await visitor.operate("clear_journal")
     assert not list(sim.journal)
-    assert not sim.notes
+    assert not sim.violations
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ async def test_view_with_sound_both_ways(visitor: Visitor, sim: Simulator) -> No
         await caller.of(ids, "terminate")
         await sim.rtc.close()
     assert asyncio.all_tasks() - before == set()
-    assert (sim.rtc.terminates, sim.rtc.leaked, sim.notes) == (1, 0, [])
+    assert (sim.rtc.terminates, sim.rtc.leaked, sim.violations) == (1, 0, [])
 
 
 @pytest.mark.parametrize(("needs", "speaks"), [("rtp", False), ("nothing", True)])
@@ -173,7 +173,7 @@ async def test_ring_is_answered(visitor: Visitor, sim: Simulator) -> None:
         assert heard.hertz == pytest.approx(VIEWER_HERTZ, rel=0.02)
         sim.hang_up(call)
         assert (await caller.frame())["data"] == {"type": "terminate"}
-    assert sim.notes == []
+    assert sim.violations == []
 
 
 async def test_addresses_come_as_frames(visitor: Visitor, sim: Simulator) -> None:
@@ -194,7 +194,7 @@ async def test_offer_that_cannot_be_taken(visitor: Visitor, sim: Simulator) -> N
     async with calling(visitor) as caller:
         await caller.offer(OFFER)
         assert (await caller.frame())["data"]["error"]["code"] == 21
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
     assert sim.rtc.leaked == 0
 
 

@@ -242,7 +242,7 @@ async def test_pictures_die_and_can_be_had_anew(
     assert await get(visitor, picture["url"]) == snapshot
     assert (await get(visitor, picture["url"].replace("se=", "se=9")))[0] == 403
     assert [entry.status for entry in sim.journal.of(BLOB)] == [200, 200, 403, 200, 403]
-    assert sim.notes == []
+    assert sim.violations == []
 
 
 async def get(visitor: Visitor, url: str) -> tuple[int, bytes]:
@@ -258,7 +258,7 @@ async def test_token_is_not_for_the_store_of_pictures(visitor: Visitor, sim: Sim
         url = (await listener.frame())["extra_params"]["snapshot_url"]
     async with visitor.session.get(url, headers=visitor.bearer) as response:
         assert response.status == 200
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
 
 
 @pytest.mark.parametrize("house", ["classe_100x", "voice_only"])

@@ -40,7 +40,7 @@ async def test_call_by_the_book(visitor: Visitor, sim: Simulator) -> None:
     assert (session.sdp, session.candidates) == (OFFER, [CANDIDATE])
     assert session.panel_id == sim.house.panels()[0].id
     assert (sim.rtc.offers, sim.rtc.terminates, sim.rtc.leaked, sim.rtc.peak) == (1, 1, 0, 1)
-    assert sim.notes == []
+    assert sim.violations == []
 
 
 async def test_scripted_answer_fits_the_offer(visitor: Visitor) -> None:
@@ -96,7 +96,7 @@ async def test_wrong_frames_are_refused_and_noted(
         refused = await caller.frame()
     assert (refused["type"], refused["status"]) == ("ack", "error")
     assert refused["error"]["code"] == 21
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
     assert len(sim.rtc.open) == 1
 
 
@@ -120,7 +120,7 @@ async def test_who_is_called(visitor: Visitor, sim: Simulator) -> None:
         caller.bridge = door.id
         assert (await caller.offer())["error"]["code"] == 9
     assert [each.panel_id for each in sim.rtc.sessions.values()] == [second.id, None]
-    assert len(sim.notes) == 2
+    assert len(sim.violations) == 2
 
 
 async def test_who_cannot_be_reached(visitor: Visitor, sim: Simulator) -> None:
@@ -137,19 +137,19 @@ async def test_who_cannot_be_reached(visitor: Visitor, sim: Simulator) -> None:
         sim.rtc.settings.refuse_offers = None
         assert (await caller.offer(kind="vod", video_id="v"))["error"]["code"] == 21
         await caller.dial()
-    assert sim.notes == []
+    assert sim.violations == []
 
 
 async def test_lines_that_may_not_call(visitor: Visitor, sim: Simulator) -> None:
     """Without a subscription it is a fault, with a dead token it is not."""
     async with calling(visitor, subscribed=False) as caller:
         assert (await caller.offer())["error"]["code"] == 2
-        assert len(sim.notes) == 1
+        assert len(sim.violations) == 1
         await caller.subscribe()
         sim.expire_access_tokens()
         assert (await caller.offer())["error"]["code"] == 3
         assert sim.journal[-1].bad_token
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
     assert sim.rtc.offers == 0
 
 
@@ -177,10 +177,10 @@ async def test_second_terminate_is_noted(visitor: Visitor, sim: Simulator) -> No
         sim.end_view(sim.rtc.open[0])
         assert (await caller.frame())["data"] == {"type": "terminate"}
         assert (await caller.of(ids, "terminate"))["status"] == "ok"
-        assert sim.notes == []
+        assert sim.violations == []
         assert (await caller.of(ids, "terminate"))["error"]["code"] == 21
         assert (await caller.of(ids | {"session_id": "x"}, "terminate"))["error"]["code"] == 9
-    assert len(sim.notes) == 2
+    assert len(sim.violations) == 2
 
 
 async def test_intercom_ends_views(visitor: Visitor, sim: Simulator) -> None:
@@ -226,7 +226,7 @@ async def test_long_offer_makes_the_bridge_boot(visitor: Visitor, sim: Simulator
         assert (await caller.offer())["error"]["code"] == 41
         assert (await pushes.frame())["push_type"] == "BNC3-connection"
         await caller.dial()
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
 
 
 async def test_next_panel(visitor: Visitor, sim: Simulator) -> None:

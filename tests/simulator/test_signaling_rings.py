@@ -45,7 +45,7 @@ async def test_ring_is_answered(visitor: Visitor, sim: Simulator) -> None:
         assert (await pushes.frame())["extra_params"]["data"] == {"type": "terminate"}
     assert (sim.rtc.answers, sim.rtc.offers, sim.rtc.leaked) == (1, 0, 0)
     assert sim.calls == {}
-    assert sim.notes == []
+    assert sim.violations == []
 
 
 async def test_rescind_can_be_for_others_only(visitor: Visitor, sim: Simulator) -> None:
@@ -72,7 +72,7 @@ async def test_ring_is_declined(visitor: Visitor, sim: Simulator) -> None:
     (session,) = sim.rtc.sessions.values()
     assert (session.rang, session.terminates, session.ended_by) == (True, 1, "client")
     assert sim.calls == {}
-    assert sim.notes == []
+    assert sim.violations == []
 
 
 async def test_ringing_bridge_is_busy(visitor: Visitor, sim: Simulator) -> None:
@@ -108,7 +108,7 @@ async def test_answer_that_comes_too_late(
         assert said["status"] == "ok"
         ended = (await caller.frame())["data"]
         assert (ended["type"], ended.get("error")) == ("terminate", error)
-    assert sim.notes == []
+    assert sim.violations == []
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,6 @@ async def test_wrong_answers_to_a_ring(
         described = device_answer_for_viewer(offer) if sdp is None else {"type": "call", "sdp": sdp}
         said = await caller.of(ids | change, "answer", session_description=described)
         assert said["status"] == "error"
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
     assert sim.rtc.sessions == {}
     assert not sim.calls[ids["session_id"]].answered

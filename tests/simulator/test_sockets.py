@@ -36,7 +36,7 @@ async def test_subscribed_line_stays_open(visitor: Visitor, sim: Simulator, path
         await line.ping(b"there?")
         assert await line.receive() == aiohttp.WSMessage(aiohttp.WSMsgType.PONG, b"there?", "")
         assert [(each.path, each.subscribed) for each in sim.lines] == [(path, True)]
-    assert sim.notes == []
+    assert sim.violations == []
     assert [entry.method for entry in sim.journal] == ["GET", "FRAME", "FRAME"]
     assert sim.journal[0].status == 101
     assert visitor.access not in str(list(sim.journal))
@@ -67,13 +67,13 @@ async def test_other_frames(
 ) -> None:
     """A frame that is not exactly the subscription is refused and noted."""
     assert (await say(visitor, path, **change))["error"]["code"] == 21
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
 
 
 async def test_silent_filter_is_noted(visitor: Visitor, sim: Simulator) -> None:
     """The filter is taken, but it would hide the calls."""
     assert await say(visitor, PUSH, filter="silent") == {"status": "ok"}
-    assert sim.notes == [f"{PUSH}: filter hides the calls"]
+    assert sim.violations == [f"{PUSH}: filter hides the calls"]
 
 
 async def test_nonsense(visitor: Visitor, sim: Simulator) -> None:

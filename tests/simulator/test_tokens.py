@@ -23,7 +23,7 @@ async def test_password_grant_gives_a_pair(stranger: Visitor, sim: Simulator) ->
     assert answer.json["access_token"].startswith(f"{sim.user_id}|")
     assert answer.json["access_token"] != answer.json["refresh_token"]
     assert (await stranger.api(HOMESDATA)).status == 200
-    assert sim.notes == []
+    assert sim.violations == []
 
 
 @pytest.mark.parametrize("wrong", [{"password": "x"}, {"username": "y@example.org"}])
@@ -55,7 +55,7 @@ async def test_bad_forms_are_refused_and_noted(
     """Missing, unknown and wrong fields are refused in OAuth's form."""
     answer = await stranger.sign_in(**change)
     assert (answer.status, answer.json) == (400, {"error": error})
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
     assert sim.journal[0].refused
 
 
@@ -68,7 +68,7 @@ async def test_form_of_another_kind_is_refused(stranger: Visitor, sim: Simulator
     for kind in ({"json": form | client}, {"data": twice}, {"data": b"\xff=1", "headers": headers}):
         answer = await stranger.post(TOKEN, **kind)
         assert (answer.status, answer.json) == (400, {"error": "invalid_request"})
-    assert len(sim.notes) == 3
+    assert len(sim.violations) == 3
 
 
 async def test_refresh_rotates_both(visitor: Visitor) -> None:
