@@ -150,7 +150,7 @@ class Cloud:
 
     def cut(self) -> None:
         """Cut the open sockets; they may come again at once."""
-        self._ask("cut_lines", {})
+        self._ask("drop_connections", {})
 
     def take_down(self) -> None:
         """Cut the open sockets and answer everything with 503."""

@@ -51,7 +51,7 @@ async def test_ring_in_a_browser(
     await visitor.expect_tile("Missed calls", "1")
 
     await operator.do("sockets", handshake_status=502)
-    await operator.do("cut_lines")
+    await operator.do("drop_connections")
     await _until_logged(development, "is lost")
     await operator.do("reset_sockets")
     await _until_logged(development, "is back")

@@ -165,7 +165,7 @@ async def test_line_is_cut_in_mid_call(
     visitor, player = await somebody(development, running)
     await player.open_from_device(COURT)
     await player.plays()
-    await operator.do("cut_lines")
+    await operator.do("drop_connections")
     await player.plays(40)
     await player.close()
     await operator.wait_for_calls(lambda found: found["terminates"] == 1)

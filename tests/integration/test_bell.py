@@ -170,7 +170,7 @@ async def test_gap_invents_no_ring_and_loses_no_missed_call(
     """The line is cut, somebody rings and goes, the line comes back: history, no bell."""
     assert state_of(hass, PUSH) == "on"
     simulator.sockets.handshake_status = 502
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(lambda: state_of(hass, PUSH) == "off")
     simulator.miss(simulator.ring(STREET))
     before = simulator.journal.count(HOMESTATUS)
@@ -223,7 +223,7 @@ async def test_events_that_cannot_be_had_are_no_outage(
 ) -> None:
     """The history misses something; nothing else does."""
     simulator.fail(GETEVENTS, Failure(status=503, html=True))
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(lambda: simulator.journal.count(GETEVENTS) == 1)
     await online(the_entry(hass))
     assert state_of(hass, "lock.cancello") == "locked"
@@ -235,7 +235,7 @@ async def test_changed_password_is_noticed_by_the_socket(
 ) -> None:
     """It gives up, and the dialogue opens, without a poll or a press."""
     simulator.change_password("another")
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(hass.config_entries.flow.async_progress)
     (flow,) = hass.config_entries.flow.async_progress()
     assert flow["context"]["source"] == SOURCE_REAUTH

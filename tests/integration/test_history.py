@@ -138,7 +138,7 @@ async def test_gap_is_filled_with_pictures(hass: HomeAssistant, simulator: Simul
     """What nobody pushed is in the list, and so is what became of a call that was heard ringing."""
     begun = await called(hass, simulator, STREET)
     simulator.sockets.handshake_status = 502
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(lambda: state_of(hass, PUSH) == "off")
     simulator.miss(begun)
     unheard = simulator.ring(YARD)

@@ -539,9 +539,9 @@ async def test_browser_that_begins_anew_by_itself(page: Page, simulator: Simulat
 async def test_cut_line_in_mid_call(hass: HomeAssistant, page: Page, simulator: Simulator) -> None:
     """Pictures do not pass through it; the end is told on the next line."""
     view = await page.watch(offer())
-    for line in simulator.lines:
-        if line.path.endswith("appws/"):
-            line.cut()
+    for connection in simulator.connections:
+        if connection.path.endswith("appws/"):
+            connection.drop()
     channel = the_entry(hass).runtime_data.live.channel
     channel.socket._backoff.draw = lambda: 0.0
     await until(lambda: channel.socket.counters["connections_ended"])

@@ -86,7 +86,7 @@ class Account:
         return EXPIRED if access.expires_at <= self.clock() else None
 
     def carries(self, access_token: str) -> bool:
-        """Tell whether a line that was subscribed with this token still gets pushes.
+        """Tell whether a connection that was subscribed with this token still gets pushes.
 
         A newer token of the same log-in does not end it; running out and being revoked do.
         """

@@ -286,11 +286,12 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         "rescind": Action(
             do=lambda cloud, given: cloud.rescind(_session(cloud, given)), optional=ONE_CALL
         ),
-        "cut_lines": Action(do=lambda cloud, _: cloud.cut_lines()),
-        "close_lines": Action(
-            do=lambda cloud, given: cloud.close_all(given.get("code", 1001)), optional={"code": int}
+        "drop_connections": Action(do=lambda cloud, _: cloud.drop_connections()),
+        "close_connections": Action(
+            do=lambda cloud, given: cloud.close_connections(given.get("code", 1001)),
+            optional={"code": int},
         ),
-        "lose_lines": Action(do=lambda cloud, _: cloud.lose_lines()),
+        "stall_connections": Action(do=lambda cloud, _: cloud.stall_connections()),
         "fail": Action(do=_fail, required={"path": str}, optional={"times": int, **FAILURE}),
         "clear_failures": Action(do=lambda cloud, _: cloud.clear_failures()),
         "limit": Action(do=_limit, optional={"requests": int, "seconds": NUMBER}),

@@ -47,10 +47,10 @@ CANDIDATE = {
 
 
 class Caller(Listener):
-    """One line for calls; a field that is ABSENT is left out."""
+    """One socket for calls; a field that is ABSENT is left out."""
 
     def __init__(self, visitor: Visitor, listener: Listener) -> None:
-        super().__init__(visitor, listener.line, SIGNALING)
+        super().__init__(visitor, listener.socket, SIGNALING)
         self._number = 1_700_000_000_000_000_000
         self.bridge = visitor.sim.house.bridges()[0].id
 
@@ -59,7 +59,7 @@ class Caller(Listener):
         self._number += 1
         usual = {"action": "rtc", "device_id": self.bridge, "correlation_id": str(self._number)}
         sent = usual | {"data": data} | fields
-        await self.line.send_json({key: item for key, item in sent.items() if item is not ABSENT})
+        await self.socket.send_json({key: item for key, item in sent.items() if item is not ABSENT})
 
     async def offer(self, sdp: str = OFFER, *, kind: str = "call", **more: Any) -> Any:
         """Dial, and return the acknowledgement."""
@@ -82,6 +82,6 @@ class Caller(Listener):
 
 @asynccontextmanager
 async def calling(visitor: Visitor, *, subscribed: bool = True) -> AsyncIterator[Caller]:
-    """Open a line for calls, and subscribe on it."""
+    """Open a socket for calls, and subscribe on it."""
     async with listen(visitor, SIGNALING, subscribed=subscribed) as listener:
         yield Caller(visitor, listener)

@@ -144,7 +144,7 @@ class Cloud(Bell):
                 self.presence(bridge, "connection")
 
     def end_view(self, session: Session) -> None:
-        """Let the intercom end a call of a client's, with a word on its line."""
+        """Let the intercom end a call of a client's, with a word on its connection."""
         self.rtc.end_view(session)
 
     def device_error(self, session: Session, code: int, message: str | None = None) -> None:
@@ -152,13 +152,13 @@ class Cloud(Bell):
         self.rtc.device_error(session, code, message)
 
     def rescind(self, session: Session) -> None:
-        """Say on a call's line that somebody else has answered."""
+        """Say on a call's connection that somebody else has answered."""
         self.rtc.rescind(session)
 
     def take_down(self, status: int = 503, *, html: bool = True) -> None:
         """Answer everything with an outage, and cut the open sockets."""
         self.down = (status, html)
-        self.cut_lines()
+        self.drop_connections()
 
     def bring_up(self) -> None:
         """End the outage."""

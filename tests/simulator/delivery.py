@@ -1,4 +1,4 @@
-"""The cloud's open lines, and whatever it pushes to those who have subscribed."""
+"""The cloud's open connections, and whatever it pushes to those who have subscribed."""
 
 import itertools
 import json
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import WSMsgType
 
 from tests.simulator import pushes
-from tests.simulator.lines import Frame, Line
+from tests.simulator.connection import Connection, Frame
 from tests.simulator.paths import PUSH
 from tests.simulator.socket_settings import SocketSettings
 
@@ -33,7 +33,7 @@ class Delivery:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         #: The clients that hold a socket open.
-        self.lines: set[Line] = set()
+        self.connections: set[Connection] = set()
         self.sockets: SocketSettings = SocketSettings()
         self._numbers = itertools.count(FIRST_NUMBER)
 
@@ -55,38 +55,38 @@ class Delivery:
         else:
             self._deliver(Frame(payload=data, kind=WSMsgType.BINARY), "raw bytes")
 
-    def hears(self, line: Line, kind: str = "") -> bool:
-        """Tell whether a line gets what is pushed."""
-        if not line.subscribed or line.path != PUSH or line.dead:
+    def hears(self, connection: Connection, kind: str = "") -> bool:
+        """Tell whether a connection gets what is pushed."""
+        if not connection.subscribed or connection.path != PUSH or connection.dead:
             return False
-        if line.filtered and kind in pushes.CALL_KINDS:
+        if connection.filtered and kind in pushes.CALL_KINDS:
             return False
-        return not self.sockets.pushes_stop_with_token or self.account.carries(line.token)
+        return not self.sockets.pushes_stop_with_token or self.account.carries(connection.token)
 
-    def cut_lines(self) -> None:
+    def drop_connections(self) -> None:
         """Cut all open sockets; they may come again."""
-        for line in self.lines:
-            line.cut()
+        for connection in self.connections:
+            connection.drop()
 
-    def close_all(self, code: int = 1001) -> None:
+    def close_connections(self, code: int = 1001) -> None:
         """Close all open sockets in due form."""
-        for line in self.lines:
-            line.close(code)
+        for connection in self.connections:
+            connection.close(code)
 
-    def lose_lines(self) -> None:
-        """Let every line of this moment be half open, as if a router forgot it; new ones work."""
-        for line in self.lines:
-            line.half_open = True
+    def stall_connections(self) -> None:
+        """Make every open connection half open, as a router restart does; new ones work."""
+        for connection in self.connections:
+            connection.half_open = True
 
     def number(self) -> int:
         """Return a number that was not given out before."""
         return next(self._numbers)
 
     def _deliver(self, frame: Frame, kind: str, session_id: str | None = None) -> None:
-        listening = [line for line in self.lines if self.hears(line, kind)]
-        for line in listening:
-            line.send(frame)
+        listening = [connection for connection in self.connections if self.hears(connection, kind)]
+        for connection in listening:
+            connection.send(frame)
         if self.journal_pushes:
-            told: Json = {"kind": kind, "session": session_id, "lines": len(listening)}
+            told: Json = {"kind": kind, "session": session_id, "connections": len(listening)}
             entry = self.journal.add(at=self.clock(), method="PUSH", path=PUSH, body=told)
             entry.status = 200

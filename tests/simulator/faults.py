@@ -30,9 +30,9 @@ class Failure:
     error: str | None = None
     delay: float = 0.0
     never: bool = False
-    #: Half of the answer, then the line is cut.
+    #: Half of the answer, then the connection is cut.
     cut: bool = False
-    #: The line is cut without any answer.
+    #: The connection is cut without any answer.
     drop: bool = False
     html: bool = False
     #: JSON by its header, but broken off.

@@ -22,8 +22,8 @@ USER_AGENT = re.compile(r"NetatmoApp\(Security/v\d+(\.\d+)+/\d+\) Android\([^()]
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Dropped(Exception):  # noqa: N818 - a line that ends, not an error of ours
-    """The line was cut without an answer."""
+class Dropped(Exception):  # noqa: N818 - a connection that ends, not an error of ours
+    """The connection was cut without an answer."""
 
 
 @web.middleware
@@ -35,14 +35,14 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         response = await _meet(request, entry, handler)
     except Dropped:
-        _cut_line(request)
+        _abort_connection(request)
         return web.Response(status=503)
     entry.status = response.status
     return response
 
 
 async def wait(request: web.Request, seconds: float | None) -> None:
-    """Let time pass, for ever if None; the line is cut when the simulator ends meanwhile."""
+    """Let time pass, for ever if None; the connection is cut when the simulator ends meanwhile."""
     if seconds == 0:
         return
     try:
@@ -115,7 +115,7 @@ async def _fail(
 async def _half(
     request: web.Request, entry: Entry, whole: web.StreamResponse | None
 ) -> web.StreamResponse:
-    """Send the first half of an answer and cut the line."""
+    """Send the first half of an answer and cut the connection."""
     raw = whole.body if isinstance(whole, web.Response) else None
     content = raw if isinstance(raw, bytes) else json.dumps({"status": "ok", "body": {}}).encode()
     status = 200 if whole is None else whole.status
@@ -134,6 +134,6 @@ def _place(request: web.Request) -> str:
     return BLOB if request.path.startswith(BLOB) else request.path
 
 
-def _cut_line(request: web.Request) -> None:
+def _abort_connection(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from tests.simulator import rtc_frames
-from tests.simulator.lines import Frame
+from tests.simulator.connection import Frame
 from tests.simulator.paths import SIGNALING
 from tests.simulator.rtc_session import Ring
 from tests.simulator.rtc_settings import RtcSettings
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from tests.simulator.calls import Call
     from tests.simulator.cloud import Cloud
+    from tests.simulator.connection import Connection
     from tests.simulator.house import Bridge, Json, Panel
-    from tests.simulator.lines import Line
     from tests.simulator.rtc_session import Ender, Peer, Session
 
 _LOGGER = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Intercom:
             self.spawn(self._offer(call, peer, announce))
 
     def call_over(self, call: Call, by: Ender, *, told: bool) -> None:
-        """Let what hangs on a call be over, with a word on its line or without."""
+        """Let what hangs on a call be over, with a word on its connection or without."""
         ring = self._rings.get(call.session_id)
         session = self.sessions.get(call.session_id)
         if session is not None:
@@ -119,7 +119,7 @@ class Intercom:
                 self.end(session, "power")
 
     def end(self, session: Session, by: Ender, frame: Json | None = None) -> None:
-        """End a call if it goes on, and say so on its line if there is something to say."""
+        """End a call if it goes on, and say so on its connection if there is something to say."""
         if not session.is_open:
             return
         session.state, session.ended_by, session.ended_at = "ended", by, self.cloud.clock()
@@ -141,10 +141,12 @@ class Intercom:
         """Send a frame of the intercom's to those who get it."""
         data = frame["data"]
         kind = data["type"] if isinstance(data, dict) else None
-        listening = [line for line in self.cloud.lines if self._hears(line, session)]
-        for line in listening:
-            line.send(Frame(payload=json.dumps(frame).encode()))
-        told: Json = {"kind": kind, "session": frame["session_id"], "lines": len(listening)}
+        listening = [
+            connection for connection in self.cloud.connections if self._hears(connection, session)
+        ]
+        for connection in listening:
+            connection.send(Frame(payload=json.dumps(frame).encode()))
+        told: Json = {"kind": kind, "session": frame["session_id"], "connections": len(listening)}
         at = self.cloud.clock()
         self.cloud.journal.add(at=at, method="DEVICE", path=SIGNALING, body=told).status = 200
         self.changed()
@@ -266,10 +268,10 @@ class Intercom:
     def _at(self, session_id: str) -> str:
         return self._rings[session_id].call.bridge_id
 
-    def _hears(self, line: Line, session: Session) -> bool:
-        if line.path != SIGNALING or not line.subscribed or line.dead:
+    def _hears(self, connection: Connection, session: Session) -> bool:
+        if connection.path != SIGNALING or not connection.subscribed or connection.dead:
             return False
-        return self.settings.frames_to_all or line is session.line
+        return self.settings.frames_to_all or connection is session.connection
 
     def _free(self, session: Session) -> None:
         session.holds_slot = False

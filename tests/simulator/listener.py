@@ -31,12 +31,14 @@ OK = {"status": "ok"}
 
 
 class Listener:
-    """One line, seen from the client."""
+    """One socket, seen from the client."""
 
-    def __init__(self, visitor: Visitor, line: aiohttp.ClientWebSocketResponse, path: str) -> None:
+    def __init__(
+        self, visitor: Visitor, socket: aiohttp.ClientWebSocketResponse, path: str
+    ) -> None:
         self._visitor = visitor
         self._path = path
-        self.line = line
+        self.socket = socket
 
     async def subscribe(self, **fields: Any) -> Any:
         """Subscribe with the visitor's token of this moment and return the answer."""
@@ -46,11 +48,11 @@ class Listener:
     async def ask(self, **fields: Any) -> None:
         """Send a subscription and wait for nothing."""
         token = {"access_token": self._visitor.access}
-        await self.line.send_json(FRAMES[self._path] | token | fields)
+        await self.socket.send_json(FRAMES[self._path] | token | fields)
 
     async def frame(self) -> Any:
         """Return the next frame, decoded."""
-        message = await self.line.receive()
+        message = await self.socket.receive()
         assert message.type is aiohttp.WSMsgType.TEXT, message
         return json.loads(message.data)
 
@@ -61,11 +63,11 @@ class Listener:
     async def nothing_before(self, marker: str = "marker") -> bool:
         """Tell whether a push that is sent now is the next thing to arrive."""
         self._visitor.sim.push_raw(marker)
-        return bool((await self.line.receive()).data == marker)
+        return bool((await self.socket.receive()).data == marker)
 
     async def ending(self) -> tuple[aiohttp.WSMsgType, Any]:
-        """Return how the line ends."""
-        message = await self.line.receive()
+        """Return how the socket ends."""
+        message = await self.socket.receive()
         return message.type, message.data
 
 
@@ -73,10 +75,12 @@ class Listener:
 async def listen(
     visitor: Visitor, path: str = PUSH, *, subscribed: bool = True, **kind: Any
 ) -> AsyncIterator[Listener]:
-    """Open a line, and subscribe on it; the client's part of a close is never waited for."""
+    """Open a socket, and subscribe on it; the client's part of a close is never waited for."""
     timeout = aiohttp.ClientWSTimeout(ws_close=0.05)
-    async with visitor.session.ws_connect(visitor.sim.url + path, timeout=timeout, **kind) as line:
-        listener = Listener(visitor, line, path)
+    async with visitor.session.ws_connect(
+        visitor.sim.url + path, timeout=timeout, **kind
+    ) as socket:
+        listener = Listener(visitor, socket, path)
         if subscribed:
             assert await listener.subscribe() == OK
         yield listener

@@ -13,7 +13,7 @@ from tests.simulator.paths import PUSH, SIGNALING
 from tests.simulator.rtc_settings import RtcSettings
 
 if TYPE_CHECKING:
-    from tests.simulator.lines import Line
+    from tests.simulator.connection import Connection
 
 PAGE = Path(__file__).with_name("operator.html")
 SCRIPTS = {
@@ -93,7 +93,10 @@ def _state(cloud: Cloud) -> Json:
         "houses": list(HOUSES),
         "homes": [_home(cloud, home) for home in cloud.house.homes],
         "calls": [call.as_json() for call in cloud.calls.values()],
-        "lines": [_line(cloud, line) for line in sorted(cloud.lines, key=lambda line: line.number)],
+        "connections": [
+            _connection(cloud, connection)
+            for connection in sorted(cloud.connections, key=lambda connection: connection.number)
+        ],
         "sockets": {name: getattr(cloud.sockets, name) for name in cloud.sockets.names()},
         "rtc": _rtc(cloud),
         "violations": {
@@ -141,13 +144,13 @@ def _cloud(cloud: Cloud) -> Json:
 
 
 def _subscribed(cloud: Cloud, path: str) -> int:
-    return sum(line.subscribed for line in cloud.lines if line.path == path)
+    return sum(connection.subscribed for connection in cloud.connections if connection.path == path)
 
 
-def _line(cloud: Cloud, line: Line) -> Json:
+def _connection(cloud: Cloud, connection: Connection) -> Json:
     shown = ("number", "path", "opened_at", "subscribed", "subscriptions", "pings", "frames_sent")
-    known: Json = {name: getattr(line, name) for name in shown}
-    return known | {"half_open": line.dead, "hears": cloud.hears(line)}
+    known: Json = {name: getattr(connection, name) for name in shown}
+    return known | {"half_open": connection.dead, "hears": cloud.hears(connection)}
 
 
 def _home(cloud: Cloud, home: Home) -> Json:

@@ -64,20 +64,20 @@ function callRow(call) {
   node.append(what, row);
   return node;
 }
-function showLines() {
-  const rows = state.lines.map((line) => {
-    const node = make("li", undefined, "line"), [said, kind] = lineState(line);
-    const counts = `since ${clock(line.opened_at)} · subscribed ${line.subscriptions} × · ${line.pings} pings · ${line.frames_sent} frames sent`;
-    node.append(make("strong", `${line.path === "/ws/" ? "Push" : "Calls"} ${line.number}`), make("span", said, "pill " + kind), make("span", counts, "small soft"));
+function showConnections() {
+  const rows = state.connections.map((connection) => {
+    const node = make("li", undefined, "line"), [said, kind] = connectionState(connection);
+    const counts = `since ${clock(connection.opened_at)} · subscribed ${connection.subscriptions} × · ${connection.pings} pings · ${connection.frames_sent} frames sent`;
+    node.append(make("strong", `${connection.path === "/ws/" ? "Push" : "Calls"} ${connection.number}`), make("span", said, "pill " + kind), make("span", counts, "small soft"));
     return node;
   });
   if (!rows.length) rows.push(make("li", "Nobody is connected.", "small soft"));
-  $("lines").replaceChildren(...rows);
+  $("connections").replaceChildren(...rows);
 }
-function lineState(line) {
-  if (line.half_open) return ["half open", "bad"];
-  if (!line.subscribed) return ["not subscribed", "warn"];
-  return line.path === "/ws/" && !line.hears ? ["its token is over: hears nothing", "bad"] : ["listens", "good"];
+function connectionState(connection) {
+  if (connection.half_open) return ["half open", "bad"];
+  if (!connection.subscribed) return ["not subscribed", "warn"];
+  return connection.path === "/ws/" && !connection.hears ? ["its token is over: hears nothing", "bad"] : ["listens", "good"];
 }
 function showSockets() {
   const off = Object.entries(state.sockets).filter(([name, value]) => value !== normal(name)).length;

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 WEBSOCKET = "Websocket"
 APP_TYPE = "app_camera"
-#: What a line with a filter is spared.
+#: What a connection with a filter is spared.
 CALL_KINDS = frozenset(
     {"rtc", "incoming_call", "accepted_call", "missed_call", "offer", "rescind", "terminate"}
 )

@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tests.simulator import rtc_frames
-from tests.simulator.lines import Frame, Line
+from tests.simulator.connection import Connection, Frame
 from tests.simulator.paths import BAD_TOKEN_CODES, ERRORS
 from tests.simulator.rtc_calls import Calls, Taken, pause
 from tests.simulator.rtc_frames import MESSAGES, Refused
@@ -25,7 +25,7 @@ class Rtc(Calls):
         super().__init__(cloud)
         #: The client's well-formed frames by kind, whatever became of them.
         self.frames: Counter[str] = Counter()
-        self._do: Mapping[str, Callable[[Line, Any], Taken]] = {
+        self._do: Mapping[str, Callable[[Connection, Any], Taken]] = {
             "offer": self.offered,
             "answer": self.answered,
             "candidate": self.candidate,
@@ -48,14 +48,14 @@ class Rtc(Calls):
         """How often a client said that a call is over."""
         return self.frames["terminate"]
 
-    def take(self, line: Line, frame: Mapping[str, Any], entry: Entry) -> None:
+    def take(self, connection: Connection, frame: Mapping[str, Any], entry: Entry) -> None:
         """Do what a client's frame asks for, and acknowledge it."""
         number = frame.get("correlation_id")
         try:
-            taken = self._carry_out(line, frame)
+            taken = self._carry_out(connection, frame)
         except Refused as refused:
             answer = self._refusal(refused, number, entry)
-            self.spawn(self._acknowledge(line, answer, None))
+            self.spawn(self._acknowledge(connection, answer, None))
             return
         finally:
             self.changed()
@@ -63,18 +63,18 @@ class Rtc(Calls):
         if self.settings.silent_acks:
             entry.status, entry.fault = None, "no acknowledgement"
         answer = rtc_frames.ack(ids=taken.ids, echo=self._echo(number))
-        self.spawn(self._acknowledge(line, answer, taken.then))
+        self.spawn(self._acknowledge(connection, answer, taken.then))
 
-    def _carry_out(self, line: Line, frame: Mapping[str, Any]) -> Taken:
+    def _carry_out(self, connection: Connection, frame: Mapping[str, Any]) -> Taken:
         rtc_frames.check(frame)
-        if not line.subscribed:
+        if not connection.subscribed:
             raise Refused(2, noted="a call without a subscription")
-        trouble = self.cloud.account.token_error(line.token)
+        trouble = self.cloud.account.token_error(connection.token)
         if trouble is not None:
             raise Refused(trouble)
         kind = frame["data"]["type"]
         self.frames[kind] += 1
-        return self._do[kind](line, frame)
+        return self._do[kind](connection, frame)
 
     def _refusal(self, refused: Refused, number: object, entry: Entry) -> Json:
         usual = MESSAGES.get(refused.code, ERRORS.get(refused.code, (0, "Unknown error"))[1])
@@ -94,10 +94,13 @@ class Rtc(Calls):
         return {}
 
     async def _acknowledge(
-        self, line: Line, answer: Json, then: Callable[[], Coroutine[Any, Any, None]] | None
+        self,
+        connection: Connection,
+        answer: Json,
+        then: Callable[[], Coroutine[Any, Any, None]] | None,
     ) -> None:
         await pause(self.settings.ack_delay)
-        if not (self.settings.silent_acks or line.dead):
-            line.send(Frame(payload=json.dumps(answer).encode()))
+        if not (self.settings.silent_acks or connection.dead):
+            connection.send(Frame(payload=json.dumps(answer).encode()))
         if then is not None:
             await then()

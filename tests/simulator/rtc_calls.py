@@ -15,8 +15,8 @@ from tests.simulator.scripted import fault_in_answer, sections
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
+    from tests.simulator.connection import Connection
     from tests.simulator.house import Bridge, Json
-    from tests.simulator.lines import Line
     from tests.simulator.rtc_session import Peer, Ring
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -33,7 +33,7 @@ class Taken:
 class Calls(Intercom):
     """Takes frames that are well formed; each method acts at once and says what is to follow."""
 
-    def offered(self, line: Line, frame: Mapping[str, Any]) -> Taken:
+    def offered(self, connection: Connection, frame: Mapping[str, Any]) -> Taken:
         """Take an offer: the intercom is dialled."""
         description = frame["data"]["session_description"]
         bridge = self._bridge(frame["device_id"])
@@ -47,13 +47,15 @@ class Calls(Intercom):
         _check_offer(description["sdp"])
         busy = self.is_ringing(bridge.id) or self.taken(bridge.id) >= self.settings.slots
         tag = base64.b64encode(f"tag-{self.cloud.number()}".encode()).decode()
-        session = self._session(line, frame, panel_id, session_id=str(uuid.uuid4()), tag_id=tag)
+        session = self._session(
+            connection, frame, panel_id, session_id=str(uuid.uuid4()), tag_id=tag
+        )
         session.holds_slot = not busy
         self.begin(session)
         ids = {"session_id": session.id, "tag_id": tag}
         return Taken(ids=ids, then=lambda: self._after_offer(session, busy=busy))
 
-    def answered(self, line: Line, frame: Mapping[str, Any]) -> Taken:
+    def answered(self, connection: Connection, frame: Mapping[str, Any]) -> Taken:
         """Take an answer to a ring."""
         ring = self._ring(frame)
         if frame["session_id"] in self.sessions:
@@ -66,7 +68,7 @@ class Calls(Intercom):
             raise Refused(21, fault, noted=fault)
         call = ring.call
         session = self._session(
-            line, frame, call.panel_id, session_id=call.session_id, tag_id=call.tag_id
+            connection, frame, call.panel_id, session_id=call.session_id, tag_id=call.tag_id
         )
         session.rang, session.device_sdp = True, ring.offer
         session.given_to(ring.peer)
@@ -78,19 +80,19 @@ class Calls(Intercom):
         self.begin(session)
         return Taken(then=lambda: self._after_answer(session, late=late, busy=busy))
 
-    def candidate(self, line: Line, frame: Mapping[str, Any]) -> Taken:
+    def candidate(self, connection: Connection, frame: Mapping[str, Any]) -> Taken:
         """Take an address of the client's."""
-        session = self._known(line, frame)
+        session = self._known(connection, frame)
         found = frame["data"]["ice_candidate"]
         session.candidates.append(found)
         peer = session.peer if session.state == "answered" else None
         return Taken(then=None if peer is None else lambda: peer.take_candidate(found))
 
-    def terminate(self, line: Line, frame: Mapping[str, Any]) -> Taken:
+    def terminate(self, connection: Connection, frame: Mapping[str, Any]) -> Taken:
         """Take the end of a call, or that a ring is declined."""
         if frame["session_id"] in self._rings and frame["session_id"] not in self.sessions:
-            self._decline(line, frame)
-        session = self._known(line, frame)
+            self._decline(connection, frame)
+        session = self._known(connection, frame)
         session.terminates += 1
         if session.terminates > 1:
             raise Refused(21, noted="a second terminate")
@@ -100,9 +102,9 @@ class Calls(Intercom):
             self.cloud.hang_up(call)
         return Taken()
 
-    def player(self, line: Line, frame: Mapping[str, Any]) -> Taken:
+    def player(self, connection: Connection, frame: Mapping[str, Any]) -> Taken:
         """Show the next panel."""
-        session = self._known(line, frame)
+        session = self._known(connection, frame)
         panels = self.panels(session.device_id)
         if not session.is_open or not panels:
             raise Refused(21, "There is no next module")
@@ -201,18 +203,18 @@ class Calls(Intercom):
         if call is not None:
             self.cloud.accepted(call, rescind=self.settings.rescind_own)
 
-    def _decline(self, line: Line, frame: Mapping[str, Any]) -> None:
+    def _decline(self, connection: Connection, frame: Mapping[str, Any]) -> None:
         """Have a call of a ring that is only there to be ended."""
         call = self._ring(frame).call
         session = self._session(
-            line, frame, call.panel_id, session_id=call.session_id, tag_id=call.tag_id
+            connection, frame, call.panel_id, session_id=call.session_id, tag_id=call.tag_id
         )
         session.rang = True
         session.given_to(self._rings[call.session_id].peer)
         self.begin(session)
 
     def _session(
-        self, line: Line, frame: Mapping[str, Any], panel_id: str | None, **ids: str
+        self, connection: Connection, frame: Mapping[str, Any], panel_id: str | None, **ids: str
     ) -> Session:
         sdp = frame["data"].get("session_description", {}).get("sdp", "")
         return Session(
@@ -222,17 +224,17 @@ class Calls(Intercom):
             panel_id=panel_id,
             sdp=sdp,
             sdp_size=len(sdp.encode()),
-            line=line,
+            connection=connection,
             started_at=self.cloud.clock(),
         )
 
-    def _known(self, line: Line, frame: Mapping[str, Any]) -> Session:
-        """Return the call that a frame is about, which goes on from there on this line."""
+    def _known(self, connection: Connection, frame: Mapping[str, Any]) -> Session:
+        """Return the call that a frame is about, which goes on from there on this connection."""
         session = self.sessions.get(frame["session_id"])
         if session is None:
             raise Refused(9, "Session not found", noted=f"{frame['data']['type']}: unknown session")
         _check_ids(frame, session.tag_id, session.device_id)
-        session.line = line
+        session.connection = connection
         return session
 
     def _ring(self, frame: Mapping[str, Any]) -> Ring:

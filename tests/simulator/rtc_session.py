@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     import asyncio
 
     from tests.simulator.calls import Call
+    from tests.simulator.connection import Connection
     from tests.simulator.house import Json
-    from tests.simulator.lines import Line
 
 type Ender = Literal["client", "device", "limit", "power", "operator"]
 
@@ -73,8 +73,8 @@ class Session:
     sdp_size: int = 0
     #: The intercom's description.
     device_sdp: str = field(default="", repr=False)
-    #: The line that spoke last of it.
-    line: Line = field(repr=False)
+    #: The connection that spoke last of it.
+    connection: Connection = field(repr=False)
     state: Literal["begun", "answered", "ended"] = "begun"
     ended_by: Ender | None = None
     #: The code with which the intercom ended it.
@@ -101,9 +101,9 @@ class Session:
         return self.state != "ended"
 
     @property
-    def line_number(self) -> int:
-        """The number of the line that spoke last of it."""
-        return self.line.number
+    def connection_number(self) -> int:
+        """The number of the connection that spoke last of it."""
+        return self.connection.number
 
     def given_to(self, peer: Peer) -> None:
         """Let somebody speak for the intercom."""
@@ -112,7 +112,14 @@ class Session:
     def as_json(self) -> Json:
         """Return what the operator page shows."""
         shown = ("id", "device_id", "panel_id", "rang", "state", "ended_by", "error", "holds_slot")
-        times = ("sdp_size", "terminates", "line_number", "started_at", "answered_at", "ended_at")
+        times = (
+            "sdp_size",
+            "terminates",
+            "connection_number",
+            "started_at",
+            "answered_at",
+            "ended_at",
+        )
         known: Json = {name: getattr(self, name) for name in (*shown, *times)}
         return known | {"candidates": len(self.candidates), "heard": self.heard.as_json()}
 

@@ -33,7 +33,7 @@ class RtcSettings:
     refuse_offers: int | None = None
     answer_twice: bool = False
     candidates_before_answer: bool = False
-    #: Each frame of the intercom's goes to every subscribed line, not only to the call's.
+    #: Each frame of the intercom's goes to every subscribed connection, not only to the call's.
     frames_to_all: bool = False
     #: Before each answer come frames of a call that nobody here has.
     foreign_frames: bool = False

@@ -36,7 +36,7 @@ class Simulator(Cloud):
             return
         runner.app[STOPPING].set()
         await self.rtc.close()
-        self.cut_lines()
+        self.drop_connections()
         await runner.cleanup()
 
     @property

@@ -14,34 +14,34 @@ SHORTEST_PING = 0.01
 
 @dataclass(slots=True, kw_only=True)
 class SocketSettings:
-    """What the cloud does with its lines; every change holds at once, for open lines too.
+    """How the cloud treats WebSocket connections; changes also apply to open ones at once.
 
     Times are seconds. A new object is a cloud that behaves.
     """
 
-    #: The cloud pings each line so often; None: never.
+    #: The cloud pings each connection so often; None: never.
     server_ping_every: float | None = None
     drop_clients_that_ping: bool = False
     drop_clients_that_do_not_ping_within: float | None = None
-    #: All lines look open, but nothing more is sent on them and nothing is read.
+    #: All connections look open, but nothing more is sent on them and nothing is read.
     half_open: bool = False
-    #: The line ends right after the handshake, or right after the first `ok`.
+    #: The connection ends right after the handshake, or right after the first `ok`.
     accept_then_close: Literal["handshake", "subscribed"] | None = None
     #: The error code that answers a subscription; None: none.
     refuse_subscriptions: int | None = None
     #: How many subscriptions are still refused; None: all.
     refuse_first: int | None = None
-    #: The same for the second subscription of a line, and those after it.
+    #: The same for the second subscription of a connection, and those after it.
     refuse_resubscriptions: int | None = None
     #: A subscription gets no answer, and no effect.
     silent: bool = False
-    #: The status that answers a handshake; None: the line opens.
+    #: The status that answers a handshake; None: the connection opens.
     handshake_status: int | None = None
     handshake_retry_after: int | str | None = None
     handshake_delay: float = 0.0
-    #: With what the cloud closes a line of its own accord; None: it cuts it without a word.
+    #: With what the cloud closes a connection of its own accord; None: it cuts it without a word.
     close_code: int | None = None
-    #: A line hears nothing more once its token has run out or was revoked, though it stays open.
+    #: Pushes stop once the token has expired or was revoked; the connection stays open.
     pushes_stop_with_token: bool = True
     _news: asyncio.Event = field(
         default_factory=asyncio.Event, init=False, repr=False, compare=False
@@ -86,7 +86,7 @@ class SocketSettings:
         return None
 
     def refusal(self, *, again: bool) -> int | None:
-        """Return the code that refuses this subscription, the line's first one or one more."""
+        """Return the error code for a subscription, the first or a later one; None: accepted."""
         if again and self.refuse_resubscriptions is not None:
             return self.refuse_resubscriptions
         if self.refuse_subscriptions is None or self.refuse_first == 0:

@@ -1,4 +1,4 @@
-"""The two sockets: the handshake, the subscriptions, and an open line after them."""
+"""The two sockets: the handshake, the subscriptions, and an open connection after them."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from aiohttp import WSMsgType, web
 
 from tests.simulator.cloud import CLOUD, Cloud
+from tests.simulator.connection import Connection, Frame
 from tests.simulator.gate import ENTRY, wait
-from tests.simulator.lines import Frame, Line
 from tests.simulator.paths import BAD_TOKEN_CODES, ERRORS, PUSH, SIGNALING
 from tests.simulator.refusal import fault_in
 
@@ -39,7 +39,7 @@ _numbers = itertools.count(1)
 
 
 async def socket(request: web.Request) -> web.StreamResponse:
-    """Hold one line open and answer its frames."""
+    """Hold one connection open and answer its frames."""
     cloud = request.app[CLOUD]
     refused = await _handshake(cloud, request)
     if refused is not None:
@@ -49,7 +49,7 @@ async def socket(request: web.Request) -> web.StreamResponse:
     )
     await response.prepare(request)
     request[ENTRY].status = response.status
-    line = Line(
+    connection = Connection(
         number=next(_numbers),
         path=request.path,
         socket=response,
@@ -57,8 +57,8 @@ async def socket(request: web.Request) -> web.StreamResponse:
         settings=cloud.sockets,
         opened_at=cloud.clock(),
     )
-    async with _open(cloud, line):
-        await _serve(cloud, line)
+    async with _open(cloud, connection):
+        await _serve(cloud, connection)
     return response
 
 
@@ -75,78 +75,78 @@ async def _handshake(cloud: Cloud, request: web.Request) -> web.Response | None:
 
 
 @asynccontextmanager
-async def _open(cloud: Cloud, line: Line) -> AsyncIterator[None]:
-    """Keep a line among the open ones, with the tasks that send on it and look after it."""
-    writer, minder = asyncio.create_task(line.write()), asyncio.create_task(line.mind())
-    cloud.lines.add(line)
+async def _open(cloud: Cloud, connection: Connection) -> AsyncIterator[None]:
+    """Keep a connection among the open ones, with the tasks that send on it and look after it."""
+    writer, minder = asyncio.create_task(connection.write()), asyncio.create_task(connection.mind())
+    cloud.connections.add(connection)
     try:
         yield
     except ConnectionError:
-        _LOGGER.debug("The line was lost while it was being answered")
+        _LOGGER.debug("The connection was lost while it was being answered")
     finally:
-        cloud.lines.discard(line)
+        cloud.connections.discard(connection)
         minder.cancel()
-        if not line.ending:
+        if not connection.ending:
             writer.cancel()
         await asyncio.gather(writer, minder, return_exceptions=True)
 
 
-async def _serve(cloud: Cloud, line: Line) -> None:
+async def _serve(cloud: Cloud, connection: Connection) -> None:
     settings = cloud.sockets
     if settings.accept_then_close == "handshake":
-        line.close(settings.close_code)
-    async for message in line.socket:
+        connection.close(settings.close_code)
+    async for message in connection.socket:
         if message.type is WSMsgType.TEXT:
-            _take(cloud, line, message.data)
+            _take(cloud, connection, message.data)
         elif message.type is WSMsgType.PING:
-            await _pinged(line, message.data)
+            await _pinged(connection, message.data)
         elif message.type is WSMsgType.PONG:
-            line.pongs += 1
-    if line.dead:
-        await line.gone()
+            connection.pongs += 1
+    if connection.dead:
+        await connection.gone()
 
 
-async def _pinged(line: Line, data: bytes) -> None:
-    line.pinged()
-    if line.dead:
+async def _pinged(connection: Connection, data: bytes) -> None:
+    connection.pinged()
+    if connection.dead:
         return
-    if line.settings.drop_clients_that_ping:
-        line.close(line.settings.close_code)
+    if connection.settings.drop_clients_that_ping:
+        connection.close(connection.settings.close_code)
     else:
-        await line.socket.pong(data)
+        await connection.socket.pong(data)
 
 
-def _take(cloud: Cloud, line: Line, text: str) -> None:
-    """Write one frame into the journal, and answer it if the line lives."""
+def _take(cloud: Cloud, connection: Connection, text: str) -> None:
+    """Write one frame into the journal, and answer it if the connection lives."""
     try:
         frame = json.loads(text)
     except ValueError:
         frame = None
-    entry = cloud.journal.add(at=cloud.clock(), method="FRAME", path=line.path, body=frame)
-    if line.dead:
-        entry.fault = "the line is half open"
+    entry = cloud.journal.add(at=cloud.clock(), method="FRAME", path=connection.path, body=frame)
+    if connection.dead:
+        entry.fault = "the connection is half open"
         return
-    if line.path == SIGNALING and isinstance(frame, dict) and frame.get("action") == "rtc":
-        cloud.rtc.take(line, frame, entry)
+    if connection.path == SIGNALING and isinstance(frame, dict) and frame.get("action") == "rtc":
+        cloud.rtc.take(connection, frame, entry)
         return
-    answer = _answer(cloud, line, frame, entry)
+    answer = _answer(cloud, connection, frame, entry)
     if answer is None:
         entry.fault = "no answer"
         return
     entry.status = 200
-    line.send(Frame(payload=json.dumps(answer).encode()))
+    connection.send(Frame(payload=json.dumps(answer).encode()))
     if "error" not in answer and cloud.sockets.accept_then_close == "subscribed":
-        line.close(cloud.sockets.close_code)
+        connection.close(cloud.sockets.close_code)
 
 
-def _answer(cloud: Cloud, line: Line, frame: object, entry: Entry) -> Json | None:
+def _answer(cloud: Cloud, connection: Connection, frame: object, entry: Entry) -> Json | None:
     """Return the answer to a subscription; None: there is none."""
     given = frame if isinstance(frame, dict) else {}
-    fault = _fault(line.path, given)
+    fault = _fault(connection.path, given)
     if fault:
-        cloud.report_violation(f"{line.path}: {fault}")
+        cloud.report_violation(f"{connection.path}: {fault}")
         return _refuse(entry, 21, fault, fault)
-    code = cloud.sockets.refusal(again=line.subscriptions > 0)
+    code = cloud.sockets.refusal(again=connection.subscriptions > 0)
     if code is not None:
         return _refuse(entry, code, "as is set for the sockets")
     if cloud.sockets.silent:
@@ -154,10 +154,10 @@ def _answer(cloud: Cloud, line: Line, frame: object, entry: Entry) -> Json | Non
     if cloud.account.token_error(given["access_token"]) is not None:
         return _refuse(entry, 2, "the access token is no good")
     if "filter" in given:
-        cloud.report_violation(f"{line.path}: filter hides the calls")
-    line.subscribed, line.filtered = True, "filter" in given
-    line.subscriptions += 1
-    line.token = given["access_token"]
+        cloud.report_violation(f"{connection.path}: filter hides the calls")
+    connection.subscribed, connection.filtered = True, "filter" in given
+    connection.subscriptions += 1
+    connection.token = given["access_token"]
     return {"status": "ok"}
 
 

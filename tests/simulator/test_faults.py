@@ -124,7 +124,7 @@ async def test_not_carried_out(visitor: Visitor, sim: Simulator) -> None:
 
 @pytest.mark.parametrize("executed", [True, False])
 async def test_cut_in_the_middle(visitor: Visitor, sim: Simulator, executed: bool) -> None:
-    """Half of the answer comes, then the line ends."""
+    """Half of the answer comes, then the connection ends."""
     sim.fail(SETSTATE, Failure(cut=True, executed=executed))
     with pytest.raises(aiohttp.ClientPayloadError):
         await visitor.command(sim.house.doors()[0], lock=False)
@@ -133,7 +133,7 @@ async def test_cut_in_the_middle(visitor: Visitor, sim: Simulator, executed: boo
 
 
 async def test_cut_without_an_answer(visitor: Visitor, sim: Simulator) -> None:
-    """The line ends and nothing was answered."""
+    """The connection ends and nothing was answered."""
     sim.fail(SETSTATE, Failure(drop=True, executed=True))
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await visitor.command(sim.house.doors()[0], lock=False)

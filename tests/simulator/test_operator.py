@@ -90,10 +90,10 @@ async def test_the_cloud(visitor: Visitor, sim: Simulator) -> None:
     assert (sim.command_errors_at, sim.unreachable_shown) == ("top", "errors")
     await visitor.operate("pictures", size=9)
     assert sim.pictures.size == 9
-    async with visitor.session.ws_connect(sim.push_url) as line:
-        await visitor.operate("cut_lines")
-        await line.receive()
-        assert line.closed
+    async with visitor.session.ws_connect(sim.push_url) as socket:
+        await visitor.operate("drop_connections")
+        await socket.receive()
+        assert socket.closed
 
 
 async def test_the_house(visitor: Visitor, sim: Simulator) -> None:
@@ -139,16 +139,20 @@ async def test_the_bell(visitor: Visitor, sim: Simulator) -> None:
 
 
 async def test_the_sockets(visitor: Visitor, sim: Simulator) -> None:
-    """The lines can be seen, spoken on, troubled and ended over HTTP."""
+    """The connections can be seen, spoken on, troubled and ended over HTTP."""
     async with listen(visitor, autoclose=False) as listener:
         await visitor.operate("push", frame={"push_type": "BNC1-new_user"}, home="h")
         assert (await listener.frame())["extra_params"] == {"home_id": "h"}
         await visitor.operate("push_raw", data="{")
-        assert (await listener.line.receive()).data == "{"
+        assert (await listener.socket.receive()).data == "{"
         await visitor.operate("journal_pushes", on=False)
         assert not sim.journal_pushes
-        (line,) = (await read(visitor, "state"))["lines"]
-        assert (line["path"], line["hears"], line["frames_sent"]) == (PUSH, True, 3)
+        (connection,) = (await read(visitor, "state"))["connections"]
+        assert (connection["path"], connection["hears"], connection["frames_sent"]) == (
+            PUSH,
+            True,
+            3,
+        )
         answer = await visitor.operate("sockets", silent=True, server_ping_every=20)
         assert answer.json["sockets"]["silent"]
         assert sim.sockets == SocketSettings(silent=True, server_ping_every=20)
@@ -156,11 +160,11 @@ async def test_the_sockets(visitor: Visitor, sim: Simulator) -> None:
         assert sim.sockets == SocketSettings(silent=True)
         await visitor.operate("reset_sockets")
         assert sim.sockets == SocketSettings()
-        await visitor.operate("close_lines", code=1012)
+        await visitor.operate("close_connections", code=1012)
         assert await listener.ending() == (aiohttp.WSMsgType.CLOSE, 1012)
     async with listen(visitor):
-        (line,) = (await visitor.operate("lose_lines")).json["lines"]
-        assert (line["half_open"], line["hears"]) == (True, False)
+        (connection,) = (await visitor.operate("stall_connections")).json["connections"]
+        assert (connection["half_open"], connection["hears"]) == (True, False)
 
 
 async def test_clearing(visitor: Visitor, sim: Simulator) -> None:
@@ -230,7 +234,7 @@ async def test_page_is_served_and_needs_nothing_else(visitor: Visitor, sim: Simu
     for script in re.findall(r'src="([^"]+)"', page):
         async with visitor.session.get(sim.url + script) as response:
             page += await response.text()
-    assert "showLines" in page
+    assert "showConnections" in page
     assert not re.findall(r"https?://|@import|url\(", page)
 
 

@@ -184,7 +184,7 @@ async def test_second_terminate_is_noted(visitor: Visitor, sim: Simulator) -> No
 
 
 async def test_intercom_ends_views(visitor: Visitor, sim: Simulator) -> None:
-    """By itself after a time, even when the line is lost; with an error; for somebody else."""
+    """The intercom ends views: by time limit, with an error, or because of a rescind."""
     sim.rtc.settings.view_seconds = 0.05
     async with calling(visitor) as caller:
         await caller.dial()
@@ -274,7 +274,7 @@ async def test_ways_to_answer(visitor: Visitor, sim: Simulator) -> None:
 
 
 async def test_frames_go_to_the_line_of_the_call(visitor: Visitor, sim: Simulator) -> None:
-    """Or to all lines; a call moves to the line that speaks of it."""
+    """Or to all connections; a call moves to the connection that speaks of it."""
     sim.rtc.settings.slots = 9
     async with calling(visitor) as one, calling(visitor) as two:
         ids, _ = await one.dial()
@@ -285,7 +285,7 @@ async def test_frames_go_to_the_line_of_the_call(visitor: Visitor, sim: Simulato
         await one.dial()
         assert (await two.frame())["data"]["type"] == "answer"
     told = [entry.body for entry in sim.journal if entry.method == "DEVICE"]
-    assert [each["lines"] for each in told if isinstance(each, dict)] == [1, 1, 1, 1, 2, 2, 2]
+    assert [each["connections"] for each in told if isinstance(each, dict)] == [1, 1, 1, 1, 2, 2, 2]
 
 
 async def test_another_house_knows_nothing_of_it(visitor: Visitor, sim: Simulator) -> None:

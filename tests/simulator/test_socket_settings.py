@@ -27,7 +27,7 @@ def code(answer: Any) -> Any:
 
 
 async def test_all_subscribed_push_lines_and_no_others(visitor: Visitor, sim: Simulator) -> None:
-    """A push goes to each line that has subscribed for pushes, whatever it is made of."""
+    """A push goes to each connection that has subscribed for pushes, whatever it is made of."""
     async with (
         listen(visitor) as one,
         listen(visitor) as two,
@@ -41,14 +41,14 @@ async def test_all_subscribed_push_lines_and_no_others(visitor: Visitor, sim: Si
             assert frame == {"push_type": "BNC1-new_user", "extra_params": {"home_id": "h"}}
         sim.push_raw("{")
         sim.push_raw(b"\x00")
-        assert (await one.line.receive()).data == "{"
-        assert (await one.line.receive()) == aiohttp.WSMessage(
+        assert (await one.socket.receive()).data == "{"
+        assert (await one.socket.receive()) == aiohttp.WSMessage(
             aiohttp.WSMsgType.BINARY, b"\x00", ""
         )
         assert await calls.subscribe() == OK
         assert await late.subscribe() == OK
     pushed = [entry.body for entry in sim.journal if entry.method == "PUSH"]
-    assert pushed[0] == {"kind": "new_user", "session": None, "lines": 2}
+    assert pushed[0] == {"kind": "new_user", "session": None, "connections": 2}
     assert len(pushed) == 3
 
 
@@ -72,19 +72,19 @@ async def test_pushes_can_be_left_out_of_the_journal(visitor: Visitor, sim: Simu
 
 
 async def test_lines_can_be_looked_at(visitor: Visitor, sim: Simulator) -> None:
-    """Each line tells what came and went on it."""
+    """Each connection tells what came and went on it."""
     async with listen(visitor) as listener:
         await listener.subscribe()
-        await listener.line.ping()
+        await listener.socket.ping()
         sim.ring()
         await listener.frames(2)
-        (line,) = sim.lines
-        assert (line.path, line.subscribed, line.subscriptions) == (PUSH, True, 2)
-        assert (line.pings, line.frames_sent) == (1, 4)
+        (connection,) = sim.connections
+        assert (connection.path, connection.subscribed, connection.subscriptions) == (PUSH, True, 2)
+        assert (connection.pings, connection.frames_sent) == (1, 4)
 
 
 async def test_filter_hides_the_calls(visitor: Visitor, sim: Simulator) -> None:
-    """A line that filters hears all but calls."""
+    """A connection that filters hears all but calls."""
     async with listen(visitor, subscribed=False) as listener:
         await listener.subscribe(filter="silent")
         sim.miss(sim.ring())
@@ -93,43 +93,43 @@ async def test_filter_hides_the_calls(visitor: Visitor, sim: Simulator) -> None:
 
 
 async def test_server_pings(visitor: Visitor, sim: Simulator) -> None:
-    """The cloud pings as soon as it is told to, also on lines that are open, and can stop."""
+    """The cloud pings as soon as it is told to, also on connections that are open, and can stop."""
     async with listen(visitor, autoping=False) as listener:
         sim.sockets.server_ping_every = 0.01
         for _ in range(2):
-            message = await listener.line.receive()
+            message = await listener.socket.receive()
             assert message.type is aiohttp.WSMsgType.PING
         sim.sockets.server_ping_every = None
-        await listener.line.pong()
+        await listener.socket.pong()
         await listener.ask()
-        while (message := await listener.line.receive()).type is aiohttp.WSMsgType.PING:
+        while (message := await listener.socket.receive()).type is aiohttp.WSMsgType.PING:
             pass
         assert json.loads(message.data) == OK
-        (line,) = sim.lines
-        assert line.pongs == 1
+        (connection,) = sim.connections
+        assert connection.pongs == 1
 
 
 async def test_clients_that_ping_are_dropped(visitor: Visitor, sim: Simulator) -> None:
-    """A ping costs the line, with or without a word."""
+    """A ping costs the connection, with or without a word."""
     sim.sockets.drop_clients_that_ping = True
     for close_code, ending in ((None, CUT), (1008, (CLOSE, 1008))):
         sim.sockets.close_code = close_code
         async with listen(visitor, autoclose=False) as listener:
-            await listener.line.ping()
+            await listener.socket.ping()
             assert await listener.ending() == ending
 
 
 async def test_clients_that_do_not_ping_are_dropped(visitor: Visitor, sim: Simulator) -> None:
-    """A line without pings ends in time, and a ping buys it more."""
+    """A connection without pings ends in time, and a ping buys it more."""
     sim.sockets.drop_clients_that_do_not_ping_within = 60
     async with listen(visitor) as quiet:
-        (line,) = sim.lines
-        line.heard_at -= 100
+        (connection,) = sim.connections
+        connection.heard_at -= 100
         async with listen(visitor, autoping=False) as lively:
-            newest = max(sim.lines, key=lambda each: each.number)
+            newest = max(sim.connections, key=lambda each: each.number)
             newest.heard_at -= 55
-            await lively.line.ping()
-            assert (await lively.line.receive()).type is aiohttp.WSMsgType.PONG
+            await lively.socket.ping()
+            assert (await lively.socket.receive()).type is aiohttp.WSMsgType.PONG
             sim.sockets.drop_clients_that_do_not_ping_within = 50
             assert await quiet.ending() == CUT
             assert await lively.subscribe() == OK
@@ -140,18 +140,18 @@ async def test_half_open(visitor: Visitor, sim: Simulator, one: bool) -> None:
     """Nothing passes and nothing closes: no answer, no push, no pong, no reply to a close."""
     async with listen(visitor, autoping=False, autoclose=False) as listener:
         if one:
-            sim.lose_lines()
+            sim.stall_connections()
         else:
             sim.sockets.half_open = True
         sim.sockets.server_ping_every = 0.01
         sim.ring()
         await listener.ask()
-        await listener.line.ping()
+        await listener.socket.ping()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(listener.line.receive(), SOON)
-        assert len(sim.lines) == 1
+            await asyncio.wait_for(listener.socket.receive(), SOON)
+        assert len(sim.connections) == 1
         await sim.journal.wait_for(PUSH, count=5)
-        assert sim.journal[-1].fault == "the line is half open"
+        assert sim.journal[-1].fault == "the connection is half open"
         assert sim.journal[-1].status is None
     if one:
         async with listen(visitor):
@@ -161,9 +161,9 @@ async def test_half_open(visitor: Visitor, sim: Simulator, one: bool) -> None:
 async def test_half_open_line_does_not_answer_a_close(visitor: Visitor, sim: Simulator) -> None:
     """The client has to give up by itself."""
     async with listen(visitor) as listener:
-        sim.lose_lines()
-        await listener.line.close()
-        assert listener.line.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
+        sim.stall_connections()
+        await listener.socket.close()
+        assert listener.socket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
 
 
 async def test_line_comes_back_to_life(visitor: Visitor, sim: Simulator) -> None:
@@ -179,7 +179,7 @@ async def test_line_comes_back_to_life(visitor: Visitor, sim: Simulator) -> None
 async def test_accept_then_close(
     visitor: Visitor, sim: Simulator, close_code: int | None, ending: Any
 ) -> None:
-    """A line can end right after the handshake or right after its `ok`."""
+    """A connection can end right after the handshake or right after its `ok`."""
     sim.sockets.close_code = close_code
     sim.sockets.accept_then_close = "handshake"
     async with listen(visitor, subscribed=False, autoclose=False) as listener:
@@ -190,7 +190,7 @@ async def test_accept_then_close(
 
 
 async def test_subscriptions_refused(visitor: Visitor, sim: Simulator) -> None:
-    """All are refused, or the first few; the line stays open and hears nothing."""
+    """All are refused, or the first few; the connection stays open and hears nothing."""
     sim.sockets.refuse_subscriptions = 11
     async with listen(visitor, subscribed=False) as listener:
         assert [code(await listener.subscribe()) for _ in range(2)] == [11, 11]
@@ -203,7 +203,7 @@ async def test_subscriptions_refused(visitor: Visitor, sim: Simulator) -> None:
 
 
 async def test_resubscriptions_refused(visitor: Visitor, sim: Simulator) -> None:
-    """Only the second subscription of a line is refused."""
+    """Only the second subscription of a connection is refused."""
     sim.sockets.refuse_resubscriptions = 13
     async with listen(visitor) as listener:
         assert code(await listener.subscribe()) == 13
@@ -254,25 +254,25 @@ async def test_all_lines_closed(visitor: Visitor, sim: Simulator) -> None:
     """The cloud can close in due form, after what it still had to say."""
     async with listen(visitor, autoclose=False) as listener:
         sim.push_raw("bye")
-        sim.close_all(1012)
-        assert (await listener.line.receive()).data == "bye"
+        sim.close_connections(1012)
+        assert (await listener.socket.receive()).data == "bye"
         assert await listener.ending() == (CLOSE, 1012)
 
 
 async def test_client_that_closes_is_gone(visitor: Visitor, sim: Simulator) -> None:
-    """A close is answered, and the line is no longer among the open ones."""
+    """A close is answered, and the connection is no longer among the open ones."""
     async with listen(visitor) as listener:
-        await listener.line.close(code=1000)
-        assert listener.line.close_code == 1000
+        await listener.socket.close(code=1000)
+        assert listener.socket.close_code == 1000
     async with listen(visitor):
-        assert len(sim.lines) == 1
+        assert len(sim.connections) == 1
 
 
 @pytest.mark.parametrize("end", ["expire_access_tokens", "revoke", "run out"])
 async def test_pushes_stop_with_the_token(
     visitor: Visitor, sim: Simulator, clock: Clock, end: str
 ) -> None:
-    """A line stays open when its token is over, but hears nothing until it subscribes anew."""
+    """A connection whose token has ended stays open but gets no pushes until it resubscribes."""
     async with listen(visitor) as listener:
         if end == "run out":
             clock.now += sim.account.token_lifetime or 0
@@ -288,7 +288,7 @@ async def test_pushes_stop_with_the_token(
 
 
 async def test_newer_token_does_not_end_a_line(visitor: Visitor) -> None:
-    """A refresh elsewhere leaves the line as it is; the new token is taken on it."""
+    """A refresh elsewhere leaves the connection as it is; the new token is taken on it."""
     async with listen(visitor) as listener:
         await visitor.renew()
         assert await listener.nothing_before()
@@ -296,18 +296,18 @@ async def test_newer_token_does_not_end_a_line(visitor: Visitor) -> None:
 
 
 async def test_slow_client_holds_up_nobody(visitor: Visitor, sim: Simulator) -> None:
-    """Whoever does not read delays no other line, and no control."""
+    """Whoever does not read delays no other connection, and no control."""
     async with listen(visitor, subscribed=False) as slow:
         assert await slow.subscribe() == OK
-        connection = slow.line._response.connection
+        connection = slow.socket._response.connection
         assert connection
         assert connection.transport
         connection.transport.pause_reading()
         async with listen(visitor) as quick:
             for _ in range(32):
                 sim.push_raw("x" * 1_000_000)
-                assert len((await quick.line.receive()).data) == 1_000_000
-            sent = {line.number: line.frames_sent for line in sim.lines}
+                assert len((await quick.socket.receive()).data) == 1_000_000
+            sent = {connection.number: connection.frames_sent for connection in sim.connections}
             assert len(set(sent.values())) == 2
         connection.transport.abort()
 

@@ -16,26 +16,26 @@ BOTH = pytest.mark.parametrize("path", [PUSH, SIGNALING])
 
 
 async def say(visitor: Visitor, path: str, **fields: Any) -> Any:
-    """Send one subscribe frame on a new line and return the answer."""
+    """Send one subscribe frame on a new socket and return the answer."""
     frame = FRAMES[path] | {"access_token": visitor.access} | fields
     wire = {key: value for key, value in frame.items() if value is not None}
-    async with visitor.session.ws_connect(visitor.sim.url + path) as line:
-        await line.send_json(wire)
-        return await line.receive_json()
+    async with visitor.session.ws_connect(visitor.sim.url + path) as socket:
+        await socket.send_json(wire)
+        return await socket.receive_json()
 
 
 @BOTH
 async def test_subscribed_line_stays_open(visitor: Visitor, sim: Simulator, path: str) -> None:
-    """A line takes its subscription, another one, and pings."""
+    """A socket takes its subscription, another one, and pings."""
     url = sim.push_url if path == PUSH else sim.signaling_url
     frame = FRAMES[path] | {"access_token": visitor.access}
-    async with visitor.session.ws_connect(url, autoping=False) as line:
+    async with visitor.session.ws_connect(url, autoping=False) as socket:
         for _ in range(2):
-            await line.send_json(frame)
-            assert await line.receive_json() == {"status": "ok"}
-        await line.ping(b"there?")
-        assert await line.receive() == aiohttp.WSMessage(aiohttp.WSMsgType.PONG, b"there?", "")
-        assert [(each.path, each.subscribed) for each in sim.lines] == [(path, True)]
+            await socket.send_json(frame)
+            assert await socket.receive_json() == {"status": "ok"}
+        await socket.ping(b"there?")
+        assert await socket.receive() == aiohttp.WSMessage(aiohttp.WSMsgType.PONG, b"there?", "")
+        assert [(each.path, each.subscribed) for each in sim.connections] == [(path, True)]
     assert sim.violations == []
     assert [entry.method for entry in sim.journal] == ["GET", "FRAME", "FRAME"]
     assert sim.journal[0].status == 101
@@ -78,25 +78,25 @@ async def test_silent_filter_is_noted(visitor: Visitor, sim: Simulator) -> None:
 
 async def test_nonsense(visitor: Visitor, sim: Simulator) -> None:
     """What is no JSON is refused."""
-    async with visitor.session.ws_connect(sim.push_url) as line:
-        await line.send_bytes(b"ignored")
-        await line.send_str("{")
-        assert (await line.receive_json())["error"]["code"] == 21
+    async with visitor.session.ws_connect(sim.push_url) as socket:
+        await socket.send_bytes(b"ignored")
+        await socket.send_str("{")
+        assert (await socket.receive_json())["error"]["code"] == 21
 
 
 async def test_outage_and_stop_cut_the_line(visitor: Visitor, sim: Simulator) -> None:
     """Lines end by themselves, with an outage and with the simulator."""
-    for cut in (sim.cut_lines, sim.take_down):
-        async with visitor.session.ws_connect(sim.push_url) as line:
+    for cut in (sim.drop_connections, sim.take_down):
+        async with visitor.session.ws_connect(sim.push_url) as socket:
             cut()
-            assert (await line.receive()).type is aiohttp.WSMsgType.CLOSED
+            assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSED
     with pytest.raises(aiohttp.WSServerHandshakeError):
         await visitor.session.ws_connect(sim.push_url)
     sim.bring_up()
-    async with visitor.session.ws_connect(sim.push_url) as line, asyncio.timeout(1):
+    async with visitor.session.ws_connect(sim.push_url) as socket, asyncio.timeout(1):
         await sim.stop()
-        assert (await line.receive()).type is aiohttp.WSMsgType.CLOSED
-    assert sim.lines == set()
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSED
+    assert sim.connections == set()
 
 
 async def test_handshake_can_fail(visitor: Visitor, sim: Simulator) -> None:

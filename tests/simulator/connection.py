@@ -1,4 +1,4 @@
-"""The open lines of the two sockets."""
+"""The open connections of the two sockets."""
 
 import asyncio
 from contextlib import suppress
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tests.simulator.socket_settings import SocketSettings
 
-#: Seconds between two looks at a half-open line whose client wants to go.
+#: Seconds between two looks at a half-open connection whose client wants to go.
 LOOK_SECONDS = 0.05
 
 
@@ -26,13 +26,13 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """The cloud closes the line; without a code it is cut."""
+    """The cloud closes the connection; without a code it is cut."""
 
     code: int | None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Line:
+class Connection:
     """One client on one socket; what is pushed goes to those who have subscribed.
 
     `opened_at` is by the cloud's clock; the other times are those of the event loop.
@@ -54,7 +54,7 @@ class Line:
     frames_sent: int = 0
     #: It asked to be spared the calls.
     filtered: bool = False
-    #: This one line is dead, whatever the settings say of all.
+    #: This one connection is dead, whatever the settings say of all.
     half_open: bool = False
     ending: bool = False
     token: str = field(default="", repr=False)
@@ -72,11 +72,11 @@ class Line:
         self._outbox.put_nowait(frame)
 
     def close(self, code: int | None) -> None:
-        """Close the line once everything before is sent; without a code it is cut."""
+        """Close the connection once everything before is sent; without a code it is cut."""
         self._outbox.put_nowait(Ending(code=code))
 
-    def cut(self) -> None:
-        """End the line without a word, as an outage does."""
+    def drop(self) -> None:
+        """End the connection without a word, as an outage does."""
         if self.transport is not None:
             self.transport.abort()
 
@@ -86,14 +86,14 @@ class Line:
         self.heard_at = asyncio.get_running_loop().time()
 
     async def write(self) -> None:
-        """Send what is queued, until the line ends."""
+        """Send what is queued, until the connection ends."""
         with suppress(ConnectionError):
             while isinstance(item := await self._outbox.get(), Frame):
                 await self.socket.send_frame(item.payload, item.kind)
                 self.frames_sent += 1
             self.ending = True
             if item.code is None:
-                self.cut()
+                self.drop()
             else:
                 await self.socket.close(code=item.code)
 
