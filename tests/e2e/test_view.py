@@ -72,7 +72,7 @@ async def operator(development: Development) -> AsyncIterator[Operator]:
 
 
 async def _expect_nothing_left(operator: Operator) -> None:
-    calls = await operator.wait_for_calls(lambda found: not found["leaked"])
+    calls = await operator.wait_for_calls(lambda found: not found["held_slots"])
     ended = [call["ended_by"] for call in calls["sessions"]]
     assert ended
     assert all(ended)
@@ -145,7 +145,7 @@ async def test_two_viewers(development: Development, running: Browser, operator:
     await first.plays()
     await second.close()
     await first.close()
-    await operator.wait_for_calls(lambda found: not found["leaked"])
+    await operator.wait_for_calls(lambda found: not found["held_slots"])
     await second.open_on_this_page(STREET)
     await second.plays()
     await operator.do("end_view")

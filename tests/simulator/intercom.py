@@ -50,7 +50,7 @@ class Intercom:
         return [each for each in self.sessions.values() if each.is_open]
 
     @property
-    def leaked(self) -> int:
+    def held_slots(self) -> int:
         """How many calls hold a place at this moment."""
         return sum(each.holds_slot for each in self.sessions.values())
 
@@ -168,7 +168,7 @@ class Intercom:
     def begin(self, session: Session) -> None:
         """Write a call down."""
         self.sessions[session.id] = session
-        self.peak = max(self.peak, self.leaked)
+        self.peak = max(self.peak, self.held_slots)
         if len(self.sessions) > REMEMBERED_SESSIONS:
             self._forget_oldest()
         self.changed()

@@ -110,7 +110,7 @@ def _state(cloud: Cloud) -> Json:
 def _rtc(cloud: Cloud) -> Json:
     rtc = cloud.rtc
     shown = [each.as_json() for each in rtc.sessions.values()][-SHOWN_SESSIONS:]
-    names = ("offers", "answers", "terminates", "leaked", "peak")
+    names = ("offers", "answers", "terminates", "held_slots", "peak")
     known: Json = {name: getattr(rtc, name) for name in names}
     settings = {name: getattr(rtc.settings, name) for name in rtc.settings.names()}
     usual = RtcSettings()

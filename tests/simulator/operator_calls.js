@@ -37,11 +37,11 @@ function buildRtc() {
   buildSwitches("rtc-switches", RTC_SWITCHES, rtc);
 }
 function showRtc() {
-  const { settings, usual, sessions, offers, answers, terminates, leaked, peak } = state.rtc;
+  const { settings, usual, sessions, offers, answers, terminates, held_slots, peak } = state.rtc;
   const off = Object.keys(usual).filter((name) => settings[name] !== usual[name]).length;
   $("rtc-troubles").textContent = off ? `${off} ${off === 1 ? "setting is" : "settings are"} not normal` : "the intercom behaves";
   $("rtc-troubles").className = "pill " + (off ? "warn" : "good");
-  $("rtc-counts").textContent = `Dialled ${offers} ×, answered ${answers} ×, ended by clients ${terminates} ×; ${leaked} ${leaked === 1 ? "place is" : "places are"} taken, never more than ${peak}.`;
+  $("rtc-counts").textContent = `Dialled ${offers} ×, answered ${answers} ×, ended by clients ${terminates} ×; ${held_slots} ${held_slots === 1 ? "place is" : "places are"} taken, never more than ${peak}.`;
   showSettings("rtc", settings, (name) => usual[name] ?? settings[name] ?? null);
   $("rtc-calls").replaceChildren(...sessions.toReversed().map(talk));
   if (!sessions.length) $("rtc-calls").append(make("li", "Nobody watches or talks.", "small soft"));

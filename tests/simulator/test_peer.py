@@ -138,7 +138,7 @@ async def test_view_with_sound_both_ways(visitor: Visitor, sim: Simulator) -> No
         await caller.of(ids, "terminate")
         await sim.rtc.close()
     assert asyncio.all_tasks() - before == set()
-    assert (sim.rtc.terminates, sim.rtc.leaked, sim.violations) == (1, 0, [])
+    assert (sim.rtc.terminates, sim.rtc.held_slots, sim.violations) == (1, 0, [])
 
 
 @pytest.mark.parametrize(("needs", "speaks"), [("rtp", False), ("nothing", True)])
@@ -195,7 +195,7 @@ async def test_offer_that_cannot_be_taken(visitor: Visitor, sim: Simulator) -> N
         await caller.offer(OFFER)
         assert (await caller.frame())["data"]["error"]["code"] == 21
     assert len(sim.violations) == 1
-    assert sim.rtc.leaked == 0
+    assert sim.rtc.held_slots == 0
 
 
 @pytest.mark.parametrize("end", ["hang_up", "miss", "end_silently", "expiry", "use_house"])

@@ -39,7 +39,7 @@ async def test_call_by_the_book(visitor: Visitor, sim: Simulator) -> None:
     assert (session.state, session.ended_by, session.terminates) == ("ended", "client", 1)
     assert (session.sdp, session.candidates) == (OFFER, [CANDIDATE])
     assert session.panel_id == sim.house.panels()[0].id
-    assert (sim.rtc.offers, sim.rtc.terminates, sim.rtc.leaked, sim.rtc.peak) == (1, 1, 0, 1)
+    assert (sim.rtc.offers, sim.rtc.terminates, sim.rtc.held_slots, sim.rtc.peak) == (1, 1, 0, 1)
     assert sim.violations == []
 
 
@@ -164,8 +164,8 @@ async def test_places_are_taken_and_freed(visitor: Visitor, sim: Simulator) -> N
         ids, _ = await caller.dial()
         sim.rtc.settings.slot_lingers = 0.02
         await caller.of(ids, "terminate")
-        assert sim.rtc.leaked == 1
-        await sim.rtc.wait_for(lambda: sim.rtc.leaked == 0)
+        assert sim.rtc.held_slots == 1
+        await sim.rtc.wait_for(lambda: sim.rtc.held_slots == 0)
     assert [each.error for each in sim.rtc.sessions.values()] == [None, 1, None]
     assert sim.rtc.peak == 1
 
@@ -190,8 +190,8 @@ async def test_intercom_ends_views(visitor: Visitor, sim: Simulator) -> None:
         await caller.dial()
         assert (await caller.frame())["data"] == {"type": "terminate"}
         await caller.dial()
-    assert sim.rtc.leaked == 1
-    await sim.rtc.wait_for(lambda: not sim.rtc.leaked)
+    assert sim.rtc.held_slots == 1
+    await sim.rtc.wait_for(lambda: not sim.rtc.held_slots)
     sim.rtc.settings.reset()
     async with calling(visitor) as caller:
         await caller.dial()

@@ -43,7 +43,7 @@ async def test_ring_is_answered(visitor: Visitor, sim: Simulator) -> None:
         del ids["correlation_id"]
         await caller.of(ids, "terminate")
         assert (await pushes.frame())["extra_params"]["data"] == {"type": "terminate"}
-    assert (sim.rtc.answers, sim.rtc.offers, sim.rtc.leaked) == (1, 0, 0)
+    assert (sim.rtc.answers, sim.rtc.offers, sim.rtc.held_slots) == (1, 0, 0)
     assert sim.calls == {}
     assert sim.violations == []
 
