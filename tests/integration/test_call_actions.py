@@ -107,7 +107,7 @@ async def test_export_tells_all_there_is(
     begin = dt_util.now()
     simulator.miss(simulator.ring(STREET))
     await heard(hass, 4)
-    call = simulator.ring(YARD, close_up=False)
+    call = simulator.ring(YARD, vignette=False)
     await heard(hass, 6)
     simulator.answer_elsewhere(call)
     await heard(hass, 8)

@@ -382,7 +382,7 @@ async def test_storm_of_rings_opens_few_connections(
 async def snapshot_only(hass: HomeAssistant, simulator: Simulator) -> Call:
     """Ring at the street, without a close-up, and wait until all has come of it."""
     frames = the_entry(hass).runtime_data.push.socket.counters["frames"]
-    call = simulator.ring(STREET, close_up=False)
+    call = simulator.ring(STREET, vignette=False)
     await heard(hass, frames + 2)
     await settle(hass)
     return call

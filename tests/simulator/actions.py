@@ -57,7 +57,7 @@ RING: Mapping[str, Kinds] = MappingProxyType(
         "status_first": bool,
         "receivers": int,
         "pictures": bool,
-        "close_up": bool,
+        "vignette": bool,
         "expiry": NUMBER,
         "late": NUMBER,
     }

@@ -46,7 +46,7 @@ class Bell(Delivery):
         status_first: bool = False,
         receivers: int = 1,
         pictures: bool = True,
-        close_up: bool = True,
+        vignette: bool = True,
         expiry: float = 30,
         late: float = 0.0,
     ) -> Call:
@@ -57,7 +57,7 @@ class Bell(Delivery):
         """
         call = self._call(panel, late)
         call.receivers, call.expiry = receivers, expiry
-        call.pictures, call.close_up = call.pictures and pictures, close_up
+        call.pictures, call.vignette = call.pictures and pictures, vignette
         if offer is not None:
             call.offered, call.rtc = offer, offer or call.rtc
         if status is not None:

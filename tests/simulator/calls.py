@@ -45,7 +45,7 @@ class Call:
     rtc: bool = True
     pictures: bool = True
     #: Whether the pictures are two.
-    close_up: bool = True
+    vignette: bool = True
     #: Somebody else talks to the visitor.
     answered: bool = False
     #: What the set-up was sent with, and an answer has to bear; empty: there was none.
@@ -66,7 +66,7 @@ class Call:
         """The pictures that there are of it."""
         if not self.pictures:
             return ()
-        return KINDS if self.close_up else KINDS[:1]
+        return KINDS if self.vignette else KINDS[:1]
 
     def picture_id(self, kind: str) -> str:
         """Return the id of its snapshot or its vignette."""
