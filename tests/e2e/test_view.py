@@ -185,7 +185,7 @@ async def somebody(development: Development, running: Browser) -> tuple[Visitor,
 
 def heard(calls: dict[str, Any]) -> dict[str, float]:
     """What the intercom hears in the newest call."""
-    found: dict[str, float] = max(calls["sessions"], key=lambda call: call["started_at"])["heard"]
+    found: dict[str, float] = max(calls["sessions"], key=lambda call: call["started_at"])["audio"]
     return found
 
 

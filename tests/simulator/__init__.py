@@ -13,18 +13,18 @@ from tests.simulator.faults import (
 from tests.simulator.house import House, Opening
 from tests.simulator.houses import HOUSES, many_modules, many_panels
 from tests.simulator.journal import Entry, Journal
-from tests.simulator.rtc_session import Heard, Session
+from tests.simulator.rtc_session import AudioStats, Session
 from tests.simulator.rtc_settings import RtcSettings
 from tests.simulator.server import Simulator
 from tests.simulator.socket_settings import SocketSettings
 
 __all__ = [
     "HOUSES",
+    "AudioStats",
     "Call",
     "Connection",
     "Entry",
     "Failure",
-    "Heard",
     "House",
     "Journal",
     "Opening",

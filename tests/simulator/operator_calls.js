@@ -50,7 +50,7 @@ function talk(session) {
   const node = make("li", undefined, "line"), going = session.state !== "ended";
   const names = Object.fromEntries(state.homes.flatMap((home) => home.modules).map((module) => [module.id, module.name ?? module.id]));
   node.append(make("strong", names[session.panel_id] ?? names[session.device_id] ?? session.device_id), make("span", ...talkState(session)),
-    make("span", `since ${clock(session.started_at)} · offer of ${session.sdp_size} bytes · ${session.candidates} candidates · ${heard(session.heard)}`, "small soft"));
+    make("span", `since ${clock(session.started_at)} · offer of ${session.sdp_size} bytes · ${session.candidates} candidates · ${audioText(session.audio)}`, "small soft"));
   if (going) {
     const given = { session: session.id };
     node.append(button("End it", "end_view", { ...given }, "The intercom ended it", "quiet"),
@@ -66,8 +66,8 @@ function talkState(session) {
   const who = { client: "the client", device: "the intercom", limit: "the time limit", power: "a power cut", operator: "the operator" };
   return [`ended by ${who[session.ended_by]}` + (session.error === null ? "" : ` (${session.error})`), "pill " + (session.error === null ? "soft" : "warn")];
 }
-function heard(ear) {
-  if (!ear.packets) return "hears nothing";
-  const tone = ear.hertz ? `, ${Math.round(ear.hertz)} Hz` : "";
-  return `hears ${ear.seconds.toFixed(1)} s of sound, level ${Math.round(ear.level * 100)} %${tone}`;
+function audioText(audio) {
+  if (!audio.packets) return "hears nothing";
+  const tone = audio.hertz ? `, ${Math.round(audio.hertz)} Hz` : "";
+  return `hears ${audio.seconds.toFixed(1)} s of sound, level ${Math.round(audio.level * 100)} %${tone}`;
 }

@@ -19,7 +19,7 @@ from aiortc.sdp import candidate_from_sdp
 from av import AudioFrame
 import ifaddr
 
-from tests.simulator.rtc_session import Heard
+from tests.simulator.rtc_session import AudioStats
 from tests.simulator.screen import Screen
 from tests.simulator.scripted import sections
 from tests.simulator.sound import Ear, Voice
@@ -42,9 +42,9 @@ class RealPeer:
     """One connection; it asks no server for an address."""
 
     def __init__(self, settings: RtcSettings) -> None:
-        self.heard = Heard()
+        self.audio = AudioStats()
         self._settings = settings
-        self._ear = Ear(self.heard)
+        self._ear = Ear(self.audio)
         self._screen, self._voice = Screen(), Voice(self._is_awake)
         self._offers_sound = True
         self._found: list[Json] = []

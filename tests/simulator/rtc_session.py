@@ -14,7 +14,7 @@ type Ender = Literal["client", "device", "limit", "power", "operator"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Heard:
+class AudioStats:
     """What reached the intercom's ear."""
 
     packets: int = 0
@@ -32,7 +32,7 @@ class Heard:
 class Peer(Protocol):
     """Who speaks WebRTC for the intercom."""
 
-    heard: Heard
+    audio: AudioStats
 
     async def answer(self, offer: str) -> str:
         """Take a client's offer and return the answer to it; ValueError: it is none."""
@@ -90,7 +90,7 @@ class Session:
     answered_at: float | None = None
     ended_at: float | None = None
     #: What the intercom hears of the client.
-    heard: Heard = field(default_factory=Heard)
+    audio: AudioStats = field(default_factory=AudioStats)
     #: Who speaks for the intercom while it goes on.
     peer: Peer | None = field(default=None, repr=False)
     limit: asyncio.TimerHandle | None = field(default=None, repr=False)
@@ -107,7 +107,7 @@ class Session:
 
     def given_to(self, peer: Peer) -> None:
         """Let somebody speak for the intercom."""
-        self.peer, self.heard = peer, peer.heard
+        self.peer, self.audio = peer, peer.audio
 
     def as_json(self) -> Json:
         """Return what the operator page shows."""
@@ -121,7 +121,7 @@ class Session:
             "ended_at",
         )
         known: Json = {name: getattr(self, name) for name in (*shown, *times)}
-        return known | {"candidates": len(self.candidates), "heard": self.heard.as_json()}
+        return known | {"candidates": len(self.candidates), "audio": self.audio.as_json()}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -5,7 +5,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tests.simulator.pushes import DEVICE_SDP
-from tests.simulator.rtc_session import Heard
+from tests.simulator.rtc_session import AudioStats
 
 if TYPE_CHECKING:
     from tests.simulator.house import Json
@@ -86,7 +86,7 @@ class ScriptedPeer:
     """Answers any offer with what the intercom would say."""
 
     def __init__(self) -> None:
-        self.heard = Heard()
+        self.audio = AudioStats()
         #: What it offers when it rings.
         self.text = DEVICE_SDP
         self._mid = "0"

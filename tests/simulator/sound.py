@@ -15,7 +15,7 @@ from av import AudioFrame
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tests.simulator.rtc_session import Heard
+    from tests.simulator.rtc_session import AudioStats
 
 RATE = 48_000
 #: Samples of 20 ms.
@@ -74,8 +74,8 @@ class Voice(MediaStreamTrack):
 class Ear:
     """Measures what comes in."""
 
-    def __init__(self, heard: Heard) -> None:
-        self.heard = heard
+    def __init__(self, stats: AudioStats) -> None:
+        self.stats = stats
         self.last_at = -math.inf
         self._tones: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
         self._levels: deque[float] = deque(maxlen=REMEMBERED)
@@ -85,16 +85,16 @@ class Ear:
         samples = array("h", bytes(frame.planes[0]))
         left = samples[: frame.samples * len(frame.layout.channels) : len(frame.layout.channels)]
         loudest = max(abs(max(left)), abs(min(left))) / LOUDEST
-        heard, self.last_at = self.heard, time.monotonic()
-        heard.packets += 1
-        heard.seconds += frame.samples / frame.sample_rate
+        stats, self.last_at = self.stats, time.monotonic()
+        stats.packets += 1
+        stats.seconds += frame.samples / frame.sample_rate
         self._levels.append(loudest)
-        heard.level = max(self._levels)
-        is_sound = loudest > max(SILENCE, heard.level * FAR)
+        stats.level = max(self._levels)
+        is_sound = loudest > max(SILENCE, stats.level * FAR)
         self._tones.append(
             _periods(left[::EVERY], frame.sample_rate, loudest) if is_sound else (0, 0.0)
         )
-        heard.hertz = _hertz(self._tones)
+        stats.hertz = _hertz(self._tones)
 
 
 def _periods(samples: array[int], rate: int, loudest: float) -> tuple[int, float]:

@@ -12,7 +12,7 @@ import pytest
 from tests.simulator.caller import OFFER, Caller, calling
 from tests.simulator.listener import listen
 from tests.simulator.peer import OWN, RealPeer
-from tests.simulator.rtc_session import Heard
+from tests.simulator.rtc_session import AudioStats
 from tests.simulator.screen import draw
 from tests.simulator.sound import HERTZ, Ear, Voice
 
@@ -40,7 +40,7 @@ class Viewer:
     def __init__(self, *, talks: bool) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.tracks: dict[str, MediaStreamTrack] = {}
-        self.heard = Heard()
+        self.audio = AudioStats()
         self._voice = Voice(lambda: talks, VIEWER_HERTZ) if talks else None
         self.connection.on("track", self._take)
 
@@ -77,10 +77,10 @@ class Viewer:
         assert isinstance(frame, VideoFrame)
         return frame
 
-    async def hears(self, condition: Callable[[Heard], bool]) -> None:
+    async def hears(self, condition: Callable[[AudioStats], bool]) -> None:
         """Listen until what is heard is so."""
-        ear = Ear(self.heard)
-        while not condition(self.heard):
+        ear = Ear(self.audio)
+        while not condition(self.audio):
             frame = await self.tracks["audio"].recv()
             assert isinstance(frame, AudioFrame)
             ear.take(frame)
@@ -129,12 +129,12 @@ async def test_view_with_sound_both_ways(visitor: Visitor, sim: Simulator) -> No
         ids = await dialled(caller, there)
         first, second = [light(await there.picture()) for _ in range(2)]
         assert first != second
-        await there.hears(lambda heard: heard.packets > 50 and heard.level > 0.1)
-        assert there.heard.hertz == pytest.approx(HERTZ, rel=0.02)
-        heard = sim.rtc.sessions[ids["session_id"]].heard
-        assert heard.hertz == pytest.approx(VIEWER_HERTZ, rel=0.02)
-        assert heard.level > 0.1
-        assert heard.seconds == pytest.approx(heard.packets * 0.02)
+        await there.hears(lambda audio: audio.packets > 50 and audio.level > 0.1)
+        assert there.audio.hertz == pytest.approx(HERTZ, rel=0.02)
+        audio = sim.rtc.sessions[ids["session_id"]].audio
+        assert audio.hertz == pytest.approx(VIEWER_HERTZ, rel=0.02)
+        assert audio.level > 0.1
+        assert audio.seconds == pytest.approx(audio.packets * 0.02)
         await caller.of(ids, "terminate")
         await sim.rtc.close()
     assert asyncio.all_tasks() - before == set()
@@ -149,8 +149,8 @@ async def test_microphone_sleeps(
     sim.rtc.settings.sound_needs, sim.rtc.settings.trickle = needs, False
     async with calling(visitor) as caller, viewer(talks=False) as there:
         await dialled(caller, there)
-        await there.hears(lambda heard: heard.packets >= 20)
-        assert (there.heard.level > 0.1) is speaks
+        await there.hears(lambda audio: audio.packets >= 20)
+        assert (there.audio.level > 0.1) is speaks
 
 
 async def test_ring_is_answered(visitor: Visitor, sim: Simulator) -> None:
@@ -167,10 +167,10 @@ async def test_ring_is_answered(visitor: Visitor, sim: Simulator) -> None:
         )
         assert (await caller.frame())["status"] == "ok"
         await there.picture()
-        heard = sim.rtc.sessions[call.session_id].heard
-        while heard.packets < 30:
+        audio = sim.rtc.sessions[call.session_id].audio
+        while audio.packets < 30:
             await there.picture()
-        assert heard.hertz == pytest.approx(VIEWER_HERTZ, rel=0.02)
+        assert audio.hertz == pytest.approx(VIEWER_HERTZ, rel=0.02)
         sim.hang_up(call)
         assert (await caller.frame())["data"] == {"type": "terminate"}
     assert sim.violations == []
