@@ -1,4 +1,4 @@
-"""The vendor's cloud and an intercom behind it, played over real sockets."""
+"""A simulator of the vendor's cloud and of an intercom, on real sockets."""
 
 from tests.simulator.calls import Call
 from tests.simulator.connection import Connection

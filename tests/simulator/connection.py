@@ -1,4 +1,4 @@
-"""The open connections of the two sockets."""
+"""One client's connection to one of the two WebSockets."""
 
 import asyncio
 from contextlib import suppress
@@ -12,31 +12,28 @@ if TYPE_CHECKING:
 
     from tests.simulator.socket_settings import SocketSettings
 
-#: Seconds between two looks at a half-open connection whose client wants to go.
-LOOK_SECONDS = 0.05
+#: Seconds between checks whether the client of a half-open connection has closed it.
+POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Something to send, ready for the wire."""
+    """An encoded frame to send."""
 
     payload: bytes
     kind: WSMsgType = WSMsgType.TEXT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """The cloud closes the connection; without a code it is cut."""
+class CloseRequest:
+    """A request to close the connection; without a code it is dropped."""
 
     code: int | None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Connection:
-    """One client on one socket; what is pushed goes to those who have subscribed.
-
-    `opened_at` is by the cloud's clock; the other times are those of the event loop.
-    """
+    """One connection; `opened_at` is by the cloud's clock, other times by the event loop's."""
 
     number: int
     path: str
@@ -45,81 +42,81 @@ class Connection:
     settings: SocketSettings
     opened_at: float
     subscribed: bool = False
-    #: Subscriptions that were answered `ok`.
+    #: Number of accepted subscriptions.
     subscriptions: int = 0
-    #: The client's pings.
+    #: Pings from the client.
     pings: int = 0
-    #: The client's answers to the cloud's pings.
+    #: Pongs from the client.
     pongs: int = 0
     frames_sent: int = 0
-    #: It asked to be spared the calls.
+    #: The subscription filters out calls.
     filtered: bool = False
-    #: This one connection is dead, whatever the settings say of all.
+    #: Only this connection is half open; the settings can make all of them so.
     half_open: bool = False
-    ending: bool = False
+    closing: bool = False
     token: str = field(default="", repr=False)
-    pinged_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
-    heard_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
-    _outbox: asyncio.Queue[Frame | Ending] = field(default_factory=asyncio.Queue, repr=False)
+    last_server_ping: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    last_client_ping: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    _outbox: asyncio.Queue[Frame | CloseRequest] = field(default_factory=asyncio.Queue, repr=False)
 
     @property
-    def dead(self) -> bool:
-        """Tell whether nothing passes, though it looks open."""
+    def stalled(self) -> bool:
+        """Return whether the connection is half open: nothing is sent or handled."""
         return self.half_open or self.settings.half_open
 
     def send(self, frame: Frame) -> None:
-        """Send a frame after those before it; a slow client holds up nobody else."""
+        """Queue a frame; never blocks."""
         self._outbox.put_nowait(frame)
 
     def close(self, code: int | None) -> None:
-        """Close the connection once everything before is sent; without a code it is cut."""
-        self._outbox.put_nowait(Ending(code=code))
+        """Close the connection after all queued frames; without a code it is dropped."""
+        self._outbox.put_nowait(CloseRequest(code=code))
 
     def drop(self) -> None:
-        """End the connection without a word, as an outage does."""
+        """Abort the TCP connection without a close frame."""
         if self.transport is not None:
             self.transport.abort()
 
     def pinged(self) -> None:
-        """Note a ping of the client's."""
+        """Record a ping from the client."""
         self.pings += 1
-        self.heard_at = asyncio.get_running_loop().time()
+        self.last_client_ping = asyncio.get_running_loop().time()
 
     async def write(self) -> None:
-        """Send what is queued, until the connection ends."""
+        """Send queued frames until the connection is closed."""
         with suppress(ConnectionError):
             while isinstance(item := await self._outbox.get(), Frame):
                 await self.socket.send_frame(item.payload, item.kind)
                 self.frames_sent += 1
-            self.ending = True
+            self.closing = True
             if item.code is None:
                 self.drop()
             else:
                 await self.socket.close(code=item.code)
 
-    async def mind(self) -> None:
-        """Ping the client as often as is set, and drop one that should have pinged."""
+    async def monitor(self) -> None:
+        """Send the configured pings, and close the connection if the client's are missing."""
         loop = asyncio.get_running_loop()
         while True:
             settings = self.settings
-            ping = _due(self.pinged_at, None if self.dead else settings.server_ping_every)
-            silence = None if self.dead else settings.drop_clients_that_do_not_ping_within
-            drop = _due(self.heard_at, silence)
+            ping = _due(self.last_server_ping, None if self.stalled else settings.server_ping_every)
+            silence = None if self.stalled else settings.drop_clients_that_do_not_ping_within
+            drop = _due(self.last_client_ping, silence)
             now = loop.time()
             if drop <= now:
                 self.close(settings.close_code)
                 return
             if ping <= now:
-                self.pinged_at = now
+                self.last_server_ping = now
                 await self.socket.ping()
                 continue
             first = min(ping, drop)
             await settings.changed(None if first == _NEVER else first - now)
 
-    async def gone(self) -> None:
-        """Wait until the client has let go of the connection."""
-        while self.transport is not None and not self.transport.is_closing():  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(LOOK_SECONDS)
+    async def wait_closed(self) -> None:
+        """Wait until the client has closed the connection."""
+        while self.transport is not None and not self.transport.is_closing():  # noqa: ASYNC110 - the transport has no event for it
+            await asyncio.sleep(POLL_SECONDS)
 
 
 _NEVER = float("inf")

@@ -1,4 +1,4 @@
-"""What the intercom says, a tone, and what it makes of what it hears."""
+"""The real peer's audio: a tone to send, and a meter for received audio."""
 
 from array import array
 import asyncio
@@ -21,30 +21,30 @@ RATE = 48_000
 #: Samples of 20 ms.
 PACKET = 960
 HERTZ = 440
-LOUDEST = 32_768
-#: A fifth of the loudest is loud enough for every loudspeaker.
+FULL_SCALE = 32_768
+#: Amplitude of the tone, from 0 to 1.
 LEVEL = 0.2
-#: Whole periods of the tone, so that it has no seam: 100 ms.
+#: Whole periods of the tone fit into this many packets (100 ms), so that it can be looped.
 PACKETS = 5
-#: The ear listens to every so many samples only: enough for 6 kHz, and cheap.
-EVERY = 4
-#: Below that share of the loudest it is silence.
+#: The meter uses every n-th sample: cheap, and enough for tones up to 6 kHz.
+STRIDE = 4
+#: A lower level counts as silence.
 SILENCE = 0.01
-#: Above that share of the loudest of the moment something has really risen.
-FAR = 0.3
-#: How many packets the tone is measured over: a second.
-REMEMBERED = 50
+#: Share of the peak level that a rising edge must cross.
+THRESHOLD = 0.3
+#: Number of packets that the statistics cover: one second.
+MEASURED_PACKETS = 50
 
 
 def tone(hertz: float, packet: int, level: float = LEVEL) -> bytes:
-    """Return 20 ms of a tone, the so manieth of it."""
+    """Return the n-th packet of a tone."""
     start, step = packet * PACKET, 2 * math.pi * hertz / RATE
-    found = (int(LOUDEST * level * math.sin(step * (start + each))) for each in range(PACKET))
-    return array("h", found).tobytes()
+    samples = (int(FULL_SCALE * level * math.sin(step * (start + each))) for each in range(PACKET))
+    return array("h", samples).tobytes()
 
 
-class Voice(MediaStreamTrack):
-    """A tone while it is awake, else silence."""
+class ToneTrack(MediaStreamTrack):
+    """A tone while `awake` is true, else silence."""
 
     kind = "audio"
 
@@ -52,17 +52,17 @@ class Voice(MediaStreamTrack):
         super().__init__()
         self._awake = awake
         self._tone = itertools.cycle([tone(hertz, packet) for packet in range(PACKETS)])
-        self._began: float | None = None
+        self._started_at: float | None = None
         self._count = 0
 
     @override
     async def recv(self) -> AudioFrame:
-        """Return the next 20 ms when they are due."""
+        """Return the next packet when it is due."""
         if self.readyState != "live":
             raise MediaStreamError
         now = time.monotonic()
-        self._began = now if self._began is None else self._began
-        await asyncio.sleep(self._began + self._count * PACKET / RATE - now)
+        self._started_at = now if self._started_at is None else self._started_at
+        await asyncio.sleep(self._started_at + self._count * PACKET / RATE - now)
         frame = AudioFrame(format="s16", layout="mono", samples=PACKET)
         frame.planes[0].update(next(self._tone) if self._awake() else bytes(2 * PACKET))
         frame.pts, frame.sample_rate = self._count * PACKET, RATE
@@ -71,38 +71,38 @@ class Voice(MediaStreamTrack):
         return frame
 
 
-class Ear:
-    """Measures what comes in."""
+class AudioMeter:
+    """Measures received audio."""
 
     def __init__(self, stats: AudioStats) -> None:
         self.stats = stats
         self.last_at = -math.inf
-        self._tones: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
-        self._levels: deque[float] = deque(maxlen=REMEMBERED)
+        self._tones: deque[tuple[int, float]] = deque(maxlen=MEASURED_PACKETS)
+        self._levels: deque[float] = deque(maxlen=MEASURED_PACKETS)
 
-    def take(self, frame: AudioFrame) -> None:
-        """Take some milliseconds of sound, 16 bits a sample, interleaved if there are channels."""
+    def measure(self, frame: AudioFrame) -> None:
+        """Add a frame of 16-bit samples, interleaved if it has several channels."""
         samples = array("h", bytes(frame.planes[0]))
         left = samples[: frame.samples * len(frame.layout.channels) : len(frame.layout.channels)]
-        loudest = max(abs(max(left)), abs(min(left))) / LOUDEST
+        peak = max(abs(max(left)), abs(min(left))) / FULL_SCALE
         stats, self.last_at = self.stats, time.monotonic()
         stats.packets += 1
         stats.seconds += frame.samples / frame.sample_rate
-        self._levels.append(loudest)
+        self._levels.append(peak)
         stats.level = max(self._levels)
-        is_sound = loudest > max(SILENCE, stats.level * FAR)
+        is_sound = peak > max(SILENCE, stats.level * THRESHOLD)
         self._tones.append(
-            _periods(left[::EVERY], frame.sample_rate, loudest) if is_sound else (0, 0.0)
+            _periods(left[::STRIDE], frame.sample_rate, peak) if is_sound else (0, 0.0)
         )
         stats.hertz = _hertz(self._tones)
 
 
-def _periods(samples: array[int], rate: int, loudest: float) -> tuple[int, float]:
-    """Return how many whole periods a tone has in there, and how many seconds they take.
+def _periods(samples: array[int], rate: int, peak: float) -> tuple[int, float]:
+    """Return the number of whole periods of a tone, and their duration in seconds.
 
-    It has to fall far before it can rise again: what rings on after a beep is no tone.
+    The threshold has a hysteresis, so that the decay after a beep does not count as a tone.
     """
-    high, low = loudest * LOUDEST * FAR, -loudest * LOUDEST * FAR
+    high, low = peak * FULL_SCALE * THRESHOLD, -peak * FULL_SCALE * THRESHOLD
     rises: list[float] = []
     was_low = False
     for index, (before, after) in enumerate(itertools.pairwise(samples)):
@@ -112,7 +112,7 @@ def _periods(samples: array[int], rate: int, loudest: float) -> tuple[int, float
             was_low = False
     if len(rises) < 2:
         return 0, 0.0
-    return len(rises) - 1, (rises[-1] - rises[0]) * EVERY / rate
+    return len(rises) - 1, (rises[-1] - rises[0]) * STRIDE / rate
 
 
 def _hertz(tones: Iterable[tuple[int, float]]) -> float:
