@@ -45,7 +45,7 @@ async def sim(socket_enabled: None, clock: Clock) -> AsyncIterator[Simulator]:
 @pytest.fixture
 async def anonymous(sim: Simulator) -> AsyncIterator[HttpClient]:
     """Return a client that is not signed in."""
-    timeout = aiohttp.ClientTimeout(total=5)
+    timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         yield HttpClient(sim, session)
 

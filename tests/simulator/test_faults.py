@@ -84,9 +84,9 @@ async def test_other_paths_are_not_affected(client: HttpClient, sim: Simulator) 
 async def test_delay_only(client: HttpClient, sim: Simulator) -> None:
     """A delay alone only delays the regular response."""
     sim.fail(SETSTATE, Failure(delay=0.05))
-    begun = time.monotonic()
+    started = time.monotonic()
     answer = await client.command(sim.house.doors()[0], lock=False)
-    assert time.monotonic() - begun >= 0.05
+    assert time.monotonic() - started >= 0.05
     assert answer.json["status"] == "ok"
     assert len(sim.openings) == 1
 
@@ -159,9 +159,8 @@ async def test_stop_with_hanging_request(
     sim.fail(SETSTATE, failure)
     hanging = asyncio.create_task(client.command(sim.house.doors()[0], lock=False))
     await sim.journal.wait_for(SETSTATE)
-    begun = time.monotonic()
-    await sim.stop()
-    assert time.monotonic() - begun < 1
+    async with asyncio.timeout(30):
+        await sim.stop()
     with pytest.raises(aiohttp.ClientError):
         await hanging
     assert sim.openings == []
@@ -171,9 +170,13 @@ async def test_stop_with_hanging_request(
 async def test_executed_but_never_answered(client: HttpClient, sim: Simulator) -> None:
     """A command can be run without ever getting a response."""
     sim.fail(SETSTATE, Failure(never=True, executed=True))
-    command = client.command(sim.house.doors()[0], lock=False)
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(command, 0.1)
+    hanging = asyncio.create_task(client.command(sim.house.doors()[0], lock=False))
+    while not sim.openings:  # noqa: ASYNC110 - a door has no event
+        await asyncio.sleep(0)
+    assert not hanging.done()
+    await sim.stop()
+    with pytest.raises(aiohttp.ClientError):
+        await hanging
     assert len(sim.openings) == 1
     assert len(sim.journal.commands) == 1
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.simulator.server import Simulator
 
 VIEWER_HERTZ = 700
-TIMEOUT = 8.0  # seconds
+TIMEOUT = 30.0  # seconds
 
 
 @pytest.fixture(autouse=True)

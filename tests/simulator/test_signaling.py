@@ -162,12 +162,16 @@ async def test_slots(client: HttpClient, sim: Simulator) -> None:
         assert busy["data"] == {"type": "terminate", "error": BUSY}
         await signaling.request(ids, "terminate")
         ids, _ = await signaling.dial()
-        sim.rtc.settings.slot_release_delay = 0.02
+        sim.rtc.settings.slot_release_delay = 60
         await signaling.request(ids, "terminate")
         assert sim.rtc.held_slots == 1
-        await sim.rtc.wait_for(lambda: sim.rtc.held_slots == 0)
-    assert [each.error for each in sim.rtc.sessions.values()] == [None, 1, None]
-    assert sim.rtc.peak == 1
+        sim.rtc.settings.slots, sim.rtc.settings.slot_release_delay = 2, 0.01
+        ids, _ = await signaling.dial()
+        assert sim.rtc.held_slots == 2
+        await signaling.request(ids, "terminate")
+        await sim.rtc.wait_for(lambda: sim.rtc.held_slots == 1)
+    assert [each.error for each in sim.rtc.sessions.values()] == [None, 1, None, None]
+    assert sim.rtc.peak == 2
 
 
 async def test_second_terminate_is_violation(client: HttpClient, sim: Simulator) -> None:
@@ -191,8 +195,10 @@ async def test_intercom_ends_views(client: HttpClient, sim: Simulator) -> None:
     async with open_signaling(client) as signaling:
         await signaling.dial()
         assert (await signaling.frame())["data"] == {"type": "terminate"}
+        sim.rtc.settings.view_seconds = 60
         await signaling.dial()
     assert sim.rtc.held_slots == 1
+    sim.rtc.set_time_limit(sim.rtc.open[0], 0.01)
     await sim.rtc.wait_for(lambda: not sim.rtc.held_slots)
     sim.rtc.settings.reset()
     async with open_signaling(client) as signaling:
@@ -220,15 +226,20 @@ async def test_power_loss_ends_sessions_silently(client: HttpClient, sim: Simula
 async def test_long_offer_reboots_bridge(client: HttpClient, sim: Simulator) -> None:
     """It is acknowledged but never answered; the bridge disconnects and comes back."""
     settings = sim.rtc.settings
-    settings.reboot_delay, settings.reboot_seconds = 0, 0.02
+    settings.reboot_delay, settings.reboot_seconds = 0, 60
     long = OFFER + "a=x-padding:" + "x" * settings.big_offer_bytes + "\r\n"
     async with open_signaling(client) as signaling, open_socket(client) as pushes:
         assert (await signaling.offer(long))["status"] == "ok"
         assert (await pushes.frame())["push_type"] == "BNC3-disconnection"
         assert (await signaling.offer())["error"]["code"] == 41
+        sim.plug_bridge()
         assert (await pushes.frame())["push_type"] == "BNC3-connection"
+        settings.reboot_seconds, settings.slots = 0.01, 2
+        await signaling.offer(long)
+        back = [frame["push_type"] for frame in await pushes.frames(2)]
+        assert back == ["BNC3-disconnection", "BNC3-connection"]
         await signaling.dial()
-    assert len(sim.violations) == 1
+    assert len(sim.violations) == 2
 
 
 async def test_next_panel(client: HttpClient, sim: Simulator) -> None:

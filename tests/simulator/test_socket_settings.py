@@ -237,9 +237,9 @@ async def test_handshake_refused(client: HttpClient, sim: Simulator) -> None:
 async def test_handshake_delayed(client: HttpClient, sim: Simulator) -> None:
     """A handshake can be delayed, and does not delay `stop`."""
     sim.sockets.handshake_delay = 0.05
-    begun = time.monotonic()
+    started = time.monotonic()
     async with open_socket(client):
-        assert time.monotonic() - begun >= 0.05
+        assert time.monotonic() - started >= 0.05
     sim.sockets.handshake_delay = 600
     hanging = asyncio.create_task(client.session.ws_connect(sim.push_url))
     await sim.journal.wait_for(PUSH, count=3)

@@ -95,7 +95,7 @@ async def test_outage_and_stop_end_connections(client: HttpClient, sim: Simulato
     with pytest.raises(aiohttp.WSServerHandshakeError):
         await client.session.ws_connect(sim.push_url)
     sim.bring_up()
-    async with client.session.ws_connect(sim.push_url) as socket, asyncio.timeout(1):
+    async with client.session.ws_connect(sim.push_url) as socket, asyncio.timeout(30):
         await sim.stop()
         assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSED
     assert sim.connections == set()
