@@ -18,6 +18,14 @@ CALL_KINDS = frozenset(
 #: The first correlation id, too large for a double.
 CORRELATION = 9_223_372_036_800_000_001
 
+TRANSPORT = (
+    "c=IN IP4 0.0.0.0",
+    "a=rtcp:9 IN IP4 0.0.0.0",
+    "a=ice-ufrag:sim1",
+    "a=ice-pwd:simulatedsimulatedsimula",
+    "a=fingerprint:sha-256 " + ":".join(["5A"] * 32),
+    "a=setup:actpass",
+)
 DEVICE_SDP = "\r\n".join(
     (
         "v=0",
@@ -27,12 +35,7 @@ DEVICE_SDP = "\r\n".join(
         "a=group:BUNDLE 0 1",
         "a=msid-semantic: WMS *",
         "m=audio 9 UDP/TLS/RTP/SAVPF 111",
-        "c=IN IP4 0.0.0.0",
-        "a=rtcp:9 IN IP4 0.0.0.0",
-        "a=ice-ufrag:sim1",
-        "a=ice-pwd:simulatedsimulatedsimula",
-        "a=fingerprint:sha-256 " + ":".join(["5A"] * 32),
-        "a=setup:actpass",
+        *TRANSPORT,
         "a=mid:0",
         "a=sendrecv",
         "a=rtcp-mux",
@@ -40,12 +43,7 @@ DEVICE_SDP = "\r\n".join(
         "a=fmtp:111 minptime=10;useinbandfec=1",
         "a=ssrc:305419896 cname:simulated",
         "m=video 9 UDP/TLS/RTP/SAVPF 109",
-        "c=IN IP4 0.0.0.0",
-        "a=rtcp:9 IN IP4 0.0.0.0",
-        "a=ice-ufrag:sim1",
-        "a=ice-pwd:simulatedsimulatedsimula",
-        "a=fingerprint:sha-256 " + ":".join(["5A"] * 32),
-        "a=setup:actpass",
+        *TRANSPORT,
         "a=mid:1",
         "a=sendonly",
         "a=rtcp-mux",

@@ -121,20 +121,16 @@ async def test_variants_of_token_response(anonymous: HttpClient, sim: Simulator)
     assert answer.json["scope"] == SCOPE
 
 
-async def test_expire_access_tokens(client: HttpClient, sim: Simulator) -> None:
-    """Expired access tokens get code 3 and can be refreshed."""
-    sim.expire_access_tokens()
+@pytest.mark.parametrize(
+    ("action", "code"), [("expire_access_tokens", 3), ("refuse_access_tokens", 2)]
+)
+async def test_expired_or_refused_access_tokens(
+    client: HttpClient, sim: Simulator, action: str, code: int
+) -> None:
+    """The access tokens get an error code and can be refreshed."""
+    getattr(sim, action)()
     answer = await client.api(HOMESDATA)
-    assert (answer.status, answer.code) == (403, 3)
-    assert (await client.renew()).status == 200
-    assert (await client.api(HOMESDATA)).status == 200
-
-
-async def test_refuse_access_tokens(client: HttpClient, sim: Simulator) -> None:
-    """Refused access tokens get code 2 and can be refreshed."""
-    sim.refuse_access_tokens()
-    answer = await client.api(HOMESDATA)
-    assert (answer.status, answer.code) == (403, 2)
+    assert (answer.status, answer.code) == (403, code)
     assert (await client.renew()).status == 200
     assert (await client.api(HOMESDATA)).status == 200
 
