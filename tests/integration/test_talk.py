@@ -22,7 +22,7 @@ from tests.integration.conftest import (
     the_entry,
     until,
 )
-from tests.integration.player import COURT, STREET, Page, offer, panel_id, the_session
+from tests.integration.player import COURT, STREET, Page, offer, open_session, panel_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,10 +115,10 @@ async def test_talk_button_whose_leaving_comes_late(
     first = await page.watch(offer())
     second = await page.view(offer("chromium_talk"))
     await first.close()
-    await second.hears("answer")
+    await second.wait_for("answer")
     assert simulator.rtc.peak == 1
     assert simulator.rtc.terminates == 1
-    assert second.said("error") == []
+    assert second.received("error") == []
     await hass.async_block_till_done()
     assert state_of(hass, STREET) == "streaming"
 
@@ -152,13 +152,13 @@ async def test_second_viewer_is_told_that_the_line_is_busy(
     monkeypatch.setattr("custom_components.bticino_classe.live.manager.BUSY_WAIT_SECONDS", 0.05)
     first = await page.watch(offer())
     second = await (await Page.open(hass_ws_client, camera)).view(offer("firefox_watch_shaped"))
-    error = await second.hears("error")
+    error = await second.wait_for("error")
     assert error["code"] == "call_busy"
     assert error["message"] == (
         "Somebody else is on the line with this intercom. Try again in a moment."
     )
     assert simulator.rtc.offers == 1
-    assert first.said("error") == []
+    assert first.received("error") == []
     await second.close()
     await hass.async_block_till_done()
     assert state_of(hass, STREET) == "streaming"
@@ -172,7 +172,7 @@ async def test_texts_are_in_the_language_of_the_house(
     await hass.config_entries.async_reload(the_entry(hass).entry_id)
     simulator.rtc.settings.refuse_offers = 41
     view = await page.view(offer())
-    error = await view.hears("error")
+    error = await view.wait_for("error")
     assert error["message"] == "Al momento il videocitofono non è connesso al cloud."
 
 
@@ -194,7 +194,7 @@ async def test_viewer_learns_why_there_are_no_pictures(
     for name, value in settings.items():
         setattr(simulator.rtc.settings, name, value)
     view = await page.view(offer())
-    await view.hears("error")
+    await view.wait_for("error")
     assert view.error == error
     await view.close()
     await hass.async_block_till_done()
@@ -208,8 +208,8 @@ async def test_intercom_ends_the_view(
 ) -> None:
     """As it does after half a minute; a new one can be opened."""
     view = await page.watch(offer())
-    simulator.end_view(the_session(simulator))
-    error = await view.hears("error")
+    simulator.end_view(open_session(simulator))
+    error = await view.wait_for("error")
     assert error["code"] == "call_over"
     assert state_of(hass, STREET) == "idle"
     assert simulator.rtc.terminates == 0
@@ -224,11 +224,11 @@ async def test_intercom_ends_the_answered_call(
     view = await page.watch(offer())
     await hass.async_block_till_done()
     simulator.hang_up(call)
-    await view.hears("error")
+    await view.wait_for("error")
     await until(lambda: state_of(hass, IN_CALL) == "off")
     await settle(hass)
     assert view.error == "call_over"
-    assert len(view.said("error")) == 1
+    assert len(view.received("error")) == 1
     assert steps(bell) == ["incoming", "answered", "ended"]
 
 
@@ -240,7 +240,7 @@ async def test_end_of_an_answered_call_that_only_the_push_tells(
     view = await page.watch(offer())
     await hass.async_block_till_done()
     simulator._push_end(call, "terminate")
-    await view.hears("error")
+    await view.wait_for("error")
     assert view.error == "call_over"
 
 
@@ -253,8 +253,8 @@ async def test_somebody_else_was_quicker(
     viewing = asyncio.create_task(page.view(offer()))
     await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     view = await viewing
-    simulator.rescind(the_session(simulator))
-    await view.hears("error")
+    simulator.rescind(open_session(simulator))
+    await view.wait_for("error")
     assert view.error == "call_answered_elsewhere"
     simulator._push_status(call, "accepted_call")
     await until(lambda: state_of(hass, RINGING) == "off")
@@ -272,7 +272,7 @@ async def test_visitor_who_leaves_while_our_answer_is_under_way(
     await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     simulator._push_end(call, "terminate")
     view = await viewing
-    await view.hears("error")
+    await view.wait_for("error")
     await hass.async_block_till_done()
     assert steps(bell) == ["incoming", "answered", "ended"]
 
@@ -330,7 +330,7 @@ async def test_viewer_who_leaves_with_the_answer(
     simulator.rtc.settings.ack_delay = 0.1
     view = await page.view(offer())
     await view.candidate(USEFUL_NOWHERE)
-    await view.hears("answer")
+    await view.wait_for("answer")
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     await until(lambda: state_of(hass, RINGING) == "off")
     assert simulator.rtc.terminates == 1
@@ -376,7 +376,7 @@ async def test_picture_that_comes_while_we_answer(
     await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     simulator._push_incoming(call)
     view = await viewing
-    await view.hears("answer")
+    await view.wait_for("answer")
     street = panel_id(simulator, "Posto esterno strada")
     await until(lambda: the_entry(hass).runtime_data.history.last(street, "snapshot"))
 
@@ -400,7 +400,7 @@ async def test_visitor_who_left_long_ago_is_not_answered_again_and_again(
     call = await ring(hass, simulator)
     simulator.end_silently(call)
     first = await page.view(offer())
-    await first.hears("error")
+    await first.wait_for("error")
     assert first.error == "call_over"
     assert state_of(hass, RINGING) == "off"
     await page.watch(offer(version=2))
@@ -429,7 +429,7 @@ async def test_talker_comes_before_whoever_waits(
     waiting = await (await Page.open(hass_ws_client, STREET)).view(offer(version=2))
     await watching.close()
     await page.watch(offer("chromium_talk", version=3))
-    await waiting.hears("error")
+    await waiting.wait_for("error")
     assert waiting.error == "call_busy"
     assert simulator.rtc.peak == 1
 
@@ -441,7 +441,7 @@ async def test_whoever_waits_comes_next(
     watching = await page.watch(offer())
     waiting = await (await Page.open(hass_ws_client, STREET)).view(offer(version=2))
     await watching.close()
-    await waiting.hears("answer")
+    await waiting.wait_for("answer")
     assert simulator.rtc.peak == 1
 
 
@@ -471,7 +471,7 @@ async def test_fault_of_ours_leaves_nobody_waiting(
     name = "custom_components.bticino_classe.client.webrtc.session.device_answer_for_viewer"
     monkeypatch.setattr(name, fail)
     view = await page.view(offer())
-    await view.hears("error")
+    await view.wait_for("error")
     assert view.error == "call_failed"
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     assert the_entry(hass).runtime_data.live.viewers == 0
@@ -520,7 +520,7 @@ async def test_offer_that_home_assistant_repeats_is_not_dialled(
     view = await page.watch(offer())
     await view.close()
     again = await page.view(offer())
-    await again.hears("error")
+    await again.wait_for("error")
     assert again.error == "call_interrupted"
     assert simulator.rtc.offers == 1
 
@@ -548,7 +548,7 @@ async def test_cut_line_in_mid_call(hass: HomeAssistant, page: Page, simulator: 
     assert state_of(hass, STREET) == "streaming"
     await view.close()
     await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
-    assert view.said("error") == []
+    assert view.received("error") == []
 
 
 @pytest.mark.parametrize(
@@ -571,7 +571,7 @@ async def test_nothing_outlives_the_entry(
     assert simulator.rtc.terminates == 1
     assert channel.is_idle
     if how == "unload":
-        await view.hears("error")
+        await view.wait_for("error")
         assert view.error == "call_hung_up"
     await page.leave()
 
@@ -582,7 +582,7 @@ async def test_hanging_up(hass: HomeAssistant, page: Page, simulator: Simulator)
     view = await page.watch(offer())
     assert await refused(hass, DOMAIN, "hang_up", COURT) == "no_call"
     await act(hass, DOMAIN, "hang_up", STREET)
-    await view.hears("error")
+    await view.wait_for("error")
     assert view.error == "call_hung_up"
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     assert simulator.rtc.terminates == 1
@@ -636,9 +636,9 @@ async def test_next_panel_while_somebody_watches(
     assert state_of(hass, NEXT_PANEL) == "unknown"
     await act(hass, "button", "press", NEXT_PANEL)
     court = panel_id(simulator, "Posto esterno cortile")
-    assert the_session(simulator).panel_id == court
+    assert open_session(simulator).panel_id == court
     await act(hass, DOMAIN, "next_panel", STREET)
-    assert the_session(simulator).next_modules == 2
+    assert open_session(simulator).next_modules == 2
 
 
 async def test_password_that_was_changed(
@@ -647,7 +647,7 @@ async def test_password_that_was_changed(
     """The viewer learns it, and somebody is asked to sign in."""
     simulator.change_password("another")
     view = await page.view(offer())
-    await view.hears("error")
+    await view.wait_for("error")
     assert view.error == "invalid_auth"
     assert [f["context"]["source"] for f in hass.config_entries.flow.async_progress()] == ["reauth"]
 
@@ -662,13 +662,13 @@ async def test_nothing_secret_is_logged(
     await ring(hass, simulator)
     view = await page.view(offer())
     await view.candidate(USEFUL_NOWHERE)
-    answer = await view.hears("answer")
-    session = the_session(simulator)
+    answer = await view.wait_for("answer")
+    session = open_session(simulator)
     await view.close()
     again = await page.watch(offer(version=3))
-    simulator.device_error(the_session(simulator), 41)
-    await again.hears("error")
-    result = await page.ask({"type": "camera/webrtc/get_client_config", "entity_id": STREET})
+    simulator.device_error(open_session(simulator), 41)
+    await again.wait_for("error")
+    result = await page.request({"type": "camera/webrtc/get_client_config", "entity_id": STREET})
     secrets = [session.id, session.tag_id, USEFUL_NOWHERE, "203.0.113.77"]
     secrets += [line for line in answer["answer"].splitlines() if "ice-pwd" in line]
     secrets += [line for line in offer().splitlines() if "ice-pwd" in line or "fingerprint" in line]
