@@ -146,7 +146,7 @@ def _remains(first: Left, last: Left) -> Iterator[Figure]:
     text = f"{last.views} viewers who just leave"
     yield Figure(key="leaving.offers", text=f"{text}: calls", value=last.offers, unit="")
     yield count(
-        "leaving.held_slots", f"{text}: calls that still hold a place", last.held_slots, aim=0
+        "leaving.held_slots", f"{text}: calls that still hold a slot", last.held_slots, aim=0
     )
     wrong = abs(last.offers - last.terminates)
     yield count("leaving.unended", f"{text}: calls not ended exactly once", wrong, aim=0)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).with_name("operator.html")
 SCRIPTS = {
-    "bell.js": Path(__file__).with_name("operator_bell.js"),
     "calls.js": Path(__file__).with_name("operator_calls.js"),
+    "sessions.js": Path(__file__).with_name("operator_sessions.js"),
 }
 NEWEST = 10_000
 SHOWN_VIOLATIONS = 50
