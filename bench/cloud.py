@@ -150,7 +150,7 @@ class Cloud:
 
     def cut(self) -> None:
         """Cut the open sockets; they may come again at once."""
-        self._ask("cut_lines", {})
+        self._ask("drop_connections", {})
 
     def take_down(self) -> None:
         """Cut the open sockets and answer everything with 503."""
@@ -164,7 +164,7 @@ class Cloud:
     def bring_up(self) -> None:
         """End all outages."""
         self._ask("up", {})
-        self._ask("heal", {})
+        self._ask("clear_failures", {})
 
     def ring(self, *, pictures: bool) -> None:
         """Press the bell of the first panel."""
@@ -202,7 +202,7 @@ class Cloud:
 
     def requests(self) -> Requests:
         """Count what arrived since `forget`; a request that the cloud found odd ends it all."""
-        notes = self._ask("state")["notes"]["last"]
+        notes = self._ask("state")["violations"]["last"]
         assert not notes, notes
         entries = self._ask("journal")["entries"]
         arrived = [entry for entry in entries if entry["method"] not in SAID]

@@ -39,7 +39,7 @@ class Left:
     leftovers: Leftovers
     offers: int
     terminates: int
-    leaked: int
+    held_slots: int
 
 
 def measure(cloud: Cloud, folder: Path, first: int, last: int) -> Iterator[Figure]:
@@ -127,7 +127,7 @@ async def _after(
         leftovers=leftovers(hass, remembered=_size(intercom) + _size(intercom.channel)),
         offers=known["offers"] - before["offers"],
         terminates=known["terminates"] - before["terminates"],
-        leaked=known["leaked"],
+        held_slots=known["held_slots"],
     )
 
 
@@ -145,7 +145,9 @@ def _length(value: object) -> int:
 def _remains(first: Left, last: Left) -> Iterator[Figure]:
     text = f"{last.views} viewers who just leave"
     yield Figure(key="leaving.offers", text=f"{text}: calls", value=last.offers, unit="")
-    yield count("leaving.leaked", f"{text}: calls that still hold a place", last.leaked, aim=0)
+    yield count(
+        "leaving.held_slots", f"{text}: calls that still hold a slot", last.held_slots, aim=0
+    )
     wrong = abs(last.offers - last.terminates)
     yield count("leaving.unended", f"{text}: calls not ended exactly once", wrong, aim=0)
     text = f"from {first.views} to {last.views} viewers"

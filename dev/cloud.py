@@ -19,7 +19,7 @@ HOST: Final = "127.0.0.1"
 async def simulated_cloud(options: Options) -> AsyncIterator[Simulator]:
     """Run the simulator with the password and tokens of its last run, and a real WebRTC peer."""
     simulator = Simulator(options.house)
-    simulator.rtc.use("real")
+    simulator.rtc.use_peer("real")
     simulator.rtc.settings.peer = "real"
     state_file = options.state / "config" / "simulated_account.pickle"
     _restore_account(simulator, state_file)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 async def simulator(simulator: Simulator) -> AsyncIterator[Simulator]:
     """The cloud, which in the end has nothing to complain about the client's requests."""
     yield simulator
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.fixture

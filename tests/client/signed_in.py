@@ -51,7 +51,7 @@ async def signed_in(
         simulator.journal.clear()
         yield Account(auth)
         await auth.wait_idle()
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 def home_of(simulator: Simulator) -> Home:

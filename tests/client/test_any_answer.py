@@ -169,7 +169,7 @@ async def test_answer_on_the_wire(
     """Data of the right type or an error of ours; a command never goes twice."""
     good = {"status": "ok", "body": GOOD[path]}
     answer = json.dumps(data.draw(VALUES | spoiled(good)))
-    simulator.heal()
+    simulator.clear_failures()
     simulator.fail(path, Failure(body=answer, status=data.draw(STATUSES)), times=2)
     simulator.journal.clear()
     try:

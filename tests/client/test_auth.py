@@ -185,9 +185,9 @@ async def test_without_tokens_the_first_use_signs_in(
     auth: AuthHandler, simulator: Simulator
 ) -> None:
     """The cloud takes the token, and had nothing to complain about the request."""
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator) == ["password"]
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.mark.parametrize(
@@ -214,8 +214,8 @@ async def test_stored_tokens(
     token = await auth.get_access_token()
     assert grants(simulator) == asked
     assert (token == pair["access_token"]) is not bool(asked)
-    assert simulator.account.trouble(token) is None
-    assert simulator.notes == []
+    assert simulator.account.token_error(token) is None
+    assert simulator.violations == []
 
 
 async def test_login_sends_scope_and_version(simulator: Simulator, endpoints: Endpoints) -> None:

@@ -92,7 +92,7 @@ async def test_any_answer_ends_in_a_token_or_an_auth_error(
     session: aiohttp.ClientSession, simulator: Simulator, endpoints: Endpoints, **example: Any
 ) -> None:
     """Nothing that the cloud says raises anything else; what is held afterwards can travel."""
-    simulator.heal()
+    simulator.clear_failures()
     answer = Failure(body=example["body"], status=example["status"])
     simulator.fail(TOKEN, answer, times=2)
     auth = handler_of(session, endpoints)
@@ -144,7 +144,7 @@ async def test_nothing_secret_is_shown(
     """A cloud that repeats what it was sent finds no way into a log, an error or a `repr`."""
     caplog.set_level(logging.DEBUG)
     caplog.clear()
-    simulator.heal()
+    simulator.clear_failures()
     body = echo_of(example["tail"], example["shape"])
     simulator.fail(TOKEN, Failure(body=body, status=example["status"]), times=2)
     auth = handler_of(session, endpoints, example["tail"])

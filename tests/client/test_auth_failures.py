@@ -125,7 +125,7 @@ async def test_answer_that_says_nothing_about_the_credentials(
     assert (type(error), error.status, error.code) == (kind, status, code)
     assert error.retry_after == retry_after
     assert simulator.journal.count(TOKEN) == 1
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator)[1:] == ["refresh_token"]
 
 
@@ -170,7 +170,7 @@ async def test_no_readable_answer(
     assert error.__context__ is None  # it might hold what was sent
     assert simulator.journal.count(TOKEN) == 1
     auth.endpoints = patient
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator)[1:] == ["refresh_token"]
 
 
@@ -188,7 +188,7 @@ async def test_refresh_whose_answer_got_lost_ends_in_one_login(
     """The cloud rotated and we never heard: the old token is spent, the password is not."""
     simulator.fail(TOKEN, Failure(drop=True, executed=True))
     assert isinstance(await failure_of(auth, "get_access_token"), AuthConnectionError)
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator) == ["refresh_token", "refresh_token", "password"]
 
 
@@ -223,7 +223,7 @@ async def test_refused_refresh_is_followed_by_one_login(
 ) -> None:
     """The founding document's fall-back, where the refresh token was the reason."""
     simulator.fail(TOKEN, refusal)
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator) == ["refresh_token", "password"]
 
 
@@ -300,7 +300,7 @@ async def test_refused_credentials_are_forgotten(
         auth.set_tokens("un", "known")
     simulator.revoke()
     auth.invalidate(auth._access_token or "")
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
 
 
 async def test_asking_to_sign_in_always_asks(auth: AuthHandler, simulator: Simulator) -> None:

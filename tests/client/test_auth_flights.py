@@ -113,7 +113,7 @@ async def test_flight_that_is_cancelled_while_it_saves(
     await asyncio.gather(caller, return_exceptions=True)
     assert caller.cancelled()
     assert auth.counters["failed_saves"] == 0
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator) == ["refresh_token"]
 
 
@@ -137,7 +137,7 @@ async def test_empty_stored_refresh_token_is_none(auth: AuthHandler, simulator: 
     auth.set_tokens("stored", "", time.time() - 1)
     await auth.get_access_token()
     assert grants(simulator) == ["password"]
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.mark.parametrize("use", USES)
@@ -154,5 +154,5 @@ async def test_oauth_words_for_an_outage(
     assert type(caught.value) is AuthServerError
     assert (caught.value.status, caught.value.code) == (status, word)
     simulator.journal.clear()
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator) == ["refresh_token"]

@@ -93,7 +93,7 @@ async def test_many_callers_cause_one_request(auth: AuthHandler, simulator: Simu
     tokens = await asyncio.gather(*(auth.get_access_token() for _ in range(200)))
     assert grants(simulator) == ["refresh_token"]
     assert set(tokens) == {auth._access_token}
-    assert simulator.account.trouble(tokens[0]) is None
+    assert simulator.account.token_error(tokens[0]) is None
 
 
 async def test_many_logins_are_one(auth: AuthHandler, simulator: Simulator) -> None:
@@ -106,18 +106,18 @@ async def test_login_during_a_refresh_follows_it(auth: AuthHandler, simulator: S
     """Never both at once; the last one's tokens are held."""
     simulator.fail(TOKEN, LATE)
     refresh = asyncio.create_task(auth.get_access_token())
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     await auth.authenticate()
     assert grants(simulator) == ["refresh_token", "password"]
     assert await refresh != auth._access_token
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
 
 
 async def test_use_during_a_login_waits_for_it(auth: AuthHandler, simulator: Simulator) -> None:
     """What a login brings needs no refresh."""
     simulator.fail(TOKEN, LATE)
     login = asyncio.create_task(auth.authenticate())
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     token = await auth.get_access_token()
     await login
     assert token == auth._access_token
@@ -166,7 +166,7 @@ async def test_cancelled_caller_loses_nothing(
     assert in_time[0]
     assert late or not in_time[-1]  # so the steps led through the whole of the flight
     assert simulator.account.live_families() == 1
-    assert simulator.account.trouble(token) is None
+    assert simulator.account.token_error(token) is None
 
 
 async def test_renewal_goes_on_when_all_callers_have_gone(
@@ -175,13 +175,13 @@ async def test_renewal_goes_on_when_all_callers_have_gone(
     """The new pair is held and was saved before anybody asks again."""
     simulator.fail(TOKEN, LATE)
     callers = [asyncio.create_task(auth.get_access_token()) for _ in range(3)]
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     for caller in callers:
         caller.cancel()
     outcomes = await asyncio.gather(*callers, return_exceptions=True)
     assert {type(each) for each in outcomes} == {asyncio.CancelledError}
     await auth.wait_idle()
-    assert simulator.account.trouble(saver.told[0]["access_token"]) is None
+    assert simulator.account.token_error(saver.told[0]["access_token"]) is None
     assert saver.told[0]["access_token"] == auth._access_token
 
 
@@ -191,7 +191,7 @@ async def test_others_do_not_suffer_from_one_cancelled_caller(
     """Also if it was the one that started the renewal."""
     simulator.fail(TOKEN, LATE)
     first, *others = [asyncio.create_task(auth.get_access_token()) for _ in range(5)]
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     first.cancel()
     assert set(await asyncio.gather(*others)) == {auth._access_token}
     assert first.cancelled()
@@ -203,7 +203,7 @@ async def test_failure_that_nobody_waits_for_is_no_loose_end(
     """The loop does not report the error as one that was lost."""
     simulator.fail(TOKEN, Failure(status=503, delay=0.02))
     caller = asyncio.create_task(auth.get_access_token())
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     caller.cancel()
     await auth.wait_idle()
     await step(3)
@@ -221,12 +221,12 @@ async def test_flight_that_is_cancelled_with_everything_else(
     """A program that ends cancels all tasks: the caller learns it, nothing complains or hangs."""
     simulator.fail(TOKEN, Failure(never=True))
     caller = asyncio.create_task(auth.get_access_token())
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     auth._tasks["renew"].cancel()
     await asyncio.gather(caller, return_exceptions=True)
     assert caller.cancelled()
     assert "ERROR" not in caplog.text
-    assert simulator.account.trouble(await auth.get_access_token()) is None
+    assert simulator.account.token_error(await auth.get_access_token()) is None
 
 
 @pytest.mark.parametrize("wait", ["wait_idle", "close_session"])
@@ -236,7 +236,7 @@ async def test_settling_waits_for_tasks(auth: AuthHandler, simulator: Simulator,
     simulator.fail(TOKEN, LATE)
     calls = (auth.get_access_token(), auth.authenticate())
     callers = [asyncio.create_task(call) for call in calls]
-    await simulator.journal.arrival(TOKEN)
+    await simulator.journal.wait_for(TOKEN)
     assert flights() == {"bticino renew", "bticino login"}
     await getattr(auth, wait)()
     assert flights() == set()

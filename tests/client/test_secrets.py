@@ -137,7 +137,7 @@ async def test_echoed_secret_is_told_nowhere(
     hidden = secrets_of(account, simulator)
     secret = getattr(account.auth, data.draw(HELD)) or simulator.password
     body = json.dumps(data.draw(st.sampled_from(ECHOES))(secret))
-    simulator.heal()
+    simulator.clear_failures()
     simulator.fail(path, replace(data.draw(FAILURES), body=body), times=2)
     said = "\n".join(told(await trouble(account, simulator, path)))
     hidden |= secrets_of(account, simulator)

@@ -73,7 +73,7 @@ async def test_session_that_raises_for_a_status(simulator: Simulator, endpoints:
         simulator.change_password("another")
         with pytest.raises(InvalidCredentialsError):
             await account.auth.authenticate()
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 async def test_name_that_is_not_found_in_time(

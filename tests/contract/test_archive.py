@@ -1,4 +1,4 @@
-"""scripts/lib/archive.sh: what HACS unpacks, and when it refuses to build it."""
+"""scripts/lib/archive.sh: the contents of the release archive, and when it is not built."""
 
 from pathlib import Path
 import subprocess
@@ -14,7 +14,7 @@ CHANGELOG = Path("CHANGELOG.md")
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Return a committed repository whose change log names the day of the release."""
+    """Return a committed repository whose change log has the release and its date."""
     sample.write(tmp_path)
     sample.put(tmp_path, CHANGELOG, "# Changes\n\n## 0.1.0 (2026-12-01)\n")
     git(tmp_path, "init", "--quiet")
@@ -23,13 +23,13 @@ def root(tmp_path: Path) -> Path:
 
 
 def git(root: Path, *arguments: str) -> None:
-    """Run git there, as nobody in particular."""
+    """Run git in the repository, with an invented identity."""
     identity = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.com")
     subprocess.run(["git", *identity, *arguments], cwd=root, check=True, timeout=30)  # noqa: S603, S607 - fixed arguments; git is on every developer's path
 
 
 def commit(root: Path) -> None:
-    """Commit everything that is there."""
+    """Commit all files."""
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "All")
 
@@ -41,8 +41,8 @@ def archive(root: Path, tag: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_archive_holds_what_is_committed_without_its_folders(root: Path) -> None:
-    """HACS unpacks it into custom_components/bticino_classe as it is."""
+def test_archive_has_the_committed_files_at_its_root(root: Path) -> None:
+    """HACS unpacks it directly into custom_components/bticino_classe."""
     sample.put(root, sample.PACKAGE / "__pycache__" / "lock.pyc", "left over")
     assert archive(root, "0.1.0").returncode == 0
     with zipfile.ZipFile(root / "bticino_classe.zip") as built:
@@ -52,8 +52,8 @@ def test_the_archive_holds_what_is_committed_without_its_folders(root: Path) -> 
 
 
 @pytest.mark.parametrize("tag", ["v0.1.0", "0.1.1", ""])
-def test_a_tag_that_is_not_the_version_is_refused(root: Path, tag: str) -> None:
-    """Otherwise HACS shows one version and Home Assistant another."""
+def test_tag_must_equal_version(root: Path, tag: str) -> None:
+    """Otherwise HACS and Home Assistant would show different versions."""
     result = archive(root, tag)
     assert result.returncode == 1
     assert "have to be the same" in result.stderr
@@ -61,8 +61,8 @@ def test_a_tag_that_is_not_the_version_is_refused(root: Path, tag: str) -> None:
 
 
 @pytest.mark.parametrize("heading", ["## 0.1.0 (not released yet)", "## 0.2.0 (2026-12-01)"])
-def test_a_change_log_without_the_release_is_refused(root: Path, heading: str) -> None:
-    """People read there what they are about to install."""
+def test_change_log_must_have_the_release(root: Path, heading: str) -> None:
+    """HACS users read it before they update."""
     sample.put(root, CHANGELOG, f"# Changes\n\n{heading}\n")
     commit(root)
     result = archive(root, "0.1.0")

@@ -69,7 +69,7 @@ COUNTS = {
     "offer_chromium_talk.bytes": 3868,
     "offer_desktop_shaped.bytes": 7544,
     "leaving.offers": 90,
-    "leaving.leaked": 0,
+    "leaving.held_slots": 0,
     "leaving.unended": 0,
     "leaving.tasks": 0,
     "leaving.timers": 0,

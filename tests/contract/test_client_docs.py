@@ -142,7 +142,7 @@ async def test_the_door_opens_once_and_later_runs_sign_in_no_more(
     assert second.code == 0
     assert [opening.module_id for opening in simulator.openings] == [PORTONE, PORTONE]
     assert [entry.grant for entry in simulator.journal.of(TOKEN)] == ["password"]
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 async def test_the_list_names_each_door_and_an_unknown_name_opens_none(
@@ -187,7 +187,7 @@ async def test_restored_tokens_are_renewed_and_saved(reader: Reader, simulator: 
     assert grants == ["password", "refresh_token"]
     after = json.loads(reader.tokens.read_text())
     assert after["refresh_token"] != before["refresh_token"]
-    assert simulator.account.trouble(after["access_token"]) is None
+    assert simulator.account.token_error(after["access_token"]) is None
 
 
 def test_stubs_and_the_list_of_names_are_those_of_the_code() -> None:

@@ -1,4 +1,4 @@
-"""Functions stay below 31 lines, files below 501: a longer one has more than one purpose."""
+"""Functions have at most 30 lines, files at most 500; longer ones have too many purposes."""
 
 import ast
 from pathlib import Path
@@ -10,7 +10,7 @@ ROOMS = ("custom_components", "tests/simulator", "dev", "bench", "scripts")
 FUNCTION_LINES = 30
 FILE_LINES = 500
 
-# What may be longer, as "path" or "path::function", each with its reason.
+# Exceptions, as "path" or "path::function", each with its reason.
 ALLOWED: dict[str, str] = {
     "custom_components/bticino_classe/client/auth.py::__init__": (
         "the founding document fixes its parameters and attributes"
@@ -19,7 +19,7 @@ ALLOWED: dict[str, str] = {
 
 
 def too_long(root: Path) -> dict[str, int]:
-    """Return the files and functions over their limit, with their length in lines."""
+    """Return the files and functions above the limit, with their number of lines."""
     found = {}
     for path in sorted(path for room in ROOMS for path in (root / room).rglob("*.py")):
         name, source = str(path.relative_to(root)), path.read_text(encoding="utf-8")
@@ -40,12 +40,12 @@ def _long_functions(name: str, tree: ast.Module) -> dict[str, int]:
 
 
 def test_nothing_is_too_long() -> None:
-    """A function is counted from its first line, without decorators, to its last."""
+    """A function counts from its `def` line to its last line, without decorators."""
     assert {name: lines for name, lines in too_long(ROOT).items() if name not in ALLOWED} == {}
 
 
-def test_every_exception_is_still_needed() -> None:
-    """A name that is no longer too long, or no longer there, leaves the list."""
+def test_every_exception_is_needed() -> None:
+    """Every exception exists and is above the limit."""
     assert ALLOWED.keys() <= too_long(ROOT).keys()
 
 
@@ -59,8 +59,8 @@ def test_every_exception_is_still_needed() -> None:
         (["x = 1"] * 501, {"dev/a.py": 501}),
     ],
 )
-def test_the_limits_are_seen(tmp_path: Path, lines: list[str], found: dict[str, int]) -> None:
-    """One line more than the limit is found, the limit itself is not."""
+def test_limits(tmp_path: Path, lines: list[str], found: dict[str, int]) -> None:
+    """Only lengths above the limit are found."""
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "a.py").write_text("\n".join(lines))
     assert too_long(tmp_path) == found

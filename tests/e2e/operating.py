@@ -62,10 +62,10 @@ class Operator:
         modules = [module for home in state["homes"] for module in home["modules"]]
         return {each["name"]: each["openings"] for each in modules if each["kind"] == "door"}
 
-    async def notes(self) -> list[str]:
+    async def violations(self) -> list[str]:
         """What the cloud found wrong with the client's requests."""
         async with self._session.get(f"{self._url}state") as answer:
-            notes: list[str] = (await answer.json())["notes"]["last"]
+            notes: list[str] = (await answer.json())["violations"]["last"]
         return notes
 
     async def wait_for_requests(self, path: str, count: int) -> None:

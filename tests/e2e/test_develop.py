@@ -32,7 +32,7 @@ async def test_configured(development: Development, session: aiohttp.ClientSessi
         assert development.complaints() == []
         await _renew_password(owner, operator)
     await _refuse_second_launcher(development)
-    assert await operator.notes() == []
+    assert await operator.violations() == []
     await expect_clean_end(development, signal.SIGTERM)
     _expect_helper_before_integration(development)
     await development.start("--configured")

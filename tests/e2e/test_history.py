@@ -57,7 +57,7 @@ async def test_calls_in_a_browser(
     assert len({call["id"] for call in after}) == 5
     await _look_again(visitor)
     await _keep_for_a_month(visitor)
-    assert await operator.notes() == []
+    assert await operator.violations() == []
     assert development.complaints() == []
     await expect_clean_end(development, signal.SIGINT)
 

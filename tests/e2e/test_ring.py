@@ -51,14 +51,14 @@ async def test_ring_in_a_browser(
     await visitor.expect_tile("Missed calls", "1")
 
     await operator.do("sockets", handshake_status=502)
-    await operator.do("cut_lines")
+    await operator.do("drop_connections")
     await _until_logged(development, "is lost")
     await operator.do("reset_sockets")
     await _until_logged(development, "is back")
     await _ring(visitor, operator, 2)
     levels = [line for line in development.log().splitlines() if "push connection" in line]
     assert [line.split()[2] for line in levels] == ["WARNING", "INFO"]
-    assert await operator.notes() == []
+    assert await operator.violations() == []
     await expect_clean_end(development, signal.SIGINT)
 
 

@@ -72,13 +72,13 @@ async def operator(development: Development) -> AsyncIterator[Operator]:
 
 
 async def _expect_nothing_left(operator: Operator) -> None:
-    calls = await operator.wait_for_calls(lambda found: not found["leaked"])
+    calls = await operator.wait_for_calls(lambda found: not found["held_slots"])
     ended = [call["ended_by"] for call in calls["sessions"]]
     assert ended
     assert all(ended)
     assert calls["terminates"] == ended.count("client")
     assert calls["peak"] == 1
-    assert await operator.notes() == []
+    assert await operator.violations() == []
 
 
 async def test_view_and_talk(
@@ -145,7 +145,7 @@ async def test_two_viewers(development: Development, running: Browser, operator:
     await first.plays()
     await second.close()
     await first.close()
-    await operator.wait_for_calls(lambda found: not found["leaked"])
+    await operator.wait_for_calls(lambda found: not found["held_slots"])
     await second.open_on_this_page(STREET)
     await second.plays()
     await operator.do("end_view")
@@ -165,7 +165,7 @@ async def test_line_is_cut_in_mid_call(
     visitor, player = await somebody(development, running)
     await player.open_from_device(COURT)
     await player.plays()
-    await operator.do("cut_lines")
+    await operator.do("drop_connections")
     await player.plays(40)
     await player.close()
     await operator.wait_for_calls(lambda found: found["terminates"] == 1)
@@ -185,7 +185,7 @@ async def somebody(development: Development, running: Browser) -> tuple[Visitor,
 
 def heard(calls: dict[str, Any]) -> dict[str, float]:
     """What the intercom hears in the newest call."""
-    found: dict[str, float] = max(calls["sessions"], key=lambda call: call["started_at"])["heard"]
+    found: dict[str, float] = max(calls["sessions"], key=lambda call: call["started_at"])["audio"]
     return found
 
 

@@ -37,7 +37,7 @@ async def test_walk_in_a_browser(
     await _change_password(visitor, operator)
     await _sign_in_again(visitor, operator)
     await _restart(development, operator)
-    assert await operator.notes() == []
+    assert await operator.violations() == []
     await expect_clean_end(development, signal.SIGINT)
 
 

@@ -106,7 +106,7 @@ async def _bell(
     simulator.journal.clear()
     happenings = Happenings(hass)
     yield happenings
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.fixture(name="page")

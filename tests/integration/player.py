@@ -1,4 +1,4 @@
-"""Home Assistant's own player, as far as it talks to Home Assistant: one page in one browser."""
+"""The WebSocket side of Home Assistant's WebRTC player: one page in one browser."""
 
 import asyncio
 from pathlib import Path
@@ -17,7 +17,7 @@ OFFERS = Path(__file__).parents[1] / "client" / "webrtc" / "offers"
 
 
 def offer(name: str = "chromium_watch", *, version: int = 1) -> str:
-    """Return a browser's offer as it was captured; each version comes from another connection."""
+    """Return a captured offer of a browser; each version is that of another peer connection."""
     captured = (OFFERS / f"{name}.sdp").read_bytes().decode()
     lines = captured.split("\r\n")
     origin = lines[1].split(" ")
@@ -26,48 +26,48 @@ def offer(name: str = "chromium_watch", *, version: int = 1) -> str:
 
 
 class View:
-    """One view of one camera: what Home Assistant has said of it."""
+    """One view of one camera, with the messages that Home Assistant sent about it."""
 
     def __init__(self, page: Page, number: int) -> None:
         self._page = page
         self.number = number
         self.messages: list[dict[str, Any]] = []
 
-    def said(self, kind: str) -> list[Any]:
-        """Return what was said of one kind."""
+    def received(self, kind: str) -> list[Any]:
+        """Return the messages of one type."""
         return [message for message in self.messages if message["type"] == kind]
 
     @property
     def session_id(self) -> str:
-        """The name that Home Assistant gave the view."""
-        found: str = self.said("session")[0]["session_id"]
+        """The session id from Home Assistant."""
+        found: str = self.received("session")[0]["session_id"]
         return found
 
     @property
     def error(self) -> str:
-        """Why there are no pictures."""
-        found: str = self.said("error")[0]["code"]
+        """The error code."""
+        found: str = self.received("error")[0]["code"]
         return found
 
-    async def hears(self, kind: str, count: int = 1) -> Any:
-        """Wait until so many messages of a kind have come, and return the last of them."""
-        while len(self.said(kind)) < count:
+    async def wait_for(self, kind: str, count: int = 1) -> Any:
+        """Wait for `count` messages of a type, and return the last of them."""
+        while len(self.received(kind)) < count:
             await self._page.read()
-        return self.said(kind)[count - 1]
+        return self.received(kind)[count - 1]
 
     async def close(self) -> None:
-        """Leave, and wait until Home Assistant has taken note."""
-        await self._page.ask({"type": "unsubscribe_events", "subscription": self.number})
+        """End the view and wait for Home Assistant's acknowledgement."""
+        await self._page.request({"type": "unsubscribe_events", "subscription": self.number})
 
     async def candidate(self, candidate: str, mid: str = "0", index: int = 0) -> None:
-        """Tell an address of the browser's."""
-        found = {"candidate": candidate, "sdpMid": mid, "sdpMLineIndex": index}
-        await self._page.ask(
+        """Send an ICE candidate of the browser."""
+        init = {"candidate": candidate, "sdpMid": mid, "sdpMLineIndex": index}
+        await self._page.request(
             {
                 "type": "camera/webrtc/candidate",
                 "entity_id": self._page.camera,
                 "session_id": self.session_id,
-                "candidate": found,
+                "candidate": init,
             }
         )
 
@@ -83,24 +83,24 @@ class Page:
 
     @classmethod
     async def open(cls, generator: WebSocketGenerator, camera: str) -> Page:
-        """Sign in."""
+        """Open the connection."""
         return cls(await generator(), camera)
 
     async def view(self, sdp: str) -> View:
-        """Send an offer; what comes of it is read off the view."""
+        """Send an offer and wait for its session id."""
         command = {"type": "camera/webrtc/offer", "entity_id": self.camera, "offer": sdp}
         number = await self._send(command)
         view = self._views[number] = View(self, number)
-        await view.hears("session")
+        await view.wait_for("session")
         return view
 
     async def watch(self, sdp: str) -> View:
-        """Send an offer, and wait until it is answered."""
+        """Send an offer and wait for the answer."""
         view = await self.view(sdp)
-        await view.hears("answer")
+        await view.wait_for("answer")
         return view
 
-    async def ask(self, command: dict[str, Any]) -> dict[str, Any]:
+    async def request(self, command: dict[str, Any]) -> dict[str, Any]:
         """Send a command and return its result."""
         number = await self._send(command)
         while number not in self._results:
@@ -108,11 +108,11 @@ class Page:
         return self._results.pop(number)
 
     async def leave(self) -> None:
-        """Close the browser, without a word."""
+        """Close the connection without ending the views."""
         await self._socket.close()
 
     async def read(self) -> None:
-        """Take the next message."""
+        """Read the next message."""
         async with asyncio.timeout(5):
             message = await self._socket.receive_json()
         if message["type"] == "event":
@@ -126,12 +126,12 @@ class Page:
         return number
 
 
-def the_session(simulator: Simulator) -> Any:
-    """Return the one session that is open at the intercom."""
+def open_session(simulator: Simulator) -> Any:
+    """Return the only open session of the intercom."""
     (session,) = simulator.rtc.open
     return session
 
 
 def panel_id(simulator: Simulator, name: str) -> str:
-    """Return the id of a panel of the house."""
+    """Return the id of a panel by its name."""
     return simulator.house.find(name).id

@@ -170,7 +170,7 @@ async def test_gap_invents_no_ring_and_loses_no_missed_call(
     """The line is cut, somebody rings and goes, the line comes back: history, no bell."""
     assert state_of(hass, PUSH) == "on"
     simulator.sockets.handshake_status = 502
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(lambda: state_of(hass, PUSH) == "off")
     simulator.miss(simulator.ring(STREET))
     before = simulator.journal.count(HOMESTATUS)
@@ -196,7 +196,7 @@ async def test_intercom_that_goes_and_comes_is_seen_at_once(
     assert simulator.journal.count(HOMESTATUS) == 0
     simulator.plug_bridge()
     await until(lambda: state_of(hass, "lock.cancello") == "locked")
-    simulator.reach("Box", False)
+    simulator.set_reachable("Box", False)
     await until(lambda: state_of(hass, "lock.box") == "unavailable")
     assert state_of(hass, "lock.cancello") == "locked"
     assert simulator.journal.count(HOMESTATUS) == 1, "what is behind it is looked at"
@@ -223,7 +223,7 @@ async def test_events_that_cannot_be_had_are_no_outage(
 ) -> None:
     """The history misses something; nothing else does."""
     simulator.fail(GETEVENTS, Failure(status=503, html=True))
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(lambda: simulator.journal.count(GETEVENTS) == 1)
     await online(the_entry(hass))
     assert state_of(hass, "lock.cancello") == "locked"
@@ -235,7 +235,7 @@ async def test_changed_password_is_noticed_by_the_socket(
 ) -> None:
     """It gives up, and the dialogue opens, without a poll or a press."""
     simulator.change_password("another")
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(hass.config_entries.flow.async_progress)
     (flow,) = hass.config_entries.flow.async_progress()
     assert flow["context"]["source"] == SOURCE_REAUTH
@@ -300,7 +300,7 @@ async def test_ring_whose_end_is_lost_is_over_by_itself(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, bell: Happenings, simulator: Simulator
 ) -> None:
     """The bell does not ring for ever."""
-    simulator.forget_end(simulator.ring(STREET))
+    simulator.end_silently(simulator.ring(STREET))
     await heard(hass, 3)
     assert state_of(hass, RINGING) == "on"
     freezer.tick(46)

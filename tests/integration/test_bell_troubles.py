@@ -40,7 +40,7 @@ MISSED = "sensor.classe_300x_missed_calls"
 
 async def reconnect(hass: HomeAssistant, simulator: Simulator) -> None:
     """Cut the line, and wait until it is back and caught up."""
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(lambda: state_of(hass, PUSH) == "off")
     await until(lambda: state_of(hass, PUSH) == "on")
     await online(the_entry(hass))
@@ -184,7 +184,7 @@ async def test_missed_call_behind_many_other_events(
 ) -> None:
     """Poor Wi-Fi fills the list of events with connections that come and go."""
     simulator.sockets.handshake_status = 502
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(lambda: state_of(hass, PUSH) == "off")
     simulator.miss(simulator.ring(STREET))
     for _ in range(15):
@@ -345,7 +345,7 @@ async def test_refused_tokens_are_tried_again_after_an_hour(
     """With a password that is right it may be the cloud's own trouble."""
     the_entry(hass).runtime_data.push.socket._backoff.draw = lambda: 0.0
     simulator.sockets.refuse_subscriptions = 3
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(hass.config_entries.flow.async_progress)
     simulator.sockets.refuse_subscriptions = None
     freezer.tick(timedelta(seconds=3601))

@@ -150,7 +150,7 @@ async def _house(
     await online(entry)
     simulator.journal.clear()
     yield entry
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.fixture(name="automate")
@@ -390,7 +390,7 @@ async def test_unavailable_door_is_told_as_not_opened(
     hass: HomeAssistant, simulator: Simulator, anna: Phone
 ) -> None:
     """Home Assistant leaves such a door out without a word; the blueprint must not."""
-    simulator.reach("Cancello", False)
+    simulator.set_reachable("Cancello", False)
     await until(lambda: state_of(hass, "lock.cancello") == "unavailable")
     simulator.ring(STREET)
     await until(lambda: anna.sent)
@@ -791,7 +791,7 @@ async def test_unavailable_door_is_not_tried(
 ) -> None:
     """And nobody is told that it opened."""
     await by_itself()
-    simulator.reach("Portone", False)
+    simulator.set_reachable("Portone", False)
     await until(lambda: state_of(hass, "lock.portone") == "unavailable")
     await ring_and_go(hass, simulator)
     assert opened(simulator) == []

@@ -223,7 +223,7 @@ async def test_off_when_nobody_tells_of_the_end(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
 ) -> None:
     """As the bell is, which does not ring for ever."""
-    simulator.forget_end(simulator.ring(STREET))
+    simulator.end_silently(simulator.ring(STREET))
     await heard(hass, 3)
     assert state_of(hass, CALENDAR) == "on"
     await wait(hass, freezer, 46)

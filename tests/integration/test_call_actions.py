@@ -107,7 +107,7 @@ async def test_export_tells_all_there_is(
     begin = dt_util.now()
     simulator.miss(simulator.ring(STREET))
     await heard(hass, 4)
-    call = simulator.ring(YARD, close_up=False)
+    call = simulator.ring(YARD, vignette=False)
     await heard(hass, 6)
     simulator.answer_elsewhere(call)
     await heard(hass, 8)
@@ -359,7 +359,7 @@ async def test_what_was_missed_while_away_is_shown(
 ) -> None:
     """After a gap the sensors tell what the cloud's list tells."""
     simulator.sockets.handshake_status = 503
-    simulator.cut_lines()
+    simulator.drop_connections()
     await settle(hass)
     simulator.miss(simulator.ring(STREET))
     assert state_of(hass, MISSED) == "0"

@@ -6,7 +6,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 
 from tests.integration.conftest import state_of, the_entry, until
-from tests.integration.player import COURT, STREET, Page, offer, panel_id, the_session
+from tests.integration.player import COURT, STREET, Page, offer, open_session, panel_id
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -32,9 +32,9 @@ async def test_view_from_offer_to_end(
     assert state_of(hass, IN_CALL) == "on"
     assert state_of(hass, "binary_sensor.classe_300x_in_call") == "on"
     assert state_of(hass, "binary_sensor.posto_esterno_cortile_in_call") == "off"
-    assert the_session(simulator).panel_id == panel_id(simulator, "Posto esterno strada")
+    assert open_session(simulator).panel_id == panel_id(simulator, "Posto esterno strada")
     await view.close()
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     await hass.async_block_till_done()
     assert (simulator.rtc.offers, simulator.rtc.terminates) == (1, 1)
     assert state_of(hass, STREET) == "idle"
@@ -49,14 +49,18 @@ async def test_addresses_go_both_ways(page: Page, simulator: Simulator) -> None:
     await view.candidate(USEFUL.replace("udp", "tcp"))
     await view.candidate(USEFUL.replace("192.0.2.9", "127.0.0.1"))
     await view.candidate("")
-    await view.hears("candidate")
+    await view.wait_for("candidate")
     kinds = [message["type"] for message in view.messages]
     assert kinds.index("answer") < kinds.index("candidate")
-    assert set(view.said("candidate")[0]["candidate"]) >= {"candidate", "sdpMid", "sdpMLineIndex"}
-    await simulator.rtc.happens(lambda: the_session(simulator).candidates)
+    assert set(view.received("candidate")[0]["candidate"]) >= {
+        "candidate",
+        "sdpMid",
+        "sdpMLineIndex",
+    }
+    await simulator.rtc.wait_for(lambda: open_session(simulator).candidates)
     await view.candidate(USEFUL)
-    await simulator.rtc.happens(lambda: len(the_session(simulator).candidates) == 2)
-    assert the_session(simulator).candidates == [
+    await simulator.rtc.wait_for(lambda: len(open_session(simulator).candidates) == 2)
+    assert open_session(simulator).candidates == [
         {"candidate": USEFUL, "sdp_mid": "1", "sdp_m_line_index": 1},
         {"candidate": USEFUL, "sdp_mid": "0", "sdp_m_line_index": 0},
     ]
@@ -78,8 +82,8 @@ async def test_addresses_go_both_ways(page: Page, simulator: Simulator) -> None:
 async def test_every_browser_gets_a_view(page: Page, simulator: Simulator, browser: str) -> None:
     """What reaches the intercom is small enough for it, and asks for sound both ways."""
     view = await page.view(offer(browser))
-    answer = await view.hears("answer")
-    session = the_session(simulator)
+    answer = await view.wait_for("answer")
+    session = open_session(simulator)
     assert session.sdp_size <= 8000
     assert "a=sendrecv" in session.sdp
     assert answer["answer"].count("\r\nm=") == offer(browser).count("\r\nm=")
@@ -90,7 +94,7 @@ async def test_client_configuration_has_the_relays(
 ) -> None:
     """Home Assistant cannot wait for them: they are asked for before somebody wants to watch."""
     await async_setup_component(hass, "web_rtc", {})
-    result = await page.ask({"type": "camera/webrtc/get_client_config", "entity_id": STREET})
+    result = await page.request({"type": "camera/webrtc/get_client_config", "entity_id": STREET})
     servers = result["result"]["configuration"]["iceServers"]
     assert servers[0]["urls"][0].startswith("turn:")
     assert servers[0]["credential"]
@@ -99,7 +103,7 @@ async def test_client_configuration_has_the_relays(
 
 async def test_player_is_offered_this_camera(page: Page) -> None:
     """Native, so that neither another stream nor a card to install is needed."""
-    result = await page.ask({"type": "camera/capabilities", "entity_id": STREET})
+    result = await page.request({"type": "camera/capabilities", "entity_id": STREET})
     assert result["result"]["frontend_stream_types"] == ["web_rtc"]
 
 

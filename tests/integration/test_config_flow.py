@@ -67,7 +67,7 @@ async def test_sign_in_makes_one_login_and_keeps_its_tokens(
     assert {key: entry.data[key] for key in credentials} == credentials
     assert set(entry.data[CONF_TOKEN]) == {"access_token", "refresh_token", "expires_at"}
     assert simulator.journal.count(TOKEN) == simulator.account.logins == 1
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 async def test_form_hides_the_password_and_helps_to_fill_in(hass: HomeAssistant) -> None:

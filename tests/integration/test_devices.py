@@ -69,7 +69,7 @@ async def test_every_model_is_shown_whole(  # noqa: PLR0917 - a table's columns
     entry = await sign_in(hass, credentials)
     assert devices(hass, entry) == {bridge: None} | dict.fromkeys(children, bridge)
     assert len(hass.states.async_entity_ids("lock")) == doors
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 async def test_bridge_tells_what_it_is(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
@@ -256,7 +256,7 @@ async def test_partial_list_costs_no_name_no_time_zone_no_link(
     await act(hass, "lock", "open", "lock.cancello")
     await act(hass, "lock", "open", "lock.box")
     assert len(simulator.openings) == 2
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 async def test_placeholder_that_turns_out_to_be_a_door(

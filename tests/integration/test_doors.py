@@ -70,7 +70,7 @@ async def test_door_opens_once(
             "modules": [{"id": CANCELLO, "bridge": "00:03:50:30:00:0a", "lock": False}],
         },
     }
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.mark.usefixtures("entry")

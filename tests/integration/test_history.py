@@ -138,7 +138,7 @@ async def test_gap_is_filled_with_pictures(hass: HomeAssistant, simulator: Simul
     """What nobody pushed is in the list, and so is what became of a call that was heard ringing."""
     begun = await called(hass, simulator, STREET)
     simulator.sockets.handshake_status = 502
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(lambda: state_of(hass, PUSH) == "off")
     simulator.miss(begun)
     unheard = simulator.ring(YARD)
@@ -194,8 +194,8 @@ async def test_parts_in_any_order(hass: HomeAssistant, simulator: Simulator) -> 
     """Newest first, oldest first, and answered after it was missed: what was worth most stands."""
     for reverse in (False, True):
         call = simulator.ring(STREET, offer=False, status=False, late=60)
-        call.goes_on("missed_call", "m", call.at + 30)
-        call.goes_on("accepted_call", "a", call.at + 31)
+        call.add_subevent("missed_call", "m", call.at + 30)
+        call.add_subevent("accepted_call", "a", call.at + 31)
         if reverse:
             call.event["subevents"] = list(reversed(call.event["subevents"]))  # type: ignore[call-overload]
     await start_again(hass)
@@ -215,7 +215,7 @@ async def test_only_the_end_was_pushed(hass: HomeAssistant, simulator: Simulator
         step=CallStep.MISSED, session_id=lost.session_id, bridge_id=lost.bridge_id, home_id=None
     )
     the_entry(hass).runtime_data.calls.async_handle_push(ended)
-    lost.goes_on("missed_call", "m", lost.at + 60)
+    lost.add_subevent("missed_call", "m", lost.at + 60)
     await settle(hass)
     assert [call.panel_id for call in new_calls(hass)] == [between.panel_id, None]
     await start_again(hass)
@@ -229,7 +229,7 @@ async def test_only_the_end_was_pushed(hass: HomeAssistant, simulator: Simulator
 async def test_end_that_overtakes_the_ring(hass: HomeAssistant, simulator: Simulator) -> None:
     """It rings no more, and is known to have been at its panel, with its pictures."""
     call = simulator._call(STREET, 0.0)
-    call.begin()
+    call.create_event()
     simulator.miss(call)
     simulator._begin(call, status_first=False)
     await heard(hass, 4)
@@ -573,7 +573,7 @@ async def test_listener_that_fails(
 async def test_times_that_are_none(hass: HomeAssistant, simulator: Simulator) -> None:
     """Milliseconds where seconds should be, and times before there were any clocks."""
     for part, at in (("missed_call", 1e12), ("accepted_call", -1e12)):
-        simulator.ring(STREET, offer=False, status=False).goes_on(part, "x", at)
+        simulator.ring(STREET, offer=False, status=False).add_subevent(part, "x", at)
     await start_again(hass)
     now = time.time() + 5
     known = new_calls(hass)

@@ -174,7 +174,7 @@ async def test_ring_before_the_list(hass: HomeAssistant, simulator: Simulator) -
     await heard(hass, 3)
     await settle(hass)
     simulator.sockets.handshake_status = 502
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(lambda: state_of(hass, PUSH) == "off")
     simulator.miss(simulator.ring(YARD, late=200))
     for _ in range(60):
@@ -277,7 +277,7 @@ async def test_limit_does_not_flap(hass: HomeAssistant, simulator: Simulator) ->
     await with_options(hass, keep=True, days=90, calls=10, megabytes=10)
     assert state_of(hass, MISSED) == "10"
     changes = async_capture_events(hass, "state_changed")
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(lambda: simulator.journal.count(GETEVENTS) == 2)
     await settle(hass)
     await called(hass, simulator, STREET, "miss", pictures=False)

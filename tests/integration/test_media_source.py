@@ -136,11 +136,11 @@ async def test_panel_month_day_call(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
     """The newest first, with what became of it; a home that is alone is no folder."""
-    missed = await ring(hass, simulator, close_up=False)
+    missed = await ring(hass, simulator, vignette=False)
     simulator.miss(missed)
     answered = await ring(hass, simulator)
     simulator.answer_elsewhere(answered)
-    await ring(hass, simulator, YARD, close_up=False)
+    await ring(hass, simulator, YARD, vignette=False)
     old = await rang_long_ago(hass, simulator)
     assert await browser.titles() == [STREET, YARD]
     assert await browser.titles(STREET) == [way(answered)[1], f"{old:%Y-%m}"]
@@ -192,7 +192,7 @@ async def test_folders_show_their_newest_picture(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
     """Not that there is none when the last call left none."""
-    call = await ring(hass, simulator, close_up=False)
+    call = await ring(hass, simulator, vignette=False)
     await ring(hass, simulator, pictures=False)
     (_, item) = await browser.open(*way(call))
     assert item["thumbnail"]

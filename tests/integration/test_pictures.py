@@ -112,7 +112,7 @@ async def test_ring_does_not_wait_for_its_picture(
     """Not even for one that never comes; unloading does not wait for it either."""
     simulator.fail(BLOB, Failure(never=True))
     call = simulator.ring(STREET)
-    await simulator.journal.arrival(BLOB)
+    await simulator.journal.wait_for(BLOB)
     assert bell.rings() == [DOORBELL]
     assert await pictures.async_of(call.bridge_id) is None
     entry, before = the_entry(hass), time.monotonic()
@@ -234,7 +234,7 @@ async def test_dead_link_while_the_cloud_is_down(
     await heard(hass, 3)
     await settle(hass)
     assert await pictures.async_of(call.bridge_id) is None
-    simulator.heal()
+    simulator.clear_failures()
     entry = the_entry(hass)
     await restart(hass, entry)
     await online(entry)
@@ -283,7 +283,7 @@ async def test_older_call_that_is_slower(
     """Two rings after each other: the second one's picture stays."""
     simulator.fail(BLOB, Failure(delay=0.3))
     simulator.ring(STREET, status_first=status_first, late=5)
-    await simulator.journal.arrival(BLOB)
+    await simulator.journal.wait_for(BLOB)
     newer = simulator.ring(STREET, status_first=status_first)
     await until(lambda: simulator.journal.count(BLOB) == 4)
     await settle(hass)
@@ -382,7 +382,7 @@ async def test_storm_of_rings_opens_few_connections(
 async def snapshot_only(hass: HomeAssistant, simulator: Simulator) -> Call:
     """Ring at the street, without a close-up, and wait until all has come of it."""
     frames = the_entry(hass).runtime_data.push.socket.counters["frames"]
-    call = simulator.ring(STREET, close_up=False)
+    call = simulator.ring(STREET, vignette=False)
     await heard(hass, frames + 2)
     await settle(hass)
     return call

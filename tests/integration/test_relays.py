@@ -64,7 +64,7 @@ async def test_dead_ones_are_not_told(
     assert relays(entry), "they still live"
     await later(hass, freezer, 600)
     assert relays(entry) == []
-    simulator.heal()
+    simulator.clear_failures()
     await later(hass, freezer, RETRY_SECONDS + 1)
     assert relays(entry)
 

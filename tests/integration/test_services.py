@@ -162,7 +162,7 @@ async def test_system_page(hass: HomeAssistant, bell: Happenings, simulator: Sim
         "last_interruption": None,
     }
     simulator.sockets.handshake_status = 502
-    simulator.cut_lines()
+    simulator.drop_connections()
     await until(lambda: state_of(hass, "binary_sensor.classe_300x_push_connection") == "off")
     socket = the_entry(hass).runtime_data.push.socket
     await until(lambda: socket.last_disconnect and socket.last_disconnect.code == 502)

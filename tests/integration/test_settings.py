@@ -121,7 +121,7 @@ async def test_a_300x_has_what_it_tells_of(hass: HomeAssistant, simulator: Simul
         f"{simulator.user_id}-{BRIDGE}-{key}"
         for key in ("do_not_disturb", "do_not_disturb_duration", "professional_studio")
     }
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 async def test_they_are_asked_for_once_and_set_up_does_not_wait(
@@ -139,11 +139,11 @@ async def test_they_are_asked_for_once_and_set_up_does_not_wait(
     await hass.config_entries.async_reload(the_entry(hass).entry_id)
     assert the_entry(hass).state is ConfigEntryState.LOADED
     assert [task for task in hass._background_tasks if "bticino_classe settings" in repr(task)]
-    await simulator.journal.arrival(GETCONFIGS, count=2)
+    await simulator.journal.wait_for(GETCONFIGS, count=2)
     assert state_of(hass, "lock.cancello") == "locked"
     assert state_of(hass, QUIET) == "unavailable"
     await settle(hass)
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ async def test_the_duration_is_the_intercoms_own(hass: HomeAssistant, simulator:
     await last(hass, 90)
     assert state_of(hass, QUIET) == "timed"
     assert until(hass, QUIET) - datetime.now(UTC) > timedelta(minutes=89)
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.mark.usefixtures("entry")
@@ -228,7 +228,7 @@ async def test_studio_is_switched_for_a_day(hass: HomeAssistant, simulator: Simu
     assert state_of(hass, STUDIO) == "off"
     assert studio | {"ps_mode": 0} == simulator.bridges()[0].configs["professional_studio"]
     assert quiet(simulator)["dnd_mode"] == 0
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 async def test_a_mode_that_nobody_knows_is_shown_and_left_alone(
@@ -252,7 +252,7 @@ async def test_a_mode_that_nobody_knows_is_shown_and_left_alone(
     in_the_app(simulator, "do_not_disturb", dnd_mode=0)
     await choose(hass, "always")
     assert options(hass) == ["off", "timed", "always"]
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 async def test_diagnostics_show_the_number_of_a_mode(
@@ -306,7 +306,7 @@ async def test_a_schedule_is_offered_where_there_is_one(
     assert quiet(simulator) | plan | {"dnd_mode": 0} == quiet(simulator)
     await choose(hass, "scheduled")
     assert quiet(simulator) | plan | {"dnd_mode": 2} == quiet(simulator)
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.mark.parametrize(("path", "failure", "key", "writes"), FAILURES)
@@ -319,7 +319,7 @@ async def test_a_failed_change_is_told_and_not_sent_again(  # noqa: PLR0917 - a 
     assert await not_chosen(hass, "always") == key
     assert simulator.journal.count(SETCONFIGS) == writes
     assert state_of(hass, QUIET) == ("always" if failure.executed else "off")
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.mark.usefixtures("entry")
@@ -354,7 +354,7 @@ async def test_models_that_tell_of_none_have_none(
     await poll(hass, freezer, INTERVAL)
     (found,) = hass.states.async_entity_ids(["select", "number", "switch"])
     assert state_of(hass, found) == "always"
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 @pytest.mark.parametrize("code", [9, 13, 21])
@@ -440,7 +440,7 @@ async def test_two_homes_are_asked_one_after_the_other(
     assert simulator.journal.count(GETCONFIGS) == 2
     assert hass.states.async_entity_ids(["select"]) == [QUIET]
     await choose(hass, "always")
-    assert simulator.notes == []
+    assert simulator.violations == []
 
 
 async def test_change_that_outlives_the_entry(
@@ -459,7 +459,7 @@ async def test_change_that_outlives_the_entry(
             blocking=True,
         )
     )
-    await simulator.journal.arrival(SETCONFIGS)
+    await simulator.journal.wait_for(SETCONFIGS)
     await hass.config_entries.async_unload(entry.entry_id)
     await change
     simulator.journal.clear()

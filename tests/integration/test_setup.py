@@ -125,7 +125,7 @@ async def test_trouble_is_no_question_of_the_password(  # noqa: PLR0917 - a tabl
     assert reauth_flows(hass) == 0
     assert simulator.journal.count(TOKEN, grant="password") == 0
 
-    simulator.heal()
+    simulator.clear_failures()
     await restart(hass, entry)
     assert entry.state == ConfigEntryState.LOADED
 

@@ -22,7 +22,7 @@ from tests.integration.conftest import (
     the_entry,
     until,
 )
-from tests.integration.player import COURT, STREET, Page, offer, panel_id, the_session
+from tests.integration.player import COURT, STREET, Page, offer, open_session, panel_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +81,7 @@ async def test_camera_that_is_opened_while_it_rings_answers(
     told = last_step(hass)
     assert told["answered_by"] == "here"
     await view.close()
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     await handover_is_over(hass)
     assert steps(bell) == ["incoming", "answered", "ended"]
     assert state_of(hass, IN_CALL) == "off"
@@ -115,10 +115,10 @@ async def test_talk_button_whose_leaving_comes_late(
     first = await page.watch(offer())
     second = await page.view(offer("chromium_talk"))
     await first.close()
-    await second.hears("answer")
+    await second.wait_for("answer")
     assert simulator.rtc.peak == 1
     assert simulator.rtc.terminates == 1
-    assert second.said("error") == []
+    assert second.received("error") == []
     await hass.async_block_till_done()
     assert state_of(hass, STREET) == "streaming"
 
@@ -152,13 +152,13 @@ async def test_second_viewer_is_told_that_the_line_is_busy(
     monkeypatch.setattr("custom_components.bticino_classe.live.manager.BUSY_WAIT_SECONDS", 0.05)
     first = await page.watch(offer())
     second = await (await Page.open(hass_ws_client, camera)).view(offer("firefox_watch_shaped"))
-    error = await second.hears("error")
+    error = await second.wait_for("error")
     assert error["code"] == "call_busy"
     assert error["message"] == (
         "Somebody else is on the line with this intercom. Try again in a moment."
     )
     assert simulator.rtc.offers == 1
-    assert first.said("error") == []
+    assert first.received("error") == []
     await second.close()
     await hass.async_block_till_done()
     assert state_of(hass, STREET) == "streaming"
@@ -172,7 +172,7 @@ async def test_texts_are_in_the_language_of_the_house(
     await hass.config_entries.async_reload(the_entry(hass).entry_id)
     simulator.rtc.settings.refuse_offers = 41
     view = await page.view(offer())
-    error = await view.hears("error")
+    error = await view.wait_for("error")
     assert error["message"] == "Al momento il videocitofono non è connesso al cloud."
 
 
@@ -194,7 +194,7 @@ async def test_viewer_learns_why_there_are_no_pictures(
     for name, value in settings.items():
         setattr(simulator.rtc.settings, name, value)
     view = await page.view(offer())
-    await view.hears("error")
+    await view.wait_for("error")
     assert view.error == error
     await view.close()
     await hass.async_block_till_done()
@@ -208,8 +208,8 @@ async def test_intercom_ends_the_view(
 ) -> None:
     """As it does after half a minute; a new one can be opened."""
     view = await page.watch(offer())
-    simulator.end_view(the_session(simulator))
-    error = await view.hears("error")
+    simulator.end_view(open_session(simulator))
+    error = await view.wait_for("error")
     assert error["code"] == "call_over"
     assert state_of(hass, STREET) == "idle"
     assert simulator.rtc.terminates == 0
@@ -224,11 +224,11 @@ async def test_intercom_ends_the_answered_call(
     view = await page.watch(offer())
     await hass.async_block_till_done()
     simulator.hang_up(call)
-    await view.hears("error")
+    await view.wait_for("error")
     await until(lambda: state_of(hass, IN_CALL) == "off")
     await settle(hass)
     assert view.error == "call_over"
-    assert len(view.said("error")) == 1
+    assert len(view.received("error")) == 1
     assert steps(bell) == ["incoming", "answered", "ended"]
 
 
@@ -240,7 +240,7 @@ async def test_end_of_an_answered_call_that_only_the_push_tells(
     view = await page.watch(offer())
     await hass.async_block_till_done()
     simulator._push_end(call, "terminate")
-    await view.hears("error")
+    await view.wait_for("error")
     assert view.error == "call_over"
 
 
@@ -251,10 +251,10 @@ async def test_somebody_else_was_quicker(
     call = await ring(hass, simulator)
     simulator.rtc.settings.ack_delay = 0.2
     viewing = asyncio.create_task(page.view(offer()))
-    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     view = await viewing
-    simulator.rescind(the_session(simulator))
-    await view.hears("error")
+    simulator.rescind(open_session(simulator))
+    await view.wait_for("error")
     assert view.error == "call_answered_elsewhere"
     simulator._push_status(call, "accepted_call")
     await until(lambda: state_of(hass, RINGING) == "off")
@@ -269,10 +269,10 @@ async def test_visitor_who_leaves_while_our_answer_is_under_way(
     call = await ring(hass, simulator)
     simulator.rtc.settings.ack_delay = 0.1
     viewing = asyncio.create_task(page.view(offer()))
-    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     simulator._push_end(call, "terminate")
     view = await viewing
-    await view.hears("error")
+    await view.wait_for("error")
     await hass.async_block_till_done()
     assert steps(bell) == ["incoming", "answered", "ended"]
 
@@ -284,9 +284,9 @@ async def test_viewer_who_leaves_while_our_answer_is_under_way(
     await ring(hass, simulator)
     simulator.rtc.settings.ack_delay = 0.1
     view = await page.view(offer())
-    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     await view.close()
-    await simulator.rtc.happens(lambda: simulator.rtc.terminates)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
     await until(lambda: state_of(hass, RINGING) == "off")
     assert simulator.rtc.terminates == 1
     assert "answered" not in steps(bell)
@@ -299,7 +299,7 @@ async def test_camera_that_is_opened_again_while_it_is_answered(
     await ring(hass, simulator)
     simulator.rtc.settings.ack_delay = 0.2
     first = await page.view(offer())
-    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     await first.close()
     await page.watch(offer(version=2))
     assert (simulator.rtc.answers, simulator.rtc.offers, simulator.rtc.terminates) == (1, 1, 1)
@@ -330,8 +330,8 @@ async def test_viewer_who_leaves_with_the_answer(
     simulator.rtc.settings.ack_delay = 0.1
     view = await page.view(offer())
     await view.candidate(USEFUL_NOWHERE)
-    await view.hears("answer")
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await view.wait_for("answer")
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     await until(lambda: state_of(hass, RINGING) == "off")
     assert simulator.rtc.terminates == 1
     assert steps(bell) == ["incoming", "ended"]
@@ -343,7 +343,7 @@ async def test_newer_of_two_rings_is_answered(
 ) -> None:
     """The end of the first was lost, and the visitor has rung again."""
     first = await ring(hass, simulator)
-    simulator.forget_end(first)
+    simulator.end_silently(first)
     second = await ring(hass, simulator)
     book = the_entry(hass).runtime_data.calls._tracker
     await until(lambda: len(book.ringing) == 2)
@@ -359,7 +359,7 @@ async def test_new_ring_is_answered_though_another_was_just_left(
     await ring(hass, simulator)
     view = await page.watch(offer())
     await view.close()
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     second = await ring(hass, simulator)
     await page.watch(offer(version=2))
     assert second.answered
@@ -373,10 +373,10 @@ async def test_picture_that_comes_while_we_answer(
     call = await ring(hass, simulator, status=False)
     simulator.rtc.settings.ack_delay = 0.2
     viewing = asyncio.create_task(page.view(offer()))
-    await simulator.rtc.happens(lambda: simulator.rtc.answers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     simulator._push_incoming(call)
     view = await viewing
-    await view.hears("answer")
+    await view.wait_for("answer")
     street = panel_id(simulator, "Posto esterno strada")
     await until(lambda: the_entry(hass).runtime_data.history.last(street, "snapshot"))
 
@@ -386,7 +386,7 @@ async def test_ring_is_declined_once(hass: HomeAssistant, page: Page, simulator:
     await ring(hass, simulator)
     simulator.rtc.settings.ack_delay = 0.1
     first = asyncio.create_task(act(hass, DOMAIN, "decline_ring", STREET))
-    await simulator.rtc.happens(lambda: simulator.rtc.terminates)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
     assert await refused(hass, DOMAIN, "decline_ring", STREET) == "nobody_rings"
     await first
     assert simulator.rtc.terminates == 1
@@ -398,9 +398,9 @@ async def test_visitor_who_left_long_ago_is_not_answered_again_and_again(
 ) -> None:
     """The end of the ring was lost: the first look learns it, the second one dials."""
     call = await ring(hass, simulator)
-    simulator.forget_end(call)
+    simulator.end_silently(call)
     first = await page.view(offer())
-    await first.hears("error")
+    await first.wait_for("error")
     assert first.error == "call_over"
     assert state_of(hass, RINGING) == "off"
     await page.watch(offer(version=2))
@@ -429,7 +429,7 @@ async def test_talker_comes_before_whoever_waits(
     waiting = await (await Page.open(hass_ws_client, STREET)).view(offer(version=2))
     await watching.close()
     await page.watch(offer("chromium_talk", version=3))
-    await waiting.hears("error")
+    await waiting.wait_for("error")
     assert waiting.error == "call_busy"
     assert simulator.rtc.peak == 1
 
@@ -441,7 +441,7 @@ async def test_whoever_waits_comes_next(
     watching = await page.watch(offer())
     waiting = await (await Page.open(hass_ws_client, STREET)).view(offer(version=2))
     await watching.close()
-    await waiting.hears("answer")
+    await waiting.wait_for("answer")
     assert simulator.rtc.peak == 1
 
 
@@ -455,7 +455,7 @@ async def test_hanging_up_while_the_cloud_is_away(
     assert state_of(hass, COURT) == "unavailable"
     assert state_of(hass, STREET) == "streaming"
     await act(hass, DOMAIN, "hang_up", STREET)
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     await hass.async_block_till_done()
     assert state_of(hass, STREET) == "unavailable"
 
@@ -471,9 +471,9 @@ async def test_fault_of_ours_leaves_nobody_waiting(
     name = "custom_components.bticino_classe.client.webrtc.session.device_answer_for_viewer"
     monkeypatch.setattr(name, fail)
     view = await page.view(offer())
-    await view.hears("error")
+    await view.wait_for("error")
     assert view.error == "call_failed"
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     assert the_entry(hass).runtime_data.live.viewers == 0
 
 
@@ -483,7 +483,7 @@ async def test_new_view_waits_for_the_end_of_one_that_was_never_seen(
     """Left before the acknowledgement, which tells only then what to end."""
     simulator.rtc.settings.ack_delay = 0.2
     first = await page.view(offer())
-    await simulator.rtc.happens(lambda: simulator.rtc.offers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.offers)
     await first.close()
     await page.watch(offer(version=2))
     assert (simulator.rtc.offers, simulator.rtc.terminates, simulator.rtc.peak) == (2, 1, 1)
@@ -495,7 +495,7 @@ async def test_browser_that_is_closed_without_a_word(
     """Home Assistant knows, so the intercom learns it: once for each view."""
     await page.watch(offer())
     await page.leave()
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     assert simulator.rtc.terminates == 1
     await until(lambda: state_of(hass, STREET) == "idle")
 
@@ -506,9 +506,9 @@ async def test_browser_that_is_closed_before_the_answer(
     """The acknowledgement comes to nobody: it still tells what to end."""
     simulator.rtc.settings.ack_delay = 0.1
     await page.view(offer())
-    await simulator.rtc.happens(lambda: simulator.rtc.offers)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.offers)
     await page.leave()
-    await simulator.rtc.happens(lambda: simulator.rtc.terminates)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
     await until(lambda: not simulator.rtc.open)
     assert state_of(hass, STREET) == "idle"
 
@@ -520,7 +520,7 @@ async def test_offer_that_home_assistant_repeats_is_not_dialled(
     view = await page.watch(offer())
     await view.close()
     again = await page.view(offer())
-    await again.hears("error")
+    await again.wait_for("error")
     assert again.error == "call_interrupted"
     assert simulator.rtc.offers == 1
 
@@ -539,16 +539,16 @@ async def test_browser_that_begins_anew_by_itself(page: Page, simulator: Simulat
 async def test_cut_line_in_mid_call(hass: HomeAssistant, page: Page, simulator: Simulator) -> None:
     """Pictures do not pass through it; the end is told on the next line."""
     view = await page.watch(offer())
-    for line in simulator.lines:
-        if line.path.endswith("appws/"):
-            line.cut()
+    for connection in simulator.connections:
+        if connection.path.endswith("appws/"):
+            connection.drop()
     channel = the_entry(hass).runtime_data.live.channel
     channel.socket._backoff.draw = lambda: 0.0
     await until(lambda: channel.socket.counters["connections_ended"])
     assert state_of(hass, STREET) == "streaming"
     await view.close()
-    await simulator.rtc.happens(lambda: simulator.rtc.terminates)
-    assert view.said("error") == []
+    await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
+    assert view.received("error") == []
 
 
 @pytest.mark.parametrize(
@@ -571,7 +571,7 @@ async def test_nothing_outlives_the_entry(
     assert simulator.rtc.terminates == 1
     assert channel.is_idle
     if how == "unload":
-        await view.hears("error")
+        await view.wait_for("error")
         assert view.error == "call_hung_up"
     await page.leave()
 
@@ -582,9 +582,9 @@ async def test_hanging_up(hass: HomeAssistant, page: Page, simulator: Simulator)
     view = await page.watch(offer())
     assert await refused(hass, DOMAIN, "hang_up", COURT) == "no_call"
     await act(hass, DOMAIN, "hang_up", STREET)
-    await view.hears("error")
+    await view.wait_for("error")
     assert view.error == "call_hung_up"
-    await simulator.rtc.happens(lambda: not simulator.rtc.open)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     assert simulator.rtc.terminates == 1
 
 
@@ -636,9 +636,9 @@ async def test_next_panel_while_somebody_watches(
     assert state_of(hass, NEXT_PANEL) == "unknown"
     await act(hass, "button", "press", NEXT_PANEL)
     court = panel_id(simulator, "Posto esterno cortile")
-    assert the_session(simulator).panel_id == court
+    assert open_session(simulator).panel_id == court
     await act(hass, DOMAIN, "next_panel", STREET)
-    assert the_session(simulator).next_modules == 2
+    assert open_session(simulator).next_modules == 2
 
 
 async def test_password_that_was_changed(
@@ -647,7 +647,7 @@ async def test_password_that_was_changed(
     """The viewer learns it, and somebody is asked to sign in."""
     simulator.change_password("another")
     view = await page.view(offer())
-    await view.hears("error")
+    await view.wait_for("error")
     assert view.error == "invalid_auth"
     assert [f["context"]["source"] for f in hass.config_entries.flow.async_progress()] == ["reauth"]
 
@@ -662,13 +662,13 @@ async def test_nothing_secret_is_logged(
     await ring(hass, simulator)
     view = await page.view(offer())
     await view.candidate(USEFUL_NOWHERE)
-    answer = await view.hears("answer")
-    session = the_session(simulator)
+    answer = await view.wait_for("answer")
+    session = open_session(simulator)
     await view.close()
     again = await page.watch(offer(version=3))
-    simulator.device_error(the_session(simulator), 41)
-    await again.hears("error")
-    result = await page.ask({"type": "camera/webrtc/get_client_config", "entity_id": STREET})
+    simulator.device_error(open_session(simulator), 41)
+    await again.wait_for("error")
+    result = await page.request({"type": "camera/webrtc/get_client_config", "entity_id": STREET})
     secrets = [session.id, session.tag_id, USEFUL_NOWHERE, "203.0.113.77"]
     secrets += [line for line in answer["answer"].splitlines() if "ice-pwd" in line]
     secrets += [line for line in offer().splitlines() if "ice-pwd" in line or "fingerprint" in line]

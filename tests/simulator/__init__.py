@@ -1,6 +1,7 @@
-"""The vendor's cloud and an intercom behind it, played over real sockets."""
+"""A simulator of the vendor's cloud and of an intercom, on real sockets."""
 
 from tests.simulator.calls import Call
+from tests.simulator.connection import Connection
 from tests.simulator.faults import (
     Failure,
     concurrency,
@@ -12,21 +13,20 @@ from tests.simulator.faults import (
 from tests.simulator.house import House, Opening
 from tests.simulator.houses import HOUSES, many_modules, many_panels
 from tests.simulator.journal import Entry, Journal
-from tests.simulator.lines import Line
-from tests.simulator.rtc_session import Heard, Session
+from tests.simulator.rtc_session import AudioStats, Session
 from tests.simulator.rtc_settings import RtcSettings
 from tests.simulator.server import Simulator
 from tests.simulator.socket_settings import SocketSettings
 
 __all__ = [
     "HOUSES",
+    "AudioStats",
     "Call",
+    "Connection",
     "Entry",
     "Failure",
-    "Heard",
     "House",
     "Journal",
-    "Line",
     "Opening",
     "RtcSettings",
     "Session",

@@ -1,4 +1,4 @@
-"""The account at the vendor: its password, the app's client, and all tokens ever issued."""
+"""The vendor account: password, OAuth client and every token issued."""
 
 from dataclasses import dataclass, field
 import secrets
@@ -23,17 +23,17 @@ INVALID, EXPIRED = 2, 3
 
 @dataclass(slots=True)
 class Family:
-    """All tokens that go back to one log-in."""
+    """All tokens that stem from one login."""
 
     revoked: bool = False
-    #: The only access token and the only refresh token that live.
+    #: The only valid access token and refresh token.
     access: str = ""
     refresh: str = ""
 
 
 @dataclass(slots=True)
-class Access:
-    """What is known of an access token."""
+class AccessToken:
+    """The state of one access token."""
 
     family: Family
     expires_at: float
@@ -42,31 +42,31 @@ class Access:
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """One account; times are those of `clock`."""
+    """One account; times are by `clock`."""
 
     clock: Callable[[], float]
     email: str = EMAIL
     password: str = PASSWORD
     user_id: str = USER_ID
-    #: Seconds; None: answers do not say, and the tokens live as long as usual.
+    #: Seconds; None: responses omit it, and the default lifetime applies.
     token_lifetime: float | None = TOKEN_LIFETIME
-    #: Reported both as a list and as one string.
+    #: Both forms were seen: a list and a plain string.
     scope_as_text: bool = False
     client_retired: bool = False
-    #: How often somebody signed in with the password; each sends the owner a mail.
+    #: Number of password logins; each one mails the owner.
     logins: int = 0
-    _access: dict[str, Access] = field(default_factory=dict, repr=False)
+    _access: dict[str, AccessToken] = field(default_factory=dict, repr=False)
     _refresh: dict[str, Family] = field(default_factory=dict, repr=False)
 
     def log_in(self) -> Json:
-        """Begin a new family and return its first pair; older families live on."""
+        """Start a new token family and return its first pair; older families stay valid."""
         self.logins += 1
         return self._issue(Family())
 
     def rotate(self, refresh_token: str) -> Json | None:
-        """Return a new pair and kill the old one; None if the token is no good.
+        """Return a new pair and invalidate the old one; None if the token is not valid.
 
-        A spent token that comes back is taken for theft: its whole family dies.
+        Reuse of a rotated token counts as theft and revokes the whole family.
         """
         family = self._refresh.get(refresh_token)
         if family is None or family.revoked:
@@ -76,8 +76,8 @@ class Account:
             return None
         return self._issue(family)
 
-    def trouble(self, access_token: str) -> int | None:
-        """Return the error code that a request with this token meets, None if it is good."""
+    def token_error(self, access_token: str) -> int | None:
+        """Return the error code for a request with this token; None if it is valid."""
         access = self._access.get(access_token)
         if access is None or access.refused or access.family.revoked:
             return INVALID
@@ -85,10 +85,10 @@ class Account:
             return INVALID
         return EXPIRED if access.expires_at <= self.clock() else None
 
-    def carries(self, access_token: str) -> bool:
-        """Tell whether a line that was subscribed with this token still gets pushes.
+    def allows_pushes(self, access_token: str) -> bool:
+        """Return whether a connection subscribed with this token still gets pushes.
 
-        A newer token of the same log-in does not end it; running out and being revoked do.
+        Expiry and revocation end it; a newer token of the same family does not.
         """
         access = self._access.get(access_token)
         if access is None or access.family.revoked:
@@ -96,28 +96,28 @@ class Account:
         return access.expires_at > self.clock()
 
     def expire_access_tokens(self) -> None:
-        """Let all access tokens be past their time; refresh tokens live on."""
+        """Expire all access tokens; refresh tokens stay valid."""
         for access in self._access.values():
             access.expires_at = 0.0
 
     def refuse_access_tokens(self) -> None:
-        """Call all access tokens invalid; refresh tokens live on."""
+        """Refuse all access tokens as invalid; refresh tokens stay valid."""
         for access in self._access.values():
             access.refused = True
 
     def revoke(self) -> None:
-        """Kill every token."""
+        """Revoke every token."""
         for family in self._refresh.values():
             family.revoked = True
 
     def live_families(self) -> int:
-        """Count the log-ins that can still refresh."""
+        """Count the token families that can still be refreshed."""
         return len({id(each) for each in self._refresh.values() if not each.revoked})
 
     def _issue(self, family: Family) -> Json:
         family.access, family.refresh = self._new_token(), self._new_token()
         lifetime = TOKEN_LIFETIME if self.token_lifetime is None else self.token_lifetime
-        self._access[family.access] = Access(family, self.clock() + lifetime)
+        self._access[family.access] = AccessToken(family, self.clock() + lifetime)
         self._refresh[family.refresh] = family
         pair: Json = {"access_token": family.access, "refresh_token": family.refresh}
         if self.token_lifetime is not None:

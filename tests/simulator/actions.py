@@ -1,4 +1,4 @@
-"""What an operator can do from outside, each in the words of the house."""
+"""The actions of the operator interface, by name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tests.simulator.configs import SETTINGS
+from tests.simulator.errors import Types, field_error
 from tests.simulator.faults import Failure
 from tests.simulator.house import Light
 from tests.simulator.houses import HOUSES
-from tests.simulator.refusal import Kinds, fault_in
 from tests.simulator.rtc_settings import RtcSettings
 from tests.simulator.socket_settings import SocketSettings
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 type Arguments = Mapping[str, Any]
 
 NUMBER = (int, float)
-FAILURE: Mapping[str, Kinds] = MappingProxyType(
+FAILURE: Mapping[str, Types] = MappingProxyType(
     {
         "status": int,
         "body": (dict, list, str),
@@ -37,19 +37,19 @@ FAILURE: Mapping[str, Kinds] = MappingProxyType(
         "executed": bool,
     }
 )
-PLACES: Mapping[str, tuple[str, str]] = MappingProxyType(
+ERROR_FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"command_errors_at": ("body", "top"), "unreachable_shown": ("both", "errors")}
 )
-NOTHING = type(None)
-CONFIGS: Mapping[str, Kinds] = MappingProxyType(
+NONE_TYPE = type(None)
+CONFIGS: Mapping[str, Types] = MappingProxyType(
     {
         "bridge": str,
-        "do_not_disturb": (dict, NOTHING),
-        "professional_studio": (dict, NOTHING),
-        "refused": (int, NOTHING),
+        "do_not_disturb": (dict, NONE_TYPE),
+        "professional_studio": (dict, NONE_TYPE),
+        "refused": (int, NONE_TYPE),
     }
 )
-RING: Mapping[str, Kinds] = MappingProxyType(
+RING: Mapping[str, Types] = MappingProxyType(
     {
         "panel": str,
         "offer": bool,
@@ -57,33 +57,33 @@ RING: Mapping[str, Kinds] = MappingProxyType(
         "status_first": bool,
         "receivers": int,
         "pictures": bool,
-        "close_up": bool,
+        "vignette": bool,
         "expiry": NUMBER,
         "late": NUMBER,
     }
 )
-SECONDS = (int, float, NOTHING)
-CODE = (int, NOTHING)
-SOCKETS: Mapping[str, Kinds] = MappingProxyType(
+SECONDS = (int, float, NONE_TYPE)
+CODE = (int, NONE_TYPE)
+SOCKETS: Mapping[str, Types] = MappingProxyType(
     {
         "server_ping_every": SECONDS,
         "drop_clients_that_ping": bool,
         "drop_clients_that_do_not_ping_within": SECONDS,
         "half_open": bool,
-        "accept_then_close": (str, NOTHING),
+        "accept_then_close": (str, NONE_TYPE),
         "refuse_subscriptions": CODE,
         "refuse_first": CODE,
         "refuse_resubscriptions": CODE,
-        "silent": bool,
+        "ignore_subscriptions": bool,
         "handshake_status": CODE,
-        "handshake_retry_after": (int, str, NOTHING),
+        "handshake_retry_after": (int, str, NONE_TYPE),
         "handshake_delay": NUMBER,
         "close_code": CODE,
         "pushes_stop_with_token": bool,
     }
 )
-ONE_CALL: Mapping[str, Kinds] = MappingProxyType({"session": str})
-CALLS: Mapping[str, Kinds] = MappingProxyType(
+ONE_CALL: Mapping[str, Types] = MappingProxyType({"session": str})
+CALLS: Mapping[str, Types] = MappingProxyType(
     {
         "peer": str,
         "ack_delay": NUMBER,
@@ -94,10 +94,10 @@ CALLS: Mapping[str, Kinds] = MappingProxyType(
         "refuse_offers": CODE,
         "answer_twice": bool,
         "candidates_before_answer": bool,
-        "frames_to_all": bool,
+        "broadcast_frames": bool,
         "foreign_frames": bool,
         "slots": int,
-        "slot_lingers": NUMBER,
+        "slot_release_delay": NUMBER,
         "view_seconds": NUMBER,
         "call_seconds": NUMBER,
         "big_offer_bytes": int,
@@ -105,24 +105,24 @@ CALLS: Mapping[str, Kinds] = MappingProxyType(
         "reboot_seconds": NUMBER,
         "rescind_own": bool,
         "trickle": bool,
-        "sound_needs": str,
+        "audio_requires": str,
     }
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One thing to do, and the arguments that it takes."""
+    """One action and the arguments it accepts."""
 
     do: Callable[[Cloud, Arguments], object]
-    required: Mapping[str, Kinds] = field(default_factory=dict)
-    optional: Mapping[str, Kinds] = field(default_factory=dict)
+    required: Mapping[str, Types] = field(default_factory=dict)
+    optional: Mapping[str, Types] = field(default_factory=dict)
 
 
-def act(cloud: Cloud, name: str, arguments: Arguments) -> None:
-    """Do it. KeyError: no such action, house or module; ValueError: wrong arguments."""
+def run_action(cloud: Cloud, name: str, arguments: Arguments) -> None:
+    """Run an action. KeyError: unknown action, house or module; ValueError: wrong arguments."""
     action = ACTIONS[name]
-    fault = fault_in(arguments, action.required, action.optional)
+    fault = field_error(arguments, action.required, action.optional)
     if fault:
         raise ValueError(fault)
     action.do(cloud, arguments)
@@ -133,15 +133,15 @@ def _fail(cloud: Cloud, given: Arguments) -> None:
     cloud.fail(given["path"], Failure(**failure), given.get("times", 1))
 
 
-def _switch(cloud: Cloud, given: Arguments) -> None:
+def _set_light(cloud: Cloud, given: Arguments) -> None:
     light = cloud.house.find(given["id"])
     if not isinstance(light, Light):
-        raise ValueError(f"{given['id']} is no light")  # noqa: TRY004 - the argument's value is wrong
+        raise ValueError(f"{given['id']} is not a light")  # noqa: TRY004 - the argument's value is wrong
     light.command("on", given["on"], cloud.clock())
 
 
 def _configure(cloud: Cloud, given: Arguments) -> None:
-    """Change an intercom's own settings, as its owner does in the app; None takes one away."""
+    """Change an intercom's settings as the owner does in the app; None removes one."""
     for bridge in cloud.bridges(given.get("bridge")):
         for name in given.keys() & SETTINGS.keys():
             bridge.configure(name, given[name], cloud.clock())
@@ -149,8 +149,8 @@ def _configure(cloud: Cloud, given: Arguments) -> None:
         cloud.configs_refused = given["refused"]
 
 
-def _reach(cloud: Cloud, given: Arguments) -> None:
-    cloud.reach(given["id"], given["reachable"])
+def _set_reachable(cloud: Cloud, given: Arguments) -> None:
+    cloud.set_reachable(given["id"], given["reachable"])
 
 
 def _ring(cloud: Cloud, given: Arguments) -> None:
@@ -158,14 +158,14 @@ def _ring(cloud: Cloud, given: Arguments) -> None:
 
 
 def _call(cloud: Cloud, given: Arguments) -> Call:
-    """Return a call that is going on, the newest if none is named."""
+    """Return a call in progress, by default the newest."""
     if not cloud.calls:
-        raise KeyError("a call")
+        raise KeyError("call")
     return cloud.calls[given["session"]] if "session" in given else [*cloud.calls.values()][-1]
 
 
 def _set_sockets(cloud: Cloud, given: Arguments) -> None:
-    fault = SocketSettings.fault_in(given)
+    fault = SocketSettings.invalid_value(given)
     if fault:
         raise ValueError(fault)
     for name, value in given.items():
@@ -173,21 +173,21 @@ def _set_sockets(cloud: Cloud, given: Arguments) -> None:
 
 
 def _set_calls(cloud: Cloud, given: Arguments) -> None:
-    fault = RtcSettings.fault_in(given)
+    fault = RtcSettings.invalid_value(given)
     if fault:
         raise ValueError(fault)
     for name, value in given.items():
         setattr(cloud.rtc.settings, name, value)
     if "peer" in given:
-        cloud.rtc.use(given["peer"])
+        cloud.rtc.use_peer(given["peer"])
 
 
 def _session(cloud: Cloud, given: Arguments) -> Session:
-    """Return a client's call that goes on, the newest if none is named."""
-    going_on = {each.id: each for each in cloud.rtc.open}
-    if not going_on:
-        raise KeyError("a call of a client's")
-    return going_on[given["session"]] if "session" in given else [*going_on.values()][-1]
+    """Return an open session of a client, by default the newest."""
+    sessions = {each.id: each for each in cloud.rtc.open}
+    if not sessions:
+        raise KeyError("session")
+    return sessions[given["session"]] if "session" in given else [*sessions.values()][-1]
 
 
 def _set_journal_pushes(cloud: Cloud, given: Arguments) -> None:
@@ -203,16 +203,16 @@ def _limit(cloud: Cloud, given: Arguments) -> None:
     cloud.limit = (requests, float(given.get("seconds", 3600))) if requests else None
 
 
-def _place(cloud: Cloud, given: Arguments) -> None:
+def _set_error_format(cloud: Cloud, given: Arguments) -> None:
     for name, value in given.items():
-        if value not in PLACES[name]:
-            raise ValueError(f"{name} is one of {', '.join(PLACES[name])}")
+        if value not in ERROR_FORMATS[name]:
+            raise ValueError(f"{name} must be one of {', '.join(ERROR_FORMATS[name])}")
         setattr(cloud, name, value)
 
 
-def _move(cloud: Cloud, given: Arguments) -> None:
+def _use_house(cloud: Cloud, given: Arguments) -> None:
     if given["name"] not in HOUSES:
-        raise ValueError(f"houses are {', '.join(HOUSES)}")
+        raise ValueError(f"name must be one of {', '.join(HOUSES)}")
     cloud.use_house(given["name"])
 
 
@@ -240,9 +240,9 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             do=lambda cloud, given: cloud.plug_bridge(given.get("bridge")),
             optional={"bridge": str},
         ),
-        "reach": Action(do=_reach, required={"id": str, "reachable": bool}),
+        "set_reachable": Action(do=_set_reachable, required={"id": str, "reachable": bool}),
         "configs": Action(do=_configure, optional=CONFIGS),
-        "light": Action(do=_switch, required={"id": str, "on": bool}),
+        "light": Action(do=_set_light, required={"id": str, "on": bool}),
         "down": Action(
             do=lambda cloud, given: cloud.take_down(**given),
             optional={"status": int, "html": bool},
@@ -256,8 +256,8 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             do=lambda cloud, given: cloud.hang_up(_call(cloud, given)), optional=ONE_CALL
         ),
         "miss": Action(do=lambda cloud, given: cloud.miss(_call(cloud, given)), optional=ONE_CALL),
-        "forget_end": Action(
-            do=lambda cloud, given: cloud.forget_end(_call(cloud, given)), optional=ONE_CALL
+        "end_silently": Action(
+            do=lambda cloud, given: cloud.end_silently(_call(cloud, given)), optional=ONE_CALL
         ),
         "push": Action(
             do=lambda cloud, given: cloud.push(given["frame"], home=given.get("home")),
@@ -286,16 +286,17 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         "rescind": Action(
             do=lambda cloud, given: cloud.rescind(_session(cloud, given)), optional=ONE_CALL
         ),
-        "cut_lines": Action(do=lambda cloud, _: cloud.cut_lines()),
-        "close_lines": Action(
-            do=lambda cloud, given: cloud.close_all(given.get("code", 1001)), optional={"code": int}
+        "drop_connections": Action(do=lambda cloud, _: cloud.drop_connections()),
+        "close_connections": Action(
+            do=lambda cloud, given: cloud.close_connections(given.get("code", 1001)),
+            optional={"code": int},
         ),
-        "lose_lines": Action(do=lambda cloud, _: cloud.lose_lines()),
+        "stall_connections": Action(do=lambda cloud, _: cloud.stall_connections()),
         "fail": Action(do=_fail, required={"path": str}, optional={"times": int, **FAILURE}),
-        "heal": Action(do=lambda cloud, _: cloud.heal()),
+        "clear_failures": Action(do=lambda cloud, _: cloud.clear_failures()),
         "limit": Action(do=_limit, optional={"requests": int, "seconds": NUMBER}),
-        "place": Action(do=_place, optional=dict.fromkeys(PLACES, str)),
-        "house": Action(do=_move, required={"name": str}),
+        "error_format": Action(do=_set_error_format, optional=dict.fromkeys(ERROR_FORMATS, str)),
+        "house": Action(do=_use_house, required={"name": str}),
         "add_module": Action(
             do=lambda cloud, given: cloud.add_module(**given),
             optional=dict.fromkeys(("home_id", "kind", "module_id", "name", "bridge"), str),

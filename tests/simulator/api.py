@@ -1,4 +1,4 @@
-"""The vendor's REST interface: homes, status, commands, events, TURN."""
+"""The vendor's REST API: homes, status, commands, events, TURN credentials."""
 
 import secrets
 from typing import TYPE_CHECKING
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from tests.simulator.cloud import CLOUD, Cloud
-from tests.simulator.gate import ENTRY
+from tests.simulator.errors import Types, api_error, field_error
 from tests.simulator.house import REFUSED_BY_MODULE, UNREACHABLE, Home, Json, Module
-from tests.simulator.refusal import Kinds, api, fault_in
+from tests.simulator.middleware import ENTRY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,19 +20,19 @@ TURN_SECONDS = 3600
 
 
 async def homesdata(request: web.Request) -> web.Response:
-    """Answer with all homes and what is built into them."""
+    """Return all homes and their modules."""
     cloud = request.app[CLOUD]
     given = await _checked(request, {}, optional={"sync_measurements": bool, "device_types": list})
     hidden = HIDDEN_BY_DEVICE_TYPES if "device_types" in given else None
     if hidden:
-        cloud.note(f"{request.path}: device_types hides {hidden}")
+        cloud.report_violation(f"{request.path}: device_types leaves out {hidden}")
     user = {"email": cloud.email, "id": cloud.user_id}
     homes = [_described(home, hidden) for home in cloud.house.homes]
     return _ok(cloud, {"user": user, "homes": homes}, timed=True)
 
 
 async def homestatus(request: web.Request) -> web.Response:
-    """Answer with the state of one home."""
+    """Return the state of one home."""
     cloud = request.app[CLOUD]
     home = home_of(cloud, (await _checked(request, {"home_id": str}))["home_id"])
     lost = {module.id for module in home.modules.values() if not home.reaches(module)}
@@ -50,7 +50,7 @@ async def homestatus(request: web.Request) -> web.Response:
 
 
 async def setstate(request: web.Request) -> web.Response:
-    """Carry out commands; a module's refusal hides in a 200."""
+    """Run commands; a command that a module refuses is reported inside a 200."""
     cloud = request.app[CLOUD]
     sent = (await _checked(request, {"home": dict}))["home"]
     home, commands = _commands(cloud, sent)
@@ -66,24 +66,24 @@ async def setstate(request: web.Request) -> web.Response:
 
 
 async def getevents(request: web.Request) -> web.Response:
-    """Answer with the newest events of one home."""
+    """Return the newest events of one home."""
     cloud = request.app[CLOUD]
     given = await _checked(request, {"home_id": str, "size": int})
     home = home_of(cloud, given["home_id"])
     size = given["size"]
     if not isinstance(size, int) or size < 1:
-        raise api(21, f"size is {size}", noted=True)
-    events = [cloud.pictures.shown(event, cloud.url) for event in home.events[:size]]
+        raise api_error(21, f"size is {size}", violation=True)
+    events = [cloud.pictures.with_links(event, cloud.url) for event in home.events[:size]]
     return _ok(cloud, {"home": {"id": home.id, "events": events}})
 
 
 async def turn(request: web.Request) -> web.Response:
-    """Answer with relays for one user; the app fields may be left out here."""
+    """Return a TURN server with credentials; the app fields are optional here."""
     cloud = request.app[CLOUD]
     given = await json_of(request)
-    fault = fault_in(given, {"client_type": str}, {"app_type": str, "app_version": str})
+    fault = field_error(given, {"client_type": str}, {"app_type": str, "app_version": str})
     if fault or given["client_type"] != "user":
-        raise api(21, fault or "client_type is not user", noted=True)
+        raise api_error(21, fault or "client_type must be user", violation=True)
     server = {
         "urls": ["turn:turn.example:3478?transport=udp"],
         "username": f"{int(cloud.clock()) + TURN_SECONDS}:u",
@@ -94,41 +94,41 @@ async def turn(request: web.Request) -> web.Response:
 
 
 async def _checked(
-    request: web.Request, required: Mapping[str, Kinds], optional: Mapping[str, Kinds] | None = None
+    request: web.Request, required: Mapping[str, Types], optional: Mapping[str, Types] | None = None
 ) -> Json:
-    """Return the fields of a request that has the app's own and nothing unknown."""
+    """Return the validated fields of a request, the app fields among them."""
     given = await json_of(request)
     if given.get("app_type") != APP_TYPE:
-        raise api(13, f"app_type is {given.get('app_type', 'missing')}", noted=True)
-    fault = fault_in(given, {"app_type": str, "app_version": str, **required}, optional)
+        raise api_error(13, f"app_type is {given.get('app_type', 'missing')}", violation=True)
+    fault = field_error(given, {"app_type": str, "app_version": str, **required}, optional)
     if fault:
-        raise api(21, fault, noted=True)
+        raise api_error(21, fault, violation=True)
     return given
 
 
 async def json_of(request: web.Request) -> Json:
-    """Return the JSON object of a request that may pass: its token, the limit, its form."""
+    """Return the JSON object of a request, after checks of token, usage limit and format."""
     cloud = request.app[CLOUD]
     _check_token(cloud, request)
     _check_limit(cloud)
     if request.content_type != "application/json":
-        raise api(21, f"content type {request.content_type}", noted=True)
+        raise api_error(21, f"content type {request.content_type}", violation=True)
     try:
         given = await request.json()
     except ValueError as error:
-        raise api(21, "broken JSON", noted=True) from error
+        raise api_error(21, "invalid JSON", violation=True) from error
     if not isinstance(given, dict):
-        raise api(21, "no JSON object", noted=True)
+        raise api_error(21, "not a JSON object", violation=True)
     return given
 
 
 def _check_token(cloud: Cloud, request: web.Request) -> None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme != "Bearer":
-        raise api(2, "no bearer", noted=True)
-    trouble = cloud.account.trouble(token)
-    if trouble is not None:
-        raise api(trouble, "the access token is no good")
+        raise api_error(2, "no bearer token", violation=True)
+    code = cloud.account.token_error(token)
+    if code is not None:
+        raise api_error(code, "the access token is not valid")
 
 
 def _check_limit(cloud: Cloud) -> None:
@@ -136,33 +136,35 @@ def _check_limit(cloud: Cloud) -> None:
         return
     allowed, seconds = cloud.limit
     now = cloud.clock()
-    while cloud.served and cloud.served[0] <= now - seconds:
-        cloud.served.popleft()
-    if len(cloud.served) >= allowed:
-        raise api(26, f"more than {allowed} requests in {seconds} s")
-    cloud.served.append(now)
+    while cloud.request_times and cloud.request_times[0] <= now - seconds:
+        cloud.request_times.popleft()
+    if len(cloud.request_times) >= allowed:
+        raise api_error(26, f"more than {allowed} requests in {seconds} s")
+    cloud.request_times.append(now)
 
 
 def home_of(cloud: Cloud, home_id: object) -> Home:
-    """Return a home of the account; another is refused."""
+    """Return a home of the account; any other id is an error."""
     home = cloud.house.home(home_id) if isinstance(home_id, str) else None
     if home is None:
-        raise api(13, f"no home {home_id} in this account")
+        raise api_error(13, f"no home {home_id} in this account")
     return home
 
 
 def _commands(cloud: Cloud, sent: object) -> tuple[Home, list[Json]]:
-    """Return the home and the commands of a setstate, all of them well formed."""
+    """Return the home and the validated commands of a setstate request."""
     given = sent if isinstance(sent, dict) else {}
-    fault = fault_in(given, {"id": str, "timezone": str, "modules": list})
+    fault = field_error(given, {"id": str, "timezone": str, "modules": list})
     if fault:
-        raise api(21, f"home.{fault}", noted=True)
+        raise api_error(21, f"home.{fault}", violation=True)
     home = home_of(cloud, given["id"])
     if given["timezone"] != home.timezone:
-        cloud.note(f"setstate: timezone is {given['timezone']}, the home's is {home.timezone}")
+        cloud.report_violation(
+            f"setstate: timezone is {given['timezone']}, the home's is {home.timezone}"
+        )
     commands = given["modules"]
     if not commands:
-        raise api(21, "home.modules is empty", noted=True)
+        raise api_error(21, "home.modules is empty", violation=True)
     for command in commands:
         _check_command(home, command)
     return home, commands
@@ -170,17 +172,17 @@ def _commands(cloud: Cloud, sent: object) -> tuple[Home, list[Json]]:
 
 def _check_command(home: Home, command: object) -> None:
     given = command if isinstance(command, dict) else {}
-    fault = fault_in(given, {"id": str, "bridge": str}, COMMANDS)
+    fault = field_error(given, {"id": str, "bridge": str}, COMMANDS)
     if not fault and len(given) != 3:
-        fault = "exactly one command is wanted"
+        fault = "exactly one command is required"
     if fault:
-        raise api(21, f"modules: {fault}", noted=True)
+        raise api_error(21, f"modules: {fault}", violation=True)
     if given["id"] not in home.modules:
-        raise api(9, f"no module {given['id']}")
+        raise api_error(9, f"no module {given['id']}")
 
 
 def _execute(cloud: Cloud, home: Home, command: Json) -> Json | None:
-    """Carry out one command; return its entry in `errors[]` if it failed."""
+    """Run one command; return its entry in `errors[]` if it failed."""
     module = home.modules[str(command["id"])]
     name = "lock" if "lock" in command else "on"
     error: Json = {"command": name, "id": module.id}
@@ -194,7 +196,7 @@ def _execute(cloud: Cloud, home: Home, command: Json) -> Json | None:
 def _described(home: Home, hidden: str | None) -> Json:
     bridged = home.bridged()
     modules = [
-        module.described()
+        module.topology_entry()
         | ({"modules_bridged": bridged[module.id]} if module.id in bridged else {})
         for module in home.modules.values()
         if module.listed and module.type != hidden
@@ -211,7 +213,7 @@ def _described(home: Home, hidden: str | None) -> Json:
 
 def _status(cloud: Cloud, home: Home, module: Module) -> Json:
     reached = home.reaches(module)
-    said: Json = {"reachable": reached} if module.says_reachable or not reached else {}
+    said: Json = {"reachable": reached} if module.reports_reachable or not reached else {}
     return module.status(cloud.clock()) | said
 
 

@@ -1,4 +1,4 @@
-"""A call: somebody at a panel, from the ring to its end."""
+"""A call from a panel, from ring to end."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,18 +10,18 @@ from tests.simulator.pictures import KINDS, Picture
 if TYPE_CHECKING:
     from tests.simulator.house import Home, House, Json
 
-#: Bridges that push no call set-up, only statuses, which do not say who rang.
+#: Bridge types that push no offer, only statuses, which do not name the panel.
 STATUS_ONLY = ("BNCX", "BDIY")
-#: Events that a home remembers.
-REMEMBERED_EVENTS = 1000
+#: Events kept per home.
+MAX_EVENTS = 1000
 NAMELESS = "Posto esterno"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Call:
-    """One ring of the bell; `at` is the time on its frames, `expiry` are seconds.
+    """One call; `at` is the time in its pushes, `expiry` is in seconds.
 
-    `panel_id` is who really rang, whether the cloud says so or not; None: nobody knows.
+    `panel_id` is the panel that really rang, even if the pushes do not name it; None: unknown.
     """
 
     session_id: str
@@ -29,31 +29,31 @@ class Call:
     bridge_id: str
     home_id: str
     home_name: str
-    #: The bridge's type, which is the first half of every push's type.
+    #: The bridge's type, which starts the `push_type` of every push.
     prefix: str
-    #: The name of who rings, for people.
+    #: Display name of the panel or bridge.
     name: str
     at: float
     event_id: str
     subevent_id: str
     expiry: float = 30
-    #: How often each push goes out.
+    #: How many times each push is sent.
     receivers: int = 1
-    #: Which of the two pushes announce it, and whether its end is pushed as call set-up.
+    #: Whether the ring is pushed as an offer, as a status, and the end as an rtc push.
     offered: bool = True
     announced: bool = True
     rtc: bool = True
     pictures: bool = True
-    #: Whether the pictures are two.
-    close_up: bool = True
-    #: Somebody else talks to the visitor.
+    #: Whether there is a vignette besides the snapshot.
+    vignette: bool = True
+    #: Somebody has answered.
     answered: bool = False
-    #: What the set-up was sent with, and an answer has to bear; empty: there was none.
+    #: Ids of the offer, which an answer must repeat; empty without an offer.
     tag_id: str = ""
     correlation_id: str = ""
-    #: The doors that are offered with the call.
+    #: The doors listed in the offer.
     doors: list[Json] = field(default_factory=list, repr=False)
-    #: The home's event, which grows with the call.
+    #: The home's event of this call.
     event: Json = field(default_factory=dict, repr=False)
 
     def as_json(self) -> Json:
@@ -62,18 +62,18 @@ class Call:
         return {name: getattr(self, name) for name in shown}
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """The pictures that there are of it."""
+    def picture_kinds(self) -> tuple[str, ...]:
+        """The kinds of pictures of this call."""
         if not self.pictures:
             return ()
-        return KINDS if self.close_up else KINDS[:1]
+        return KINDS if self.vignette else KINDS[:1]
 
     def picture_id(self, kind: str) -> str:
-        """Return the id of its snapshot or its vignette."""
+        """Return the id of the snapshot or the vignette."""
         return f"{self.subevent_id}-{kind}"
 
-    def begin(self) -> Json:
-        """Return the home's event of it, as it is at the ring."""
+    def create_event(self) -> Json:
+        """Create and return the home's event, as it is at the ring."""
         ring: Json = {
             "id": self.subevent_id,
             "type": "incoming_call",
@@ -90,43 +90,43 @@ class Call:
             "module_id": self.bridge_id,
         }
         if self.pictures:
-            ring |= {kind: Picture(id=self.picture_id(kind)) for kind in self.kinds}
+            ring |= {kind: Picture(id=self.picture_id(kind)) for kind in self.picture_kinds}
             self.event |= {"video_id": str(uuid.uuid4()), "video_status": "available"}
         self.event["subevents"] = [ring]
         return self.event
 
-    def goes_on(self, kind: str, subevent_id: str, at: float) -> None:
-        """Write down what became of it; the newest sub-event comes first."""
+    def add_subevent(self, kind: str, subevent_id: str, at: float) -> None:
+        """Add a sub-event; the newest comes first."""
         found: Json = {"id": subevent_id, "type": kind, "time": int(at)}
         subevents = self.event["subevents"]
         assert isinstance(subevents, list)
         subevents.insert(0, found | {"session_id": self.session_id})
 
 
-def caller(house: House, wanted: str | None) -> Panel | Bridge:
-    """Return who rings, by id or name; the first who can if None.
+def find_caller(house: House, wanted: str | None) -> Panel | Bridge:
+    """Return the panel or bridge that rings, by id or name; None: the first one.
 
-    KeyError: there is none; ValueError: it has no bell.
+    KeyError: there is none; ValueError: it cannot ring.
     """
     if wanted is None:
         able: list[Panel | Bridge] = [*house.panels(), *house.bridges()]
         if not able:
-            raise KeyError("a panel")
+            raise KeyError("panel")
         return able[0]
     found = house.find(wanted)
     if isinstance(found, Panel | Bridge):
         return found
-    raise ValueError(f"{wanted} has no bell")
+    raise ValueError(f"{wanted} cannot ring")
 
 
-def call_from(
-    who: Panel | Bridge, home: Home, *, at: float, event_id: str, subevent_id: str
+def create_call(
+    caller: Panel | Bridge, home: Home, *, at: float, event_id: str, subevent_id: str
 ) -> Call:
-    """Make the call that this model makes; ValueError: there is no bridge to carry it."""
-    bridge = who if isinstance(who, Bridge) else home.modules.get(who.bridge or "")
+    """Create a call with the defaults of the model; ValueError: the panel has no bridge."""
+    bridge = caller if isinstance(caller, Bridge) else home.modules.get(caller.bridge or "")
     if not isinstance(bridge, Bridge):
-        raise ValueError(f"{who.name or who.id} has no bridge")  # noqa: TRY004 - a matter of the house
-    panel = who if isinstance(who, Panel) else None
+        raise ValueError(f"{caller.name or caller.id} has no bridge")  # noqa: TRY004 - the value is wrong, not its type
+    panel = caller if isinstance(caller, Panel) else None
     status_only, silent = bridge.type in STATUS_ONLY, panel is not None and panel.voice_only
     return Call(
         session_id=str(uuid.uuid4()),
@@ -135,7 +135,7 @@ def call_from(
         home_id=home.id,
         home_name=home.name,
         prefix=bridge.type,
-        name=who.name or NAMELESS,
+        name=caller.name or NAMELESS,
         at=at,
         event_id=event_id,
         subevent_id=subevent_id,
@@ -147,10 +147,10 @@ def call_from(
     )
 
 
-def write_down(home: Home, event: Json) -> None:
-    """Put an event at the head of a home's list, which forgets the oldest."""
+def add_event(home: Home, event: Json) -> None:
+    """Insert an event at the head of the home's list and drop the oldest."""
     home.events.insert(0, event)
-    del home.events[REMEMBERED_EVENTS:]
+    del home.events[MAX_EVENTS:]
 
 
 def _doors(home: Home, bridge: Bridge) -> list[Json]:

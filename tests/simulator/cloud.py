@@ -1,4 +1,4 @@
-"""All state of the simulated cloud, and every control over it that needs no network."""
+"""The state of the simulated cloud, and all controls that need no network."""
 
 from collections import deque
 import logging
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from aiohttp import web
 
 from tests.simulator.account import EMAIL, PASSWORD, TOKEN_LIFETIME, USER_ID, Account
-from tests.simulator.bell import Bell
+from tests.simulator.doorbell import Doorbell
 from tests.simulator.faults import Failure, Faults
 from tests.simulator.houses import HOUSES, Factory, child_id, new_module
 from tests.simulator.journal import Journal
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 
-class Cloud(Bell):
-    """The account, the house behind it, and what is wrong at the moment."""
+class Cloud(Doorbell):
+    """The account, its house and the faults in force."""
 
     house_name: str
-    #: (requests, seconds) that the API allows; None: no limit.
+    #: Usage limit as (requests, seconds); None: no limit.
     limit: tuple[int, float] | None = None
-    #: Where `errors[]` of setstate sits; both are reported.
+    #: Where setstate puts `errors[]`; both were observed.
     command_errors_at: Literal["body", "top"] = "body"
-    #: Whether homestatus names what is unreachable in `errors[]` alone, or as a module too.
+    #: Whether homestatus lists unreachable modules in `errors[]` only or as modules too.
     unreachable_shown: Literal["both", "errors"] = "both"
-    #: The error code of every getconfigs and setconfigs; None: they are answered.
+    #: Error code for getconfigs and setconfigs; None: they work.
     configs_refused: int | None = None
-    #: Status and whether the page is HTML; None: up.
+    #: During an outage, HTTP status and whether the body is HTML; None: up.
     down: tuple[int, bool] | None = None
 
     def __init__(
@@ -58,9 +58,9 @@ class Cloud(Bell):
         )
         self.faults = Faults()
         self.journal = Journal()
-        self.served: deque[float] = deque()
-        #: Every fault of the client's: unknown, missing, badly typed fields, wrong headers.
-        self.notes: list[str] = []
+        self.request_times: deque[float] = deque()
+        #: Protocol violations of the client: unknown, missing or mistyped fields, wrong headers.
+        self.violations: list[str] = []
         self.rtc = Rtc(self)
         self.use_house(house)
 
@@ -71,7 +71,7 @@ class Cloud(Bell):
 
     @property
     def password(self) -> str:
-        """The account's password of this moment."""
+        """The account's current password."""
         return self.account.password
 
     @property
@@ -81,95 +81,95 @@ class Cloud(Bell):
 
     @property
     def openings(self) -> list[Opening]:
-        """Each time that a door's relay really moved, oldest first."""
+        """Every opening of every door, oldest first."""
         return self.house.openings()
 
     @property
     def lights(self) -> dict[str, bool]:
-        """Which staircase lights shine."""
+        """Whether each staircase light is on, by id."""
         now = self.clock()
         return {light.id: light.is_on(now) for light in self.house.lights()}
 
-    def note(self, text: str) -> None:
-        """Write down a fault of the client's."""
-        _LOGGER.debug("The client is at fault: %s", text)
-        self.notes.append(text)
+    def report_violation(self, text: str) -> None:
+        """Record a protocol violation of the client."""
+        _LOGGER.debug("Protocol violation: %s", text)
+        self.violations.append(text)
 
     def use_house(self, house: str | Factory) -> None:
-        """Move into another house, as new; KeyError if its name is unknown."""
+        """Switch to a new instance of a house; KeyError if its name is unknown."""
         factory = HOUSES[house] if isinstance(house, str) else house
         self.house_name = house if isinstance(house, str) else "own"
         self.house = factory(self.clock())
         self.calls.clear()
-        self.rtc.forget()
+        self.rtc.reset()
 
     def expire_access_tokens(self) -> None:
-        """Let the access tokens run out: 403 code 3. Refresh tokens live on."""
+        """Expire the access tokens: 403 code 3. Refresh tokens stay valid."""
         self.account.expire_access_tokens()
 
     def refuse_access_tokens(self) -> None:
-        """Call the access tokens invalid: 403 code 2. Refresh tokens live on."""
+        """Refuse the access tokens: 403 code 2. Refresh tokens stay valid."""
         self.account.refuse_access_tokens()
 
     def revoke(self) -> None:
-        """Kill every token."""
+        """Revoke every token."""
         self.account.revoke()
 
     def change_password(self, password: str) -> None:
-        """Set another password, which signs everybody out."""
+        """Change the password and revoke every token."""
         self.account.password = password
         self.account.revoke()
 
     def retire_client(self) -> None:
-        """Let the token endpoint know the app's client no longer."""
+        """Make the token endpoint refuse the app's OAuth client."""
         self.account.client_retired = True
 
     def restore_client(self) -> None:
-        """Let the token endpoint know the app's client again."""
+        """Make the token endpoint accept the app's OAuth client again."""
         self.account.client_retired = False
 
     def unplug_bridge(self, bridge_id: str | None = None) -> None:
-        """Take the power from one bridge, or from all; the cloud says that it went."""
+        """Cut the power of one bridge or of all; push `disconnection`."""
         for bridge in self.bridges(bridge_id):
             if bridge.reachable:
                 bridge.unplug(self.clock())
                 self.rtc.power_lost(bridge)
-                self.presence(bridge, "disconnection")
+                self.report_presence(bridge, "disconnection")
 
     def plug_bridge(self, bridge_id: str | None = None) -> None:
-        """Give the power back to one bridge, or to all; the cloud says that it came."""
+        """Restore the power of one bridge or of all; push `connection`."""
         for bridge in self.bridges(bridge_id):
             if not bridge.reachable:
                 bridge.plug(self.clock())
-                self.presence(bridge, "connection")
+                self.report_presence(bridge, "connection")
 
     def end_view(self, session: Session) -> None:
-        """Let the intercom end a call of a client's, with a word on its line."""
+        """Make the intercom terminate a session."""
         self.rtc.end_view(session)
 
     def device_error(self, session: Session, code: int, message: str | None = None) -> None:
-        """Let the intercom end a call of a client's with an error."""
+        """Make the intercom terminate a session with an error."""
         self.rtc.device_error(session, code, message)
 
     def rescind(self, session: Session) -> None:
-        """Say on a call's line that somebody else has answered."""
+        """Send a `rescind` for a session: somebody else has answered."""
         self.rtc.rescind(session)
 
     def take_down(self, status: int = 503, *, html: bool = True) -> None:
-        """Answer everything with an outage, and cut the open sockets."""
+        """Start an outage: every request fails, open sockets are dropped."""
         self.down = (status, html)
-        self.cut_lines()
+        self.drop_connections()
 
     def bring_up(self) -> None:
         """End the outage."""
         self.down = None
 
     def fail(self, path: str, failure: Failure, times: int = 1) -> None:
-        """Let the next requests of a path, or of any (`*`), meet a failure; used up in order."""
+        """Queue a failure for the next requests of a path, or of any path (`*`)."""
         self.faults.add(path, failure, times)
 
-    def heal(self) -> None:
-        """Forget the failures that still wait."""
+    def clear_failures(self) -> None:
+        """Drop all queued failures."""
         self.faults.clear()
 
     def add_module(
@@ -181,26 +181,26 @@ class Cloud(Bell):
         name: str | None = "Nuova porta",
         bridge: str | None = None,
     ) -> Module:
-        """Build a module into a home (the first), behind a bridge (its first), and return it."""
+        """Add a module to a home and bridge, by default the first ones, and return it."""
         home = self._home(home_id)
         bridges = home.bridges()
         if not bridge and not bridges:
-            raise KeyError(f"a bridge in {home.name}")
-        behind = bridge or bridges[0].id
-        wanted = module_id or self._free_id(home, behind)
-        module = new_module(kind, module_id=wanted, bridge=behind, name=name)
+            raise KeyError(f"bridge in {home.name}")
+        bridge_id = bridge or bridges[0].id
+        wanted = module_id or self._free_id(home, bridge_id)
+        module = new_module(kind, module_id=wanted, bridge=bridge_id, name=name)
         home.modules[module.id] = module
         return module
 
     def remove_module(self, module_id: str) -> None:
-        """Take a module out of its home; KeyError if there is none."""
+        """Remove a module from its home; KeyError if there is none."""
         home = self.house.home_of(module_id)
         if home is None:
             raise KeyError(module_id)
         del home.modules[module_id]
 
     def bridges(self, bridge_id: str | None = None) -> list[Bridge]:
-        """Return the intercom of that id, or all; KeyError if there is none."""
+        """Return the bridge with this id, or all bridges; KeyError if there is none."""
         bridges = self.house.bridges()
         if bridge_id is None:
             return bridges
@@ -210,14 +210,14 @@ class Cloud(Bell):
         return chosen
 
     def clear_journal(self) -> None:
-        """Forget the journal and the notes."""
+        """Clear the journal and the violations."""
         self.journal.clear()
-        self.notes.clear()
+        self.violations.clear()
 
     def _home(self, home_id: str | None) -> Home:
         wanted = [home for home in self.house.homes if home_id in (None, home.id)]
         if not wanted:
-            raise KeyError(home_id or "a home")
+            raise KeyError(home_id or "home")
         return wanted[0]
 
     def _free_id(self, home: Home, bridge_id: str) -> str:

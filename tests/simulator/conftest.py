@@ -1,4 +1,4 @@
-"""A simulator with a clock to turn, and a visitor."""
+"""Fixtures: a simulator with a manual clock, and a client."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
+from tests.simulator.http_client import HttpClient
 from tests.simulator.server import Simulator
-from tests.simulator.visitor import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ START = 1_790_000_000.0
 
 @dataclass(slots=True)
 class Clock:
-    """A clock that stands still until somebody turns it."""
+    """A clock that only moves when a test sets it."""
 
     now: float = START
 
@@ -34,7 +34,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def sim(socket_enabled: None, clock: Clock) -> AsyncIterator[Simulator]:
-    """Run the house with three doors."""
+    """Run a simulator with the default house, which has three doors."""
     del socket_enabled
     simulator = Simulator(clock=clock)
     await simulator.start()
@@ -43,16 +43,16 @@ async def sim(socket_enabled: None, clock: Clock) -> AsyncIterator[Simulator]:
 
 
 @pytest.fixture
-async def stranger(sim: Simulator) -> AsyncIterator[Visitor]:
-    """Return a visitor who has not signed in."""
-    timeout = aiohttp.ClientTimeout(total=5)
+async def anonymous(sim: Simulator) -> AsyncIterator[HttpClient]:
+    """Return a client that is not signed in."""
+    timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        yield Visitor(sim, session)
+        yield HttpClient(sim, session)
 
 
 @pytest.fixture
-async def visitor(stranger: Visitor) -> Visitor:
-    """Return a visitor who has signed in, with a clean journal."""
-    await stranger.sign_in()
-    stranger.sim.clear_journal()
-    return stranger
+async def client(anonymous: HttpClient) -> HttpClient:
+    """Return a client that is signed in, with an empty journal."""
+    await anonymous.sign_in()
+    anonymous.sim.clear_journal()
+    return anonymous

@@ -1,4 +1,4 @@
-"""The cloud's open lines, and whatever it pushes to those who have subscribed."""
+"""The open WebSocket connections, and pushes to the subscribed ones."""
 
 import itertools
 import json
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import WSMsgType
 
 from tests.simulator import pushes
-from tests.simulator.lines import Frame, Line
+from tests.simulator.connection import Connection, Frame
 from tests.simulator.paths import PUSH
 from tests.simulator.socket_settings import SocketSettings
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from tests.simulator.house import Json
     from tests.simulator.journal import Journal
 
-#: The first of the ids that are given out; lower ones belong to the past of the houses.
+#: First id to assign; lower ones are used by the initial events of the houses.
 FIRST_NUMBER = 0x1000
 
 
-class Delivery:
-    """Sends at once and to all; whoever is slow holds up nobody else."""
+class PushDelivery:
+    """Sends pushes to all connections; a slow client delays no other."""
 
     account: Account
     journal: Journal
-    #: Whether each push is written into the journal; 10 000 rings do not need it.
+    #: Whether pushes are recorded in the journal; benchmarks turn it off.
     journal_pushes = True
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
-        #: The clients that hold a socket open.
-        self.lines: set[Line] = set()
+        #: The open connections of both sockets.
+        self.connections: set[Connection] = set()
         self.sockets: SocketSettings = SocketSettings()
         self._numbers = itertools.count(FIRST_NUMBER)
 
     def push(self, frame: Mapping[str, object], *, home: str | None = None) -> None:
-        """Push any frame; `home` is put into it where it names none."""
+        """Push any frame; `home` is added unless the frame has a home id."""
         if home is not None:
             extra = frame.get("extra_params")
             named = {"home_id": home} | (extra if isinstance(extra, dict) else {})
@@ -49,44 +49,46 @@ class Delivery:
         self._deliver(Frame(payload=payload), pushes.kind_of(frame), pushes.session_of(frame))
 
     def push_raw(self, data: str | bytes) -> None:
-        """Push text or bytes as they are."""
+        """Push text or bytes unchanged."""
         if isinstance(data, str):
             self._deliver(Frame(payload=data.encode()), "raw text")
         else:
             self._deliver(Frame(payload=data, kind=WSMsgType.BINARY), "raw bytes")
 
-    def hears(self, line: Line, kind: str = "") -> bool:
-        """Tell whether a line gets what is pushed."""
-        if not line.subscribed or line.path != PUSH or line.dead:
+    def receives_pushes(self, connection: Connection, kind: str = "") -> bool:
+        """Return whether a connection receives pushes of a kind."""
+        if not connection.subscribed or connection.path != PUSH or connection.stalled:
             return False
-        if line.filtered and kind in pushes.CALL_KINDS:
+        if connection.filtered and kind in pushes.CALL_KINDS:
             return False
-        return not self.sockets.pushes_stop_with_token or self.account.carries(line.token)
+        return not self.sockets.pushes_stop_with_token or self.account.allows_pushes(
+            connection.token
+        )
 
-    def cut_lines(self) -> None:
-        """Cut all open sockets; they may come again."""
-        for line in self.lines:
-            line.cut()
+    def drop_connections(self) -> None:
+        """Drop all open connections; clients may reconnect."""
+        for connection in self.connections:
+            connection.drop()
 
-    def close_all(self, code: int = 1001) -> None:
-        """Close all open sockets in due form."""
-        for line in self.lines:
-            line.close(code)
+    def close_connections(self, code: int = 1001) -> None:
+        """Close all open connections with a close frame."""
+        for connection in self.connections:
+            connection.close(code)
 
-    def lose_lines(self) -> None:
-        """Let every line of this moment be half open, as if a router forgot it; new ones work."""
-        for line in self.lines:
-            line.half_open = True
+    def stall_connections(self) -> None:
+        """Make every open connection half open, as a router restart does; new ones work."""
+        for connection in self.connections:
+            connection.half_open = True
 
     def number(self) -> int:
-        """Return a number that was not given out before."""
+        """Return the next unused number."""
         return next(self._numbers)
 
     def _deliver(self, frame: Frame, kind: str, session_id: str | None = None) -> None:
-        listening = [line for line in self.lines if self.hears(line, kind)]
-        for line in listening:
-            line.send(frame)
+        receivers = [each for each in self.connections if self.receives_pushes(each, kind)]
+        for connection in receivers:
+            connection.send(frame)
         if self.journal_pushes:
-            told: Json = {"kind": kind, "session": session_id, "lines": len(listening)}
-            entry = self.journal.add(at=self.clock(), method="PUSH", path=PUSH, body=told)
+            body: Json = {"kind": kind, "session": session_id, "connections": len(receivers)}
+            entry = self.journal.add(at=self.clock(), method="PUSH", path=PUSH, body=body)
             entry.status = 200

@@ -1,4 +1,4 @@
-"""What can go wrong on the way, and which request it will happen to."""
+"""Failures to inject, and the requests they apply to."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, fields
@@ -11,44 +11,44 @@ from tests.simulator.paths import ERRORS
 MAINTENANCE_PAGE = """<!doctype html><html><head><title>Maintenance</title></head>
 <body><h1>We'll be back soon</h1><p>Our servers are having a nap.</p></body></html>"""
 BROKEN_JSON = '{"status": "ok", "body": {"home": '
-EVERYWHERE = "*"
+ANY_PATH = "*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One thing that goes wrong with one request.
+    """One failure of one request; delays are in seconds.
 
-    What says nothing of the answer (`delay`, `cut` or `executed` alone) keeps the right answer and
-    only makes it late or broken. A cut without `executed` carries nothing out. Delays are seconds.
+    A failure without a response of its own (`delay`, `cut` or `executed` alone) keeps the regular
+    response and only delays or breaks it. A cut without `executed` does not run the request.
     """
 
     status: int | None = None
     body: dict[str, object] | list[object] | str | None = None
-    #: The API's form of an error: {"error": {"code": …, "message": …}}.
+    #: An error in the API's format: {"error": {"code": …, "message": …}}.
     code: int | None = None
-    #: OAuth's form of an error: {"error": "…"}.
+    #: An error in OAuth's format: {"error": "…"}.
     error: str | None = None
     delay: float = 0.0
     never: bool = False
-    #: Half of the answer, then the line is cut.
+    #: Half of the response is sent, then the connection is dropped.
     cut: bool = False
-    #: The line is cut without any answer.
+    #: The connection is dropped without a response.
     drop: bool = False
     html: bool = False
-    #: JSON by its header, but broken off.
+    #: Declared as JSON, but truncated.
     wrong_json: bool = False
     retry_after: int | str | None = None
-    #: The request is carried out first; only the answer suffers.
+    #: The request is run first; only its response fails.
     executed: bool = False
 
     @property
-    def answers(self) -> bool:
-        """Tell whether it brings an answer of its own."""
+    def has_response(self) -> bool:
+        """Return whether the failure replaces the response."""
         given = (self.status, self.body, self.code, self.error, self.retry_after)
         return self.html or self.wrong_json or any(value is not None for value in given)
 
     def response(self) -> web.Response:
-        """Return the answer of its own."""
+        """Return the replacement response."""
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
         text, content_type = self._content()
         return web.Response(
@@ -56,10 +56,11 @@ class Failure:
         )
 
     def __str__(self) -> str:
-        """Return only what differs from nothing wrong."""
-        said = {each.name: getattr(self, each.name) for each in fields(self)}
-        usual = {each.name: each.default for each in fields(self)}
-        return ", ".join(f"{name}={value}" for name, value in said.items() if value != usual[name])
+        """Return the fields that differ from their defaults."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        defaults = {each.name: each.default for each in fields(self)}
+        changed = [(name, value) for name, value in values.items() if value != defaults[name]]
+        return ", ".join(f"{name}={value}" for name, value in changed)
 
     def _status(self) -> int:
         if self.status is not None:
@@ -91,53 +92,53 @@ class Failure:
 
 
 class Faults:
-    """Failures that wait for requests, used up in order; a path's own come before those of `*`."""
+    """Queued failures, used in order; those of a path come before those of any path (`*`)."""
 
     def __init__(self) -> None:
-        self._waiting: defaultdict[str, deque[Failure]] = defaultdict(deque)
+        self._queues: defaultdict[str, deque[Failure]] = defaultdict(deque)
 
     def add(self, path: str, failure: Failure, times: int = 1) -> None:
         """Queue a failure for the next requests of a path, or of any path (`*`)."""
-        self._waiting[path].extend([failure] * times)
+        self._queues[path].extend([failure] * times)
 
-    def take(self, path: str) -> Failure | None:
-        """Return what happens to this request."""
-        for queue in (self._waiting[path], self._waiting[EVERYWHERE]):
+    def next_failure(self, path: str) -> Failure | None:
+        """Remove and return the failure for a request to this path, if any."""
+        for queue in (self._queues[path], self._queues[ANY_PATH]):
             if queue:
                 return queue.popleft()
         return None
 
     def clear(self) -> None:
-        """Let nothing more go wrong."""
-        self._waiting.clear()
+        """Drop all queued failures."""
+        self._queues.clear()
 
-    def waiting(self) -> dict[str, list[str]]:
-        """Return what is still to come, path by path."""
+    def pending(self) -> dict[str, list[str]]:
+        """Return the queued failures by path."""
         return {
-            path: [str(each) for each in queue] for path, queue in self._waiting.items() if queue
+            path: [str(each) for each in queue] for path, queue in self._queues.items() if queue
         }
 
 
 def usage_limit(*, status: int = 403, retry_after: int | str | None = None) -> Failure:
-    """Make the vendor's limit (code 26), which comes as 403 and as 429."""
+    """Return the vendor's usage limit error (code 26), sent as 403 or 429."""
     return Failure(status=status, code=26, retry_after=retry_after)
 
 
 def too_many(*, retry_after: int | str | None = None) -> Failure:
-    """Make the front's own 429, whose error is a bare string."""
+    """Return the front end's 429, whose error is a plain string."""
     return Failure(status=429, error="too_many_connections", retry_after=retry_after)
 
 
 def concurrency() -> Failure:
-    """Make the 429 of two requests at once (code 11)."""
+    """Return the 429 for two simultaneous requests (code 11)."""
     return Failure(code=11)
 
 
 def maintenance(status: int = 503) -> Failure:
-    """Make the HTML page of an outage."""
+    """Return an outage with an HTML page."""
     return Failure(status=status, html=True)
 
 
 def empty_topology() -> Failure:
-    """Make a homesdata that is in order and knows no home."""
+    """Return a valid homesdata response without any home."""
     return Failure(body={"status": "ok", "body": {"homes": []}})

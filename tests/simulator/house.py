@@ -1,4 +1,4 @@
-"""The house behind the cloud: what is built into it, and what state it is in."""
+"""The simulated house: its modules and their state."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ STAIRCASE_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """A door's relay really moved."""
+    """One activation of a door's relay."""
 
     module_id: str
     at: float
@@ -24,7 +24,7 @@ class Opening:
 
 @dataclass(slots=True, kw_only=True)
 class Module:
-    """Anything with an id in a home; by itself it obeys no command."""
+    """Any module of a home; the base class accepts no command."""
 
     id: str
     type: str
@@ -32,15 +32,15 @@ class Module:
     variant: str | None = None
     bridge: str | None = None
     reachable: bool = True
-    #: Some models name `reachable` only while it is false.
-    says_reachable: bool = True
-    #: False: homesdata has no entry, only the bridge's `modules_bridged` names it.
+    #: False: `reachable` is only reported while it is false, as some models do.
+    reports_reachable: bool = True
+    #: False: not in homesdata, except as an id in the bridge's `modules_bridged`.
     listed: bool = True
-    #: True: homestatus says nothing of it.
+    #: True: not in homestatus.
     silent: bool = False
     extra: Json = field(default_factory=dict)
 
-    def described(self) -> Json:
+    def topology_entry(self) -> Json:
         """Return the entry of homesdata."""
         known: Json = {"id": self.id, "type": self.type}
         optional = {"variant": self.variant, "name": self.name, "bridge": self.bridge}
@@ -52,43 +52,43 @@ class Module:
         return {"id": self.id, "type": self.type} | self.state(now) | where | self.extra
 
     def state(self, now: float) -> Json:
-        """Return what only this kind of module reports."""
+        """Return the fields that only this kind of module reports."""
         del now
         return {}
 
     def command(self, name: str, value: bool, now: float) -> bool:
-        """Carry out one command; False is the module's refusal."""
+        """Run one command; return False if the module refuses it."""
         del name, value, now
         return False
 
 
 @dataclass(slots=True, kw_only=True)
 class Bridge(Module):
-    """The indoor unit, which alone talks to the cloud."""
+    """The intercom: the indoor unit, which connects to the cloud."""
 
     setup_date: int = 1_650_000_000
     firmware_name: str = "2.3.8"
     firmware_revision: int = 203_008
     booted_at: float = 0.0
-    #: dBm without its sign, as the cloud sends it.
+    #: dBm without the sign, as the cloud sends it.
     wifi_strength: int = 58
     local_ipv4: str = "192.0.2.20"
     busy: bool = False
-    #: None: now. The real cloud says 0 at times.
+    #: None: now. The real cloud sometimes sends 0.
     last_seen: int | None = None
-    went_at: float | None = None
-    #: Its own settings by their wire names; a model without any has none of the keys.
+    offline_since: float | None = None
+    #: Settings by wire name; models without settings have none of the keys.
     configs: dict[str, Json] = field(default_factory=dict)
-    #: When they were last changed, in milliseconds; None: it does not tell.
+    #: Time of the last change in milliseconds; None: not reported.
     configs_changed: int | None = None
 
-    def described(self) -> Json:
+    def topology_entry(self) -> Json:
         """Return the entry of homesdata."""
-        return Module.described(self) | {"setup_date": self.setup_date}
+        return Module.topology_entry(self) | {"setup_date": self.setup_date}
 
     def state(self, now: float) -> Json:
-        """Return firmware, network and uptime, which the cloud counts on by itself."""
-        seen = now if self.went_at is None else self.went_at
+        """Return firmware, network and uptime; the cloud keeps counting the uptime."""
+        seen = now if self.offline_since is None else self.offline_since
         changed: Json = {}
         if self.configs_changed is not None:
             changed["last_configs_update"] = self.configs_changed
@@ -104,7 +104,7 @@ class Bridge(Module):
         }
 
     def configure(self, name: str, fields: Json | None, now: float) -> None:
-        """Change some fields of a setting; None: it has none of that name any more."""
+        """Change some fields of a setting; None removes the setting."""
         if fields is None:
             self.configs.pop(name, None)
         else:
@@ -112,30 +112,30 @@ class Bridge(Module):
         self.configs_changed = int(now * 1000)
 
     def unplug(self, now: float) -> None:
-        """Take the power away."""
-        self.reachable, self.went_at = False, now
+        """Cut the power."""
+        self.reachable, self.offline_since = False, now
 
     def plug(self, now: float) -> None:
-        """Give the power back: it boots."""
-        self.reachable, self.went_at, self.booted_at = True, None, now
+        """Restore the power: the bridge boots."""
+        self.reachable, self.offline_since, self.booted_at = True, None, now
 
 
 @dataclass(slots=True, kw_only=True)
 class Panel(Module):
-    """An external unit with a bell."""
+    """An entrance panel."""
 
-    #: It has no camera: no pictures, and its calls are only offered.
+    #: No camera: no pictures, and rings are pushed as an offer only.
     voice_only: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class Door(Module):
-    """A momentary relay: the cloud says `lock: true` at every moment."""
+    """A momentary relay; the cloud always reports `lock: true`."""
 
     openings: list[Opening] = field(default_factory=list)
 
     def state(self, now: float) -> Json:
-        """Return the lock, and the time of the last opening if there was one."""
+        """Return the lock state, and the time of the last opening if any."""
         del now
         locked: Json = {"lock": True}
         if self.openings:
@@ -143,7 +143,7 @@ class Door(Module):
         return locked
 
     def command(self, name: str, value: bool, now: float) -> bool:
-        """Open on `lock: false`; `lock: true` moves nothing."""
+        """Open on `lock: false`; `lock: true` has no effect."""
         if name != "lock":
             return False
         if not value:
@@ -153,21 +153,21 @@ class Door(Module):
 
 @dataclass(slots=True, kw_only=True)
 class Light(Module):
-    """A staircase light, which the panel's own timer puts out."""
+    """A staircase light, switched off by a timer."""
 
     lit_at: float | None = None
     seconds: float = STAIRCASE_SECONDS
 
     def is_on(self, now: float) -> bool:
-        """Tell whether it shines."""
+        """Return whether the light is on."""
         return self.lit_at is not None and now - self.lit_at < self.seconds
 
     def state(self, now: float) -> Json:
-        """Return `status`: read so, though it is written as `on`."""
+        """Return `status`; the command for it is called `on`."""
         return {"status": "on" if self.is_on(now) else "off"}
 
     def command(self, name: str, value: bool, now: float) -> bool:
-        """Switch; a second `on` starts the timer anew."""
+        """Switch the light; a second `on` restarts the timer."""
         if name != "on":
             return False
         self.lit_at = now if value else None
@@ -191,15 +191,15 @@ class Home:
         return [module for module in self.modules.values() if isinstance(module, Bridge)]
 
     def bridged(self) -> dict[str, list[str]]:
-        """Return the ids behind each bridge."""
-        behind: dict[str, list[str]] = {}
+        """Return the module ids of each bridge."""
+        children: dict[str, list[str]] = {}
         for module in self.modules.values():
             if module.bridge is not None:
-                behind.setdefault(module.bridge, []).append(module.id)
-        return behind
+                children.setdefault(module.bridge, []).append(module.id)
+        return children
 
     def reaches(self, module: Module) -> bool:
-        """Tell whether the cloud can talk to a module, through its bridge if it has one."""
+        """Return whether a module and its bridge, if any, are reachable."""
         bridge = self.modules.get(module.bridge or "")
         return module.reachable and (bridge is None or bridge.reachable)
 
@@ -215,11 +215,11 @@ class House:
         return next((home for home in self.homes if home.id == home_id), None)
 
     def home_of(self, module_id: str) -> Home | None:
-        """Return the home in which a module is."""
+        """Return the home of a module."""
         return next((home for home in self.homes if module_id in home.modules), None)
 
     def modules(self) -> Iterator[Module]:
-        """Go through all modules of all homes."""
+        """Iterate over all modules of all homes."""
         for home in self.homes:
             yield from home.modules.values()
 
@@ -228,7 +228,7 @@ class House:
         return [bridge for home in self.homes for bridge in home.bridges()]
 
     def panels(self) -> list[Panel]:
-        """Return the external units."""
+        """Return the entrance panels."""
         return [module for module in self.modules() if isinstance(module, Panel)]
 
     def doors(self) -> list[Door]:
@@ -240,7 +240,7 @@ class House:
         return [module for module in self.modules() if isinstance(module, Light)]
 
     def find(self, wanted: str) -> Module:
-        """Return a module by its id or its name; KeyError if there is none."""
+        """Return a module by id or name; KeyError if there is none."""
         for module in self.modules():
             if wanted in (module.id, module.name):
                 return module

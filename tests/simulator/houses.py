@@ -1,11 +1,11 @@
-"""The houses to choose from. All ids are invented, all addresses are documentation ranges."""
+"""The houses to choose from. All ids are invented, all addresses are from documentation ranges."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from tests.simulator.house import Bridge, Door, Home, House, Json, Light, Module, Panel
 
-#: Takes the time at which the house begins.
+#: Takes the current time, the house's first moment.
 type Factory = Callable[[float], House]
 
 CASA = "64a1b2c3d4e5f60718293a4b"
@@ -18,23 +18,26 @@ VARIANTS = MappingProxyType(
         LIGHT: "BNSL:bnsl_staircase_light",
     }
 )
-#: The models that tell of settings of their own, as far as anybody has seen.
+#: The models known to report settings.
 WITH_CONFIGS = frozenset({"BNC3"})
-UP_SECONDS = 812_345.0
+UPTIME_SECONDS = 812_345.0
 LONG_AGO_MS = 1_530_000_000_000
 
 
 def classe_100x(now: float) -> House:
-    """Build one panel, one door, one light."""
+    """Build a 100X with one panel, one door and one light."""
     bridge = Bridge(
-        id="00:03:50:ab:cd:ef", type="BNC1", name="Classe 100X", booted_at=now - UP_SECONDS
+        id="00:03:50:ab:cd:ef", type="BNC1", name="Classe 100X", booted_at=now - UPTIME_SECONDS
     )
-    behind = ((PANEL, "Cancello"), (DOOR, "Porta"), (LIGHT, "Scale"))
-    return _house(now, bridge, behind)
+    modules = ((PANEL, "Cancello"), (DOOR, "Porta"), (LIGHT, "Scale"))
+    return _house(now, bridge, modules)
 
 
 def classe_300x(now: float) -> House:
-    """Build two panels, three doors, one light; the bridge has the real one's odd times."""
+    """Build a 300X with two panels, three doors and one light.
+
+    `last_seen` and `last_configs_update` have the odd values of a real unit.
+    """
     bridge = Bridge(
         id="00:03:50:30:00:0a",
         type="BNC3",
@@ -43,10 +46,10 @@ def classe_300x(now: float) -> House:
         firmware_revision=108_001,
         wifi_strength=64,
         last_seen=0,
-        booted_at=now - UP_SECONDS,
+        booted_at=now - UPTIME_SECONDS,
         configs_changed=LONG_AGO_MS,
     )
-    behind = (
+    modules = (
         (PANEL, "Posto esterno strada"),
         (PANEL, "Posto esterno cortile"),
         (DOOR, "Cancello"),
@@ -54,43 +57,43 @@ def classe_300x(now: float) -> House:
         (DOOR, "Box"),
         (LIGHT, "Luce scale"),
     )
-    return _house(now, bridge, behind)
+    return _house(now, bridge, modules)
 
 
 def classe_300eos(now: float) -> House:
-    """Build one panel, two doors and a light that bear neither `variant` nor `name`."""
+    """Build a 300EOS with one panel, two doors and a light, without `variant` and `name`."""
     bridge = Bridge(
-        id="00:03:50:e0:5a:01", type="BNCX", name="Classe 300EOS", booted_at=now - UP_SECONDS
+        id="00:03:50:e0:5a:01", type="BNCX", name="Classe 300EOS", booted_at=now - UPTIME_SECONDS
     )
     return _house(now, bridge, ((PANEL, None), (DOOR, None), (DOOR, None), (LIGHT, None)))
 
 
 def easykit(now: float) -> House:
-    """Build one panel and one door; not even the bridge bears a name."""
-    bridge = Bridge(id="00:03:50:ea:51:01", type="BDIY", booted_at=now - UP_SECONDS)
+    """Build an EasyKit with one panel and one door; no module has a name."""
+    bridge = Bridge(id="00:03:50:ea:51:01", type="BDIY", booted_at=now - UPTIME_SECONDS)
     return _house(now, bridge, ((PANEL, None), (DOOR, None)))
 
 
 def three_panels(now: float) -> House:
-    """Build a 300X with three panels, and a door at each."""
+    """Build a 300X with three panels and three doors."""
     bridge = Bridge(
-        id="00:03:50:30:00:0b", type="BNC3", name="Classe 300X", booted_at=now - UP_SECONDS
+        id="00:03:50:30:00:0b", type="BNC3", name="Classe 300X", booted_at=now - UPTIME_SECONDS
     )
-    places = ("Cancello", "Portone", "Box")
-    panels = tuple((PANEL, f"Posto esterno {place.lower()}") for place in places)
-    return _house(now, bridge, panels + tuple((DOOR, place) for place in places))
+    names = ("Cancello", "Portone", "Box")
+    panels = tuple((PANEL, f"Posto esterno {name.lower()}") for name in names)
+    return _house(now, bridge, panels + tuple((DOOR, name) for name in names))
 
 
 def easykit_three_panels(now: float) -> House:
-    """Build an EasyKit with three panels: its pushes do not say which of them rings."""
-    bridge = Bridge(id="00:03:50:ea:51:02", type="BDIY", booted_at=now - UP_SECONDS)
+    """Build an EasyKit with three panels; its pushes do not name the panel."""
+    bridge = Bridge(id="00:03:50:ea:51:02", type="BDIY", booted_at=now - UPTIME_SECONDS)
     return _house(now, bridge, ((PANEL, None), (PANEL, None), (PANEL, None), (DOOR, None)))
 
 
 def voice_only(now: float) -> House:
-    """Build a 100X with a panel that has no camera, and a door."""
+    """Build a 100X with a panel without a camera, and a door."""
     bridge = Bridge(
-        id="00:03:50:ab:cd:f0", type="BNC1", name="Classe 100X", booted_at=now - UP_SECONDS
+        id="00:03:50:ab:cd:f0", type="BNC1", name="Classe 100X", booted_at=now - UPTIME_SECONDS
     )
     house = _house(now, bridge, ((PANEL, "Citofono"), (DOOR, "Porta")))
     for panel in house.panels():
@@ -99,14 +102,14 @@ def voice_only(now: float) -> House:
 
 
 def two_homes(now: float) -> House:
-    """Build two homes with an intercom each, in one account."""
+    """Build two homes with one intercom each, in one account."""
     city, seaside = classe_100x(now).homes[0], classe_300x(now).homes[0]
     seaside.id, seaside.name = SEASIDE, "Casa al mare"
     return House(homes=[city, seaside])
 
 
 def no_intercom(now: float) -> House:
-    """Build a home with a thermostat and a camera of the same vendor."""
+    """Build a home that only has a thermostat and a camera of the same vendor."""
     del now
     relay = Module(id="70:ee:50:00:00:01", type="NAPlug", name="Relè", extra={"rf_strength": 70})
     thermostat = Module(
@@ -124,15 +127,15 @@ def no_intercom(now: float) -> House:
 
 
 def empty(now: float) -> House:
-    """Build an account without any home."""
+    """Build an account without homes."""
     del now
     return House(homes=[])
 
 
 def strange(now: float) -> House:
-    """Build a 100X with an unknown module type, and two bridged ids without an entry.
+    """Build a 100X with an unknown module type, and two bridged ids that homesdata does not list.
 
-    Of those two homestatus knows one, a door, and of the other nobody knows anything.
+    One of these two is a door in homestatus, the other one is not there either.
     """
     house = classe_100x(now)
     bridge = house.bridges()[0].id
@@ -144,26 +147,26 @@ def strange(now: float) -> House:
 
 
 def many_modules(count: int) -> Factory:
-    """Return the factory of a house with so many modules, the bridge among them."""
+    """Return a factory of a house with `count` modules, including the bridge."""
 
     def build(now: float) -> House:
         bridge = Bridge(
-            id="00:03:50:50:10:00", type="BNC3", name="Classe 300X", booted_at=now - UP_SECONDS
+            id="00:03:50:50:10:00", type="BNC3", name="Classe 300X", booted_at=now - UPTIME_SECONDS
         )
         names = {PANEL: "Ingresso", DOOR: "Porta", LIGHT: "Luce"}
         types = [(PANEL, DOOR, LIGHT)[index % 3] for index in range(count - 1)]
-        behind = tuple((kind, f"{names[kind]} {index}") for index, kind in enumerate(types, 1))
-        return _house(now, bridge, behind)
+        modules = tuple((kind, f"{names[kind]} {index}") for index, kind in enumerate(types, 1))
+        return _house(now, bridge, modules)
 
     return build
 
 
 def many_panels(count: int) -> Factory:
-    """Return the factory of a house with so many panels and one door."""
+    """Return a factory of a house with `count` panels and one door."""
 
     def build(now: float) -> House:
         bridge = Bridge(
-            id="00:03:50:9a:4e:15", type="BNC3", name="Classe 300X", booted_at=now - UP_SECONDS
+            id="00:03:50:9a:4e:15", type="BNC3", name="Classe 300X", booted_at=now - UPTIME_SECONDS
         )
         panels = tuple((PANEL, f"Ingresso {number}") for number in range(1, count + 1))
         return _house(now, bridge, (*panels, (DOOR, "Porta")))
@@ -195,41 +198,41 @@ HOUSES: Mapping[str, Factory] = MappingProxyType(
 
 
 def new_module(kind: str, *, module_id: str, bridge: str | None, name: str | None) -> Module:
-    """Build a module of a wire type; what is no door and no light obeys nothing."""
-    makers: dict[str, type[Module]] = {
+    """Build a module of a wire type; unknown types accept no command."""
+    types: dict[str, type[Module]] = {
         PANEL: Panel,
         "BCEPL": Panel,
         DOOR: Door,
         "BNLO": Door,
         LIGHT: Light,
     }
-    maker = makers.get(kind, Module)
+    module_type = types.get(kind, Module)
     variant = VARIANTS.get(kind) if name is not None else None
-    return maker(id=module_id, type=kind, name=name, variant=variant, bridge=bridge)
+    return module_type(id=module_id, type=kind, name=name, variant=variant, bridge=bridge)
 
 
 def child_id(bridge_id: str, number: int) -> str:
-    """Return the id of the n-th module behind a bridge: the bridge's last three bytes lead."""
+    """Return the id of a bridge's n-th module; it starts with the bridge's last three bytes."""
     prefix = bridge_id.replace(":", "")[-6:]
     return f"{prefix}-{number:02x}{number:02x}-{0xAA11BB22CC00 + number:012x}"
 
 
-def _house(now: float, bridge: Bridge, behind: tuple[tuple[str, str | None], ...]) -> House:
+def _house(now: float, bridge: Bridge, children: tuple[tuple[str, str | None], ...]) -> House:
     modules: dict[str, Module] = {bridge.id: bridge}
     if bridge.type in WITH_CONFIGS:
         bridge.configs = _configs()
-    for number, (kind, name) in enumerate(behind, 1):
+    for number, (kind, name) in enumerate(children, 1):
         module = new_module(
             kind, module_id=child_id(bridge.id, number), bridge=bridge.id, name=name
         )
-        module.says_reachable = name is not None
+        module.reports_reachable = name is not None
         modules[module.id] = module
-    home = Home(id=CASA, name="Casa", modules=modules, events=_past(now, bridge))
+    home = Home(id=CASA, name="Casa", modules=modules, events=_initial_events(now, bridge))
     return House(homes=[home])
 
 
 def _configs() -> dict[str, Json]:
-    """Return the settings of a 300X as new: it rings, and opens to nobody by itself."""
+    """Return the default settings of a 300X: do not disturb and Professional studio are off."""
     return {
         "do_not_disturb": {
             "dnd_enabled": True,
@@ -246,17 +249,17 @@ def _configs() -> dict[str, Json]:
     }
 
 
-def _past(now: float, bridge: Bridge) -> list[Json]:
-    """Return what happened before: a missed call an hour ago, a connection a day ago."""
-    rang = int(now - 3600)
+def _initial_events(now: float, bridge: Bridge) -> list[Json]:
+    """Return the events of a new house: a missed call an hour ago, a connection a day ago."""
+    time = int(now - 3600)
     call: Json = {
         "id": "65aa00000000000000000001",
         "type": "outdoor",
-        "time": rang,
+        "time": time,
         "module_id": bridge.id,
         "video_id": "0a1b2c3d-0000-4000-8000-000000000001",
         "video_status": "available",
-        "subevents": _missed_call(rang),
+        "subevents": _missed_call(time),
     }
     connection: Json = {
         "id": "65aa00000000000000000004",
@@ -267,16 +270,16 @@ def _past(now: float, bridge: Bridge) -> list[Json]:
     return [call, connection]
 
 
-def _missed_call(rang: int) -> list[Json]:
-    """Return the two parts of a call that nobody took, newest first."""
+def _missed_call(time: int) -> list[Json]:
+    """Return the two sub-events of a missed call, newest first."""
     session: Json = {"session_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7"}
     incoming: Json = {
         "id": "65aa00000000000000000002",
         "type": "incoming_call",
-        "time": rang,
+        "time": time,
         "verified": True,
         "offset": 0,
         "message": "Posto esterno is calling",
     }
-    missed: Json = {"id": "65aa00000000000000000003", "type": "missed_call", "time": rang + 30}
+    missed: Json = {"id": "65aa00000000000000000003", "type": "missed_call", "time": time + 30}
     return [missed | session, incoming | session]

@@ -1,4 +1,4 @@
-"""The intercom's side of calls: its places, its rings, and what it says of its own accord."""
+"""The intercom's side of sessions: peer slots, rings, and the frames that it sends by itself."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from tests.simulator import rtc_frames
-from tests.simulator.lines import Frame
+from tests.simulator.connection import Frame
 from tests.simulator.paths import SIGNALING
 from tests.simulator.rtc_session import Ring
 from tests.simulator.rtc_settings import RtcSettings
@@ -17,66 +17,66 @@ if TYPE_CHECKING:
 
     from tests.simulator.calls import Call
     from tests.simulator.cloud import Cloud
+    from tests.simulator.connection import Connection
     from tests.simulator.house import Bridge, Json, Panel
-    from tests.simulator.lines import Line
-    from tests.simulator.rtc_session import Ender, Peer, Session
+    from tests.simulator.rtc_session import EndedBy, Peer, Session
 
 _LOGGER = logging.getLogger(__name__)
 
-#: Calls of clients, and rings, that are remembered.
-REMEMBERED_SESSIONS = 1000
-REMEMBERED_RINGS = 50
+#: How many sessions and rings are kept.
+MAX_SESSIONS = 1000
+MAX_RINGS = 50
 
 
 class Intercom:
-    """All calls of the simulator's life; tasks and timers of theirs end with `close`."""
+    """All sessions and rings; `close` ends their tasks and timers."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.settings: RtcSettings = RtcSettings()
-        #: By id, oldest first; those that ended stay.
+        #: Sessions by id, oldest first, including ended ones.
         self.sessions: dict[str, Session] = {}
-        #: The most calls that ever held a place at once.
+        #: The most slots ever held at once.
         self.peak = 0
         self._rings: dict[str, Ring] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._timers: set[asyncio.TimerHandle] = set()
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @property
     def open(self) -> list[Session]:
-        """The calls that go on, oldest first."""
+        """The open sessions, oldest first."""
         return [each for each in self.sessions.values() if each.is_open]
 
     @property
-    def leaked(self) -> int:
-        """How many calls hold a place at this moment."""
+    def held_slots(self) -> int:
+        """The number of slots held at the moment."""
         return sum(each.holds_slot for each in self.sessions.values())
 
-    def use(self, peer: Literal["scripted", "real"]) -> None:
-        """Let it answer calls from now on, and load at once what it takes to do so."""
+    def use_peer(self, peer: Literal["scripted", "real"]) -> None:
+        """Select the peer for new calls, and import its modules now."""
         self.settings.peer = peer
-        self.dismiss(self.peer())
+        self.close_peer(self.peer())
 
-    async def happens(self, condition: Callable[[], object]) -> None:
-        """Wait until something is so that calls can bring about."""
+    async def wait_for(self, condition: Callable[[], object]) -> None:
+        """Wait until a condition on sessions holds."""
         while not condition():
-            await self._news.wait()
+            await self._changed.wait()
 
     async def close(self) -> None:
-        """End all calls without a word, and everything that was under way."""
-        self._drop()
+        """End all sessions without a frame, and all tasks and timers."""
+        self._end_all()
         while self._tasks or self._closing:
             await asyncio.gather(*self._tasks, *self._closing, return_exceptions=True)
 
-    def forget(self) -> None:
-        """End all calls and rings without a word, and forget them: the house is another."""
-        self._drop()
+    def reset(self) -> None:
+        """End and remove all sessions and rings without a frame."""
+        self._end_all()
         self.sessions.clear()
 
-    def end_view(self, session: Session, by: Ender = "device") -> None:
-        """Let the intercom end a call, as it does when a view has lasted long enough."""
+    def end_view(self, session: Session, by: EndedBy = "device") -> None:
+        """Terminate a session, as the intercom does at its time limit."""
         call = self.cloud.calls.get(session.id)
         if call is None:
             self.end(session, by, rtc_frames.terminate(session.id))
@@ -84,42 +84,42 @@ class Intercom:
             self.cloud.hang_up(call, by)
 
     def device_error(self, session: Session, code: int, message: str | None = None) -> None:
-        """Let the intercom end a call with an error."""
+        """Terminate a session with an error."""
         session.error = code
         self.end(session, "device", rtc_frames.terminate(session.id, code, message))
 
     def rescind(self, session: Session) -> None:
-        """Say that somebody else has answered; a call that was answered here goes on."""
+        """Send `rescind`; this ends a session unless it is answered."""
         if session.state == "answered":
-            self.tell(session, rtc_frames.rescind(session.id))
+            self.send(session, rtc_frames.rescind(session.id))
         else:
             self.end(session, "device", rtc_frames.rescind(session.id))
 
-    def rang(self, call: Call, announce: Callable[[str], None]) -> None:
-        """Have an offer for a ring, and announce it then; a scripted one is there at once."""
+    def announce_ring(self, call: Call, announce: Callable[[str], None]) -> None:
+        """Create the offer of a ring and announce it; with a scripted peer at once."""
         peer = self.peer()
         if isinstance(peer, ScriptedPeer):
-            self._announce(call, peer, peer.text, announce)
+            self._announce(call, peer, peer.offer_sdp, announce)
         else:
             self.spawn(self._offer(call, peer, announce))
 
-    def call_over(self, call: Call, by: Ender, *, told: bool) -> None:
-        """Let what hangs on a call be over, with a word on its line or without."""
+    def call_ended(self, call: Call, by: EndedBy, *, notify: bool) -> None:
+        """End the session or ring of a call; `notify` sends a `terminate`."""
         ring = self._rings.get(call.session_id)
         session = self.sessions.get(call.session_id)
         if session is not None:
-            self.end(session, by, rtc_frames.terminate(session.id) if told else None)
+            self.end(session, by, rtc_frames.terminate(session.id) if notify else None)
         elif ring is not None:
-            self.dismiss(ring.peer)
+            self.close_peer(ring.peer)
 
     def power_lost(self, bridge: Bridge) -> None:
-        """End the calls of a bridge without a word: it has no power."""
+        """End the sessions of a bridge without a frame."""
         for session in self.open:
             if session.device_id == bridge.id:
                 self.end(session, "power")
 
-    def end(self, session: Session, by: Ender, frame: Json | None = None) -> None:
-        """End a call if it goes on, and say so on its line if there is something to say."""
+    def end(self, session: Session, by: EndedBy, frame: Json | None = None) -> None:
+        """End a session if it is open, and send the frame if there is one."""
         if not session.is_open:
             return
         session.state, session.ended_by, session.ended_at = "ended", by, self.cloud.clock()
@@ -127,65 +127,67 @@ class Intercom:
             session.limit.cancel()
             self._timers.discard(session.limit)
         if frame is not None:
-            self.tell(session, frame)
+            self.send(session, frame)
         if session.peer is not None:
-            self.dismiss(session.peer)
+            self.close_peer(session.peer)
             session.peer = None
-        lingers = self.settings.slot_lingers if by == "client" else 0
-        if lingers and session.holds_slot:
-            self.later(lingers, lambda: self._free(session))
+        delay = self.settings.slot_release_delay if by == "client" else 0
+        if delay and session.holds_slot:
+            self.call_later(delay, lambda: self._release_slot(session))
         else:
-            self._free(session)
+            self._release_slot(session)
 
-    def tell(self, session: Session, frame: Json) -> None:
-        """Send a frame of the intercom's to those who get it."""
+    def send(self, session: Session, frame: Json) -> None:
+        """Send a frame of the intercom to the session's connection, or to all."""
         data = frame["data"]
         kind = data["type"] if isinstance(data, dict) else None
-        listening = [line for line in self.cloud.lines if self._hears(line, session)]
-        for line in listening:
-            line.send(Frame(payload=json.dumps(frame).encode()))
-        told: Json = {"kind": kind, "session": frame["session_id"], "lines": len(listening)}
+        receivers = [each for each in self.cloud.connections if self._receives(each, session)]
+        for connection in receivers:
+            connection.send(Frame(payload=json.dumps(frame).encode()))
+        body: Json = {"kind": kind, "session": frame["session_id"], "connections": len(receivers)}
         at = self.cloud.clock()
-        self.cloud.journal.add(at=at, method="DEVICE", path=SIGNALING, body=told).status = 200
-        self.changed()
+        self.cloud.journal.add(at=at, method="DEVICE", path=SIGNALING, body=body).status = 200
+        self.notify_waiters()
 
     def is_ringing(self, bridge_id: str) -> bool:
-        """Tell whether a bridge rings at the moment, and nobody has answered."""
-        return any(self.may_answer(each) for each in self._rings if self._at(each) == bridge_id)
+        """Return whether a bridge has a ring that can be answered."""
+        return any(
+            self.can_be_answered(each) for each in self._rings if self._bridge_of(each) == bridge_id
+        )
 
-    def may_answer(self, session_id: str) -> bool:
-        """Tell whether a ring still waits for an answer."""
+    def can_be_answered(self, session_id: str) -> bool:
+        """Return whether a ring is neither answered, ended nor expired."""
         call, ring = self.cloud.calls.get(session_id), self._rings[session_id]
         return call is not None and not call.answered and self.cloud.clock() < ring.until
 
-    def taken(self, bridge_id: str) -> int:
-        """Return how many of a bridge's places are taken."""
+    def slots_used(self, bridge_id: str) -> int:
+        """Return how many of a bridge's slots are held."""
         holding = [each for each in self.sessions.values() if each.holds_slot]
         return sum(each.device_id == bridge_id for each in holding)
 
-    def begin(self, session: Session) -> None:
-        """Write a call down."""
+    def add_session(self, session: Session) -> None:
+        """Add a session."""
         self.sessions[session.id] = session
-        self.peak = max(self.peak, self.leaked)
-        if len(self.sessions) > REMEMBERED_SESSIONS:
-            self._forget_oldest()
-        self.changed()
+        self.peak = max(self.peak, self.held_slots)
+        if len(self.sessions) > MAX_SESSIONS:
+            self._drop_oldest_session()
+        self.notify_waiters()
 
-    def limit(self, session: Session, seconds: float) -> None:
-        """Let the intercom end a call after some time."""
-        session.limit = self.later(seconds, lambda: self.end_view(session, "limit"))
+    def set_time_limit(self, session: Session, seconds: float) -> None:
+        """Terminate a session after some time."""
+        session.limit = self.call_later(seconds, lambda: self.end_view(session, "limit"))
 
     def peer(self) -> Peer:
-        """Return somebody new who speaks for the intercom."""
+        """Return a new peer of the selected kind."""
         if self.settings.peer == "scripted":
             return ScriptedPeer()
-        # Loading it takes a second, which most tests need not spend.
+        # Importing it takes a second, and most tests do not need it.
         from tests.simulator.peer import RealPeer  # noqa: PLC0415
 
         return RealPeer(self.settings)
 
     def show(self, peer: Peer, panel_id: str | None, bridge_id: str) -> None:
-        """Let a peer show a panel, or the intercom unit where none is known."""
+        """Make a peer show a panel, or the indoor unit if the panel is unknown."""
         panels = self.panels(bridge_id)
         names = {each.id: each.name or each.id for each in panels}
         number = [*names].index(panel_id) + 1 if panel_id in names else 0
@@ -193,11 +195,11 @@ class Intercom:
         peer.show(names.get(panel_id or "", unit or bridge_id), number)
 
     def panels(self, bridge_id: str) -> list[Panel]:
-        """Return the panels of a bridge, in the order in which they are gone round."""
+        """Return the panels of a bridge in cycling order."""
         return [each for each in self.cloud.house.panels() if each.bridge == bridge_id]
 
-    def later(self, seconds: float, do: Callable[[], None]) -> asyncio.TimerHandle:
-        """Do something after some time, unless all ends before."""
+    def call_later(self, seconds: float, do: Callable[[], None]) -> asyncio.TimerHandle:
+        """Schedule a call; `close` cancels it."""
 
         def fire() -> None:
             self._timers.discard(timer)
@@ -208,26 +210,28 @@ class Intercom:
         return timer
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something in the background, unless all ends before."""
+        """Run a coroutine in the background; `close` cancels it."""
         self._start(work, self._tasks)
 
-    def dismiss(self, peer: Peer) -> None:
-        """End what a peer does, whatever else ends."""
+    def close_peer(self, peer: Peer) -> None:
+        """Close a peer in the background; `close` waits for it."""
         self._start(peer.close(), self._closing)
 
-    def changed(self) -> None:
-        """Wake up who waits for news."""
-        self._news.set()
-        self._news = asyncio.Event()
+    def notify_waiters(self) -> None:
+        """Wake everything that waits in `wait_for`."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _start(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
-        task = asyncio.get_running_loop().create_task(_survive(work), name="simulated intercom")
+        task = asyncio.get_running_loop().create_task(
+            _log_exceptions(work), name="simulated intercom"
+        )
         among.add(task)
         task.add_done_callback(among.discard)
-        # A task that is cancelled before it runs never gets to what it should have done.
+        # A task cancelled before its first step never closes its coroutine.
         task.add_done_callback(lambda _: work.close())
 
-    def _drop(self) -> None:
+    def _end_all(self) -> None:
         for timer in self._timers:
             timer.cancel()
         for task in self._tasks:
@@ -237,21 +241,21 @@ class Intercom:
             self.end(session, "operator")
             session.holds_slot = False
         for ring in self._rings.values():
-            self.dismiss(ring.peer)
+            self.close_peer(ring.peer)
         self._rings.clear()
 
     async def _offer(self, call: Call, peer: Peer, announce: Callable[[str], None]) -> None:
         try:
             offer = await peer.offer()
         except BaseException:
-            self.dismiss(peer)
+            self.close_peer(peer)
             raise
         self._announce(call, peer, offer, announce)
-        self.later(call.expiry, lambda: self._expire(call, peer))
+        self.call_later(call.expiry, lambda: self._expire(call, peer))
 
     def _expire(self, call: Call, peer: Peer) -> None:
         if call.session_id not in self.sessions:
-            self.dismiss(peer)
+            self.close_peer(peer)
 
     def _announce(
         self, call: Call, peer: Peer, offer: str, announce: Callable[[str], None]
@@ -259,32 +263,31 @@ class Intercom:
         self.show(peer, call.panel_id, call.bridge_id)
         until = self.cloud.clock() + call.expiry
         self._rings[call.session_id] = Ring(call=call, until=until, offer=offer, peer=peer)
-        if len(self._rings) > REMEMBERED_RINGS:
+        if len(self._rings) > MAX_RINGS:
             del self._rings[next(iter(self._rings))]
         announce(offer)
 
-    def _at(self, session_id: str) -> str:
+    def _bridge_of(self, session_id: str) -> str:
         return self._rings[session_id].call.bridge_id
 
-    def _hears(self, line: Line, session: Session) -> bool:
-        if line.path != SIGNALING or not line.subscribed or line.dead:
+    def _receives(self, connection: Connection, session: Session) -> bool:
+        if connection.path != SIGNALING or not connection.subscribed or connection.stalled:
             return False
-        return self.settings.frames_to_all or line is session.line
+        return self.settings.broadcast_frames or connection is session.connection
 
-    def _free(self, session: Session) -> None:
+    def _release_slot(self, session: Session) -> None:
         session.holds_slot = False
-        self.changed()
+        self.notify_waiters()
 
-    def _forget_oldest(self) -> None:
-        over = (key for key, each in self.sessions.items() if not each.is_open)
-        oldest = next(over, None)
+    def _drop_oldest_session(self) -> None:
+        oldest = next((key for key, each in self.sessions.items() if not each.is_open), None)
         if oldest is not None:
             del self.sessions[oldest]
 
 
-async def _survive(work: Coroutine[Any, Any, None]) -> None:
-    """Let what goes wrong in a call be heard of, and nothing else suffer."""
+async def _log_exceptions(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine and log its exceptions."""
     try:
         await work
     except Exception:
-        _LOGGER.exception("The simulated intercom is at fault")
+        _LOGGER.exception("Unexpected error in the simulated intercom")

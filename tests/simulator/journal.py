@@ -1,4 +1,4 @@
-"""What clients did, with every secret masked."""
+"""The journal of requests and frames, with all secrets masked."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 SECRET = frozenset({"password", "client_secret", "access_token", "refresh_token", "credential"})
 MASK = "***"
-LONGEST = 2000
+MAX_TEXT = 2000
 
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """One request, or one frame of a socket; there from its arrival, finished by its answer."""
+    """One request or WebSocket frame; added on arrival, completed by its response."""
 
     number: int
     at: float
@@ -27,13 +27,13 @@ class Entry:
     path: str
     body: object = None
     grant: str | None = None
-    #: None: not answered (yet).
+    #: None: no response (yet).
     status: int | None = None
-    #: Why the cloud refused it, in its own words; None: it did not.
+    #: Why the cloud refused it; None: it did not.
     refused: str | None = None
-    #: Turned away at the door because of its token: nothing of it was carried out.
+    #: Refused because of its token, and therefore not run.
     bad_token: bool = False
-    #: The fault that was played on it.
+    #: The failure injected into it.
     fault: str | None = None
 
     def as_json(self) -> Json:
@@ -47,7 +47,7 @@ class Journal:
     def __init__(self) -> None:
         self._entries: list[Entry] = []
         self._arrived = 0
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
@@ -59,7 +59,7 @@ class Journal:
         return self._entries[index]
 
     def add(self, *, at: float, method: str, path: str, body: object = None) -> Entry:
-        """Write down an arrival and return its entry."""
+        """Add an entry and return it."""
         self._arrived += 1
         grant = body.get("grant_type") if isinstance(body, Mapping) else None
         entry = Entry(
@@ -71,14 +71,14 @@ class Journal:
             grant=grant if isinstance(grant, str) else None,
         )
         self._entries.append(entry)
-        self._news.set()
-        self._news = asyncio.Event()
+        self._changed.set()
+        self._changed = asyncio.Event()
         return entry
 
-    async def arrival(self, path: str | None = None, *, count: int = 1) -> None:
-        """Wait until so many entries of a path are there, answered or not."""
+    async def wait_for(self, path: str | None = None, *, count: int = 1) -> None:
+        """Wait until a path has `count` entries, with or without a response."""
         while self.count(path) < count:
-            await self._news.wait()
+            await self._changed.wait()
 
     def of(self, path: str | None = None, *, grant: str | None = None) -> list[Entry]:
         """Return the entries of a path, of a grant, of both."""
@@ -94,18 +94,18 @@ class Journal:
 
     @property
     def commands(self) -> list[Entry]:
-        """Return every setstate that may have been carried out, whatever was answered.
+        """Return every setstate request that may have been run, whatever its response.
 
-        Left out are those turned away at the door because of their token.
+        Requests refused because of their token are left out.
         """
         return [entry for entry in self.of(SETSTATE) if not entry.bad_token]
 
     def newest(self, count: int, *, after: int = 0) -> list[Entry]:
-        """Return the last entries, at most so many, with numbers above `after`."""
+        """Return those of the last `count` entries whose number is above `after`."""
         return [entry for entry in self._entries[-count:] if entry.number > after]
 
     def clear(self) -> None:
-        """Forget all entries; their numbers go on."""
+        """Remove all entries; numbering continues."""
         self._entries.clear()
 
 
@@ -120,12 +120,12 @@ def masked(value: object) -> object:
         case list():
             return [masked(item) for item in value]
         case str():
-            return value[:LONGEST]
+            return value[:MAX_TEXT]
     return value
 
 
-def readable(raw: bytes, content_type: str) -> object:
-    """Decode a body for the journal; what cannot be decoded is only measured, never shown."""
+def decode_body(raw: bytes, content_type: str) -> object:
+    """Decode a body for the journal; for an undecodable body only the size is kept."""
     if not raw:
         return None
     try:

@@ -1,11 +1,11 @@
-"""The operator's page, and the JSON interface behind it."""
+"""The operator page and its JSON interface."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from tests.simulator.actions import ACTIONS, act
+from tests.simulator.actions import ACTIONS, run_action
 from tests.simulator.cloud import CLOUD, Cloud
 from tests.simulator.house import Bridge, Door, Home, Json, Light, Module, Panel
 from tests.simulator.houses import HOUSES
@@ -13,74 +13,74 @@ from tests.simulator.paths import PUSH, SIGNALING
 from tests.simulator.rtc_settings import RtcSettings
 
 if TYPE_CHECKING:
-    from tests.simulator.lines import Line
+    from tests.simulator.connection import Connection
 
 PAGE = Path(__file__).with_name("operator.html")
 SCRIPTS = {
-    "bell.js": Path(__file__).with_name("operator_bell.js"),
     "calls.js": Path(__file__).with_name("operator_calls.js"),
+    "sessions.js": Path(__file__).with_name("operator_sessions.js"),
 }
 NEWEST = 10_000
-SHOWN_NOTES = 50
+SHOWN_VIOLATIONS = 50
 SHOWN_SESSIONS = 8
 
 
 async def page(_: web.Request) -> web.FileResponse:
-    """Show the page."""
+    """Return the page."""
     return web.FileResponse(PAGE, headers={"Cache-Control": "no-store"})
 
 
 async def script(request: web.Request) -> web.FileResponse:
-    """Give the page its bell, and its calls."""
+    """Return one of the page's scripts."""
     wanted = SCRIPTS[request.path.rpartition("/")[2]]
     return web.FileResponse(wanted, headers={"Cache-Control": "no-store"})
 
 
-async def to_page(_: web.Request) -> web.Response:
-    """Lead whoever opens the bare address to the page."""
+async def redirect(_: web.Request) -> web.Response:
+    """Redirect the root path to the page."""
     raise web.HTTPFound("/operator/")
 
 
 async def state(request: web.Request) -> web.Response:
-    """Answer with everything that the page shows but the journal."""
+    """Return the whole state except the journal."""
     return web.json_response(_state(request.app[CLOUD]))
 
 
 async def journal(request: web.Request) -> web.Response:
-    """Answer with the entries above `after`, at most the `last` so many."""
+    """Return those of the `last` journal entries whose number is above `after`."""
     try:
         after = int(request.query.get("after", "0"))
         last = int(request.query.get("last", str(NEWEST)))
     except ValueError:
-        return _wrong(400, "after and last are numbers")
+        return _error(400, "after and last must be numbers")
     entries = request.app[CLOUD].journal.newest(last, after=after)
     return web.json_response({"entries": [entry.as_json() for entry in entries]})
 
 
 async def action(request: web.Request) -> web.Response:
-    """Do what the path names; the new state is the answer, unless `?brief` says not to bother.
+    """Run the action named by the path and return the new state, or `{}` with `?brief`.
 
-    Only JSON is taken: no other site's form can send that from an operator's browser.
+    Only JSON is accepted, because a form on another site cannot send it cross-origin.
     """
     name, cloud = request.match_info["action"], request.app[CLOUD]
     if name not in ACTIONS:
-        return _wrong(404, f"actions are {', '.join(ACTIONS)}")
+        return _error(404, f"the action must be one of {', '.join(ACTIONS)}")
     try:
         arguments = await request.json()
     except ValueError:
         arguments = None
     if request.content_type != "application/json" or not isinstance(arguments, dict):
-        return _wrong(400, "a JSON object is wanted, {} if there is nothing to say")
+        return _error(400, "the body must be a JSON object, {} without arguments")
     try:
-        act(cloud, name, arguments)
+        run_action(cloud, name, arguments)
     except KeyError as error:
-        return _wrong(404, f"{error.args[0]} is not known here")
+        return _error(404, f"{error.args[0]} is unknown")
     except ValueError as error:
-        return _wrong(400, str(error))
+        return _error(400, str(error))
     return web.json_response({} if "brief" in request.query else _state(cloud))
 
 
-def _wrong(status: int, why: str) -> web.Response:
+def _error(status: int, why: str) -> web.Response:
     return web.json_response({"error": why}, status=status)
 
 
@@ -93,10 +93,16 @@ def _state(cloud: Cloud) -> Json:
         "houses": list(HOUSES),
         "homes": [_home(cloud, home) for home in cloud.house.homes],
         "calls": [call.as_json() for call in cloud.calls.values()],
-        "lines": [_line(cloud, line) for line in sorted(cloud.lines, key=lambda line: line.number)],
+        "connections": [
+            _connection(cloud, connection)
+            for connection in sorted(cloud.connections, key=lambda connection: connection.number)
+        ],
         "sockets": {name: getattr(cloud.sockets, name) for name in cloud.sockets.names()},
         "rtc": _rtc(cloud),
-        "notes": {"count": len(cloud.notes), "last": cloud.notes[-SHOWN_NOTES:]},
+        "violations": {
+            "count": len(cloud.violations),
+            "last": cloud.violations[-SHOWN_VIOLATIONS:],
+        },
         "journal": len(cloud.journal),
     }
 
@@ -104,12 +110,12 @@ def _state(cloud: Cloud) -> Json:
 def _rtc(cloud: Cloud) -> Json:
     rtc = cloud.rtc
     shown = [each.as_json() for each in rtc.sessions.values()][-SHOWN_SESSIONS:]
-    names = ("offers", "answers", "terminates", "leaked", "peak")
+    names = ("offers", "answers", "terminates", "held_slots", "peak")
     known: Json = {name: getattr(rtc, name) for name in names}
     settings = {name: getattr(rtc.settings, name) for name in rtc.settings.names()}
-    usual = RtcSettings()
-    normal = {name: getattr(usual, name) for name in rtc.settings.names() if name != "peer"}
-    return known | {"settings": settings, "usual": normal, "sessions": shown}
+    fresh = RtcSettings()
+    defaults = {name: getattr(fresh, name) for name in rtc.settings.names() if name != "peer"}
+    return known | {"settings": settings, "defaults": defaults, "sessions": shown}
 
 
 def _account(cloud: Cloud) -> Json:
@@ -129,7 +135,7 @@ def _cloud(cloud: Cloud) -> Json:
     return {
         "down": None if cloud.down is None else {"status": cloud.down[0], "html": cloud.down[1]},
         "limit": cloud.limit,
-        "failures": cloud.faults.waiting(),
+        "failures": cloud.faults.pending(),
         "command_errors_at": cloud.command_errors_at,
         "unreachable_shown": cloud.unreachable_shown,
         "configs_refused": cloud.configs_refused,
@@ -138,13 +144,16 @@ def _cloud(cloud: Cloud) -> Json:
 
 
 def _subscribed(cloud: Cloud, path: str) -> int:
-    return sum(line.subscribed for line in cloud.lines if line.path == path)
+    return sum(connection.subscribed for connection in cloud.connections if connection.path == path)
 
 
-def _line(cloud: Cloud, line: Line) -> Json:
+def _connection(cloud: Cloud, connection: Connection) -> Json:
     shown = ("number", "path", "opened_at", "subscribed", "subscriptions", "pings", "frames_sent")
-    known: Json = {name: getattr(line, name) for name in shown}
-    return known | {"half_open": line.dead, "hears": cloud.hears(line)}
+    known: Json = {name: getattr(connection, name) for name in shown}
+    return known | {
+        "half_open": connection.stalled,
+        "receives_pushes": cloud.receives_pushes(connection),
+    }
 
 
 def _home(cloud: Cloud, home: Home) -> Json:
@@ -160,11 +169,11 @@ def _module(cloud: Cloud, home: Home, module: Module) -> Json:
         "bridge": module.bridge,
         "reachable": home.reaches(module),
     }
-    return common | _own(cloud, module)
+    return common | _kind_fields(cloud, module)
 
 
-def _own(cloud: Cloud, module: Module) -> Json:
-    """Return what only this kind of module has to show, nothing that changes by itself."""
+def _kind_fields(cloud: Cloud, module: Module) -> Json:
+    """Return the fields of this kind of module, without values that change on their own."""
     match module:
         case Bridge():
             return {

@@ -1,73 +1,130 @@
-// Calls between clients and the intercom on the operator's page; uses the helpers of operator.html and operator_bell.js.
+// Calls and sockets on the operator page; uses the helpers of operator.html.
 "use strict";
-const FROM_US = new Set(["PUSH", "DEVICE"]);
-const RTC_SWITCHES = [
-  ["silent_acks", "Acknowledge nothing"], ["silent_answers", "Answer no offer"], ["answer_twice", "Answer twice"],
-  ["candidates_before_answer", "Send candidates before the answer"], ["foreign_frames", "Send frames of others' calls"],
-  ["frames_to_all", "Send every frame to all lines"], ["rescind_own", "Tell who answered of their own answer (rescind)"],
-  ["trickle", "Send candidates as frames of their own"],
+const CODES = { 2: "invalid token (2)", 3: "expired token (3)", 11: "concurrent requests (11)", 13: "forbidden (13)" };
+const RING_MODES = {
+  "as the model does": {}, "offer and status": { offer: true, status: true },
+  "status before offer": { offer: true, status: true, status_first: true },
+  "offer only": { offer: true, status: false }, "status only": { offer: false, status: true },
+  "no push": { offer: false, status: false },
+};
+const SWITCHES = [
+  ["drop_clients_that_ping", "Drop clients that ping"],
+  ["half_open", "Half open: send, handle and close nothing"],
+  ["ignore_subscriptions", "Ignore subscriptions"],
+  ["pushes_stop_with_token", "Stop pushes when the token ends"],
 ];
-const delays = [["at once", 0], ["after 1 s", 1], ["after 5 s", 5], ["after 15 s", 15], ["after 40 s", 40]];
-const spans = [["5 s", 5], ["15 s", 15], ["30 s", 30], ["1 min", 60], ["3 min", 180], ["1 h", 3600]];
-const RTC_CHOICES = [
-  ["peer", "Who answers", [["only a text", "scripted"], ["picture and sound", "real"]]],
-  ["sound_needs", "It sends sound", [["once sound arrives", "rtp"], ["if it was offered sound", "sendrecv"], ["always", "nothing"]]],
-  ["refuse_offers", "Offers", [["are taken", null], ["are refused: unreachable (41)", 41], ["are refused: too many at once (11)", 11], ["are refused: unknown device (9)", 9], ["are refused: usage limit (26)", 26]]],
-  ["ack_delay", "Frames are acknowledged", delays], ["answer_delay", "Offers are answered", delays],
-  ["ack_echo", "Acknowledgements bear", [["the frame's number", "echo"], ["a null for the number", "null"], ["no number", "absent"]]],
-  ["slots", "Calls at a time", [["none", 0], ["one", 1], ["two", 2], ["four", 4]]],
-  ["slot_lingers", "A place is free again", delays],
-  ["view_seconds", "A view lasts", spans], ["call_seconds", "An answered ring lasts", spans],
-  ["big_offer_bytes", "It boots on offers above", [["4096 bytes", 4096], ["8192 bytes", 8192], ["a megabyte", 1048576]]],
-  ["reboot_delay", "It goes offline", [["at once", 0], ["after 3 s", 3]]], ["reboot_seconds", "It comes back after", spans],
+const SECONDS = [
+  ["server_ping_every", "Ping connections every", 20],
+  ["drop_clients_that_do_not_ping_within", "Drop clients that do not ping within", 60],
+  ["handshake_delay", "Delay handshakes by", 5],
 ];
+const refusals = [["are accepted", null], ...Object.entries(CODES).map(([code, name]) => [`are refused: ${name}`, Number(code)])];
+const CHOICES = [
+  ["accept_then_close", "Connections", [["stay open", null], ["end after the handshake", "handshake"], ["end once subscribed", "subscribed"]]],
+  ["refuse_subscriptions", "Subscriptions", refusals],
+  ["refuse_first", "Refused subscriptions", [["all", null], ["the next one", 1], ["the next 3", 3], ["none", 0]]],
+  ["refuse_resubscriptions", "Resubscriptions", refusals],
+  ["handshake_status", "Handshakes", [["succeed", null], ["answer 401", 401], ["answer 429", 429], ["answer 500", 500], ["answer 503", 503]]],
+  ["handshake_retry_after", "Retry-After", [["is not sent", null], ["says 5 s", 5], ["says 30 s", 30], ["says 300 s", 300]]],
+  ["close_code", "The cloud ends connections", [["without a close frame", null], ["with 1000, normal", 1000], ["with 1001, going away", 1001], ["with 1008, policy", 1008], ["with 1011, error", 1011], ["with 1012, restart", 1012]]],
+];
+const NORMAL = { pushes_stop_with_token: true, handshake_delay: 0 };
+const normal = (name) => NORMAL[name] ?? ([...SWITCHES].some(([each]) => each === name) ? false : null);
 
-function rtc(name, value) { act("rtc", { [name]: value }, "Set"); }
-function buildRtc() {
-  const head = make("div", undefined, "row spread"), title = make("h2", "The calls "), troubles = make("span", "", "pill");
-  const list = make("ul", undefined, "plain"), how = make("details", undefined, "how small"), normal = make("button", "All normal");
-  troubles.id = "rtc-troubles"; list.id = "rtc-calls"; title.append(troubles);
-  normal.onclick = () => act("reset_rtc", {}, "The intercom behaves");
-  head.append(title, normal);
-  how.append(make("summary", "How the intercom talks", "soft"));
-  for (const id of ["rtc-choices", "rtc-switches"]) { const box = make("div", undefined, "settings small"); box.id = id; how.append(box); }
-  const counts = make("p", "", "small soft"); counts.id = "rtc-counts";
-  $("talks").append(head, counts, list, how);
-  buildChoices("rtc-choices", RTC_CHOICES, rtc);
-  buildSwitches("rtc-switches", RTC_SWITCHES, rtc);
+function ring(panel) {
+  const given = { panel, ...RING_MODES[$("ring-mode").value], pictures: $("pictures").checked, receivers: Number($("receivers").value) || 1 };
+  const late = Number($("late").value);
+  act("ring", late ? { ...given, late } : given, "Ringing");
 }
-function showRtc() {
-  const { settings, usual, sessions, offers, answers, terminates, leaked, peak } = state.rtc;
-  const off = Object.keys(usual).filter((name) => settings[name] !== usual[name]).length;
-  $("rtc-troubles").textContent = off ? `${off} ${off === 1 ? "setting is" : "settings are"} not normal` : "the intercom behaves";
-  $("rtc-troubles").className = "pill " + (off ? "warn" : "good");
-  $("rtc-counts").textContent = `Dialled ${offers} ×, answered ${answers} ×, ended by clients ${terminates} ×; ${leaked} ${leaked === 1 ? "place is" : "places are"} taken, never more than ${peak}.`;
-  showSettings("rtc", settings, (name) => usual[name] ?? settings[name] ?? null);
-  $("rtc-calls").replaceChildren(...sessions.toReversed().map(talk));
-  if (!sessions.length) $("rtc-calls").append(make("li", "Nobody watches or talks.", "small soft"));
-}
-function talk(session) {
-  const node = make("li", undefined, "line"), going = session.state !== "ended";
-  const names = Object.fromEntries(state.homes.flatMap((home) => home.modules).map((module) => [module.id, module.name ?? module.id]));
-  node.append(make("strong", names[session.panel_id] ?? names[session.device_id] ?? session.device_id), make("span", ...talkState(session)),
-    make("span", `since ${clock(session.started_at)} · offer of ${session.sdp_size} bytes · ${session.candidates} candidates · ${heard(session.heard)}`, "small soft"));
-  if (going) {
-    const given = { session: session.id };
-    node.append(button("End it", "end_view", { ...given }, "The intercom ended it", "quiet"),
-      button("End it with an error", "device_error", { ...given, code: 1 }, "Ended with an error", "quiet"),
-      button("Say that somebody else answered", "rescind", { ...given }, "Said", "quiet"));
-  }
+function ringButton(module) {
+  const node = make("button", "Ring", "main");
+  node.setAttribute("aria-label", `Ring at ${module.name ?? module.id}`);
+  node.onclick = () => ring(module.id);
   return node;
 }
-function talkState(session) {
-  const what = session.rang ? "answers a ring" : "watches";
-  if (session.state === "answered") return [what, "pill good"];
-  if (session.state === "begun") return ["waits for the answer", "pill warn"];
-  const who = { client: "the client", device: "the intercom", limit: "the time limit", power: "a power cut", operator: "the operator" };
-  return [`ended by ${who[session.ended_by]}` + (session.error === null ? "" : ` (${session.error})`), "pill " + (session.error === null ? "soft" : "warn")];
+function ringWithoutPanel(module) {
+  const node = make("button", "Ring, panel unknown", "quiet");
+  node.onclick = () => ring(module.id);
+  return node;
 }
-function heard(ear) {
-  if (!ear.packets) return "hears nothing";
-  const tone = ear.hertz ? `, ${Math.round(ear.hertz)} Hz` : "";
-  return `hears ${ear.seconds.toFixed(1)} s of sound, level ${Math.round(ear.level * 100)} %${tone}`;
+function showCalls() {
+  const shown = state.calls.toReversed();
+  $("calls").hidden = !shown.length;
+  $("calls").replaceChildren(...shown.map(callRow));
+}
+function callRow(call) {
+  const node = make("li", undefined, "call" + (call.answered ? " answered" : "")), what = make("span"), row = make("div", undefined, "row");
+  what.append(make("strong", call.name), call.answered ? ": answered, started at " : ": ringing since ", clock(call.at));
+  const session = call.session_id;
+  if (!call.answered) row.append(
+    button("Answer elsewhere", "answer_elsewhere", { session }, "Answered elsewhere", "main"),
+    button("Miss", "miss", { session }, "Call missed"));
+  row.append(button("Hang up", "hang_up", { session }, "Call ended"),
+    button("End without a push", "end_silently", { session }, "Call ended without a push", "quiet"));
+  node.append(what, row);
+  return node;
+}
+function showConnections() {
+  const rows = state.connections.map((connection) => {
+    const node = make("li", undefined, "line"), [text, kind] = connectionState(connection);
+    const counts = `since ${clock(connection.opened_at)} · subscribed ${connection.subscriptions} × · ${connection.pings} pings · ${connection.frames_sent} frames sent`;
+    node.append(make("strong", `${connection.path === "/ws/" ? "Push" : "Signaling"} ${connection.number}`), make("span", text, "pill " + kind), make("span", counts, "small soft"));
+    return node;
+  });
+  if (!rows.length) rows.push(make("li", "No connections.", "small soft"));
+  $("connections").replaceChildren(...rows);
+}
+function connectionState(connection) {
+  if (connection.half_open) return ["half open", "bad"];
+  if (!connection.subscribed) return ["not subscribed", "warn"];
+  return connection.path === "/ws/" && !connection.receives_pushes ? ["token ended, no pushes", "bad"] : ["subscribed", "good"];
+}
+function showSockets() {
+  const off = Object.entries(state.sockets).filter(([name, value]) => value !== normal(name)).length;
+  $("troubles").textContent = off ? `${off} ${off === 1 ? "setting" : "settings"} changed` : "defaults";
+  $("troubles").className = "pill " + (off ? "warn" : "good");
+  showSettings("sockets", state.sockets, normal);
+}
+function showSettings(of, values, usual) {
+  for (const node of document.querySelectorAll(`[data-of=${of}]`)) {
+    const value = values[node.dataset.setting];
+    node.closest("label").classList.toggle("off", value !== usual(node.dataset.setting));
+    if (document.activeElement === node && node.type === "number") continue;
+    if (node.type === "checkbox") node.checked = node.dataset.seconds ? Boolean(value) : value;
+    else if (node.type === "number") { if (value) node.value = value; }
+    else node.value = JSON.stringify(value);
+    if (node.value === "" && node.tagName === "SELECT") { node.add(new Option(String(value), JSON.stringify(value))); node.value = JSON.stringify(value); }
+  }
+}
+function buildSockets() {
+  buildSwitches("switches", SWITCHES, sockets);
+  for (const [name, text, usual] of SECONDS) {
+    const label = make("label"), box = make("input"), number = make("input");
+    box.type = "checkbox"; number.type = "number"; number.value = usual; number.min = 0.1; number.step = "any";
+    box.dataset.setting = number.dataset.setting = name; box.dataset.seconds = "yes";
+    box.dataset.of = number.dataset.of = "sockets";
+    number.setAttribute("aria-label", `${text}: seconds`);
+    box.onchange = () => sockets(name, box.checked ? Number(number.value) || usual : normal(name));
+    number.onchange = () => { if (box.checked) box.onchange(); };
+    label.append(box, text + " ", number, " s"); $("switches").append(label);
+  }
+  buildChoices("choices", CHOICES, sockets);
+  $("ring-mode").replaceChildren(...Object.keys(RING_MODES).map((name) => new Option(name)));
+}
+function sockets(name, value) { act("sockets", { [name]: value }, "Set"); }
+function buildSwitches(parent, switches, set) {
+  for (const [name, text] of switches) {
+    const label = make("label"), box = make("input");
+    box.type = "checkbox"; box.dataset.setting = name; box.dataset.of = set.name; box.onchange = () => set(name, box.checked);
+    label.append(box, text); $(parent).append(label);
+  }
+}
+function buildChoices(parent, choices, set) {
+  for (const [name, text, values] of choices) {
+    const label = make("label"), select = make("select");
+    select.dataset.setting = name; select.dataset.of = set.name;
+    select.append(...values.map(([text, value]) => new Option(text, JSON.stringify(value))));
+    select.onchange = () => set(name, JSON.parse(select.value));
+    label.append(make("span", text), select); $(parent).append(label);
+  }
 }

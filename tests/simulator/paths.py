@@ -1,4 +1,4 @@
-"""The cloud's paths, and the numbers and words of its errors."""
+"""The cloud's URL paths and error codes."""
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,10 +16,10 @@ GETEVENTS = "/api/getevents"
 TURN = "/api/getcredentials"
 PUSH = "/ws/"
 SIGNALING = "/appws/"
-#: In front of a picture's id; in the journal it stands for all pictures.
+#: Prefix of a picture's id; in the journal it stands for all pictures.
 BLOB = "/blob/"
 
-#: An error's usual HTTP status and its message.
+#: The default HTTP status and the message of each error code.
 ERRORS: Mapping[int, tuple[int, str]] = MappingProxyType(
     {
         2: (403, "Invalid access token"),

@@ -1,4 +1,4 @@
-"""Links to a call's pictures, which die, and the pictures themselves."""
+"""Pictures of calls and their signed links, which expire."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,37 +21,37 @@ JPEG_START, JPEG_COMMENT = b"\xff\xd8", b"\xff\xfe"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """Stands in a home's event for a picture; whoever asks for the events gets a fresh link."""
+    """Placeholder for a picture in a home's event; getevents replaces it with a new link."""
 
     id: str
 
 
 @dataclass(slots=True, kw_only=True)
 class Pictures:
-    """Signs the links and tells which of them live; times are those of `clock`, in seconds."""
+    """Signs and checks links; times are by `clock`, in seconds."""
 
     clock: Callable[[], float]
-    #: How long a link in getevents and a link in a push live.
+    #: Lifetime of links in getevents and in pushes.
     event_seconds: float = 3600.0
     push_seconds: float = 300.0
-    #: How many bytes a picture has at least.
+    #: Minimum size of a picture in bytes.
     size: int = 0
     _secret: bytes = field(default_factory=lambda: secrets.token_bytes(16), repr=False)
 
     def link(self, base: str, picture_id: str, expires_at: int) -> str:
-        """Return the address of a picture until its time is over."""
+        """Return a signed link to a picture."""
         sig = self._signature(picture_id, str(expires_at))
         return f"{base}{BLOB}{picture_id}?se={expires_at}&sig={sig}"
 
-    def trouble(self, picture_id: str, query: Mapping[str, str]) -> str | None:
-        """Return why a link leads to nothing; None: it lives."""
+    def link_error(self, picture_id: str, query: Mapping[str, str]) -> str | None:
+        """Return why a link is refused; None: it is valid."""
         until, sig = query.get("se", ""), query.get("sig", "")
         if not hmac.compare_digest(sig.encode(), self._signature(picture_id, until).encode()):
             return "the signature is wrong"
         return None if self.clock() < int(until) else "the link has expired"
 
-    def shown(self, event: Json, base: str) -> Json:
-        """Return a home's event with fresh links in the place of its pictures."""
+    def with_links(self, event: Json, base: str) -> Json:
+        """Return a home's event with new links to its pictures."""
         until = int(self.clock() + self.event_seconds)
 
         def fresh(value: object) -> object:
@@ -72,14 +72,14 @@ class Pictures:
 
 
 def jpeg(picture_id: str) -> bytes:
-    """Return a picture that bears its id as a comment, so that no two are the same."""
+    """Return a JPEG with the id as a comment, so that each picture is unique."""
     kind = picture_id.rpartition("-")[2]
-    drawn = _drawn(kind if kind in KINDS else KINDS[0])
+    drawn = _image(kind if kind in KINDS else KINDS[0])
     comment = picture_id.encode()
     length = (len(comment) + 2).to_bytes(2)
     return JPEG_START + JPEG_COMMENT + length + comment + drawn[len(JPEG_START) :]
 
 
 @cache
-def _drawn(kind: str) -> bytes:
+def _image(kind: str) -> bytes:
     return Path(__file__).with_name(f"{kind}.jpg").read_bytes()

@@ -1,4 +1,4 @@
-"""What the cloud pushes, frame by frame; each is a dict of its own, ready to be encoded."""
+"""The push frames of the cloud, as dicts to encode."""
 
 import base64
 from typing import TYPE_CHECKING
@@ -11,13 +11,21 @@ if TYPE_CHECKING:
 
 WEBSOCKET = "Websocket"
 APP_TYPE = "app_camera"
-#: What a line with a filter is spared.
+#: The kinds that a connection with a filter does not get.
 CALL_KINDS = frozenset(
     {"rtc", "incoming_call", "accepted_call", "missed_call", "offer", "rescind", "terminate"}
 )
-#: The first correlation id, far above what a double can count.
+#: The first correlation id, too large for a double.
 CORRELATION = 9_223_372_036_800_000_001
 
+TRANSPORT = (
+    "c=IN IP4 0.0.0.0",
+    "a=rtcp:9 IN IP4 0.0.0.0",
+    "a=ice-ufrag:sim1",
+    "a=ice-pwd:simulatedsimulatedsimula",
+    "a=fingerprint:sha-256 " + ":".join(["5A"] * 32),
+    "a=setup:actpass",
+)
 DEVICE_SDP = "\r\n".join(
     (
         "v=0",
@@ -27,12 +35,7 @@ DEVICE_SDP = "\r\n".join(
         "a=group:BUNDLE 0 1",
         "a=msid-semantic: WMS *",
         "m=audio 9 UDP/TLS/RTP/SAVPF 111",
-        "c=IN IP4 0.0.0.0",
-        "a=rtcp:9 IN IP4 0.0.0.0",
-        "a=ice-ufrag:sim1",
-        "a=ice-pwd:simulatedsimulatedsimula",
-        "a=fingerprint:sha-256 " + ":".join(["5A"] * 32),
-        "a=setup:actpass",
+        *TRANSPORT,
         "a=mid:0",
         "a=sendrecv",
         "a=rtcp-mux",
@@ -40,12 +43,7 @@ DEVICE_SDP = "\r\n".join(
         "a=fmtp:111 minptime=10;useinbandfec=1",
         "a=ssrc:305419896 cname:simulated",
         "m=video 9 UDP/TLS/RTP/SAVPF 109",
-        "c=IN IP4 0.0.0.0",
-        "a=rtcp:9 IN IP4 0.0.0.0",
-        "a=ice-ufrag:sim1",
-        "a=ice-pwd:simulatedsimulatedsimula",
-        "a=fingerprint:sha-256 " + ":".join(["5A"] * 32),
-        "a=setup:actpass",
+        *TRANSPORT,
         "a=mid:1",
         "a=sendonly",
         "a=rtcp-mux",
@@ -59,9 +57,9 @@ DEVICE_SDP = "\r\n".join(
 
 
 def offer(call: Call, number: int, sdp: str = DEVICE_SDP) -> Json:
-    """Return the set-up of a call: the only push that names the panel, if anybody knows it.
+    """Return an offer, the only push that names the panel, if it is known.
 
-    The call keeps the ids that an answer has to bear; there the correlation id is text.
+    The ids that an answer must repeat are stored in the call, the correlation id as text.
     """
     call.tag_id, call.correlation_id = _tag(number), str(CORRELATION + number)
     description: Json = {"type": "call", "sdp": sdp}
@@ -73,12 +71,12 @@ def offer(call: Call, number: int, sdp: str = DEVICE_SDP) -> Json:
         "home_id": call.home_id,
         "data": data,
     }
-    rings: Json = {"category": "rtc", "voip_call": True, "expiry": call.expiry}
-    return _frame(call.prefix, "rtc", extra) | rings
+    voip: Json = {"category": "rtc", "voip_call": True, "expiry": call.expiry}
+    return _frame(call.prefix, "rtc", extra) | voip
 
 
 def end(call: Call, kind: str, number: int) -> Json:
-    """Return `rescind` or `terminate`: no home, and the correlation id as text this time."""
+    """Return `rescind` or `terminate`: without a home, and with a correlation id as text."""
     extra = _ids(call, number) | {
         "correlation_id": str(CORRELATION + number),
         "data": {"type": kind},
@@ -87,7 +85,7 @@ def end(call: Call, kind: str, number: int) -> Json:
 
 
 def status(call: Call, kind: str, *, at: float, subevent_id: str) -> Json:
-    """Return that a call came in, or what became of it; it does not say who rings."""
+    """Return an incoming, accepted or missed call; it does not name the panel."""
     extra: Json = {
         "event_type": kind,
         "device_id": call.bridge_id,
@@ -104,12 +102,12 @@ def status(call: Call, kind: str, *, at: float, subevent_id: str) -> Json:
 
 
 def notice(prefix: str, kind: str, extra: Json) -> Json:
-    """Return a push that has nothing to do with a call."""
+    """Return a push about something other than a call."""
     return _frame(prefix, kind, {"event_type": kind} | extra) | {"app_type": APP_TYPE}
 
 
 def kind_of(frame: Mapping[str, object]) -> str:
-    """Return what a push is about; of call set-up, which part of it."""
+    """Return the kind of a push; for an rtc push, its data type."""
     kind = str(frame.get("push_type")).rpartition("-")[2]
     if kind != "rtc":
         return kind
@@ -119,7 +117,7 @@ def kind_of(frame: Mapping[str, object]) -> str:
 
 
 def session_of(frame: Mapping[str, object]) -> str | None:
-    """Return the call that a push is about."""
+    """Return the session id of a push."""
     extra = frame.get("extra_params")
     found = extra.get("session_id") if isinstance(extra, dict) else None
     return found if isinstance(found, str) else None

@@ -1,14 +1,14 @@
-"""What clients say on the signaling socket, and what the cloud answers."""
+"""Frames of clients on the signaling socket, and their acknowledgements."""
 
 from collections import Counter
 import json
 from typing import TYPE_CHECKING, Any
 
 from tests.simulator import rtc_frames
-from tests.simulator.lines import Frame, Line
+from tests.simulator.connection import Connection, Frame
 from tests.simulator.paths import BAD_TOKEN_CODES, ERRORS
-from tests.simulator.rtc_calls import Calls, Taken, pause
-from tests.simulator.rtc_frames import MESSAGES, Refused
+from tests.simulator.rtc_frames import MESSAGES, RtcError
+from tests.simulator.rtc_handlers import Accepted, RtcHandlers, pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -18,86 +18,91 @@ if TYPE_CHECKING:
     from tests.simulator.journal import Entry
 
 
-class Rtc(Calls):
-    """The calls, and everything that clients do with them."""
+class Rtc(RtcHandlers):
+    """The signaling service: handles and acknowledges the frames of clients."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
-        #: The client's well-formed frames by kind, whatever became of them.
+        #: Number of valid frames from clients by kind, accepted or error.
         self.frames: Counter[str] = Counter()
-        self._do: Mapping[str, Callable[[Line, Any], Taken]] = {
-            "offer": self.offered,
-            "answer": self.answered,
-            "candidate": self.candidate,
-            "terminate": self.terminate,
-            "player": self.player,
+        self._handlers: Mapping[str, Callable[[Connection, Any], Accepted]] = {
+            "offer": self.handle_offer,
+            "answer": self.handle_answer,
+            "candidate": self.handle_candidate,
+            "terminate": self.handle_terminate,
+            "player": self.handle_player,
         }
 
     @property
     def offers(self) -> int:
-        """How often a client dialled."""
+        """The number of offers from clients."""
         return self.frames["offer"]
 
     @property
     def answers(self) -> int:
-        """How often a client answered a ring."""
+        """The number of answers to rings from clients."""
         return self.frames["answer"]
 
     @property
     def terminates(self) -> int:
-        """How often a client said that a call is over."""
+        """The number of terminates from clients."""
         return self.frames["terminate"]
 
-    def take(self, line: Line, frame: Mapping[str, Any], entry: Entry) -> None:
-        """Do what a client's frame asks for, and acknowledge it."""
-        number = frame.get("correlation_id")
+    def handle(self, connection: Connection, frame: Mapping[str, Any], entry: Entry) -> None:
+        """Handle a client's frame and acknowledge it."""
+        correlation_id = frame.get("correlation_id")
         try:
-            taken = self._carry_out(line, frame)
-        except Refused as refused:
-            answer = self._refusal(refused, number, entry)
-            self.spawn(self._acknowledge(line, answer, None))
+            accepted = self._dispatch(connection, frame)
+        except RtcError as error:
+            ack = self._error_ack(error, correlation_id, entry)
+            self.spawn(self._acknowledge(connection, ack, None))
             return
         finally:
-            self.changed()
+            self.notify_waiters()
         entry.status = 200
         if self.settings.silent_acks:
             entry.status, entry.fault = None, "no acknowledgement"
-        answer = rtc_frames.ack(ids=taken.ids, echo=self._echo(number))
-        self.spawn(self._acknowledge(line, answer, taken.then))
+        ack = rtc_frames.ack(ids=accepted.ids, echo=self._echo(correlation_id))
+        self.spawn(self._acknowledge(connection, ack, accepted.then))
 
-    def _carry_out(self, line: Line, frame: Mapping[str, Any]) -> Taken:
+    def _dispatch(self, connection: Connection, frame: Mapping[str, Any]) -> Accepted:
         rtc_frames.check(frame)
-        if not line.subscribed:
-            raise Refused(2, noted="a call without a subscription")
-        trouble = self.cloud.account.trouble(line.token)
-        if trouble is not None:
-            raise Refused(trouble)
+        if not connection.subscribed:
+            raise RtcError(2, violation="rtc frame without a subscription")
+        code = self.cloud.account.token_error(connection.token)
+        if code is not None:
+            raise RtcError(code)
         kind = frame["data"]["type"]
         self.frames[kind] += 1
-        return self._do[kind](line, frame)
+        return self._handlers[kind](connection, frame)
 
-    def _refusal(self, refused: Refused, number: object, entry: Entry) -> Json:
-        usual = MESSAGES.get(refused.code, ERRORS.get(refused.code, (0, "Unknown error"))[1])
-        entry.refused = refused.noted or refused.message or usual
-        entry.bad_token = refused.code in BAD_TOKEN_CODES
+    def _error_ack(self, error: RtcError, correlation_id: object, entry: Entry) -> Json:
+        default = MESSAGES.get(error.code, ERRORS.get(error.code, (0, "Unknown error"))[1])
+        entry.refused = error.violation or error.message or default
+        entry.bad_token = error.code in BAD_TOKEN_CODES
         entry.status = 200
-        if refused.noted:
-            self.cloud.note(f"{entry.path}: {refused.noted}")
-        return rtc_frames.refusal(refused.code, refused.message or usual, echo=self._echo(number))
+        if error.violation:
+            self.cloud.report_violation(f"{entry.path}: {error.violation}")
+        return rtc_frames.error_ack(
+            error.code, error.message or default, echo=self._echo(correlation_id)
+        )
 
-    def _echo(self, number: object) -> Json:
+    def _echo(self, correlation_id: object) -> Json:
         match self.settings.ack_echo:
             case "echo":
-                return {"correlation_id": number}
+                return {"correlation_id": correlation_id}
             case "null":
                 return {"correlation_id": None}
         return {}
 
     async def _acknowledge(
-        self, line: Line, answer: Json, then: Callable[[], Coroutine[Any, Any, None]] | None
+        self,
+        connection: Connection,
+        ack: Json,
+        then: Callable[[], Coroutine[Any, Any, None]] | None,
     ) -> None:
         await pause(self.settings.ack_delay)
-        if not (self.settings.silent_acks or line.dead):
-            line.send(Frame(payload=json.dumps(answer).encode()))
+        if not (self.settings.silent_acks or connection.stalled):
+            connection.send(Frame(payload=json.dumps(ack).encode()))
         if then is not None:
             await then()

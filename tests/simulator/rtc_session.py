@@ -1,4 +1,4 @@
-"""A call between a client and the intercom, as the cloud sees it."""
+"""A session between a client and the intercom, as the cloud sees it."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -7,21 +7,21 @@ if TYPE_CHECKING:
     import asyncio
 
     from tests.simulator.calls import Call
+    from tests.simulator.connection import Connection
     from tests.simulator.house import Json
-    from tests.simulator.lines import Line
 
-type Ender = Literal["client", "device", "limit", "power", "operator"]
+type EndedBy = Literal["client", "device", "limit", "power", "operator"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Heard:
-    """What reached the intercom's ear."""
+class AudioStats:
+    """Statistics of received audio."""
 
     packets: int = 0
     seconds: float = 0.0
-    #: The loudest of the last second, as a share of what is possible.
+    #: Peak level of the last second, from 0 to 1.
     level: float = 0.0
-    #: The tone of the last second, silence left out; 0: there was no other.
+    #: Frequency of the tone in the last second; 0: silence.
     hertz: float = 0.0
 
     def as_json(self) -> Json:
@@ -30,96 +30,112 @@ class Heard:
 
 
 class Peer(Protocol):
-    """Who speaks WebRTC for the intercom."""
+    """The intercom's WebRTC peer."""
 
-    heard: Heard
+    audio: AudioStats
 
     async def answer(self, offer: str) -> str:
-        """Take a client's offer and return the answer to it; ValueError: it is none."""
+        """Return the answer to a client's offer; ValueError: it is not valid."""
 
     async def offer(self) -> str:
-        """Return an offer, as who rings makes it."""
+        """Return the offer of a ring."""
 
-    async def take_answer(self, answer: str) -> None:
-        """Take the client's answer to the own offer; ValueError: it is none."""
+    async def set_answer(self, answer: str) -> None:
+        """Apply the client's answer to the offer; ValueError: it is not valid."""
 
-    async def take_candidate(self, found: Json) -> None:
-        """Take an address of the client's."""
+    async def add_candidate(self, candidate: Json) -> None:
+        """Add an ICE candidate of the client."""
 
     def candidates(self) -> list[Json]:
-        """Return the own addresses that are in no description."""
+        """Return the ICE candidates that are not in the SDP."""
 
     def show(self, name: str, number: int) -> None:
-        """Show what is at this panel, by its name and where it stands among the bridge's."""
+        """Show a panel, given its name and its number at the bridge."""
 
     async def close(self) -> None:
-        """End it."""
+        """Close the peer."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Session:
-    """One call; times are those of the cloud's clock."""
+    """One session; times are by the cloud's clock."""
 
     id: str
     tag_id: str
     device_id: str
-    #: Which panel is shown; None: the intercom unit itself, or nobody knows.
+    #: The panel that is shown; None: the indoor unit, or unknown.
     panel_id: str | None
-    #: It began with a ring.
-    rang: bool = False
-    #: The client's description: its offer, or its answer to the ring.
+    #: It started with a ring.
+    from_ring: bool = False
+    #: The client's SDP: its offer, or its answer to the ring.
     sdp: str = field(repr=False)
-    #: Its size in bytes.
+    #: The size of that SDP in bytes.
     sdp_size: int = 0
-    #: The intercom's description.
+    #: The intercom's SDP.
     device_sdp: str = field(default="", repr=False)
-    #: The line that spoke last of it.
-    line: Line = field(repr=False)
-    state: Literal["begun", "answered", "ended"] = "begun"
-    ended_by: Ender | None = None
-    #: The code with which the intercom ended it.
+    #: The connection on which the client last sent a frame of this session.
+    connection: Connection = field(repr=False)
+    state: Literal["pending", "answered", "ended"] = "pending"
+    ended_by: EndedBy | None = None
+    #: The error code with which the intercom ended it.
     error: int | None = None
-    #: It takes one of the bridge's places.
+    #: It holds one of the bridge's peer slots.
     holds_slot: bool = False
-    #: The client's addresses, as they came.
+    #: The client's ICE candidates, in order of arrival.
     candidates: list[Json] = field(default_factory=list, repr=False)
-    #: How often the client said that it is over; once is right.
+    #: The number of terminates from the client; only one is correct.
     terminates: int = 0
     next_modules: int = 0
     started_at: float
     answered_at: float | None = None
     ended_at: float | None = None
-    #: What the intercom hears of the client.
-    heard: Heard = field(default_factory=Heard)
-    #: Who speaks for the intercom while it goes on.
+    #: The audio that the intercom receives from the client.
+    audio: AudioStats = field(default_factory=AudioStats)
+    #: The intercom's peer while the session is open.
     peer: Peer | None = field(default=None, repr=False)
     limit: asyncio.TimerHandle | None = field(default=None, repr=False)
 
     @property
     def is_open(self) -> bool:
-        """Tell whether it goes on."""
+        """Return whether the session has not ended."""
         return self.state != "ended"
 
     @property
-    def line_number(self) -> int:
-        """The number of the line that spoke last of it."""
-        return self.line.number
+    def connection_number(self) -> int:
+        """The number of the session's connection."""
+        return self.connection.number
 
-    def given_to(self, peer: Peer) -> None:
-        """Let somebody speak for the intercom."""
-        self.peer, self.heard = peer, peer.heard
+    def attach(self, peer: Peer) -> None:
+        """Attach the intercom's peer."""
+        self.peer, self.audio = peer, peer.audio
 
     def as_json(self) -> Json:
         """Return what the operator page shows."""
-        shown = ("id", "device_id", "panel_id", "rang", "state", "ended_by", "error", "holds_slot")
-        times = ("sdp_size", "terminates", "line_number", "started_at", "answered_at", "ended_at")
+        shown = (
+            "id",
+            "device_id",
+            "panel_id",
+            "from_ring",
+            "state",
+            "ended_by",
+            "error",
+            "holds_slot",
+        )
+        times = (
+            "sdp_size",
+            "terminates",
+            "connection_number",
+            "started_at",
+            "answered_at",
+            "ended_at",
+        )
         known: Json = {name: getattr(self, name) for name in (*shown, *times)}
-        return known | {"candidates": len(self.candidates), "heard": self.heard.as_json()}
+        return known | {"candidates": len(self.candidates), "audio": self.audio.as_json()}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Ring:
-    """A ring that can be answered, until its call is over; `until` is by the cloud's clock."""
+    """The offer of a call; it expires at `until`, by the cloud's clock."""
 
     call: Call
     until: float

@@ -1,4 +1,4 @@
-"""How the intercom behaves in calls, to be changed at any time."""
+"""Settings of the intercom's behaviour in sessions."""
 
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
@@ -6,60 +6,60 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WORDS: Mapping[str, tuple[str, ...]] = {
+CHOICES: Mapping[str, tuple[str, ...]] = {
     "ack_echo": ("echo", "null", "absent"),
     "peer": ("scripted", "real"),
-    "sound_needs": ("rtp", "sendrecv", "nothing"),
+    "audio_requires": ("rtp", "sendrecv", "nothing"),
 }
 
 
 @dataclass(slots=True, kw_only=True)
 class RtcSettings:
-    """What the cloud and the intercom do in calls; a change holds for all frames after it.
+    """The behaviour of the signaling service and the intercom; changes apply to later frames.
 
-    Times are seconds of the event loop. A new object is an intercom that behaves.
+    Times are in seconds. The defaults are normal behaviour.
     """
 
-    #: Who answers: a fixed text, or a WebRTC peer that sends and hears.
+    #: What answers: a fixed SDP, or a WebRTC peer that sends and receives media.
     peer: Literal["scripted", "real"] = "scripted"
     ack_delay: float = 0.0
     answer_delay: float = 0.0
-    #: What an acknowledgement has as `correlation_id`.
+    #: The `correlation_id` of acknowledgements.
     ack_echo: Literal["echo", "null", "absent"] = "echo"
     silent_acks: bool = False
-    #: Offers are acknowledged, but neither answer nor candidates follow.
+    #: Offers are acknowledged, but get no answer and no candidates.
     silent_answers: bool = False
-    #: The code of the acknowledgement that refuses offers; None: they are taken.
+    #: The error code that refuses offers; None: they are accepted.
     refuse_offers: int | None = None
     answer_twice: bool = False
     candidates_before_answer: bool = False
-    #: Each frame of the intercom's goes to every subscribed line, not only to the call's.
-    frames_to_all: bool = False
-    #: Before each answer come frames of a call that nobody here has.
+    #: Frames of the intercom go to all subscribed connections, not only to the session's.
+    broadcast_frames: bool = False
+    #: Frames of an unknown session precede each answer.
     foreign_frames: bool = False
-    #: Calls that one bridge bears at a time.
+    #: Peer slots of a bridge: sessions at a time.
     slots: int = 1
-    #: How long a place stays taken after the end of its call.
-    slot_lingers: float = 0.0
-    #: After that the intercom ends a view, or a call that was answered.
+    #: How long a slot stays held after a client's terminate.
+    slot_release_delay: float = 0.0
+    #: Time limits of a view and of an answered ring.
     view_seconds: float = 30.0
     call_seconds: float = 180.0
-    #: A longer description makes the bridge leave the cloud after a moment, and boot.
+    #: A larger offer makes the bridge go offline and reboot.
     big_offer_bytes: int = 8192
     reboot_delay: float = 3.0
     reboot_seconds: float = 60.0
-    #: Our own answer to a ring is told to our own push sockets as well, as `rescind`.
+    #: A client's answer to a ring is also pushed as `rescind`, to its own connection too.
     rescind_own: bool = True
-    #: The real peer: its candidates come as frames of their own, or in its description.
+    #: The real peer sends its candidates as separate frames instead of in the SDP.
     trickle: bool = True
-    #: What wakes the real peer's microphone: RTP that arrives, an offer that sends, or nothing.
-    sound_needs: Literal["rtp", "sendrecv", "nothing"] = "rtp"
+    #: What the real peer needs to send audio: received RTP, a sending offer, or nothing.
+    audio_requires: Literal["rtp", "sendrecv", "nothing"] = "rtp"
 
     def reset(self) -> None:
-        """Behave again; who answers stays."""
-        usual = RtcSettings(peer=self.peer)
+        """Restore the defaults, except the peer."""
+        defaults = RtcSettings(peer=self.peer)
         for name in self.names():
-            setattr(self, name, getattr(usual, name))
+            setattr(self, name, getattr(defaults, name))
 
     @classmethod
     def names(cls) -> list[str]:
@@ -67,11 +67,11 @@ class RtcSettings:
         return [each.name for each in fields(cls)]
 
     @staticmethod
-    def fault_in(given: Mapping[str, object]) -> str | None:
-        """Return what is wrong with the value of a setting, in words; its type is right."""
+    def invalid_value(given: Mapping[str, object]) -> str | None:
+        """Return a message about the first invalid value, if any; types are already checked."""
         for name, value in given.items():
-            if name in WORDS and value not in WORDS[name]:
-                return f"{name} is one of {', '.join(WORDS[name])}"
+            if name in CHOICES and value not in CHOICES[name]:
+                return f"{name} must be one of {', '.join(CHOICES[name])}"
             if isinstance(value, int | float) and value < 0:
-                return f"{name} is not negative"
+                return f"{name} must not be negative"
         return None

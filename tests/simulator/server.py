@@ -1,4 +1,4 @@
-"""The simulated cloud on a real socket."""
+"""The simulator as an HTTP server."""
 
 import asyncio
 
@@ -6,19 +6,19 @@ from aiohttp import web
 
 from tests.simulator import api, blobs, configs, oauth, operator_api, paths, sockets
 from tests.simulator.cloud import CLOUD, Cloud
-from tests.simulator.gate import STOPPING, gate
+from tests.simulator.middleware import STOPPING, cloud_middleware
 
-#: Seconds that a request may still take when the simulator ends; what hangs is cut before.
+#: Seconds for pending requests when the simulator stops; hanging ones are dropped before.
 SHUTDOWN_SECONDS = 0.2
 
 
 class Simulator(Cloud):
-    """The vendor's cloud, an intercom behind it, and the hands of an operator."""
+    """The vendor's cloud with an intercom, and the operator interface."""
 
     _runner: web.AppRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen; port 0 takes a free one. OSError: the port is in use."""
+        """Start listening; port 0 picks a free port. OSError: the port is in use."""
         runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         site = web.TCPSite(runner, host, port)
@@ -30,13 +30,13 @@ class Simulator(Cloud):
         self._runner, self.host, self.port = runner, host, runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Stop listening and cut what hangs; the state stays, and `start` may come again."""
+        """Stop listening and drop pending requests; the state is kept for another `start`."""
         runner, self._runner = self._runner, None
         if runner is None:
             return
         runner.app[STOPPING].set()
         await self.rtc.close()
-        self.cut_lines()
+        self.drop_connections()
         await runner.cleanup()
 
     @property
@@ -50,7 +50,7 @@ class Simulator(Cloud):
         return f"ws://{self.host}:{self.port}{paths.SIGNALING}"
 
     def _app(self) -> web.Application:
-        app = web.Application(middlewares=[gate])
+        app = web.Application(middlewares=[cloud_middleware])
         app[CLOUD], app[STOPPING] = self, asyncio.Event()
         app.router.add_post(paths.TOKEN, oauth.token)
         app.router.add_post(paths.HOMESDATA, api.homesdata)
@@ -69,8 +69,8 @@ class Simulator(Cloud):
 
 def _add_operator(app: web.Application) -> None:
     app.router.add_get("/operator/", operator_api.page)
-    app.router.add_get("/operator", operator_api.to_page)
-    app.router.add_get("/", operator_api.to_page)
+    app.router.add_get("/operator", operator_api.redirect)
+    app.router.add_get("/", operator_api.redirect)
     for name in operator_api.SCRIPTS:
         app.router.add_get(f"/operator/{name}", operator_api.script)
     app.router.add_get("/operator/state", operator_api.state)

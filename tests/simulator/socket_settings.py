@@ -1,4 +1,4 @@
-"""How the two sockets behave, to be changed while they are open."""
+"""Settings of the behaviour of the two WebSockets."""
 
 import asyncio
 from contextlib import suppress
@@ -14,56 +14,56 @@ SHORTEST_PING = 0.01
 
 @dataclass(slots=True, kw_only=True)
 class SocketSettings:
-    """What the cloud does with its lines; every change holds at once, for open lines too.
+    """How the cloud treats WebSocket connections; changes also apply to open ones at once.
 
-    Times are seconds. A new object is a cloud that behaves.
+    Times are in seconds. The defaults are normal behaviour.
     """
 
-    #: The cloud pings each line so often; None: never.
+    #: Interval of the cloud's pings; None: no pings.
     server_ping_every: float | None = None
     drop_clients_that_ping: bool = False
     drop_clients_that_do_not_ping_within: float | None = None
-    #: All lines look open, but nothing more is sent on them and nothing is read.
+    #: All connections stay open, but nothing is sent or handled.
     half_open: bool = False
-    #: The line ends right after the handshake, or right after the first `ok`.
+    #: The connection is closed after the handshake, or after an accepted subscription.
     accept_then_close: Literal["handshake", "subscribed"] | None = None
-    #: The error code that answers a subscription; None: none.
+    #: The error code for subscriptions; None: they are accepted.
     refuse_subscriptions: int | None = None
-    #: How many subscriptions are still refused; None: all.
+    #: How many more subscriptions are refused; None: all.
     refuse_first: int | None = None
-    #: The same for the second subscription of a line, and those after it.
+    #: The error code for the second and later subscriptions of a connection.
     refuse_resubscriptions: int | None = None
-    #: A subscription gets no answer, and no effect.
-    silent: bool = False
-    #: The status that answers a handshake; None: the line opens.
+    #: Subscriptions get no response and have no effect.
+    ignore_subscriptions: bool = False
+    #: The HTTP status that refuses a handshake; None: it succeeds.
     handshake_status: int | None = None
     handshake_retry_after: int | str | None = None
     handshake_delay: float = 0.0
-    #: With what the cloud closes a line of its own accord; None: it cuts it without a word.
+    #: The close code when the cloud ends a connection; None: it drops it without a close frame.
     close_code: int | None = None
-    #: A line hears nothing more once its token has run out or was revoked, though it stays open.
+    #: Pushes stop once the token has expired or was revoked; the connection stays open.
     pushes_stop_with_token: bool = True
-    _news: asyncio.Event = field(
+    _changed: asyncio.Event = field(
         default_factory=asyncio.Event, init=False, repr=False, compare=False
     )
 
     def __setattr__(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
-        if name != "_news" and hasattr(self, "_news"):
-            self._news.set()
-            self._news = asyncio.Event()
+        if name != "_changed" and hasattr(self, "_changed"):
+            self._changed.set()
+            self._changed = asyncio.Event()
 
     def reset(self) -> None:
-        """Behave again."""
-        usual = SocketSettings()
+        """Restore the defaults."""
+        defaults = SocketSettings()
         for name in self.names():
-            setattr(self, name, getattr(usual, name))
+            setattr(self, name, getattr(defaults, name))
 
     async def changed(self, within: float | None) -> None:
-        """Return at the next change, at the latest when the seconds are over."""
+        """Wait for the next change, at most `within` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
-                await self._news.wait()
+                await self._changed.wait()
 
     @classmethod
     def names(cls) -> list[str]:
@@ -71,22 +71,21 @@ class SocketSettings:
         return [each.name for each in fields(cls) if each.init]
 
     @staticmethod
-    def fault_in(given: Mapping[str, object]) -> str | None:
-        """Return what is wrong with the value of a setting, in words; its type is right."""
-        moments = (None, "handshake", "subscribed")
-        if given.get("accept_then_close") not in moments:
-            return "accept_then_close is handshake, subscribed or null"
+    def invalid_value(given: Mapping[str, object]) -> str | None:
+        """Return a message about the first invalid value, if any; types are already checked."""
+        if given.get("accept_then_close") not in (None, "handshake", "subscribed"):
+            return "accept_then_close must be handshake, subscribed or null"
         for name in SocketSettings.names():
             value = given.get(name)
             if isinstance(value, int | float) and value < 0:
-                return f"{name} is not negative"
+                return f"{name} must not be negative"
         every = given.get("server_ping_every")
         if isinstance(every, int | float) and every < SHORTEST_PING:
-            return f"server_ping_every is at least {SHORTEST_PING}"
+            return f"server_ping_every must be at least {SHORTEST_PING}"
         return None
 
     def refusal(self, *, again: bool) -> int | None:
-        """Return the code that refuses this subscription, the line's first one or one more."""
+        """Return the error code for a subscription, the first or a later one; None: accepted."""
         if again and self.refuse_resubscriptions is not None:
             return self.refuse_resubscriptions
         if self.refuse_subscriptions is None or self.refuse_first == 0:

@@ -1,4 +1,4 @@
-"""The two sockets: the handshake, the subscriptions, and an open line after them."""
+"""The push and signaling sockets: handshake, subscription and frames."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from aiohttp import WSMsgType, web
 
 from tests.simulator.cloud import CLOUD, Cloud
-from tests.simulator.gate import ENTRY, wait
-from tests.simulator.lines import Frame, Line
+from tests.simulator.connection import Connection, Frame
+from tests.simulator.errors import field_error
+from tests.simulator.middleware import ENTRY, wait
 from tests.simulator.paths import BAD_TOKEN_CODES, ERRORS, PUSH, SIGNALING
-from tests.simulator.refusal import fault_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-#: Seconds that a client has for its part of a close.
+#: Seconds to wait for the client's close frame.
 CLOSE_SECONDS = 1.0
 SUBSCRIBE: Mapping[str, Mapping[str, str | None]] = {
     PUSH: {"action": "Subscribe", "app_type": "app_camera", "platform": "Android", "version": None},
@@ -39,7 +39,7 @@ _numbers = itertools.count(1)
 
 
 async def socket(request: web.Request) -> web.StreamResponse:
-    """Hold one line open and answer its frames."""
+    """Serve one WebSocket connection."""
     cloud = request.app[CLOUD]
     refused = await _handshake(cloud, request)
     if refused is not None:
@@ -49,7 +49,7 @@ async def socket(request: web.Request) -> web.StreamResponse:
     )
     await response.prepare(request)
     request[ENTRY].status = response.status
-    line = Line(
+    connection = Connection(
         number=next(_numbers),
         path=request.path,
         socket=response,
@@ -57,13 +57,13 @@ async def socket(request: web.Request) -> web.StreamResponse:
         settings=cloud.sockets,
         opened_at=cloud.clock(),
     )
-    async with _open(cloud, line):
-        await _serve(cloud, line)
+    async with _registered(cloud, connection):
+        await _serve(cloud, connection)
     return response
 
 
 async def _handshake(cloud: Cloud, request: web.Request) -> web.Response | None:
-    """Return the answer that refuses a handshake, after the delay that is set for all."""
+    """Wait for the configured delay; return the response that refuses the handshake, if any."""
     settings = cloud.sockets
     await wait(request, settings.handshake_delay)
     if settings.handshake_status is None:
@@ -75,89 +75,90 @@ async def _handshake(cloud: Cloud, request: web.Request) -> web.Response | None:
 
 
 @asynccontextmanager
-async def _open(cloud: Cloud, line: Line) -> AsyncIterator[None]:
-    """Keep a line among the open ones, with the tasks that send on it and look after it."""
-    writer, minder = asyncio.create_task(line.write()), asyncio.create_task(line.mind())
-    cloud.lines.add(line)
+async def _registered(cloud: Cloud, connection: Connection) -> AsyncIterator[None]:
+    """Register a connection and run its writer and monitor tasks."""
+    writer = asyncio.create_task(connection.write())
+    monitor = asyncio.create_task(connection.monitor())
+    cloud.connections.add(connection)
     try:
         yield
     except ConnectionError:
-        _LOGGER.debug("The line was lost while it was being answered")
+        _LOGGER.debug("The connection was lost while a response was sent")
     finally:
-        cloud.lines.discard(line)
-        minder.cancel()
-        if not line.ending:
+        cloud.connections.discard(connection)
+        monitor.cancel()
+        if not connection.closing:
             writer.cancel()
-        await asyncio.gather(writer, minder, return_exceptions=True)
+        await asyncio.gather(writer, monitor, return_exceptions=True)
 
 
-async def _serve(cloud: Cloud, line: Line) -> None:
+async def _serve(cloud: Cloud, connection: Connection) -> None:
     settings = cloud.sockets
     if settings.accept_then_close == "handshake":
-        line.close(settings.close_code)
-    async for message in line.socket:
+        connection.close(settings.close_code)
+    async for message in connection.socket:
         if message.type is WSMsgType.TEXT:
-            _take(cloud, line, message.data)
+            _handle_frame(cloud, connection, message.data)
         elif message.type is WSMsgType.PING:
-            await _pinged(line, message.data)
+            await _handle_ping(connection, message.data)
         elif message.type is WSMsgType.PONG:
-            line.pongs += 1
-    if line.dead:
-        await line.gone()
+            connection.pongs += 1
+    if connection.stalled:
+        await connection.wait_closed()
 
 
-async def _pinged(line: Line, data: bytes) -> None:
-    line.pinged()
-    if line.dead:
+async def _handle_ping(connection: Connection, data: bytes) -> None:
+    connection.pinged()
+    if connection.stalled:
         return
-    if line.settings.drop_clients_that_ping:
-        line.close(line.settings.close_code)
+    if connection.settings.drop_clients_that_ping:
+        connection.close(connection.settings.close_code)
     else:
-        await line.socket.pong(data)
+        await connection.socket.pong(data)
 
 
-def _take(cloud: Cloud, line: Line, text: str) -> None:
-    """Write one frame into the journal, and answer it if the line lives."""
+def _handle_frame(cloud: Cloud, connection: Connection, text: str) -> None:
+    """Record one frame in the journal, and handle it unless the connection is stalled."""
     try:
         frame = json.loads(text)
     except ValueError:
         frame = None
-    entry = cloud.journal.add(at=cloud.clock(), method="FRAME", path=line.path, body=frame)
-    if line.dead:
-        entry.fault = "the line is half open"
+    entry = cloud.journal.add(at=cloud.clock(), method="FRAME", path=connection.path, body=frame)
+    if connection.stalled:
+        entry.fault = "the connection is half open"
         return
-    if line.path == SIGNALING and isinstance(frame, dict) and frame.get("action") == "rtc":
-        cloud.rtc.take(line, frame, entry)
+    if connection.path == SIGNALING and isinstance(frame, dict) and frame.get("action") == "rtc":
+        cloud.rtc.handle(connection, frame, entry)
         return
-    answer = _answer(cloud, line, frame, entry)
+    answer = _subscribe(cloud, connection, frame, entry)
     if answer is None:
         entry.fault = "no answer"
         return
     entry.status = 200
-    line.send(Frame(payload=json.dumps(answer).encode()))
+    connection.send(Frame(payload=json.dumps(answer).encode()))
     if "error" not in answer and cloud.sockets.accept_then_close == "subscribed":
-        line.close(cloud.sockets.close_code)
+        connection.close(cloud.sockets.close_code)
 
 
-def _answer(cloud: Cloud, line: Line, frame: object, entry: Entry) -> Json | None:
-    """Return the answer to a subscription; None: there is none."""
+def _subscribe(cloud: Cloud, connection: Connection, frame: object, entry: Entry) -> Json | None:
+    """Return the response to a subscription, if any."""
     given = frame if isinstance(frame, dict) else {}
-    fault = _fault(line.path, given)
+    fault = _subscribe_error(connection.path, given)
     if fault:
-        cloud.note(f"{line.path}: {fault}")
+        cloud.report_violation(f"{connection.path}: {fault}")
         return _refuse(entry, 21, fault, fault)
-    code = cloud.sockets.refusal(again=line.subscriptions > 0)
+    code = cloud.sockets.refusal(again=connection.subscriptions > 0)
     if code is not None:
-        return _refuse(entry, code, "as is set for the sockets")
-    if cloud.sockets.silent:
+        return _refuse(entry, code, "refused by the socket settings")
+    if cloud.sockets.ignore_subscriptions:
         return None
-    if cloud.account.trouble(given["access_token"]) is not None:
-        return _refuse(entry, 2, "the access token is no good")
+    if cloud.account.token_error(given["access_token"]) is not None:
+        return _refuse(entry, 2, "the access token is not valid")
     if "filter" in given:
-        cloud.note(f"{line.path}: filter hides the calls")
-    line.subscribed, line.filtered = True, "filter" in given
-    line.subscriptions += 1
-    line.token = given["access_token"]
+        cloud.report_violation(f"{connection.path}: filter suppresses calls")
+    connection.subscribed, connection.filtered = True, "filter" in given
+    connection.subscriptions += 1
+    connection.token = given["access_token"]
     return {"status": "ok"}
 
 
@@ -167,10 +168,10 @@ def _refuse(entry: Entry, code: int, reason: str, message: str | None = None) ->
     return {"error": {"code": code, "message": message or usual}}
 
 
-def _fault(path: str, given: Mapping[str, object]) -> str | None:
-    """Return what is wrong with a subscribe frame, in words."""
+def _subscribe_error(path: str, given: Mapping[str, object]) -> str | None:
+    """Return a message about an invalid subscribe frame, if any."""
     wanted = SUBSCRIBE[path]
-    fault = fault_in(given, {"access_token": str, **dict.fromkeys(wanted, str)}, OPTIONAL[path])
+    fault = field_error(given, {"access_token": str, **dict.fromkeys(wanted, str)}, OPTIONAL[path])
     if fault:
         return fault
     wrong = [name for name, value in wanted.items() if value not in (None, given[name])]

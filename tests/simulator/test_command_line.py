@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @asynccontextmanager
 async def run(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the simulator in a process of its own, which does not outlive the test."""
+    """Run the simulator in a child process, which is killed with the test."""
     pipe = asyncio.subprocess.PIPE
     command = (sys.executable, "-m", "tests.simulator", *arguments)
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=pipe, stderr=pipe)
@@ -32,8 +32,8 @@ async def run(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 @pytest.mark.usefixtures("socket_enabled")
-async def test_says_where_it_is_and_ends_on_ctrl_c() -> None:
-    """One line says all, and Ctrl-C ends without a trace."""
+async def test_starts_and_stops_on_ctrl_c() -> None:
+    """The simulator prints one line with URL and account, and exits cleanly on Ctrl-C."""
     async with run(
         "--port", "0", "--house", "easykit", "--password", "pw", "--peer", "real"
     ) as process:
@@ -54,11 +54,12 @@ async def test_says_where_it_is_and_ends_on_ctrl_c() -> None:
     assert (process.returncode, rest, errors) == (0, b"", b"")
 
 
-async def test_port_in_use_is_one_sentence(sim: Simulator) -> None:
-    """A port in use is said, without a traceback."""
+async def test_port_in_use(sim: Simulator) -> None:
+    """A port in use is reported in one sentence, without a traceback."""
     async with run("--port", str(sim.port)) as process:
         _, errors = await process.communicate()
     assert process.returncode == 1
     assert errors.decode() == (
-        f"The simulator cannot listen on 127.0.0.1:{sim.port}: it is in use. Choose another.\n"
+        f"The simulator cannot listen on 127.0.0.1:{sim.port}: "
+        "the address is in use. Choose another port.\n"
     )

@@ -6,26 +6,26 @@ import pytest
 
 from tests.simulator import Failure, SocketSettings
 from tests.simulator.actions import ACTIONS
-from tests.simulator.listener import listen
 from tests.simulator.operator_api import PAGE, SCRIPTS
 from tests.simulator.paths import HOMESDATA, PUSH, SETSTATE
+from tests.simulator.socket_client import open_socket
 
 if TYPE_CHECKING:
+    from tests.simulator.http_client import HttpClient
     from tests.simulator.server import Simulator
-    from tests.simulator.visitor import Visitor
 
 
-async def read(visitor: Visitor, path: str) -> Any:
-    """Get one of the operator's documents."""
-    async with visitor.session.get(f"{visitor.sim.url}/operator/{path}") as response:
+async def read(client: HttpClient, path: str) -> Any:
+    """Get one of the operator's JSON documents."""
+    async with client.session.get(f"{client.sim.url}/operator/{path}") as response:
         assert response.status == 200
         return await response.json()
 
 
-async def test_state_shows_the_house(visitor: Visitor, sim: Simulator) -> None:
-    """The operator sees doors, lights, bridge and account."""
-    await visitor.command(sim.house.find("Portone"), lock=False)
-    state = await read(visitor, "state")
+async def test_state(client: HttpClient, sim: Simulator) -> None:
+    """The state has doors, lights, bridge and account."""
+    await client.command(sim.house.find("Portone"), lock=False)
+    state = await read(client, "state")
     shown = {module["name"]: module for module in state["homes"][0]["modules"]}
     assert shown["Portone"]["openings"] == 1
     assert shown["Portone"]["last_opened"] == sim.clock()
@@ -39,136 +39,140 @@ async def test_state_shows_the_house(visitor: Visitor, sim: Simulator) -> None:
     assert state["house"] == "classe_300x"
 
 
-async def test_journal_can_be_read_on(visitor: Visitor, sim: Simulator) -> None:
-    """The journal can be read from a number on, or its end alone."""
+async def test_journal(client: HttpClient, sim: Simulator) -> None:
+    """The journal can be read from a number on, or only its end."""
     for _ in range(3):
-        await visitor.api(HOMESDATA)
-    entries = (await read(visitor, "journal"))["entries"]
+        await client.api(HOMESDATA)
+    entries = (await read(client, "journal"))["entries"]
     assert [entry["path"] for entry in entries] == [HOMESDATA] * 3
     after = entries[1]["number"]
-    assert (await read(visitor, f"journal?after={after}"))["entries"] == entries[2:]
-    assert (await read(visitor, "journal?last=2"))["entries"] == entries[1:]
+    assert (await read(client, f"journal?after={after}"))["entries"] == entries[2:]
+    assert (await read(client, "journal?last=2"))["entries"] == entries[1:]
     sim.journal.clear()
-    assert (await read(visitor, "journal"))["entries"] == []
-    async with visitor.session.get(f"{sim.url}/operator/journal?last=x") as response:
+    assert (await read(client, "journal"))["entries"] == []
+    async with client.session.get(f"{sim.url}/operator/journal?last=x") as response:
         assert response.status == 400
 
 
-async def test_the_account(visitor: Visitor, sim: Simulator) -> None:
-    """All that can happen to an account can be done over HTTP."""
-    await visitor.operate("expire")
-    assert (await visitor.api(HOMESDATA)).code == 3
-    await visitor.operate("refuse")
-    assert (await visitor.api(HOMESDATA)).code == 2
-    await visitor.operate("revoke")
-    assert (await visitor.renew()).json == {"error": "invalid_grant"}
-    await visitor.operate("retire_client")
-    assert (await visitor.sign_in()).json == {"error": "invalid_client"}
-    await visitor.operate("restore_client")
-    await visitor.operate("password", password="new")
-    await visitor.operate("lifetime", seconds=60)
-    assert (await visitor.sign_in(password="new")).json["expires_in"] == 60
+async def test_account_actions(client: HttpClient, sim: Simulator) -> None:
+    """All controls of the account are actions."""
+    await client.operate("expire")
+    assert (await client.api(HOMESDATA)).code == 3
+    await client.operate("refuse")
+    assert (await client.api(HOMESDATA)).code == 2
+    await client.operate("revoke")
+    assert (await client.renew()).json == {"error": "invalid_grant"}
+    await client.operate("retire_client")
+    assert (await client.sign_in()).json == {"error": "invalid_client"}
+    await client.operate("restore_client")
+    await client.operate("password", password="new")
+    await client.operate("lifetime", seconds=60)
+    assert (await client.sign_in(password="new")).json["expires_in"] == 60
     assert sim.account.logins == 2
 
 
-async def test_the_cloud(visitor: Visitor, sim: Simulator) -> None:
-    """All that can happen to the cloud can be done over HTTP."""
-    assert (await visitor.operate("down", status=502)).json["cloud"]["down"]["status"] == 502
-    assert (await visitor.api(HOMESDATA)).status == 502
-    await visitor.operate("up")
-    failing = await visitor.operate("fail", path=HOMESDATA, times=2, status=500, retry_after=5)
+async def test_cloud_actions(client: HttpClient, sim: Simulator) -> None:
+    """All controls of the cloud are actions."""
+    assert (await client.operate("down", status=502)).json["cloud"]["down"]["status"] == 502
+    assert (await client.api(HOMESDATA)).status == 502
+    await client.operate("up")
+    failing = await client.operate("fail", path=HOMESDATA, times=2, status=500, retry_after=5)
     assert failing.json["cloud"]["failures"] == {HOMESDATA: ["status=500, retry_after=5"] * 2}
-    assert (await visitor.api(HOMESDATA)).headers["Retry-After"] == "5"
-    await visitor.operate("heal")
-    assert (await visitor.api(HOMESDATA)).status == 200
-    await visitor.operate("limit", requests=1)
-    assert (await visitor.api(HOMESDATA)).status == 200
-    assert (await visitor.api(HOMESDATA)).code == 26
-    await visitor.operate("limit")
-    assert (await visitor.api(HOMESDATA)).status == 200
-    await visitor.operate("place", command_errors_at="top", unreachable_shown="errors")
+    assert (await client.api(HOMESDATA)).headers["Retry-After"] == "5"
+    await client.operate("clear_failures")
+    assert (await client.api(HOMESDATA)).status == 200
+    await client.operate("limit", requests=1)
+    assert (await client.api(HOMESDATA)).status == 200
+    assert (await client.api(HOMESDATA)).code == 26
+    await client.operate("limit")
+    assert (await client.api(HOMESDATA)).status == 200
+    await client.operate("error_format", command_errors_at="top", unreachable_shown="errors")
     assert (sim.command_errors_at, sim.unreachable_shown) == ("top", "errors")
-    await visitor.operate("pictures", size=9)
+    await client.operate("pictures", size=9)
     assert sim.pictures.size == 9
-    async with visitor.session.ws_connect(sim.push_url) as line:
-        await visitor.operate("cut_lines")
-        await line.receive()
-        assert line.closed
+    async with client.session.ws_connect(sim.push_url) as socket:
+        await client.operate("drop_connections")
+        await socket.receive()
+        assert socket.closed
 
 
-async def test_the_house(visitor: Visitor, sim: Simulator) -> None:
-    """All that can happen in the house can be done over HTTP."""
+async def test_house_actions(client: HttpClient, sim: Simulator) -> None:
+    """All controls of the house are actions."""
     bridge = sim.house.bridges()[0]
-    await visitor.operate("unplug", bridge=bridge.id)
+    await client.operate("unplug", bridge=bridge.id)
     assert not sim.house.bridges()[0].reachable
-    await visitor.operate("plug")
+    await client.operate("plug")
     assert sim.house.bridges()[0].reachable
     light = sim.house.lights()[0]
-    await visitor.operate("light", id=light.id, on=True)
+    await client.operate("light", id=light.id, on=True)
     assert sim.lights == {light.id: True}
-    await visitor.operate("reach", id=light.id, reachable=False)
+    await client.operate("set_reachable", id=light.id, reachable=False)
     assert not light.reachable
-    await visitor.operate("remove_module", id=light.id)
+    await client.operate("remove_module", id=light.id)
     assert sim.lights == {}
-    await visitor.operate("add_module", name="Cantina", kind="BNDL")
+    await client.operate("add_module", name="Cantina", kind="BNDL")
     assert sim.house.find("Cantina") in sim.house.doors()
-    await visitor.operate("house", name="easykit")
+    await client.operate("house", name="easykit")
     assert sim.house.bridges()[0].type == "BDIY"
 
 
-async def test_the_bell(visitor: Visitor, sim: Simulator) -> None:
-    """A call can be begun and ended over HTTP, the newest if none is named."""
+async def test_call_actions(client: HttpClient, sim: Simulator) -> None:
+    """A call can be started and ended, by default the newest."""
     ways = {"receivers": 2, "pictures": False, "expiry": 20, "late": 1.5, "status_first": True}
-    answer = await visitor.operate("ring", panel="Posto esterno cortile", **ways)
+    answer = await client.operate("ring", panel="Posto esterno cortile", **ways)
     (call,) = answer.json["calls"]
     assert call["panel_id"] == sim.house.find("Posto esterno cortile").id
     assert call["name"] == "Posto esterno cortile"
     assert sim.calls[call["session_id"]].receivers == 2
-    await visitor.operate("ring")
-    answer = await visitor.operate("answer_elsewhere", session=call["session_id"])
+    await client.operate("ring")
+    answer = await client.operate("answer_elsewhere", session=call["session_id"])
     assert [each["answered"] for each in answer.json["calls"]] == [True, False]
-    assert (await visitor.operate("miss")).json["calls"] == [call | {"answered": True}]
-    assert (await visitor.operate("hang_up")).json["calls"] == []
-    assert (await visitor.operate("hang_up")).status == 404
-    await visitor.operate("ring")
-    assert (await visitor.operate("forget_end")).json["calls"] == []
-    assert (await visitor.operate("ring?brief")).json == {}
+    assert (await client.operate("miss")).json["calls"] == [call | {"answered": True}]
+    assert (await client.operate("hang_up")).json["calls"] == []
+    assert (await client.operate("hang_up")).status == 404
+    await client.operate("ring")
+    assert (await client.operate("end_silently")).json["calls"] == []
+    assert (await client.operate("ring?brief")).json == {}
     assert len(sim.calls) == 1
-    await visitor.operate("house", name="easykit")
+    await client.operate("house", name="easykit")
     assert sim.calls == {}
 
 
-async def test_the_sockets(visitor: Visitor, sim: Simulator) -> None:
-    """The lines can be seen, spoken on, troubled and ended over HTTP."""
-    async with listen(visitor, autoclose=False) as listener:
-        await visitor.operate("push", frame={"push_type": "BNC1-new_user"}, home="h")
-        assert (await listener.frame())["extra_params"] == {"home_id": "h"}
-        await visitor.operate("push_raw", data="{")
-        assert (await listener.line.receive()).data == "{"
-        await visitor.operate("journal_pushes", on=False)
+async def test_socket_actions(client: HttpClient, sim: Simulator) -> None:
+    """Connections can be inspected, pushed to, disturbed and closed."""
+    async with open_socket(client, autoclose=False) as socket:
+        await client.operate("push", frame={"push_type": "BNC1-new_user"}, home="h")
+        assert (await socket.frame())["extra_params"] == {"home_id": "h"}
+        await client.operate("push_raw", data="{")
+        assert (await socket.ws.receive()).data == "{"
+        await client.operate("journal_pushes", on=False)
         assert not sim.journal_pushes
-        (line,) = (await read(visitor, "state"))["lines"]
-        assert (line["path"], line["hears"], line["frames_sent"]) == (PUSH, True, 3)
-        answer = await visitor.operate("sockets", silent=True, server_ping_every=20)
-        assert answer.json["sockets"]["silent"]
-        assert sim.sockets == SocketSettings(silent=True, server_ping_every=20)
-        await visitor.operate("sockets", server_ping_every=None)
-        assert sim.sockets == SocketSettings(silent=True)
-        await visitor.operate("reset_sockets")
+        (connection,) = (await read(client, "state"))["connections"]
+        assert (connection["path"], connection["receives_pushes"], connection["frames_sent"]) == (
+            PUSH,
+            True,
+            3,
+        )
+        answer = await client.operate("sockets", ignore_subscriptions=True, server_ping_every=20)
+        assert answer.json["sockets"]["ignore_subscriptions"]
+        assert sim.sockets == SocketSettings(ignore_subscriptions=True, server_ping_every=20)
+        await client.operate("sockets", server_ping_every=None)
+        assert sim.sockets == SocketSettings(ignore_subscriptions=True)
+        await client.operate("reset_sockets")
         assert sim.sockets == SocketSettings()
-        await visitor.operate("close_lines", code=1012)
-        assert await listener.ending() == (aiohttp.WSMsgType.CLOSE, 1012)
-    async with listen(visitor):
-        (line,) = (await visitor.operate("lose_lines")).json["lines"]
-        assert (line["half_open"], line["hears"]) == (True, False)
+        await client.operate("close_connections", code=1012)
+        assert await socket.last_message() == (aiohttp.WSMsgType.CLOSE, 1012)
+    async with open_socket(client):
+        (connection,) = (await client.operate("stall_connections")).json["connections"]
+        assert (connection["half_open"], connection["receives_pushes"]) == (True, False)
 
 
-async def test_clearing(visitor: Visitor, sim: Simulator) -> None:
-    """Journal and notes can be emptied."""
-    await visitor.api(HOMESDATA, nonsense=1)
-    await visitor.operate("clear_journal")
+async def test_clear_journal(client: HttpClient, sim: Simulator) -> None:
+    """Clearing the journal also clears the violations."""
+    await client.api(HOMESDATA, nonsense=1)
+    await client.operate("clear_journal")
     assert not list(sim.journal)
-    assert not sim.notes
+    assert not sim.violations
 
 
 @pytest.mark.parametrize(
@@ -181,8 +185,8 @@ async def test_clearing(visitor: Visitor, sim: Simulator) -> None:
         ("house", {"name": "castle"}, 400),
         ("unplug", {"bridge": "nothing"}, 404),
         ("light", {"id": "Portone", "on": True}, 400),
-        ("reach", {"id": "nothing", "reachable": True}, 404),
-        ("place", {"command_errors_at": "nowhere"}, 400),
+        ("set_reachable", {"id": "nothing", "reachable": True}, 404),
+        ("error_format", {"command_errors_at": "nowhere"}, 400),
         ("fail", {"status": 500}, 400),
         ("fail", {"path": "*", "executed": 1}, 400),
         ("remove_module", {"id": "nothing"}, 404),
@@ -193,49 +197,49 @@ async def test_clearing(visitor: Visitor, sim: Simulator) -> None:
         ("sockets", {"accept_then_close": "later"}, 400),
         ("sockets", {"server_ping_every": 0}, 400),
         ("sockets", {"handshake_delay": -1}, 400),
-        ("sockets", {"silent": 1}, 400),
+        ("sockets", {"ignore_subscriptions": 1}, 400),
     ],
 )
-async def test_wrong_actions_say_why(
-    visitor: Visitor, *, action: str, arguments: dict[str, Any], status: int
+async def test_invalid_action(
+    client: HttpClient, *, action: str, arguments: dict[str, Any], status: int
 ) -> None:
-    """What cannot be done is refused with a reason."""
-    answer = await visitor.operate(action, **arguments)
+    """An action that cannot be run returns an error message."""
+    answer = await client.operate(action, **arguments)
     assert answer.status == status
     assert answer.json["error"]
 
 
-async def test_forms_of_other_sites_do_nothing(visitor: Visitor, sim: Simulator) -> None:
-    """Only JSON moves anything, and the journal leaves the operator out."""
+async def test_action_requires_json(client: HttpClient, sim: Simulator) -> None:
+    """Other content types are refused, and the journal leaves out the operator."""
     for kind in ({"data": {"a": "b"}}, {"data": "{}", "headers": {"Content-Type": "text/plain"}}):
-        assert (await visitor.post("/operator/revoke", **kind)).status == 400
-    assert (await visitor.api(HOMESDATA)).status == 200
+        assert (await client.post("/operator/revoke", **kind)).status == 400
+    assert (await client.api(HOMESDATA)).status == 200
     assert sim.journal.count() == 1
 
 
-async def test_operator_works_while_the_cloud_does_not(visitor: Visitor, sim: Simulator) -> None:
-    """Outage and failures do not meet the operator."""
+async def test_operator_during_outage(client: HttpClient, sim: Simulator) -> None:
+    """Outages and failures do not affect the operator."""
     sim.take_down()
     sim.fail("*", Failure(never=True))
-    assert (await read(visitor, "state"))["cloud"]["down"] == {"status": 503, "html": True}
+    assert (await read(client, "state"))["cloud"]["down"] == {"status": 503, "html": True}
     assert sim.journal.count(SETSTATE) == 0
 
 
-async def test_page_is_served_and_needs_nothing_else(visitor: Visitor, sim: Simulator) -> None:
-    """The page loads nothing from anywhere."""
-    async with visitor.session.get(sim.url) as response:
+async def test_page_loads_nothing_external(client: HttpClient, sim: Simulator) -> None:
+    """The page has no references to other hosts."""
+    async with client.session.get(sim.url) as response:
         assert response.url.path == "/operator/"
         assert response.content_type == "text/html"
         page = await response.text()
     for script in re.findall(r'src="([^"]+)"', page):
-        async with visitor.session.get(sim.url + script) as response:
+        async with client.session.get(sim.url + script) as response:
             page += await response.text()
-    assert "showLines" in page
+    assert "showConnections" in page
     assert not re.findall(r"https?://|@import|url\(", page)
 
 
-def test_page_knows_every_action() -> None:
-    """Every button has its action, and nearly every action a button."""
+def test_page_has_every_action() -> None:
+    """Every button has an action, and nearly every action a button."""
     page = PAGE.read_text() + "".join(script.read_text() for script in SCRIPTS.values())
     named = set(re.findall(r'data-action="(\w+)"|\bact\("(\w+)"|, "(\w+)", \{', page))
     used = {name for names in named for name in names if name}

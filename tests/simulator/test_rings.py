@@ -3,19 +3,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.simulator.conftest import START, Clock
-from tests.simulator.listener import listen
 from tests.simulator.paths import BLOB, GETEVENTS
+from tests.simulator.socket_client import open_socket
 
 if TYPE_CHECKING:
+    from tests.simulator.http_client import HttpClient
     from tests.simulator.server import Simulator
-    from tests.simulator.visitor import Visitor
 
-#: The largest number that a double counts exactly.
+#: Integers above this are not exact as a double.
 EXACT = 2**53
 
 
 def kinds(frames: list[Any]) -> list[str]:
-    """Return what each push is, call set-up by its part."""
+    """Return the kind of each push; of rtc pushes, the data type."""
     return [
         frame["extra_params"]["data"]["type"]
         if frame["push_type"].endswith("-rtc")
@@ -24,20 +24,20 @@ def kinds(frames: list[Any]) -> list[str]:
     ]
 
 
-async def events(visitor: Visitor, size: int = 1) -> list[Any]:
+async def events(client: HttpClient, size: int = 1) -> list[Any]:
     """Return the newest events of the first home."""
-    home = visitor.sim.house.homes[0].id
-    answer = await visitor.api(GETEVENTS, home_id=home, size=size)
+    home = client.sim.house.homes[0].id
+    answer = await client.api(GETEVENTS, home_id=home, size=size)
     found: list[Any] = answer.json["body"]["home"]["events"]
     return found
 
 
-async def test_shape_of_an_offer(visitor: Visitor, sim: Simulator) -> None:
-    """It has the panel, the doors, and a number too great for a double."""
+async def test_offer_fields(client: HttpClient, sim: Simulator) -> None:
+    """An offer has the panel, the doors, and a correlation id too large for a double."""
     sim.use_house("classe_100x")
-    async with listen(visitor) as listener:
+    async with open_socket(client) as socket:
         call = sim.ring("Cancello", expiry=20)
-        offer = await listener.frame()
+        offer = await socket.frame()
     extra = offer["extra_params"]
     description = extra["data"]["session_description"]
     door = sim.house.doors()[0]
@@ -55,12 +55,12 @@ async def test_shape_of_an_offer(visitor: Visitor, sim: Simulator) -> None:
     assert (extra["session_id"], extra["home_id"]) == (call.session_id, call.home_id)
 
 
-async def test_shape_of_a_status(visitor: Visitor, sim: Simulator) -> None:
-    """It has the time, the ids of the event and links to the pictures, but no panel."""
+async def test_status_fields(client: HttpClient, sim: Simulator) -> None:
+    """A status has the time, the ids of the event and links to pictures, but no panel."""
     sim.use_house("classe_100x")
-    async with listen(visitor) as listener:
+    async with open_socket(client) as socket:
         call = sim.ring(offer=False)
-        status = await listener.frame()
+        status = await socket.frame()
     extra = status["extra_params"]
     assert (status["push_type"], status["category"]) == ("BNC1-incoming_call", "incoming_call")
     assert extra.pop("snapshot_url") != extra.pop("vignette_url")
@@ -89,15 +89,15 @@ async def test_shape_of_a_status(visitor: Visitor, sim: Simulator) -> None:
         ("voice_only", ["offer"]),
     ],
 )
-async def test_each_model_rings_in_its_way(
-    visitor: Visitor, sim: Simulator, house: str, pushed: list[str]
+async def test_pushes_of_each_model(
+    client: HttpClient, sim: Simulator, house: str, pushed: list[str]
 ) -> None:
-    """What is pushed depends on the model, and nothing else is."""
+    """Each model sends exactly its own pushes."""
     sim.use_house(house)
-    async with listen(visitor) as listener:
+    async with open_socket(client) as socket:
         call = sim.ring()
-        frames = await listener.frames(len(pushed))
-        assert await listener.nothing_before()
+        frames = await socket.frames(len(pushed))
+        assert await socket.nothing_pending()
     assert kinds(frames) == pushed
     assert call.panel_id == sim.house.panels()[0].id
     assert (call.panel_id in str(frames)) is ("offer" in pushed)
@@ -113,48 +113,48 @@ async def test_each_model_rings_in_its_way(
         ({"offer": False, "status": False}, []),
     ],
 )
-async def test_forced_ways(
-    visitor: Visitor, sim: Simulator, how: dict[str, Any], pushed: list[str]
+async def test_overridden_pushes(
+    client: HttpClient, sim: Simulator, how: dict[str, Any], pushed: list[str]
 ) -> None:
-    """Whatever the model does, the operator has the last word; every push has its own id."""
-    async with listen(visitor) as listener:
+    """The arguments override the model's defaults; every push has its own id."""
+    async with open_socket(client) as socket:
         sim.ring(**how)
-        frames = await listener.frames(len(pushed))
-        assert await listener.nothing_before()
+        frames = await socket.frames(len(pushed))
+        assert await socket.nothing_pending()
     assert kinds(frames) == pushed
     assert len({frame["_id"] for frame in frames}) == len(pushed)
     assert len({frame["extra_params"]["session_id"] for frame in frames}) == bool(pushed)
 
 
-async def test_late_ring(visitor: Visitor, sim: Simulator) -> None:
-    """A late push has the time at which it should have come, and so has the event."""
-    async with listen(visitor) as listener:
+async def test_late_ring(client: HttpClient, sim: Simulator) -> None:
+    """A late push and its event are dated back."""
+    async with open_socket(client) as socket:
         sim.ring(late=90, offer=False)
-        frame = await listener.frame()
+        frame = await socket.frame()
     assert frame["extra_params"]["timestamp"] == START - 90
-    (event,) = await events(visitor)
+    (event,) = await events(client)
     assert event["time"] == event["subevents"][0]["time"] == START - 90
 
 
-async def test_who_rings(sim: Simulator) -> None:
-    """A panel by id or name; a bridge for a panel that nobody knows; nothing else."""
+async def test_ring_by_id_or_name(sim: Simulator) -> None:
+    """A panel rings by id or name, a bridge without a panel, and nothing else."""
     second = sim.house.panels()[1]
     assert sim.ring(second.id).panel_id == sim.ring(second.name).panel_id == second.id
     assert sim.ring(sim.house.bridges()[0].id).panel_id is None
     with pytest.raises(KeyError):
         sim.ring("nobody")
-    with pytest.raises(ValueError, match="bell"):
+    with pytest.raises(ValueError, match="cannot ring"):
         sim.ring("Portone")
     sim.use_house("empty")
     with pytest.raises(KeyError):
         sim.ring()
 
 
-async def test_ring_of_no_known_panel(visitor: Visitor, sim: Simulator) -> None:
+async def test_ring_without_panel(client: HttpClient, sim: Simulator) -> None:
     """An offer need not name a panel."""
-    async with listen(visitor) as listener:
+    async with open_socket(client) as socket:
         sim.ring("Classe 300X")
-        offer = await listener.frame()
+        offer = await socket.frame()
     assert "module_id" not in offer["extra_params"]["data"]["session_description"]
 
 
@@ -164,33 +164,33 @@ async def test_ring_of_no_known_panel(visitor: Visitor, sim: Simulator) -> None:
         ("classe_100x", "answer_elsewhere", ["BNC1-accepted_call", "rescind"]),
         ("classe_100x", "hang_up", ["terminate"]),
         ("classe_100x", "miss", ["BNC1-missed_call"]),
-        ("classe_100x", "forget_end", []),
+        ("classe_100x", "end_silently", []),
         ("easykit", "answer_elsewhere", ["BDIY-accepted_call"]),
         ("easykit", "hang_up", []),
         ("classe_300eos", "miss", ["BNCX-missed_call"]),
     ],
 )
-async def test_ends(
-    visitor: Visitor, sim: Simulator, *, house: str, do: str, pushed: list[str]
+async def test_end_pushes(
+    client: HttpClient, sim: Simulator, *, house: str, do: str, pushed: list[str]
 ) -> None:
-    """Each end is told in the model's way, to each receiver, with the call's session."""
+    """The end is pushed as the model does, to each receiver, with the session id."""
     sim.use_house(house)
     call = sim.ring(receivers=2)
-    async with listen(visitor) as listener:
+    async with open_socket(client) as socket:
         getattr(sim, do)(call)
-        frames = await listener.frames(2 * len(pushed))
-        assert await listener.nothing_before()
+        frames = await socket.frames(2 * len(pushed))
+        assert await socket.nothing_pending()
     assert kinds(frames) == [kind for kind in pushed for _ in range(2)]
     assert {frame["extra_params"]["session_id"] for frame in frames} <= {call.session_id}
     assert list(sim.calls.values()) == ([call] if do == "answer_elsewhere" else [])
 
 
-async def test_shape_of_an_end(visitor: Visitor, sim: Simulator) -> None:
-    """Other ids than the offer's, the correlation id as text, and no home."""
-    async with listen(visitor) as listener:
+async def test_end_fields(client: HttpClient, sim: Simulator) -> None:
+    """Ids differ from the offer's, the correlation id is text, and there is no home."""
+    async with open_socket(client) as socket:
         call = sim.ring(status=False)
         sim.hang_up(call)
-        offer, end = (frame["extra_params"] for frame in await listener.frames(2))
+        offer, end = (frame["extra_params"] for frame in await socket.frames(2))
     correlation = end.pop("correlation_id")
     assert isinstance(correlation, str)
     assert int(correlation) > offer["correlation_id"]
@@ -202,13 +202,13 @@ async def test_shape_of_an_end(visitor: Visitor, sim: Simulator) -> None:
     }
 
 
-async def test_call_in_the_events(visitor: Visitor, sim: Simulator, clock: Clock) -> None:
-    """A call is an `outdoor` event that grows at its head, the newest call first."""
+async def test_call_in_events(client: HttpClient, sim: Simulator, clock: Clock) -> None:
+    """A call is an `outdoor` event; the newest call and the newest sub-event come first."""
     first, second = sim.ring(), sim.ring("Posto esterno cortile")
     clock.now += 30
     sim.miss(second)
     sim.answer_elsewhere(first)
-    newest, older = await events(visitor, 2)
+    newest, older = await events(client, 2)
     assert [event["id"] for event in (newest, older)] == [second.event_id, first.event_id]
     assert {event["type"] for event in (newest, older)} == {"outdoor"}
     assert newest["module_id"] == second.bridge_id
@@ -220,69 +220,69 @@ async def test_call_in_the_events(visitor: Visitor, sim: Simulator, clock: Clock
     assert [each["type"] for each in older["subevents"]] == ["accepted_call", "incoming_call"]
 
 
-async def test_pictures_die_and_can_be_had_anew(
-    visitor: Visitor, sim: Simulator, clock: Clock
-) -> None:
-    """A link works until its time; getevents gives another; both fetches are in the journal."""
-    async with listen(visitor) as listener:
+async def test_picture_links_expire(client: HttpClient, sim: Simulator, clock: Clock) -> None:
+    """A link expires, and getevents returns a new one; all downloads are in the journal."""
+    async with open_socket(client) as socket:
         sim.ring(offer=False)
-        extra = (await listener.frame())["extra_params"]
+        extra = (await socket.frame())["extra_params"]
     snapshot, vignette = [
-        await get(visitor, extra[f"{kind}_url"]) for kind in ("snapshot", "vignette")
+        await get(client, extra[f"{kind}_url"]) for kind in ("snapshot", "vignette")
     ]
     assert snapshot[0] == vignette[0] == 200
     assert snapshot[1].startswith(b"\xff\xd8\xff")
     assert snapshot[1].endswith(b"\xff\xd9")
     assert len({snapshot[1], vignette[1]}) == 2
     clock.now += sim.pictures.push_seconds
-    assert (await get(visitor, extra["snapshot_url"]))[0] == 403
-    (event,) = await events(visitor)
+    assert (await get(client, extra["snapshot_url"]))[0] == 403
+    (event,) = await events(client)
     picture = event["subevents"][0]["snapshot"]
     assert picture["expires_at"] == clock.now + sim.pictures.event_seconds
-    assert await get(visitor, picture["url"]) == snapshot
-    assert (await get(visitor, picture["url"].replace("se=", "se=9")))[0] == 403
+    assert await get(client, picture["url"]) == snapshot
+    assert (await get(client, picture["url"].replace("se=", "se=9")))[0] == 403
     assert [entry.status for entry in sim.journal.of(BLOB)] == [200, 200, 403, 200, 403]
-    assert sim.notes == []
+    assert sim.violations == []
 
 
-async def get(visitor: Visitor, url: str) -> tuple[int, bytes]:
-    """Fetch a picture as anybody can who has the link."""
-    async with visitor.session.get(url) as response:
+async def get(client: HttpClient, url: str) -> tuple[int, bytes]:
+    """Fetch a picture without credentials."""
+    async with client.session.get(url) as response:
         return response.status, await response.read()
 
 
-async def test_token_is_not_for_the_store_of_pictures(visitor: Visitor, sim: Simulator) -> None:
-    """A bearer that is shown to the store is a fault of the client's."""
-    async with listen(visitor) as listener:
+async def test_token_sent_to_picture_store_is_violation(client: HttpClient, sim: Simulator) -> None:
+    """The picture store must not get the access token."""
+    async with open_socket(client) as socket:
         sim.ring(offer=False)
-        url = (await listener.frame())["extra_params"]["snapshot_url"]
-    async with visitor.session.get(url, headers=visitor.bearer) as response:
+        url = (await socket.frame())["extra_params"]["snapshot_url"]
+    async with client.session.get(url, headers=client.bearer) as response:
         assert response.status == 200
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
 
 
 @pytest.mark.parametrize("house", ["classe_100x", "voice_only"])
-async def test_no_pictures(visitor: Visitor, sim: Simulator, house: str) -> None:
-    """A voice-only panel has no pictures, and any panel can lack them."""
+async def test_no_pictures(client: HttpClient, sim: Simulator, house: str) -> None:
+    """Voice-only panels have no pictures, and those of other panels can be left out."""
     sim.use_house(house)
-    async with listen(visitor) as listener:
+    async with open_socket(client) as socket:
         sim.ring(offer=False, status=True, pictures=house == "voice_only")
-        assert "_url" not in str(await listener.frame())
-    (event,) = await events(visitor)
+        assert "_url" not in str(await socket.frame())
+    (event,) = await events(client)
     assert not {"snapshot", "vignette"} & set(event["subevents"][0])
     assert "video_id" not in event
 
 
-async def test_bridges_come_and_go(visitor: Visitor, sim: Simulator, clock: Clock) -> None:
-    """A bridge that goes or comes is pushed once, and an event."""
+async def test_bridge_disconnects_and_connects(
+    client: HttpClient, sim: Simulator, clock: Clock
+) -> None:
+    """Each change is pushed once and is an event."""
     bridge = sim.house.bridges()[0]
-    async with listen(visitor) as listener:
+    async with open_socket(client) as socket:
         for _ in range(2):
             sim.unplug_bridge()
         clock.now += 60
         sim.plug_bridge(bridge.id)
-        gone, back = await listener.frames(2)
-        assert await listener.nothing_before()
+        gone, back = await socket.frames(2)
+        assert await socket.nothing_pending()
     assert (gone["push_type"], back["push_type"]) == ("BNC3-disconnection", "BNC3-connection")
     assert gone["extra_params"] | {"event_id": ""} == {
         "event_type": "disconnection",
@@ -292,19 +292,19 @@ async def test_bridges_come_and_go(visitor: Visitor, sim: Simulator, clock: Cloc
         "timestamp": int(START),
         "event_id": "",
     }
-    newest, older = await events(visitor, 2)
+    newest, older = await events(client, 2)
     assert (newest["type"], newest["time"]) == ("connection", int(START) + 60)
     assert (older["type"], older["id"]) == ("disconnection", gone["extra_params"]["event_id"])
 
 
-async def test_modules_come_and_go(visitor: Visitor, sim: Simulator) -> None:
-    """A module that is lost is pushed with its bridge's type, once."""
+async def test_module_becomes_unreachable(client: HttpClient, sim: Simulator) -> None:
+    """The change is pushed once, with the type of the bridge."""
     door = sim.house.find("Portone")
-    async with listen(visitor) as listener:
-        sim.reach("Portone", reachable=False)
-        sim.reach(door, reachable=False)
-        frame = await listener.frame()
-        assert await listener.nothing_before()
+    async with open_socket(client) as socket:
+        sim.set_reachable("Portone", reachable=False)
+        sim.set_reachable(door, reachable=False)
+        frame = await socket.frame()
+        assert await socket.nothing_pending()
     assert frame["push_type"] == "BNC3-reachable_module_event"
     assert frame["extra_params"]["module_id"] == door.id
     assert frame["extra_params"]["device_id"] == door.bridge

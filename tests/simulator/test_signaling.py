@@ -1,25 +1,25 @@
-"""The signaling socket with a scripted intercom: what a client gets, frame by frame."""
+"""The signaling socket with a scripted peer, frame by frame."""
 
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.simulator.caller import ABSENT, CANDIDATE, OFFER, calling
-from tests.simulator.listener import listen
+from tests.simulator.signaling_client import ABSENT, CANDIDATE, OFFER, open_signaling
+from tests.simulator.socket_client import open_socket
 
 if TYPE_CHECKING:
+    from tests.simulator.http_client import HttpClient
     from tests.simulator.server import Simulator
-    from tests.simulator.visitor import Visitor
 
 BUSY = {"code": 1, "message": "Max number of peers reached"}
 
 
-async def test_call_by_the_book(visitor: Visitor, sim: Simulator) -> None:
-    """Offer, acknowledgement, answer, candidates, terminate: exactly what the record has."""
-    async with calling(visitor) as caller:
-        acknowledged = await caller.offer()
-        answer, first, second = await caller.frames(3)
+async def test_regular_session(client: HttpClient, sim: Simulator) -> None:
+    """Offer, ack, answer, candidates and terminate have exactly the documented fields."""
+    async with open_signaling(client) as signaling:
+        acknowledged = await signaling.offer()
+        answer, first, second = await signaling.frames(3)
         number = acknowledged.pop("correlation_id")
         ids = {name: acknowledged.pop(name) for name in ("session_id", "tag_id")}
         assert acknowledged == {"type": "ack", "status": "ok"}
@@ -33,20 +33,20 @@ async def test_call_by_the_book(visitor: Visitor, sim: Simulator) -> None:
             assert set(found["data"]["ice_candidate"]) == set(CANDIDATE)
         nothing = {"type": "ack", "status": "ok", "session_id": None, "tag_id": None}
         for kind, more in (("candidate", {"ice_candidate": CANDIDATE}), ("terminate", {})):
-            said = await caller.of(ids, kind, **more)
+            said = await signaling.request(ids, kind, **more)
             assert said == nothing | {"correlation_id": said["correlation_id"]}
     (session,) = sim.rtc.sessions.values()
     assert (session.state, session.ended_by, session.terminates) == ("ended", "client", 1)
     assert (session.sdp, session.candidates) == (OFFER, [CANDIDATE])
     assert session.panel_id == sim.house.panels()[0].id
-    assert (sim.rtc.offers, sim.rtc.terminates, sim.rtc.leaked, sim.rtc.peak) == (1, 1, 0, 1)
-    assert sim.notes == []
+    assert (sim.rtc.offers, sim.rtc.terminates, sim.rtc.held_slots, sim.rtc.peak) == (1, 1, 0, 1)
+    assert sim.violations == []
 
 
-async def test_scripted_answer_fits_the_offer(visitor: Visitor) -> None:
-    """Its sections are the offer's, of which it takes what it knows; it waits to be called."""
-    async with calling(visitor) as caller:
-        _, answer = await caller.dial()
+async def test_scripted_answer_matches_offer(client: HttpClient) -> None:
+    """It has the offer's m-sections, rejects unknown ones, and is passive."""
+    async with open_signaling(client) as signaling:
+        _, answer = await signaling.dial()
     sdp = answer["data"]["session_description"]["sdp"]
     assert re.findall(r"m=(\S+ \d+) \S+ (\S+)", sdp) == [
         ("audio 9", "111"),
@@ -84,182 +84,195 @@ async def test_scripted_answer_fits_the_offer(visitor: Visitor) -> None:
         ({"type": "offer", "session_description": {"type": "wave", "sdp": OFFER}}, {}),
     ],
 )
-async def test_wrong_frames_are_refused_and_noted(
-    visitor: Visitor, sim: Simulator, data: Any, fields: dict[str, Any]
+async def test_invalid_frames_are_violations(
+    client: HttpClient, sim: Simulator, data: Any, fields: dict[str, Any]
 ) -> None:
-    """Each with one note, and the call goes on."""
-    async with calling(visitor) as caller:
-        ids, _ = await caller.dial()
+    """Each one is refused, and the session goes on."""
+    async with open_signaling(client) as signaling:
+        ids, _ = await signaling.dial()
         if "offer" in str(data):
             ids = {}
-        await caller.say(data, **(ids | fields))
-        refused = await caller.frame()
+        await signaling.send(data, **(ids | fields))
+        refused = await signaling.frame()
     assert (refused["type"], refused["status"]) == ("ack", "error")
     assert refused["error"]["code"] == 21
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
     assert len(sim.rtc.open) == 1
 
 
-async def test_null_tag_gets_the_clouds_own_words(visitor: Visitor) -> None:
-    """They are on record."""
-    async with calling(visitor) as caller:
-        ids, _ = await caller.dial()
-        await caller.say({"type": "terminate"}, **(ids | {"tag_id": None}))
-        assert (await caller.frame())["error"]["message"] == "data/tag_id must be string"
+async def test_null_tag_id_gets_the_original_message(client: HttpClient) -> None:
+    """The message of the real cloud is known."""
+    async with open_signaling(client) as signaling:
+        ids, _ = await signaling.dial()
+        await signaling.send({"type": "terminate"}, **(ids | {"tag_id": None}))
+        assert (await signaling.frame())["error"]["message"] == "data/tag_id must be string"
 
 
-async def test_who_is_called(visitor: Visitor, sim: Simulator) -> None:
-    """A panel, the bridge's own unit, or the first panel; nobody else."""
+async def test_target_of_offer(client: HttpClient, sim: Simulator) -> None:
+    """An offer can call a panel, the indoor unit or, by default, the first panel."""
     bridge, second = sim.house.bridges()[0], sim.house.panels()[1]
     door = sim.house.doors()[0]
     sim.rtc.settings.slots = 9
-    async with calling(visitor) as caller:
+    async with open_signaling(client) as signaling:
         for wanted in (second.id, bridge.id):
-            await caller.dial(module_id=wanted)
-        assert (await caller.offer(module_id=door.id))["error"]["code"] == 9
-        caller.bridge = door.id
-        assert (await caller.offer())["error"]["code"] == 9
+            await signaling.dial(module_id=wanted)
+        assert (await signaling.offer(module_id=door.id))["error"]["code"] == 9
+        signaling.bridge = door.id
+        assert (await signaling.offer())["error"]["code"] == 9
     assert [each.panel_id for each in sim.rtc.sessions.values()] == [second.id, None]
-    assert len(sim.notes) == 2
+    assert len(sim.violations) == 2
 
 
-async def test_who_cannot_be_reached(visitor: Visitor, sim: Simulator) -> None:
-    """A bridge without power, a panel that is lost: no fault of the client's."""
+async def test_refused_offers(client: HttpClient, sim: Simulator) -> None:
+    """Unreachable devices and refused offers are no violations."""
     panel = sim.house.panels()[1]
-    async with calling(visitor) as caller:
-        sim.reach(panel, reachable=False)
-        assert (await caller.offer(module_id=panel.id))["error"]["code"] == 41
+    async with open_signaling(client) as signaling:
+        sim.set_reachable(panel, reachable=False)
+        assert (await signaling.offer(module_id=panel.id))["error"]["code"] == 41
         sim.unplug_bridge()
-        assert (await caller.offer())["error"]["message"] == "Device is unreachable"
+        assert (await signaling.offer())["error"]["message"] == "Device is unreachable"
         sim.plug_bridge()
         sim.rtc.settings.refuse_offers = 11
-        assert (await caller.offer())["error"]["code"] == 11
+        assert (await signaling.offer())["error"]["code"] == 11
         sim.rtc.settings.refuse_offers = None
-        assert (await caller.offer(kind="vod", video_id="v"))["error"]["code"] == 21
-        await caller.dial()
-    assert sim.notes == []
+        assert (await signaling.offer(kind="vod", video_id="v"))["error"]["code"] == 21
+        await signaling.dial()
+    assert sim.violations == []
 
 
-async def test_lines_that_may_not_call(visitor: Visitor, sim: Simulator) -> None:
-    """Without a subscription it is a fault, with a dead token it is not."""
-    async with calling(visitor, subscribed=False) as caller:
-        assert (await caller.offer())["error"]["code"] == 2
-        assert len(sim.notes) == 1
-        await caller.subscribe()
+async def test_offer_requires_subscription(client: HttpClient, sim: Simulator) -> None:
+    """A missing subscription is a violation, an expired token is not."""
+    async with open_signaling(client, subscribed=False) as signaling:
+        assert (await signaling.offer())["error"]["code"] == 2
+        assert len(sim.violations) == 1
+        await signaling.subscribe()
         sim.expire_access_tokens()
-        assert (await caller.offer())["error"]["code"] == 3
+        assert (await signaling.offer())["error"]["code"] == 3
         assert sim.journal[-1].bad_token
-    assert len(sim.notes) == 1
+    assert len(sim.violations) == 1
     assert sim.rtc.offers == 0
 
 
-async def test_places_are_taken_and_freed(visitor: Visitor, sim: Simulator) -> None:
-    """Above them an offer is acknowledged and then terminated; they are free after a terminate."""
-    async with calling(visitor) as caller:
-        ids, _ = await caller.dial()
-        assert (await caller.offer())["status"] == "ok"
-        busy = await caller.frame()
+async def test_slots(client: HttpClient, sim: Simulator) -> None:
+    """An offer without a free slot is acknowledged and terminated; a terminate frees the slot."""
+    async with open_signaling(client) as signaling:
+        ids, _ = await signaling.dial()
+        assert (await signaling.offer())["status"] == "ok"
+        busy = await signaling.frame()
         assert busy["data"] == {"type": "terminate", "error": BUSY}
-        await caller.of(ids, "terminate")
-        ids, _ = await caller.dial()
-        sim.rtc.settings.slot_lingers = 0.02
-        await caller.of(ids, "terminate")
-        assert sim.rtc.leaked == 1
-        await sim.rtc.happens(lambda: sim.rtc.leaked == 0)
-    assert [each.error for each in sim.rtc.sessions.values()] == [None, 1, None]
-    assert sim.rtc.peak == 1
+        await signaling.request(ids, "terminate")
+        ids, _ = await signaling.dial()
+        sim.rtc.settings.slot_release_delay = 60
+        await signaling.request(ids, "terminate")
+        assert sim.rtc.held_slots == 1
+        sim.rtc.settings.slots, sim.rtc.settings.slot_release_delay = 2, 0.01
+        ids, _ = await signaling.dial()
+        assert sim.rtc.held_slots == 2
+        await signaling.request(ids, "terminate")
+        await sim.rtc.wait_for(lambda: sim.rtc.held_slots == 1)
+    assert [each.error for each in sim.rtc.sessions.values()] == [None, 1, None, None]
+    assert sim.rtc.peak == 2
 
 
-async def test_second_terminate_is_noted(visitor: Visitor, sim: Simulator) -> None:
-    """And so is that of a call that nobody knows; one that crosses the intercom's own is not."""
-    async with calling(visitor) as caller:
-        ids, _ = await caller.dial()
+async def test_second_terminate_is_violation(client: HttpClient, sim: Simulator) -> None:
+    """So is one of an unknown session, but not one that crosses the intercom's own."""
+    async with open_signaling(client) as signaling:
+        ids, _ = await signaling.dial()
         sim.end_view(sim.rtc.open[0])
-        assert (await caller.frame())["data"] == {"type": "terminate"}
-        assert (await caller.of(ids, "terminate"))["status"] == "ok"
-        assert sim.notes == []
-        assert (await caller.of(ids, "terminate"))["error"]["code"] == 21
-        assert (await caller.of(ids | {"session_id": "x"}, "terminate"))["error"]["code"] == 9
-    assert len(sim.notes) == 2
+        assert (await signaling.frame())["data"] == {"type": "terminate"}
+        assert (await signaling.request(ids, "terminate"))["status"] == "ok"
+        assert sim.violations == []
+        assert (await signaling.request(ids, "terminate"))["error"]["code"] == 21
+        assert (await signaling.request(ids | {"session_id": "x"}, "terminate"))["error"][
+            "code"
+        ] == 9
+    assert len(sim.violations) == 2
 
 
-async def test_intercom_ends_views(visitor: Visitor, sim: Simulator) -> None:
-    """By itself after a time, even when the line is lost; with an error; for somebody else."""
+async def test_intercom_ends_views(client: HttpClient, sim: Simulator) -> None:
+    """The intercom ends views: by time limit, with an error, or because of a rescind."""
     sim.rtc.settings.view_seconds = 0.05
-    async with calling(visitor) as caller:
-        await caller.dial()
-        assert (await caller.frame())["data"] == {"type": "terminate"}
-        await caller.dial()
-    assert sim.rtc.leaked == 1
-    await sim.rtc.happens(lambda: not sim.rtc.leaked)
+    async with open_signaling(client) as signaling:
+        await signaling.dial()
+        assert (await signaling.frame())["data"] == {"type": "terminate"}
+        sim.rtc.settings.view_seconds = 60
+        await signaling.dial()
+    assert sim.rtc.held_slots == 1
+    sim.rtc.set_time_limit(sim.rtc.open[0], 0.01)
+    await sim.rtc.wait_for(lambda: not sim.rtc.held_slots)
     sim.rtc.settings.reset()
-    async with calling(visitor) as caller:
-        await caller.dial()
+    async with open_signaling(client) as signaling:
+        await signaling.dial()
         sim.device_error(sim.rtc.open[0], 41)
-        assert (await caller.frame())["data"]["error"]["message"] == "Device is unreachable"
+        assert (await signaling.frame())["data"]["error"]["message"] == "Device is unreachable"
         sim.rtc.settings.silent_answers = True
-        await caller.offer()
+        await signaling.offer()
         sim.rescind(sim.rtc.open[0])
-        assert (await caller.frame())["data"] == {"type": "rescind"}
+        assert (await signaling.frame())["data"] == {"type": "rescind"}
     enders = [each.ended_by for each in sim.rtc.sessions.values()]
     assert enders == ["limit", "limit", "device", "device"]
 
 
-async def test_power_ends_calls_without_a_word(visitor: Visitor, sim: Simulator) -> None:
-    """The next thing that comes is the next call's acknowledgement."""
-    async with calling(visitor) as caller:
-        await caller.dial()
+async def test_power_loss_ends_sessions_silently(client: HttpClient, sim: Simulator) -> None:
+    """The next frame is the acknowledgement of the next offer."""
+    async with open_signaling(client) as signaling:
+        await signaling.dial()
         sim.unplug_bridge()
         sim.plug_bridge()
-        await caller.dial()
+        await signaling.dial()
     assert [each.ended_by for each in sim.rtc.sessions.values()] == ["power", None]
 
 
-async def test_long_offer_makes_the_bridge_boot(visitor: Visitor, sim: Simulator) -> None:
-    """It is acknowledged, never answered; the bridge goes, and comes back."""
+async def test_long_offer_reboots_bridge(client: HttpClient, sim: Simulator) -> None:
+    """It is acknowledged but never answered; the bridge disconnects and comes back."""
     settings = sim.rtc.settings
-    settings.reboot_delay, settings.reboot_seconds = 0, 0.02
+    settings.reboot_delay, settings.reboot_seconds = 0, 60
     long = OFFER + "a=x-padding:" + "x" * settings.big_offer_bytes + "\r\n"
-    async with calling(visitor) as caller, listen(visitor) as pushes:
-        assert (await caller.offer(long))["status"] == "ok"
+    async with open_signaling(client) as signaling, open_socket(client) as pushes:
+        assert (await signaling.offer(long))["status"] == "ok"
         assert (await pushes.frame())["push_type"] == "BNC3-disconnection"
-        assert (await caller.offer())["error"]["code"] == 41
+        assert (await signaling.offer())["error"]["code"] == 41
+        sim.plug_bridge()
         assert (await pushes.frame())["push_type"] == "BNC3-connection"
-        await caller.dial()
-    assert len(sim.notes) == 1
+        settings.reboot_seconds, settings.slots = 0.01, 2
+        await signaling.offer(long)
+        back = [frame["push_type"] for frame in await pushes.frames(2)]
+        assert back == ["BNC3-disconnection", "BNC3-connection"]
+        await signaling.dial()
+    assert len(sim.violations) == 2
 
 
-async def test_next_panel(visitor: Visitor, sim: Simulator) -> None:
-    """It goes round."""
+async def test_next_panel(client: HttpClient, sim: Simulator) -> None:
+    """The player frame cycles through the panels."""
     first, second = sim.house.panels()
-    async with calling(visitor) as caller:
-        ids, _ = await caller.dial()
+    async with open_signaling(client) as signaling:
+        ids, _ = await signaling.dial()
         (session,) = sim.rtc.open
         for panel in (second, first):
-            assert (await caller.of(ids, "player", value="next_module"))["status"] == "ok"
+            assert (await signaling.request(ids, "player", value="next_module"))["status"] == "ok"
             assert session.panel_id == panel.id
     assert session.next_modules == 2
 
 
 @pytest.mark.parametrize(("echo", "number"), [("null", None), ("absent", "nothing")])
-async def test_acknowledgements_without_a_number(
-    visitor: Visitor, sim: Simulator, echo: Any, number: Any
+async def test_acks_without_correlation_id(
+    client: HttpClient, sim: Simulator, echo: Any, number: Any
 ) -> None:
-    """Observers differ on whether it comes back."""
+    """Observers disagree on whether the real cloud repeats it."""
     sim.rtc.settings.ack_echo = echo
-    async with calling(visitor) as caller:
-        assert (await caller.offer()).get("correlation_id", "nothing") == number
+    async with open_signaling(client) as signaling:
+        assert (await signaling.offer()).get("correlation_id", "nothing") == number
 
 
-async def test_ways_to_answer(visitor: Visitor, sim: Simulator) -> None:
-    """Twice, candidates first, with frames of others in between, late, or not at all."""
+async def test_answer_variants(client: HttpClient, sim: Simulator) -> None:
+    """Twice, after the candidates, with frames of other sessions, late, or not at all."""
     settings = sim.rtc.settings
     settings.slots = 9
     settings.answer_twice = settings.candidates_before_answer = settings.foreign_frames = True
     settings.ack_delay = settings.answer_delay = 0.01
-    async with calling(visitor) as caller:
-        own = (await caller.offer())["session_id"]
-        frames = await caller.frames(7)
+    async with open_signaling(client) as signaling:
+        own = (await signaling.offer())["session_id"]
+        frames = await signaling.frames(7)
         kinds = [frame["data"]["type"] for frame in frames]
         assert kinds[:3] == ["answer", "candidate", "terminate"]
         assert kinds[3:] == ["candidate", "candidate", "answer", "answer"]
@@ -267,54 +280,56 @@ async def test_ways_to_answer(visitor: Visitor, sim: Simulator) -> None:
         settings.reset()
         settings.slots = 9
         settings.silent_answers = True
-        await caller.offer()
+        await signaling.offer()
         settings.silent_acks, settings.silent_answers = True, False
-        await caller.say({"type": "offer", "session_description": {"type": "call", "sdp": OFFER}})
-        assert (await caller.frame())["data"]["type"] == "answer"
+        await signaling.send(
+            {"type": "offer", "session_description": {"type": "call", "sdp": OFFER}}
+        )
+        assert (await signaling.frame())["data"]["type"] == "answer"
 
 
-async def test_frames_go_to_the_line_of_the_call(visitor: Visitor, sim: Simulator) -> None:
-    """Or to all lines; a call moves to the line that speaks of it."""
+async def test_frames_go_to_the_session_connection(client: HttpClient, sim: Simulator) -> None:
+    """A session moves to the connection that last sent its frame; broadcasting is optional."""
     sim.rtc.settings.slots = 9
-    async with calling(visitor) as one, calling(visitor) as two:
+    async with open_signaling(client) as one, open_signaling(client) as two:
         ids, _ = await one.dial()
-        await two.of(ids, "candidate", ice_candidate=CANDIDATE)
+        await two.request(ids, "candidate", ice_candidate=CANDIDATE)
         sim.end_view(sim.rtc.sessions[ids["session_id"]])
         assert (await two.frame())["data"]["type"] == "terminate"
-        sim.rtc.settings.frames_to_all = True
+        sim.rtc.settings.broadcast_frames = True
         await one.dial()
         assert (await two.frame())["data"]["type"] == "answer"
     told = [entry.body for entry in sim.journal if entry.method == "DEVICE"]
-    assert [each["lines"] for each in told if isinstance(each, dict)] == [1, 1, 1, 1, 2, 2, 2]
+    assert [each["connections"] for each in told if isinstance(each, dict)] == [1, 1, 1, 1, 2, 2, 2]
 
 
-async def test_another_house_knows_nothing_of_it(visitor: Visitor, sim: Simulator) -> None:
-    """Calls and rings are gone with the house."""
-    async with calling(visitor) as caller:
-        ids, _ = await caller.dial()
+async def test_new_house_has_no_sessions(client: HttpClient, sim: Simulator) -> None:
+    """Sessions and rings end with the house."""
+    async with open_signaling(client) as signaling:
+        ids, _ = await signaling.dial()
         sim.use_house("classe_100x")
         assert sim.rtc.sessions == {}
-        assert (await caller.of(ids, "terminate"))["error"]["code"] == 9
+        assert (await signaling.request(ids, "terminate"))["error"]["code"] == 9
 
 
-async def test_the_calls_over_http(visitor: Visitor, sim: Simulator) -> None:
-    """Settings can be made, and calls seen and ended, by an operator."""
-    assert (await visitor.operate("end_view")).status == 404
-    answer = await visitor.operate("rtc", slots=4, ack_echo="null", view_seconds=5.5)
+async def test_session_actions(client: HttpClient, sim: Simulator) -> None:
+    """An operator can change settings, and see and end sessions."""
+    assert (await client.operate("end_view")).status == 404
+    answer = await client.operate("rtc", slots=4, ack_echo="null", view_seconds=5.5)
     assert answer.json["rtc"]["settings"]["slots"] == 4
-    async with calling(visitor) as caller:
+    async with open_signaling(client) as signaling:
         ends: tuple[tuple[str, dict[str, Any]], ...] = (
             ("end_view", {}),
             ("device_error", {"code": 7, "message": "No"}),
             ("rescind", {}),
         )
         for action, given in ends:
-            await caller.dial()
-            shown = (await visitor.operate(action, **given)).json["rtc"]["sessions"][-1]
-            data = (await caller.frame())["data"]
+            await signaling.dial()
+            shown = (await client.operate(action, **given)).json["rtc"]["sessions"][-1]
+            data = (await signaling.frame())["data"]
             assert data["type"] == ("rescind" if action == "rescind" else "terminate")
             assert shown["state"] == ("answered" if action == "rescind" else "ended")
     for wrong in ({"slots": -1}, {"ack_echo": "loud"}, {"slots": 1.5}, {"peer": "human"}):
-        assert (await visitor.operate("rtc", **wrong)).status == 400
-    await visitor.operate("reset_rtc")
+        assert (await client.operate("rtc", **wrong)).status == 400
+    await client.operate("reset_rtc")
     assert sim.rtc.settings.slots == 1

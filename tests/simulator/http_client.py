@@ -1,4 +1,4 @@
-"""A client as plain as can be, for the simulator's own tests: it says what it is told to."""
+"""A minimal HTTP client for the simulator's own tests: it sends exactly what a test says."""
 
 from dataclasses import dataclass, field
 import json
@@ -18,7 +18,7 @@ USER_AGENT = "NetatmoApp(Security/v4.1.1.3/4401103) Android(13/Google/sdk_gphone
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     headers: Any
@@ -26,7 +26,7 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The body, decoded."""
+        """The decoded body."""
         return json.loads(self.text)
 
     @property
@@ -36,8 +36,8 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Visitor:
-    """Somebody with the app's headers and, once signed in, a pair of tokens."""
+class HttpClient:
+    """A client with the app's headers and, once signed in, a token pair."""
 
     sim: Simulator
     session: aiohttp.ClientSession
@@ -45,18 +45,18 @@ class Visitor:
     refresh: str = ""
     headers: dict[str, str] = field(default_factory=lambda: {"User-Agent": USER_AGENT})
 
-    async def post(self, path: str, **kind: Any) -> Answer:
-        """Send one request; `json` and `data` are aiohttp's."""
-        headers = self.headers | kind.pop("headers", {})
-        async with self.session.post(self.sim.url + path, headers=headers, **kind) as response:
+    async def post(self, path: str, **options: Any) -> Answer:
+        """Send one request; `json` and `data` are passed to aiohttp."""
+        headers = self.headers | options.pop("headers", {})
+        async with self.session.post(self.sim.url + path, headers=headers, **options) as response:
             return Answer(
                 status=response.status, headers=response.headers, text=await response.text()
             )
 
     async def token(self, grant: str, **fields: str | None) -> Answer:
-        """Ask the token endpoint; a field that is None is left out."""
-        usual = {"grant_type": grant, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-        form = {key: value for key, value in (usual | fields).items() if value is not None}
+        """Send a token request; fields that are None are left out."""
+        defaults = {"grant_type": grant, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+        form = {key: value for key, value in (defaults | fields).items() if value is not None}
         answer = await self.post(TOKEN, data=form)
         if answer.status == 200 and answer.headers["Content-Type"].startswith("application/json"):
             self.access = answer.json["access_token"]
@@ -65,27 +65,27 @@ class Visitor:
 
     async def sign_in(self, **fields: str | None) -> Answer:
         """Use the password grant."""
-        usual: dict[str, str | None] = {
+        defaults: dict[str, str | None] = {
             "username": self.sim.email,
             "password": self.sim.password,
             "scope": SCOPE,
             "app_version": "4.1.1.3",
         }
-        return await self.token("password", **(usual | fields))
+        return await self.token("password", **(defaults | fields))
 
     async def renew(self, refresh: str | None = None) -> Answer:
-        """Use the refresh grant."""
+        """Use the refresh token grant."""
         return await self.token("refresh_token", refresh_token=refresh or self.refresh)
 
     async def api(self, path: str, **fields: Any) -> Answer:
-        """Call the API with the app's fields; a field that is None is left out."""
-        usual = {"app_type": "app_camera", "app_version": "4.1.1.3"}
-        body = {key: value for key, value in (usual | fields).items() if value is not None}
+        """Send an API request with the app's fields; fields that are None are left out."""
+        defaults = {"app_type": "app_camera", "app_version": "4.1.1.3"}
+        body = {key: value for key, value in (defaults | fields).items() if value is not None}
         return await self.post(path, json=body, headers=self.bearer)
 
     @property
     def bearer(self) -> dict[str, str]:
-        """The header that says who asks."""
+        """The authorization header."""
         return {"Authorization": f"Bearer {self.access}"}
 
     async def status(self) -> Any:
@@ -94,7 +94,7 @@ class Visitor:
         return answer.json["body"]
 
     async def command(self, module: Module, **fields: Any) -> Answer:
-        """Send a command to a module of the house; fields of the module may be overridden."""
+        """Send a command to a module; its fields can be overridden."""
         home = self.sim.house.home_of(module.id)
         assert home is not None
         one = {"id": module.id, "bridge": module.bridge} | fields
@@ -103,5 +103,5 @@ class Visitor:
         return await self.api(SETSTATE, home=sent)
 
     async def operate(self, action: str, **arguments: Any) -> Answer:
-        """Do something as the operator."""
+        """Run an operator action."""
         return await self.post(f"/operator/{action}", json=arguments)

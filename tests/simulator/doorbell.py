@@ -1,10 +1,10 @@
-"""The bell: calls from ring to end, and modules that come and go."""
+"""Calls from ring to end, and presence events of modules."""
 
 from typing import TYPE_CHECKING
 
 from tests.simulator import pushes
-from tests.simulator.calls import Call, call_from, caller, write_down
-from tests.simulator.delivery import Delivery
+from tests.simulator.calls import Call, add_event, create_call, find_caller
+from tests.simulator.delivery import PushDelivery
 from tests.simulator.pictures import Pictures
 
 if TYPE_CHECKING:
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
     from tests.simulator.house import Bridge, House, Json, Module
     from tests.simulator.rtc import Rtc
-    from tests.simulator.rtc_session import Ender
+    from tests.simulator.rtc_session import EndedBy
 
-#: Calls that are remembered until somebody ends them.
-REMEMBERED_CALLS = 50
+#: Most calls kept open at a time; the oldest is dropped.
+MAX_CALLS = 50
 
 
-class Bell(Delivery):
-    """Rings, and tells what comes of it, by pushes and in the events of the home."""
+class Doorbell(PushDelivery):
+    """Plays calls and presence changes as pushes and as home events."""
 
     house: House
     rtc: Rtc
@@ -29,12 +29,12 @@ class Bell(Delivery):
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(clock)
         self.pictures = Pictures(clock=clock)
-        #: The calls that nobody has ended yet, oldest first.
+        #: Open calls by session id, oldest first.
         self.calls: dict[str, Call] = {}
 
     @property
     def url(self) -> str:
-        """The address that stands for all of the vendor's hosts."""
+        """The base URL, which replaces all of the vendor's hosts."""
         return f"http://{self.host}:{self.port}"
 
     def ring(
@@ -46,18 +46,18 @@ class Bell(Delivery):
         status_first: bool = False,
         receivers: int = 1,
         pictures: bool = True,
-        close_up: bool = True,
+        vignette: bool = True,
         expiry: float = 30,
         late: float = 0.0,
     ) -> Call:
-        """Ring at a panel (the first), by id or name; a bridge's: nobody knows at which panel.
+        """Ring at a panel, by id or name, by default the first; a bridge rings without a panel.
 
-        None for `offer` and `status` is what the model does. Each push goes out `receivers` times;
-        its times lie `late` seconds back. KeyError: it is not there; ValueError: it has no bell.
+        `offer` and `status` default to what the model pushes. Each push is sent `receivers` times
+        and dated `late` seconds back. KeyError: no such module; ValueError: it cannot ring.
         """
         call = self._call(panel, late)
         call.receivers, call.expiry = receivers, expiry
-        call.pictures, call.close_up = call.pictures and pictures, close_up
+        call.pictures, call.vignette = call.pictures and pictures, vignette
         if offer is not None:
             call.offered, call.rtc = offer, offer or call.rtc
         if status is not None:
@@ -66,41 +66,41 @@ class Bell(Delivery):
         return call
 
     def answer_elsewhere(self, call: Call) -> None:
-        """Let somebody else answer."""
-        self.accepted(call, rescind=True)
+        """Answer the call on another phone."""
+        self.mark_answered(call, rescind=True)
 
-    def accepted(self, call: Call, *, rescind: bool) -> None:
-        """Tell that somebody has answered, and the others that it was not they."""
+    def mark_answered(self, call: Call, *, rescind: bool) -> None:
+        """Mark the call as answered and push it; `rescind` stops the other receivers."""
         call.answered = True
         self._push_status(call, "accepted_call")
         if rescind:
             self._push_end(call, "rescind")
 
-    def hang_up(self, call: Call, by: Ender = "operator") -> None:
-        """Let the call be over; a model without call set-up tells nobody."""
+    def hang_up(self, call: Call, by: EndedBy = "operator") -> None:
+        """End the call with a `terminate` push, on models that push call signaling."""
         self.calls.pop(call.session_id, None)
         self._push_end(call, "terminate")
-        self.rtc.call_over(call, by, told=True)
+        self.rtc.call_ended(call, by, notify=True)
 
     def miss(self, call: Call) -> None:
-        """Let the call be over with nobody having answered."""
+        """End the call as missed."""
         self._push_status(call, "missed_call")
-        self.forget_end(call)
+        self.end_silently(call)
 
-    def forget_end(self, call: Call) -> None:
-        """Let the call be over, and nobody is told."""
+    def end_silently(self, call: Call) -> None:
+        """End the call without any push."""
         self.calls.pop(call.session_id, None)
-        self.rtc.call_over(call, "operator", told=False)
+        self.rtc.call_ended(call, "operator", notify=False)
 
-    def reach(self, module: Module | str, reachable: bool) -> None:
-        """Lose or find a module, given by itself, its id or its name; a change is pushed."""
+    def set_reachable(self, module: Module | str, reachable: bool) -> None:
+        """Set whether a module, its id or its name is reachable; push a change."""
         found = self.house.find(module) if isinstance(module, str) else module
         changed, found.reachable = found.reachable is not reachable, reachable
         home = self.house.home_of(found.id)
         if not changed or home is None:
             return
         bridge = home.modules.get(found.bridge or "", found)
-        # Only the name of this push is on record; what it carries is a guess.
+        # Only the name of this push is known; its fields are a guess.
         said: Json = {
             "device_id": bridge.id,
             "home_id": home.id,
@@ -109,43 +109,45 @@ class Bell(Delivery):
         }
         self.push(pushes.notice(bridge.type, "reachable_module_event", said))
 
-    def presence(self, bridge: Bridge, kind: str) -> None:
-        """Push and write down that a bridge came (`connection`) or went (`disconnection`)."""
+    def report_presence(self, bridge: Bridge, kind: str) -> None:
+        """Push and record a bridge's `connection` or `disconnection`."""
         home = self.house.home_of(bridge.id)
         if home is None:
             return
         event_id, now = self._event_id(), int(self.clock())
         event: Json = {"id": event_id, "type": kind, "time": now, "module_id": bridge.id}
-        write_down(home, event)
+        add_event(home, event)
         where: Json = {"device_id": bridge.id, "home_id": home.id, "home_name": home.name}
         when: Json = {"timestamp": now, "event_id": event_id}
         self.push(pushes.notice(bridge.type, kind, where | when))
 
     def _call(self, panel: str | None, late: float) -> Call:
-        who = caller(self.house, panel)
-        home = self.house.home_of(who.id)
+        caller = find_caller(self.house, panel)
+        home = self.house.home_of(caller.id)
         if home is None:
-            raise KeyError(who.id)
+            raise KeyError(caller.id)
         at, ids = self.clock() - late, (self._event_id(), self._event_id())
-        return call_from(who, home, at=at, event_id=ids[0], subevent_id=ids[1])
+        return create_call(caller, home, at=at, event_id=ids[0], subevent_id=ids[1])
 
     def _begin(self, call: Call, *, status_first: bool) -> None:
-        """Write the call down before anybody can ask for it, then tell."""
+        """Record the call, then push it."""
         home = self.house.home(call.home_id)
         if home is not None:
-            write_down(home, call.begin())
+            add_event(home, call.create_event())
         self.calls[call.session_id] = call
-        if len(self.calls) > REMEMBERED_CALLS:
+        if len(self.calls) > MAX_CALLS:
             del self.calls[next(iter(self.calls))]
         if call.announced and status_first:
             self._push_incoming(call)
         if call.offered:
-            self.rtc.rang(call, lambda sdp: self._set_up(call, sdp, then=not status_first))
+            self.rtc.announce_ring(
+                call, lambda sdp: self._push_offer(call, sdp, then=not status_first)
+            )
         elif not status_first:
-            self._set_up(call, "", then=True)
+            self._push_offer(call, "", then=True)
 
-    def _set_up(self, call: Call, sdp: str, *, then: bool) -> None:
-        """Push the set-up if there is one, and the status after it if that is still to come."""
+    def _push_offer(self, call: Call, sdp: str, *, then: bool) -> None:
+        """Push the offer if there is one, then the status if `then` is set."""
         if sdp:
             self._push(pushes.offer(call, self.number(), sdp), call.receivers)
         if call.announced and then:
@@ -156,15 +158,15 @@ class Bell(Delivery):
         if call.pictures:
             extra, until = frame["extra_params"], int(call.at + self.pictures.push_seconds)
             assert isinstance(extra, dict)
-            for kind in call.kinds:
+            for kind in call.picture_kinds:
                 link = self.pictures.link(self.url, call.picture_id(kind), until)
                 extra[f"{kind}_url"] = link
         self._push(frame, call.receivers)
 
     def _push_status(self, call: Call, kind: str) -> None:
-        """Push what became of a call, and write it down."""
+        """Push the status of a call and add it to the home's event."""
         subevent_id, now = self._event_id(), self.clock()
-        call.goes_on(kind, subevent_id, now)
+        call.add_subevent(kind, subevent_id, now)
         self._push(pushes.status(call, kind, at=now, subevent_id=subevent_id), call.receivers)
 
     def _push_end(self, call: Call, kind: str) -> None:
@@ -172,7 +174,7 @@ class Bell(Delivery):
             self._push(pushes.end(call, kind, self.number()), call.receivers)
 
     def _push(self, frame: Json, receivers: int) -> None:
-        """Push once per receiver, each time with an id of its own."""
+        """Push once per receiver, each time with a new id."""
         for _ in range(receivers):
             self.push(frame)
 

@@ -1,4 +1,4 @@
-"""What each request passes on its way in and out: journal, outage, faults, refusals."""
+"""The middleware of every request: journal, outage, injected failures, error responses."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,12 +8,12 @@ import re
 from aiohttp import web
 
 from tests.simulator.cloud import CLOUD
+from tests.simulator.errors import ErrorResponse
 from tests.simulator.faults import Failure, maintenance
-from tests.simulator.journal import Entry, readable
+from tests.simulator.journal import Entry, decode_body
 from tests.simulator.paths import BAD_TOKEN_CODES, BLOB, PUSH, SIGNALING
-from tests.simulator.refusal import Refusal
 
-#: Set when the simulator ends: whatever hangs lets go.
+#: Set when the simulator stops; ends all pending waits.
 STOPPING = web.AppKey("stopping", asyncio.Event)
 ENTRY = web.RequestKey("entry", Entry)
 OPERATOR = "/operator"
@@ -22,27 +22,27 @@ USER_AGENT = re.compile(r"NetatmoApp\(Security/v\d+(\.\d+)+/\d+\) Android\([^()]
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Dropped(Exception):  # noqa: N818 - a line that ends, not an error of ours
-    """The line was cut without an answer."""
+class ConnectionDropped(Exception):  # noqa: N818 - a simulated event, not an error
+    """The connection is dropped without a response."""
 
 
 @web.middleware
-async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Carry out a request of the cloud's as its state of the moment has it."""
+async def cloud_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Record a request and handle it according to the cloud's current state."""
     if request.path == "/" or request.path.startswith(OPERATOR):
         return await handler(request)
-    entry = await _arrive(request)
+    entry = await _record(request)
     try:
-        response = await _meet(request, entry, handler)
-    except Dropped:
-        _cut_line(request)
+        response = await _apply_faults(request, entry, handler)
+    except ConnectionDropped:
+        _abort_connection(request)
         return web.Response(status=503)
     entry.status = response.status
     return response
 
 
 async def wait(request: web.Request, seconds: float | None) -> None:
-    """Let time pass, for ever if None; the line is cut when the simulator ends meanwhile."""
+    """Wait, for ever if None; drop the connection if the simulator stops meanwhile."""
     if seconds == 0:
         return
     try:
@@ -50,72 +50,72 @@ async def wait(request: web.Request, seconds: float | None) -> None:
             await request.app[STOPPING].wait()
     except TimeoutError:
         return
-    raise Dropped
+    raise ConnectionDropped
 
 
-async def _arrive(request: web.Request) -> Entry:
-    """Write the request into the journal before anything can happen to it."""
+async def _record(request: web.Request) -> Entry:
+    """Record the request in the journal before it is handled."""
     cloud = request.app[CLOUD]
-    body = readable(await request.read(), request.content_type)
-    path = _place(request)
+    body = decode_body(await request.read(), request.content_type)
+    path = _journal_path(request)
     if path == BLOB:
         body = request.path.removeprefix(BLOB)
     entry = cloud.journal.add(at=cloud.clock(), method=request.method, path=path, body=body)
     request[ENTRY] = entry
     agent = request.headers.get("User-Agent", "none")
     if path not in (PUSH, SIGNALING, BLOB) and not USER_AGENT.fullmatch(agent):
-        cloud.note(f"{request.path}: User-Agent is not the app's but {agent}")
+        cloud.report_violation(f"{request.path}: User-Agent is {agent}, not the app's")
     return entry
 
 
-async def _meet(request: web.Request, entry: Entry, handler: Handler) -> web.StreamResponse:
+async def _apply_faults(request: web.Request, entry: Entry, handler: Handler) -> web.StreamResponse:
     cloud = request.app[CLOUD]
     if cloud.down is not None:
         entry.fault = "the cloud is down"
         status, html = cloud.down
         return (maintenance(status) if html else Failure(status=status, body="")).response()
-    failure = cloud.faults.take(_place(request))
+    failure = cloud.faults.next_failure(_journal_path(request))
     if failure is None:
-        return await _carry_out(request, entry, handler)
+        return await _handle(request, entry, handler)
     entry.fault = str(failure)
-    return await _fail(request, entry, handler, failure)
+    return await _apply_failure(request, entry, handler, failure)
 
 
-async def _carry_out(request: web.Request, entry: Entry, handler: Handler) -> web.StreamResponse:
-    """Let the handler answer, and put its refusals into their form."""
+async def _handle(request: web.Request, entry: Entry, handler: Handler) -> web.StreamResponse:
+    """Run the handler and turn its errors into responses."""
     try:
         return await handler(request)
-    except Refusal as refusal:
-        entry.refused, entry.bad_token = refusal.reason, refusal.bad_token
-        if refusal.noted:
-            request.app[CLOUD].note(f"{request.path}: {refusal.reason}")
-        return web.json_response(refusal.body, status=refusal.status)
-    except web.HTTPException as refusal:
-        entry.refused = f"{request.method} {request.path}: {refusal.reason}"
-        request.app[CLOUD].note(entry.refused)
-        return web.Response(status=refusal.status, text=refusal.reason)
+    except ErrorResponse as error:
+        entry.refused, entry.bad_token = error.reason, error.bad_token
+        if error.violation:
+            request.app[CLOUD].report_violation(f"{request.path}: {error.reason}")
+        return web.json_response(error.body, status=error.status)
+    except web.HTTPException as error:
+        entry.refused = f"{request.method} {request.path}: {error.reason}"
+        request.app[CLOUD].report_violation(entry.refused)
+        return web.Response(status=error.status, text=error.reason)
 
 
-async def _fail(
+async def _apply_failure(
     request: web.Request, entry: Entry, handler: Handler, failure: Failure
 ) -> web.StreamResponse:
-    """Play a failure on a request."""
-    done = await _carry_out(request, entry, handler) if failure.executed else None
+    """Apply an injected failure to a request."""
+    response = await _handle(request, entry, handler) if failure.executed else None
     await wait(request, None if failure.never else failure.delay)
     if failure.drop:
-        raise Dropped
-    if failure.answers:
+        raise ConnectionDropped
+    if failure.has_response:
         entry.bad_token = failure.code in BAD_TOKEN_CODES and not failure.executed
-        done = failure.response()
+        response = failure.response()
     if failure.cut:
-        return await _half(request, entry, done)
-    return await _carry_out(request, entry, handler) if done is None else done
+        return await _send_half(request, entry, response)
+    return await _handle(request, entry, handler) if response is None else response
 
 
-async def _half(
+async def _send_half(
     request: web.Request, entry: Entry, whole: web.StreamResponse | None
 ) -> web.StreamResponse:
-    """Send the first half of an answer and cut the line."""
+    """Send the first half of a response and drop the connection."""
     raw = whole.body if isinstance(whole, web.Response) else None
     content = raw if isinstance(raw, bytes) else json.dumps({"status": "ok", "body": {}}).encode()
     status = 200 if whole is None else whole.status
@@ -129,11 +129,11 @@ async def _half(
     return response
 
 
-def _place(request: web.Request) -> str:
-    """Return the path that a request is counted under; all pictures are one."""
+def _journal_path(request: web.Request) -> str:
+    """Return the path to record; all pictures share one."""
     return BLOB if request.path.startswith(BLOB) else request.path
 
 
-def _cut_line(request: web.Request) -> None:
+def _abort_connection(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()

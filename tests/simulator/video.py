@@ -1,4 +1,4 @@
-"""The picture at a panel: its name, the time of day to the tenth, and something that moves."""
+"""The real peer's video: the panel's name, a clock with tenths of a second, a moving block."""
 
 import asyncio
 from datetime import datetime
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 640, 480
 FRAMES_PER_SECOND = 15
 CLOCK_RATE = 90_000
-#: What a time of day is written with, in pixels.
+#: Size of a digit of the clock, in pixels.
 GLYPH_WIDTH, GLYPH_HEIGHT = 58, 96
 CLOCK_LEFT, CLOCK_TOP = (WIDTH - 10 * GLYPH_WIDTH) // 2, 190
 BAR_TOP, BAR_HEIGHT, BAR_SECONDS = 400, 40, 4.0
 BLACK, WHITE = 16, 235
-#: Dark enough for white letters; the first is that of the intercom unit itself.
+#: Backgrounds for white text, by the panel's number; the first is the indoor unit's.
 COLOURS = ("#7a1f3d", "#1f4e7a", "#2c6b2f", "#6b4a1b", "#4b2c7a", "#1b6b66")
-NAME_SIZE, NOTE_SIZE = 46, 24
+NAME_SIZE, LABEL_SIZE = 46, 24
 
 
-class Screen(MediaStreamTrack):
-    """An endless picture; whose it is may change at any time."""
+class PanelVideo(MediaStreamTrack):
+    """An endless video; `name` and `number` select the panel and may change."""
 
     kind = "video"
 
     def __init__(self) -> None:
         super().__init__()
         self.name, self.number = "", 0
-        self._began: float | None = None
+        self._started_at: float | None = None
         self._count = 0
 
     @override
     async def recv(self) -> VideoFrame:
-        """Return the next frame when it is due; what is too late is left out."""
+        """Return the next frame when it is due; late frames are skipped."""
         if self.readyState != "live":
             raise MediaStreamError
         now = time.monotonic()
-        self._began = now if self._began is None else self._began
-        late = int((now - self._began) * FRAMES_PER_SECOND)
+        self._started_at = now if self._started_at is None else self._started_at
+        late = int((now - self._started_at) * FRAMES_PER_SECOND)
         self._count = max(self._count + 1, late)
-        await asyncio.sleep(self._began + self._count / FRAMES_PER_SECOND - now)
+        await asyncio.sleep(self._started_at + self._count / FRAMES_PER_SECOND - now)
         frame = draw(self.name, self.number, datetime.now().astimezone())
         frame.pts = self._count * CLOCK_RATE // FRAMES_PER_SECOND
         frame.time_base = Fraction(1, CLOCK_RATE)
@@ -55,7 +55,7 @@ class Screen(MediaStreamTrack):
 
 
 def draw(name: str, number: int, at: datetime) -> VideoFrame:
-    """Return what a panel shows at a time; each number has a colour of its own."""
+    """Return the video frame of a panel; each number has its own colour."""
     light, *colours = _background(name, number % len(COLOURS))
     canvas = bytearray(light)
     left = CLOCK_LEFT
@@ -70,7 +70,7 @@ def draw(name: str, number: int, at: datetime) -> VideoFrame:
 
 
 def _block_at(at: datetime) -> tuple[int, int]:
-    """Return where the moving block is: it runs from left to right, and again."""
+    """Return the position of the block, which moves from left to right and starts over."""
     share = at.timestamp() % BAR_SECONDS / BAR_SECONDS
     return int(share * (WIDTH - BAR_HEIGHT)), BAR_TOP
 
@@ -97,10 +97,10 @@ def _block() -> tuple[bytes, ...]:
 
 @cache
 def _background(name: str, number: int) -> tuple[bytes, ...]:
-    """Return the three planes of all that stands still."""
+    """Return the three planes of the static background."""
     image = Image.new("RGB", (WIDTH, HEIGHT), COLOURS[number])
     pen = ImageDraw.Draw(image)
-    large, small = (ImageFont.load_default(size) for size in (NAME_SIZE, NOTE_SIZE))
+    large, small = (ImageFont.load_default(size) for size in (NAME_SIZE, LABEL_SIZE))
     pen.text((WIDTH // 2, 75), name, fill="white", font=large, anchor="mm")
     pen.text((WIDTH // 2, 135), "simulated intercom", fill="#dddddd", font=small, anchor="mm")
     pen.rectangle((0, CLOCK_TOP - 12, WIDTH, CLOCK_TOP + GLYPH_HEIGHT + 11), fill="black")
