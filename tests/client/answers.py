@@ -1,4 +1,4 @@
-"""Answers that are in order, as protocol.md shows them, and what is done to them."""
+"""Valid answers as in protocol.md, and damaged copies of them."""
 
 import copy
 from typing import TYPE_CHECKING, Any
@@ -97,16 +97,16 @@ VALUES = st.recursive(
 )
 
 
-def places(value: object, path: Path = ()) -> Iterator[Path]:
-    """Go through the ways to everything inside of a value, itself first."""
+def paths_in(value: object, path: Path = ()) -> Iterator[Path]:
+    """Yield the path of every value inside a value, starting with itself."""
     yield path
     inside = dict(enumerate(value)) if isinstance(value, list) else value
     for key, item in inside.items() if isinstance(inside, dict) else ():
-        yield from places(item, (*path, key))
+        yield from paths_in(item, (*path, key))
 
 
 def with_value(value: Any, path: Path, new: object) -> Any:
-    """Return a copy that holds the new value at a place."""
+    """Return a copy with a new value at a path."""
     if not path:
         return new
     changed = copy.copy(value)
@@ -114,6 +114,6 @@ def with_value(value: Any, path: Path, new: object) -> Any:
     return changed
 
 
-def spoiled(good: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Make answers that are in order but for one place, which holds anything."""
-    return st.builds(with_value, st.just(good), st.sampled_from(list(places(good))), VALUES)
+def damaged(good: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Build valid answers with anything at one place."""
+    return st.builds(with_value, st.just(good), st.sampled_from(list(paths_in(good))), VALUES)

@@ -1,4 +1,4 @@
-"""Somebody who is signed in to the simulated cloud."""
+"""An account that is signed in to the simulated cloud."""
 
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def simulator(simulator: Simulator) -> AsyncIterator[Simulator]:
-    """The cloud, which in the end has nothing to complain about the client's requests."""
+    """The cloud; at the end it must have nothing to object to the client's requests."""
     yield simulator
     assert simulator.violations == []
 
 
 @pytest.fixture
 async def auth(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[AuthHandler]:
-    """Somebody who is signed in."""
+    """A handler that is signed in."""
     async with aiohttp.ClientSession() as session:
         handler = AuthHandler(
             simulator.email, simulator.password, session=session, endpoints=endpoints

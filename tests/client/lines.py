@@ -1,4 +1,4 @@
-"""A cloud whose socket does what a test tells it, connection by connection."""
+"""A cloud whose socket follows a script per connection."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -15,7 +15,7 @@ type Script = Callable[[Line], Awaitable[None]]
 
 @dataclass(slots=True)
 class Line:
-    """One connection, seen from the cloud."""
+    """A connection as the cloud sees it."""
 
     socket: web.WebSocketResponse
     frames: list[dict[str, Any]] = field(default_factory=list)
@@ -23,7 +23,7 @@ class Line:
     pongs: int = 0
 
     async def receive(self) -> dict[str, Any]:
-        """Return the next frame; ends the line when the client has gone."""
+        """Return the next frame; ends the script when the client disconnects."""
         while True:
             message = await self.socket.receive()
             if message.type is WSMsgType.TEXT:
@@ -43,14 +43,14 @@ class Line:
 
 
 async def obey(line: Line) -> None:
-    """Confirm every subscription, and say nothing else."""
+    """Confirm every subscription and send nothing else."""
     while True:
         await line.receive()
         await line.send({"status": "ok"})
 
 
 def answering(*replies: object) -> Script:
-    """Answer the first subscriptions so (None: not at all, "close": by going), then obey."""
+    """Reply so to the first subscriptions (None: not at all, "close": disconnect), then obey."""
 
     async def script(line: Line) -> None:
         for reply in replies:
@@ -65,20 +65,20 @@ def answering(*replies: object) -> Script:
 
 
 def refused(code: int) -> dict[str, Any]:
-    """Return the answer to a subscription that is refused."""
+    """Return the reply that refuses a subscription."""
     return {"error": {"code": code, "message": "no"}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A handshake that is refused."""
+    """A refused handshake."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
 
 
 class Cloud:
-    """Plays one script a connection, the last one for all that follow."""
+    """Runs one script per connection, the last one for all further connections."""
 
     def __init__(self, *scripts: Script | Refusal) -> None:
         self._scripts = list(scripts)

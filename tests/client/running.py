@@ -25,7 +25,7 @@ ONLINE = [SocketState.CONNECTING, SocketState.SUBSCRIBING, SocketState.ONLINE]
 
 
 class Client:
-    """The socket under test and what it told."""
+    """The socket under test and what it reported."""
 
     def __init__(self, auth: AuthHandler, url: str, keepalive: KeepalivePolicy) -> None:
         self.auth = auth
@@ -38,21 +38,21 @@ class Client:
             url,
             name="push connection",
             subscription=lambda token: {"action": "Subscribe", "access_token": token},
-            on_frame=self.take,
+            on_frame=self.on_frame,
             on_state=self.states.append,
             keepalive=keepalive,
             backoff=self.backoff,
         )
 
-    def take(self, frame: Frame) -> None:
-        """Keep a frame, unless it is one that nobody can bear."""
-        if "unbearable" in frame:
-            raise ValueError(frame["unbearable"])
+    def on_frame(self, frame: Frame) -> None:
+        """Keep a frame, or fail if it asks for that."""
+        if "fail" in frame:
+            raise ValueError(frame["fail"])
         self.frames.append(frame)
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait until something is so."""
+    """Wait until a condition is true."""
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - many things are waited for
             await asyncio.sleep(0.001)
@@ -62,7 +62,7 @@ async def until(condition: Callable[[], object]) -> None:
 async def running(
     auth: AuthHandler, *scripts: Script | Refusal, keepalive: KeepalivePolicy = STEADY
 ) -> AsyncIterator[tuple[Client, Cloud]]:
-    """A client that runs against a cloud with these scripts; nothing is left of it in the end."""
+    """Run a client against a cloud with these scripts; no task may be left at the end."""
     async with Cloud(*scripts) as cloud:
         client = Client(auth, cloud.url, keepalive)
         before = asyncio.all_tasks()

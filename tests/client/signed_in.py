@@ -1,4 +1,4 @@
-"""Somebody who is signed in to the simulated cloud, and what is in that house."""
+"""An account that is signed in to the simulated cloud, and the contents of its home."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -37,7 +37,7 @@ KINDS = {
 async def signed_in(
     simulator: Simulator, endpoints: Endpoints, *, limiter: RateLimiter | None = None
 ) -> AsyncIterator[Account]:
-    """An account with a token, an empty journal, and in the end no fault of the client's."""
+    """Yield an account with a token and an empty journal; the cloud must have no objections."""
     asyncio.get_running_loop().set_debug(False)  # it takes two thirds of the time
     async with aiohttp.ClientSession() as session:
         auth = AuthHandler(
@@ -55,7 +55,7 @@ async def signed_in(
 
 
 def home_of(simulator: Simulator) -> Home:
-    """Return the first home as the client knows it, without asking."""
+    """Return the first home as the client knows it, without a request."""
     built = simulator.house.homes[0]
     modules = {each.id: _module(each, built.id) for each in built.modules.values()}
     return Home(id=built.id, name=built.name, timezone=built.timezone, modules=modules)

@@ -1,4 +1,4 @@
-"""No answer of any shape raises anything that is not ours, or gives data of a wrong type."""
+"""Answers of any shape raise only the client's errors and never give data of a wrong type."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
@@ -21,7 +21,7 @@ from custom_components.bticino_classe.client import (
     Topology,
     decode,
 )
-from tests.client.answers import EVENTS, HOMES, STATES, TURN as RELAYS, VALUES, spoiled
+from tests.client.answers import EVENTS, HOMES, STATES, TURN as RELAYS, VALUES, damaged
 from tests.client.signed_in import home_of, module_of, signed_in
 from tests.simulator import Failure
 from tests.simulator.paths import GETEVENTS, HOMESDATA, HOMESTATUS, SETSTATE, TOKEN, TURN
@@ -58,7 +58,7 @@ ON_THE_WIRE = settings(
 
 
 def wrong_in(value: object) -> list[str]:
-    """Return the fields, at any depth, that do not hold what their type says."""
+    """Return the fields, at any depth, whose value does not have the declared type."""
     if isinstance(value, Mapping):
         return [wrong for item in value.values() for wrong in wrong_in(item)]
     if isinstance(value, tuple):
@@ -75,7 +75,7 @@ def wrong_in(value: object) -> list[str]:
 
 
 def _checkable(hint: Any) -> Any:
-    """Return what `isinstance` takes; a mapping's own type is known to mypy alone."""
+    """Return a type for `isinstance`; the type arguments of a mapping are checked by mypy only."""
     generic = get_origin(hint)
     if isinstance(generic, type) and generic in (tuple, dict):
         return generic
@@ -92,8 +92,8 @@ def _checkable(hint: Any) -> Any:
 def test_decoder(
     data: st.DataObject, decoder: Callable[[Any], object], path: str, kind: type
 ) -> None:
-    """None, or data of the right type in every field."""
-    body = data.draw(VALUES.map(decode.as_mapping) | spoiled(GOOD[path]).map(decode.as_mapping))
+    """It returns None or data with the right type in every field."""
+    body = data.draw(VALUES.map(decode.as_mapping) | damaged(GOOD[path]).map(decode.as_mapping))
     found = decoder(body)
     assert found is None or isinstance(found, kind)
     assert wrong_in(found) == []
@@ -103,22 +103,20 @@ def test_decoder(
 
 
 @pytest.mark.parametrize(("decoder", "path", "kind"), DECODERS, ids=GOOD_READS)
-def test_decoder_of_what_is_in_order(
-    decoder: Callable[[Any], object], path: str, kind: type
-) -> None:
-    """The answers that the others are made from are good ones."""
+def test_valid_answers_are_decoded(decoder: Callable[[Any], object], path: str, kind: type) -> None:
+    """The answers that the other tests damage are valid."""
     found = decoder(GOOD[path])
     assert isinstance(found, kind)
     assert found
 
 
 @given(
-    home=VALUES.map(decode.as_mapping) | spoiled(HOMES).map(decode.as_mapping),
-    states=spoiled(STATES),
+    home=VALUES.map(decode.as_mapping) | damaged(HOMES).map(decode.as_mapping),
+    states=damaged(STATES),
 )
 @QUICK
-def test_completed(home: Mapping[str, Any], states: object) -> None:
-    """Whatever topology and status say, together they are a home."""
+def test_home_with_reported_modules(home: Mapping[str, Any], states: object) -> None:
+    """Any topology and any states together make a home."""
     topology = decode.topology(home)
     found = decode.states(decode.as_mapping(states)) or {}
     for each in topology.homes.values() if topology else ():
@@ -128,10 +126,10 @@ def test_completed(home: Mapping[str, Any], states: object) -> None:
         assert each.modules.keys() <= done.modules.keys()
 
 
-@given(answer=spoiled({"status": "ok", "errors": [], "body": {"errors": [{"code": 5}]}}))
+@given(answer=damaged({"status": "ok", "errors": [], "body": {"errors": [{"code": 5}]}}))
 @QUICK
 def test_command_errors(answer: object) -> None:
-    """A tuple, and an empty one only where nothing stands in either place."""
+    """A tuple, which is empty only if neither place has errors."""
     given_answer = decode.as_mapping(answer)
     found = decode.command_errors(given_answer)
     assert isinstance(found, tuple)
@@ -141,23 +139,23 @@ def test_command_errors(answer: object) -> None:
 
 @pytest.fixture
 async def account(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Account]:
-    """Somebody who is signed in, for whom every pause is over at once."""
+    """An account whose pauses end at once."""
     budget = RateLimiter(clock=count(step=86_400).__next__)
     async with signed_in(simulator, endpoints, limiter=budget) as account:
         yield account
 
 
-def question(account: Account, simulator: Simulator, path: str) -> Awaitable[object]:
-    """Return what asks at a path."""
+def request_to(account: Account, simulator: Simulator, path: str) -> Awaitable[object]:
+    """Return the call that requests a path."""
     home = home_of(simulator)
-    asked: dict[str, Callable[[], Awaitable[object]]] = {
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
         HOMESDATA: account.topology,
         HOMESTATUS: lambda: account.states(home.id),
         GETEVENTS: lambda: account.events(home.id),
         TURN: account.ice_servers,
         SETSTATE: lambda: account.unlock(home, module_of(home, ModuleKind.DOOR)),
     }
-    return asked[path]()
+    return calls[path]()
 
 
 @pytest.mark.parametrize("path", GOOD)
@@ -166,14 +164,14 @@ def question(account: Account, simulator: Simulator, path: str) -> Awaitable[obj
 async def test_answer_on_the_wire(
     account: Account, simulator: Simulator, path: str, data: st.DataObject
 ) -> None:
-    """Data of the right type or an error of ours; a command never goes twice."""
+    """Data of the right type or an error of the client; a command is never sent twice."""
     good = {"status": "ok", "body": GOOD[path]}
-    answer = json.dumps(data.draw(VALUES | spoiled(good)))
+    answer = json.dumps(data.draw(VALUES | damaged(good)))
     simulator.clear_failures()
     simulator.fail(path, Failure(body=answer, status=data.draw(STATUSES)), times=2)
     simulator.journal.clear()
     try:
-        found = await question(account, simulator, path)
+        found = await request_to(account, simulator, path)
     except BticinoError:
         found = None
     assert wrong_in(found) == []

@@ -1,4 +1,4 @@
-"""AuthHandler to the letter of its founding document: parameters, attributes, sessions, tokens."""
+"""AuthHandler as its specification describes it: parameters, attributes, sessions, tokens."""
 
 import inspect
 import time
@@ -28,7 +28,7 @@ HOUR = 3600.0
 
 
 class Clock:
-    """A clock that a test sets."""
+    """A clock that tests set."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -38,15 +38,15 @@ class Clock:
         return self.now
 
 
-class Kept:
-    """A callback that keeps what it was told."""
+class SavedTokens:
+    """A callback that keeps the tokens it gets."""
 
     def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
+        self.tokens: list[dict[str, Any]] = []
 
     async def __call__(self, tokens: dict[str, Any]) -> None:
         """Take new tokens."""
-        self.told.append(tokens)
+        self.tokens.append(tokens)
 
 
 @pytest.fixture
@@ -56,29 +56,29 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def kept() -> Kept:
-    """What the callback was told."""
-    return Kept()
+def saved() -> SavedTokens:
+    """The callback of the handler."""
+    return SavedTokens()
 
 
 @pytest.fixture
 async def auth(
-    simulator: Simulator, endpoints: Endpoints, clock: Clock, kept: Kept
+    simulator: Simulator, endpoints: Endpoints, clock: Clock, saved: SavedTokens
 ) -> AsyncIterator[AuthHandler]:
-    """Somebody who has not signed in yet."""
+    """A handler that has not signed in yet."""
     async with aiohttp.ClientSession() as session:
         yield AuthHandler(
             simulator.email,
             simulator.password,
             session=session,
-            token_callback=kept,
+            token_callback=saved,
             endpoints=endpoints,
             clock=clock,
         )
 
 
 def grants(simulator: Simulator) -> list[str | None]:
-    """Return the grants that were asked for, in order."""
+    """Return the requested grants in order."""
     return [entry.grant for entry in simulator.journal.of(TOKEN)]
 
 
@@ -87,8 +87,8 @@ def parameters(method: str) -> list[inspect.Parameter]:
     return list(inspect.signature(getattr(AuthHandler, method)).parameters.values())[1:]
 
 
-def test_first_six_parameters_are_those_of_the_founding_document() -> None:
-    """Names, order, defaults, and all of them may be given by position."""
+def test_first_six_parameters_are_those_of_the_specification() -> None:
+    """Names, order and defaults; all can be passed by position."""
     six = parameters("__init__")[:6]
     assert [(each.name, each.default) for each in six] == [
         ("username", inspect.Parameter.empty),
@@ -101,8 +101,8 @@ def test_first_six_parameters_are_those_of_the_founding_document() -> None:
     assert {each.kind for each in six} == {inspect.Parameter.POSITIONAL_OR_KEYWORD}
 
 
-def test_later_parameters_are_keyword_only_and_may_be_left_out() -> None:
-    """Nobody's positional call is broken by what was added."""
+def test_further_parameters_are_optional_and_keyword_only() -> None:
+    """They do not break positional calls."""
     later = parameters("__init__")[6:]
     assert later
     assert {each.kind for each in later} == {inspect.Parameter.KEYWORD_ONLY}
@@ -124,7 +124,7 @@ def test_later_parameters_are_keyword_only_and_may_be_left_out() -> None:
     ],
 )
 def test_signatures_of_the_methods(method: str, *, is_async: bool, expected: str) -> None:
-    """They are called as the document has it."""
+    """They are those of the specification."""
     function = getattr(AuthHandler, method)
     signature = inspect.signature(function)
     assert str(signature.replace(parameters=parameters(method))) == expected
@@ -149,15 +149,15 @@ def test_signatures_of_the_methods(method: str, *, is_async: bool, expected: str
         ("endpoints", PRODUCTION),
     ],
 )
-def test_first_values_of_the_attributes(name: str, value: object) -> None:
-    """The private names are part of the document; no session is made before it is needed."""
+def test_initial_values_of_the_attributes(name: str, value: object) -> None:
+    """Private names are part of the specification; no session exists before it is needed."""
     assert getattr(AuthHandler("a@example.org", "p", "some scope", "1.2"), name) == value
 
 
-async def test_own_session_is_made_on_first_use_and_closed(
+async def test_own_session_is_created_on_first_use_and_closed(
     simulator: Simulator, endpoints: Endpoints
 ) -> None:
-    """A handler that is used again after it was closed makes a new one."""
+    """After closing, the next use creates another one."""
     auth = AuthHandler(simulator.email, simulator.password, endpoints=endpoints)
     await auth.close_session()
     before = auth._session
@@ -172,8 +172,8 @@ async def test_own_session_is_made_on_first_use_and_closed(
     await auth.close_session()
 
 
-async def test_foreign_session_is_left_alone(auth: AuthHandler) -> None:
-    """It is used, and neither closed nor replaced."""
+async def test_passed_session_is_neither_closed_nor_replaced(auth: AuthHandler) -> None:
+    """It is used for requests."""
     given = auth._session
     assert given is not None
     await auth.authenticate()
@@ -184,14 +184,14 @@ async def test_foreign_session_is_left_alone(auth: AuthHandler) -> None:
 async def test_without_tokens_the_first_use_signs_in(
     auth: AuthHandler, simulator: Simulator
 ) -> None:
-    """The cloud takes the token, and had nothing to complain about the request."""
+    """The cloud accepts the token."""
     assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator) == ["password"]
     assert simulator.violations == []
 
 
 @pytest.mark.parametrize(
-    ("seconds", "asked"),
+    ("seconds", "expected"),
     [
         (None, ["refresh_token"]),
         (-HOUR, ["refresh_token"]),
@@ -202,9 +202,13 @@ async def test_without_tokens_the_first_use_signs_in(
     ],
 )
 async def test_stored_tokens(
-    auth: AuthHandler, simulator: Simulator, clock: Clock, seconds: float | None, asked: list[str]
+    auth: AuthHandler,
+    simulator: Simulator,
+    clock: Clock,
+    seconds: float | None,
+    expected: list[str],
 ) -> None:
-    """Without an end, or with less than a minute left, they are renewed; else just used."""
+    """Without an expiry or with less than a minute left they are renewed, else used."""
     pair = simulator.account.log_in()
     auth.set_tokens(
         str(pair["access_token"]),
@@ -212,14 +216,14 @@ async def test_stored_tokens(
         expires_at=None if seconds is None else clock.now + seconds,
     )
     token = await auth.get_access_token()
-    assert grants(simulator) == asked
-    assert (token == pair["access_token"]) is not bool(asked)
+    assert grants(simulator) == expected
+    assert (token == pair["access_token"]) is not bool(expected)
     assert simulator.account.token_error(token) is None
     assert simulator.violations == []
 
 
-async def test_login_sends_scope_and_version(simulator: Simulator, endpoints: Endpoints) -> None:
-    """Those that were given to the constructor."""
+async def test_sign_in_sends_scope_and_version(simulator: Simulator, endpoints: Endpoints) -> None:
+    """Those passed to the constructor."""
     auth = AuthHandler(simulator.email, simulator.password, app_version="9.9", endpoints=endpoints)
     await auth.authenticate()
     await auth.close_session()
@@ -235,16 +239,16 @@ async def test_login_sends_scope_and_version(simulator: Simulator, endpoints: En
 
 
 @pytest.mark.parametrize("change", ["login", "refresh"])
-async def test_callback_is_told_every_change(
-    auth: AuthHandler, clock: Clock, kept: Kept, change: str
+async def test_callback_gets_every_change(
+    auth: AuthHandler, clock: Clock, saved: SavedTokens, change: str
 ) -> None:
-    """It gets exactly the two tokens and the access token's end, in seconds since 1970."""
+    """It gets both tokens and the expiry in seconds since 1970, nothing else."""
     await auth.authenticate()
     if change == "refresh":
-        kept.told.clear()
+        saved.tokens.clear()
         clock.now += 3 * HOUR
         await auth.get_access_token()
-    assert kept.told == [
+    assert saved.tokens == [
         {
             "access_token": auth._access_token,
             "refresh_token": auth._refresh_token,
@@ -253,11 +257,13 @@ async def test_callback_is_told_every_change(
     ]
 
 
-async def test_callback_is_not_told_what_it_told_us(auth: AuthHandler, kept: Kept) -> None:
-    """Stored tokens that are put back are no change."""
+async def test_restored_tokens_do_not_call_the_callback(
+    auth: AuthHandler, saved: SavedTokens
+) -> None:
+    """Restoring stored tokens is not a change."""
     auth.set_tokens("a", "b", time.time() + HOUR)
     await auth.get_access_token()
-    assert kept.told == []
+    assert saved.tokens == []
 
 
 async def test_refused_token_is_renewed_by_the_next_use(
@@ -274,7 +280,7 @@ async def test_refused_token_is_renewed_by_the_next_use(
 async def test_refusal_of_an_older_token_is_ignored(
     auth: AuthHandler, simulator: Simulator
 ) -> None:
-    """Many requests may learn of one dead token; the first of them renewed it already."""
+    """Several requests can report the same refused token after it was renewed."""
     first = await auth.get_access_token()
     auth.invalidate(first)
     await auth.get_access_token()
@@ -288,7 +294,7 @@ async def test_refusal_of_an_older_token_is_ignored(
 async def test_jumping_clock_causes_no_storm(
     auth: AuthHandler, simulator: Simulator, clock: Clock, jump: float
 ) -> None:
-    """A jump costs one refresh at most, and never a login."""
+    """A jump costs at most one refresh and never a sign-in."""
     await auth.authenticate()
     for step in range(6):
         clock.now += jump if step % 2 == 0 else -jump
@@ -318,17 +324,17 @@ async def test_jumping_clock_causes_no_storm(
 async def test_lifetime(
     auth: AuthHandler, simulator: Simulator, clock: Clock, named: dict[str, object], seconds: float
 ) -> None:
-    """What names none, or nonsense, is taken as one hour."""
+    """A missing or invalid lifetime counts as one hour."""
     simulator.fail(TOKEN, Failure(body={"access_token": "a", "refresh_token": "b", **named}))
     await auth.authenticate()
     assert auth._token_expires_at == clock.now + seconds
     assert await auth.get_access_token() == "a"
 
 
-async def test_short_lifetime_is_used_up_by_half(
+async def test_short_lived_token_is_renewed_after_half_its_life(
     auth: AuthHandler, simulator: Simulator, clock: Clock
 ) -> None:
-    """Two seconds are less than the margin; still not every use renews."""
+    """Otherwise every use would renew it."""
     simulator.account.token_lifetime = 2
     await auth.authenticate()
     for _ in range(20):
@@ -338,7 +344,7 @@ async def test_short_lifetime_is_used_up_by_half(
 
 
 async def test_seconds_left(auth: AuthHandler, simulator: Simulator, clock: Clock) -> None:
-    """They end a minute, or half its life, before the token does, and are never less than none."""
+    """They count to a minute, or half its lifetime, before the expiry, and are never negative."""
     simulator.account.token_lifetime = 2
     assert auth.seconds_left == 0
     await auth.authenticate()

@@ -1,4 +1,4 @@
-"""Whatever the cloud may answer, and what nobody may see of it: found by hypothesis."""
+"""Any answer of the token endpoint: the outcome, and that no secret is shown."""
 
 from contextlib import suppress
 import json
@@ -62,13 +62,13 @@ ANSWERS = JSON | st.fixed_dictionaries(
 
 @pytest.fixture
 async def session(simulator: Simulator) -> AsyncIterator[aiohttp.ClientSession]:  # noqa: ARG001 - opens sockets
-    """A session that is not the handler's own."""
+    """A session that was passed to the handler."""
     async with aiohttp.ClientSession() as shared:
         yield shared
 
 
 def handler_of(session: aiohttp.ClientSession, endpoints: Endpoints, tail: str = "") -> AuthHandler:
-    """Make a handler with marked credentials and tokens, each with a tail."""
+    """Return a handler with marked credentials and tokens, each with a suffix."""
     marked = {name: mark + tail for name, mark in SECRETS.items()}
     auth = AuthHandler(marked["user"], marked["password"], session=session, endpoints=endpoints)
     auth.set_tokens(marked["access"], marked["refresh"])
@@ -76,7 +76,7 @@ def handler_of(session: aiohttp.ClientSession, endpoints: Endpoints, tail: str =
 
 
 async def failure_of(auth: AuthHandler, use: str) -> AuthError:
-    """Return the error that a use ends with."""
+    """Return the error of a call."""
     with pytest.raises(AuthError) as caught:
         await getattr(auth, use)()
     return caught.value
@@ -91,7 +91,7 @@ async def failure_of(auth: AuthHandler, use: str) -> AuthError:
 async def test_any_answer_ends_in_a_token_or_an_auth_error(
     session: aiohttp.ClientSession, simulator: Simulator, endpoints: Endpoints, **example: Any
 ) -> None:
-    """Nothing that the cloud says raises anything else; what is held afterwards can travel."""
+    """No other exception is raised, and the stored tokens are valid in a header."""
     simulator.clear_failures()
     answer = Failure(body=example["body"], status=example["status"])
     simulator.fail(TOKEN, answer, times=2)
@@ -103,14 +103,14 @@ async def test_any_answer_ends_in_a_token_or_an_auth_error(
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and all that it drags along."""
+    """Yield an error and its causes and contexts."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def shown(error: AuthError) -> str:
-    """Return all that an error can show to anybody."""
+    """Return every text that an error can show."""
     parts = traceback.format_exception(error)
     for each in chain(error):
         held = {name: getattr(each, name) for name in dir(each) if not name.startswith("__")}
@@ -119,7 +119,7 @@ def shown(error: AuthError) -> str:
 
 
 def echo_of(tail: str, shape: str) -> dict[str, object]:
-    """Return an error that repeats all that it was sent."""
+    """Return an error answer that repeats everything that was sent."""
     text = " ".join([*(mark + tail for mark in SECRETS.values()), CLIENT_SECRET])
     error: object = {"code": text, "message": text} if shape == "nested" else text
     if shape == "known":
@@ -134,14 +134,14 @@ def echo_of(tail: str, shape: str) -> dict[str, object]:
     status=st.sampled_from([200, 400, 401, 403, 429, 500]),
     use=st.sampled_from(USES),
 )
-async def test_nothing_secret_is_shown(
+async def test_no_secret_is_shown(
     session: aiohttp.ClientSession,
     simulator: Simulator,
     endpoints: Endpoints,
     caplog: pytest.LogCaptureFixture,
     **example: Any,
 ) -> None:
-    """A cloud that repeats what it was sent finds no way into a log, an error or a `repr`."""
+    """A cloud that repeats requests cannot get secrets into a log, an error or a `repr`."""
     caplog.set_level(logging.DEBUG)
     caplog.clear()
     simulator.clear_failures()
@@ -153,7 +153,7 @@ async def test_nothing_secret_is_shown(
         assert secret not in "\n".join(seen)
 
 
-async def test_nothing_secret_is_shown_by_success(
+async def test_success_shows_no_secret(
     session: aiohttp.ClientSession,
     simulator: Simulator,
     endpoints: Endpoints,

@@ -1,4 +1,4 @@
-"""Whatever the cloud answers to a token request: the right error, and no needless login."""
+"""Errors of the token endpoint: the right class, and no unnecessary sign-in."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ USES = ("get_access_token", "authenticate")
 
 @pytest.fixture
 async def auth(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[AuthHandler]:
-    """Somebody with an expired access token and a good refresh token."""
+    """A handler with an expired access token and a valid refresh token."""
     async with aiohttp.ClientSession() as session:
         handler = AuthHandler(
             simulator.email, simulator.password, session=session, endpoints=endpoints
@@ -46,19 +46,19 @@ async def auth(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Auth
 
 
 def grants(simulator: Simulator) -> list[str | None]:
-    """Return the grants that were asked for, in order."""
+    """Return the requested grants in order."""
     return [entry.grant for entry in simulator.journal.of(TOKEN)]
 
 
 async def failure_of(auth: AuthHandler, use: str) -> AuthError:
-    """Return the error that a use ends with."""
+    """Return the error of a call."""
     with pytest.raises(AuthError) as caught:
         await getattr(auth, use)()
     return caught.value
 
 
 def in_a_minute() -> str:
-    """Return a date as headers have it."""
+    """Return a date one minute ahead in the format of a header."""
     return format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
 
 
@@ -107,7 +107,7 @@ def in_a_minute() -> str:
         ),
     ],
 )
-async def test_answer_that_says_nothing_about_the_credentials(
+async def test_error_that_does_not_concern_the_credentials(
     auth: AuthHandler,
     simulator: Simulator,
     *,
@@ -118,7 +118,7 @@ async def test_answer_that_says_nothing_about_the_credentials(
     code: int | str | None,
     retry_after: float | None,
 ) -> None:
-    """Class and data say what happened; no login follows, and the refresh token lives on."""
+    """Class and fields describe it; there is no sign-in, and the refresh token is kept."""
     simulator.fail(TOKEN, failure)
     error = await failure_of(auth, use)
     assert isinstance(error, ApiError)
@@ -160,7 +160,7 @@ async def test_answer_that_says_nothing_about_the_credentials(
 async def test_no_readable_answer(
     auth: AuthHandler, simulator: Simulator, use: str, failure: Failure
 ) -> None:
-    """It was sent, once; nothing of it is kept, and the refresh token lives on."""
+    """It was sent once; no token is stored, and the refresh token is kept."""
     patient = auth.endpoints
     auth.endpoints = replace(patient, timeout=0.1 if failure.never else patient.timeout)
     simulator.fail(TOKEN, failure)
@@ -175,17 +175,17 @@ async def test_no_readable_answer(
 
 
 async def test_date_in_retry_after(auth: AuthHandler, simulator: Simulator) -> None:
-    """It is turned into the seconds until then."""
+    """It is converted to seconds from now."""
     simulator.fail(TOKEN, Failure(status=429, retry_after=in_a_minute()))
     error = await failure_of(auth, "authenticate")
     assert isinstance(error, AuthRateLimitError)
     assert error.retry_after == pytest.approx(60, abs=3)
 
 
-async def test_refresh_whose_answer_got_lost_ends_in_one_login(
+async def test_lost_answer_to_a_refresh_costs_one_sign_in(
     auth: AuthHandler, simulator: Simulator
 ) -> None:
-    """The cloud rotated and we never heard: the old token is spent, the password is not."""
+    """The cloud has replaced the refresh token, so the old one is refused."""
     simulator.fail(TOKEN, Failure(drop=True, executed=True))
     assert isinstance(await failure_of(auth, "get_access_token"), AuthConnectionError)
     assert simulator.account.token_error(await auth.get_access_token()) is None
@@ -195,7 +195,7 @@ async def test_refresh_whose_answer_got_lost_ends_in_one_login(
 async def test_refresh_without_a_new_refresh_token_keeps_the_old(
     auth: AuthHandler, simulator: Simulator
 ) -> None:
-    """OAuth allows it; for a login it is no answer."""
+    """OAuth allows it for a refresh, not for a sign-in."""
     old = auth._refresh_token
     body: dict[str, object] = {"access_token": "new"}
     simulator.fail(TOKEN, Failure(body=body), times=2)
@@ -218,10 +218,10 @@ async def test_refresh_without_a_new_refresh_token_keeps_the_old(
     ],
     ids=str,
 )
-async def test_refused_refresh_is_followed_by_one_login(
+async def test_refused_refresh_token_is_followed_by_one_sign_in(
     auth: AuthHandler, simulator: Simulator, refusal: Failure
 ) -> None:
-    """The founding document's fall-back, where the refresh token was the reason."""
+    """Only if the refresh token was the reason."""
     simulator.fail(TOKEN, refusal)
     assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator) == ["refresh_token", "password"]
@@ -238,22 +238,22 @@ async def test_refused_refresh_is_followed_by_one_login(
     ],
     ids=str,
 )
-async def test_refused_login_is_no_wrong_password(
+async def test_refused_sign_in_is_not_always_a_wrong_password(
     auth: AuthHandler, simulator: Simulator, refusal: Failure, code: int | str | None
 ) -> None:
-    """Only `invalid_grant` says that; anything else is nothing that a person could mend."""
+    """Only `invalid_grant` means that; the user cannot fix other errors."""
     simulator.fail(TOKEN, refusal, times=2)
-    for asked in (["refresh_token", "password"], ["password"]):
+    for expected in (["refresh_token", "password"], ["password"]):
         simulator.journal.clear()
         error = await failure_of(auth, "get_access_token")
         assert type(error) is AuthApiError
         assert error.code == code
-        assert grants(simulator) == asked
+        assert grants(simulator) == expected
         simulator.fail(TOKEN, refusal)
 
 
-async def test_revoked_tokens_cost_one_login(auth: AuthHandler, simulator: Simulator) -> None:
-    """The owner signed everybody out: once in with the password, then as before."""
+async def test_revoked_tokens_cost_one_sign_in(auth: AuthHandler, simulator: Simulator) -> None:
+    """After one sign-in, everything works as before."""
     simulator.revoke()
     token = await auth.get_access_token()
     auth.invalidate(token)
@@ -264,7 +264,7 @@ async def test_revoked_tokens_cost_one_login(auth: AuthHandler, simulator: Simul
 async def test_wrong_password_after_a_refused_refresh(
     auth: AuthHandler, simulator: Simulator
 ) -> None:
-    """The one way to the error that asks a person; it has no status and no code."""
+    """This is the only way to the error that asks the user; it has no status and no code."""
     simulator.change_password("another")
     error = await failure_of(auth, "get_access_token")
     assert type(error) is InvalidCredentialsError
@@ -275,22 +275,22 @@ async def test_wrong_password_after_a_refused_refresh(
 async def test_refused_credentials_are_not_tried_again(
     auth: AuthHandler, simulator: Simulator, use: str
 ) -> None:
-    """Many tries might lock the account; whoever asks is told at once."""
+    """Repeated failures could lock the account, so further calls fail at once."""
     simulator.change_password("another")
     await failure_of(auth, use)
     await failure_of(auth, "get_access_token")
-    asked = simulator.journal.count(TOKEN)
+    count = simulator.journal.count(TOKEN)
     for _ in range(5):
         assert type(await failure_of(auth, "get_access_token")) is InvalidCredentialsError
-    assert simulator.journal.count(TOKEN) == asked
+    assert simulator.journal.count(TOKEN) == count
     assert simulator.journal.count(TOKEN, grant="password") == 1
 
 
 @pytest.mark.parametrize("way", ["authenticate", "set_tokens"])
-async def test_refused_credentials_are_forgotten(
+async def test_refused_credentials_are_reset(
     auth: AuthHandler, simulator: Simulator, way: str
 ) -> None:
-    """By a sign-in that succeeds, and by tokens from elsewhere."""
+    """By a successful sign-in, and by restored tokens."""
     simulator.change_password("another")
     await failure_of(auth, "get_access_token")
     auth._password = "another"
@@ -303,8 +303,8 @@ async def test_refused_credentials_are_forgotten(
     assert simulator.account.token_error(await auth.get_access_token()) is None
 
 
-async def test_asking_to_sign_in_always_asks(auth: AuthHandler, simulator: Simulator) -> None:
-    """A person who presses the button wants it tried."""
+async def test_authenticate_always_sends_a_request(auth: AuthHandler, simulator: Simulator) -> None:
+    """The user pressed the button."""
     simulator.change_password("another")
     for _ in range(2):
         assert type(await failure_of(auth, "authenticate")) is InvalidCredentialsError
@@ -312,10 +312,10 @@ async def test_asking_to_sign_in_always_asks(auth: AuthHandler, simulator: Simul
 
 
 @pytest.mark.parametrize("use", USES)
-async def test_retired_client_is_nobodys_password(
+async def test_refused_client_id_is_not_a_wrong_password(
     auth: AuthHandler, simulator: Simulator, use: str
 ) -> None:
-    """No login follows it; once the client is known again, the refresh token works."""
+    """There is no sign-in; if the client id is accepted again, the refresh token works."""
     simulator.retire_client()
     error = await failure_of(auth, use)
     assert isinstance(error, AppClientRefusedError)
@@ -328,17 +328,17 @@ async def test_retired_client_is_nobodys_password(
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 @pytest.mark.parametrize("use", USES)
-async def test_unauthorized_client_is_the_same(
+async def test_unauthorized_client_is_a_refused_client_id(
     auth: AuthHandler, simulator: Simulator, use: str, status: int
 ) -> None:
-    """OAuth's second word for it."""
+    """It is OAuth's other error for it."""
     simulator.fail(TOKEN, Failure(status=status, error="unauthorized_client"))
     assert isinstance(await failure_of(auth, use), AppClientRefusedError)
     assert simulator.journal.count(TOKEN) == 1
 
 
 async def test_counters(auth: AuthHandler, simulator: Simulator) -> None:
-    """Each request is counted by its grant, whatever comes of it."""
+    """Each request is counted by its grant, successful or not."""
     simulator.fail(TOKEN, maintenance())
     await failure_of(auth, "get_access_token")
     simulator.revoke()

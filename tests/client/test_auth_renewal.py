@@ -1,4 +1,4 @@
-"""One flight for all: concurrency, cancellation, and the callback in between."""
+"""Renewals: concurrent callers, cancellation, the callback."""
 
 import asyncio
 from contextlib import suppress
@@ -25,10 +25,10 @@ LATE = Failure(executed=True, delay=0.05)
 
 
 class Saver:
-    """A callback that may be slow, or fail."""
+    """A callback that can be slow or fail."""
 
     def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
+        self.tokens: list[dict[str, Any]] = []
         self.called = asyncio.Event()
         self.steps = 0
         self.go_on = asyncio.Event()
@@ -37,7 +37,7 @@ class Saver:
 
     async def __call__(self, tokens: dict[str, Any]) -> None:
         """Take new tokens."""
-        self.told.append(dict(tokens))
+        self.tokens.append(dict(tokens))
         self.called.set()
         for _ in range(self.steps):
             await asyncio.sleep(0)
@@ -56,7 +56,7 @@ def saver() -> Saver:
 async def auth(
     simulator: Simulator, endpoints: Endpoints, saver: Saver
 ) -> AsyncIterator[AuthHandler]:
-    """Somebody with an expired access token; no task is left of it in the end."""
+    """A handler with an expired access token; no task may be left at the end."""
     async with aiohttp.ClientSession() as session:
         handler = AuthHandler(
             simulator.email,
@@ -69,41 +69,41 @@ async def auth(
         handler.set_tokens(str(pair["access_token"]), str(pair["refresh_token"]))
         yield handler
         await handler.wait_idle()
-        assert flights() == set()
+        assert running_tasks() == set()
 
 
-def flights() -> set[str]:
-    """Return the names of the client's tasks that run."""
+def running_tasks() -> set[str]:
+    """Return the names of the client's running tasks."""
     return {task.get_name() for task in asyncio.all_tasks() if "bticino" in task.get_name()}
 
 
 def grants(simulator: Simulator) -> list[str | None]:
-    """Return the grants that were asked for, in order."""
+    """Return the requested grants in order."""
     return [entry.grant for entry in simulator.journal.of(TOKEN)]
 
 
 async def step(count: int = 1) -> None:
-    """Let the loop go round so often."""
+    """Let the event loop run this many iterations."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 async def test_many_callers_cause_one_request(auth: AuthHandler, simulator: Simulator) -> None:
-    """200 of them, an expired token, one refresh, one answer for all."""
+    """200 callers with an expired token share one refresh."""
     tokens = await asyncio.gather(*(auth.get_access_token() for _ in range(200)))
     assert grants(simulator) == ["refresh_token"]
     assert set(tokens) == {auth._access_token}
     assert simulator.account.token_error(tokens[0]) is None
 
 
-async def test_many_logins_are_one(auth: AuthHandler, simulator: Simulator) -> None:
-    """Each login mails the owner."""
+async def test_concurrent_sign_ins_are_one(auth: AuthHandler, simulator: Simulator) -> None:
+    """Each sign-in sends the owner an e-mail."""
     await asyncio.gather(*(auth.authenticate() for _ in range(50)))
     assert grants(simulator) == ["password"]
 
 
-async def test_login_during_a_refresh_follows_it(auth: AuthHandler, simulator: Simulator) -> None:
-    """Never both at once; the last one's tokens are held."""
+async def test_sign_in_waits_for_a_running_refresh(auth: AuthHandler, simulator: Simulator) -> None:
+    """They never overlap; the tokens of the later one are stored."""
     simulator.fail(TOKEN, LATE)
     refresh = asyncio.create_task(auth.get_access_token())
     await simulator.journal.wait_for(TOKEN)
@@ -113,8 +113,8 @@ async def test_login_during_a_refresh_follows_it(auth: AuthHandler, simulator: S
     assert simulator.account.token_error(await auth.get_access_token()) is None
 
 
-async def test_use_during_a_login_waits_for_it(auth: AuthHandler, simulator: Simulator) -> None:
-    """What a login brings needs no refresh."""
+async def test_caller_waits_for_a_running_sign_in(auth: AuthHandler, simulator: Simulator) -> None:
+    """It needs no refresh afterwards."""
     simulator.fail(TOKEN, LATE)
     login = asyncio.create_task(auth.authenticate())
     await simulator.journal.wait_for(TOKEN)
@@ -128,7 +128,7 @@ async def test_use_during_a_login_waits_for_it(auth: AuthHandler, simulator: Sim
 async def test_all_waiters_share_one_failure(
     auth: AuthHandler, simulator: Simulator, use: str
 ) -> None:
-    """A failure is not tried again by each of them; the next caller tries anew."""
+    """Only the next caller tries again."""
     simulator.fail(TOKEN, Failure(status=503, html=True))
     calls = [getattr(auth, use)() for _ in range(50)]
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
@@ -146,7 +146,7 @@ async def test_all_waiters_share_one_failure(
 async def test_cancelled_caller_loses_nothing(
     auth: AuthHandler, simulator: Simulator, saver: Saver, late: Failure | None, steps: int
 ) -> None:
-    """Wherever it was: one refresh, no login, no refresh token spent twice."""
+    """At any point: one refresh, no sign-in, no refresh token used twice."""
     saver.steps = steps
     in_time = []
     for count in range(60):
@@ -160,8 +160,8 @@ async def test_cancelled_caller_loses_nothing(
             await caller
         token = await auth.get_access_token()
         assert grants(simulator) == ["refresh_token"], count
-        assert saver.told[-1]["access_token"] == token
-        assert len(saver.told) == count + 1
+        assert saver.tokens[-1]["access_token"] == token
+        assert len(saver.tokens) == count + 1
         auth.invalidate(token)
     assert in_time[0]
     assert late or not in_time[-1]  # so the steps led through the whole of the flight
@@ -169,10 +169,10 @@ async def test_cancelled_caller_loses_nothing(
     assert simulator.account.token_error(token) is None
 
 
-async def test_renewal_goes_on_when_all_callers_have_gone(
+async def test_renewal_continues_when_all_callers_are_cancelled(
     auth: AuthHandler, simulator: Simulator, saver: Saver
 ) -> None:
-    """The new pair is held and was saved before anybody asks again."""
+    """The new tokens are stored and saved before the next call."""
     simulator.fail(TOKEN, LATE)
     callers = [asyncio.create_task(auth.get_access_token()) for _ in range(3)]
     await simulator.journal.wait_for(TOKEN)
@@ -181,14 +181,14 @@ async def test_renewal_goes_on_when_all_callers_have_gone(
     outcomes = await asyncio.gather(*callers, return_exceptions=True)
     assert {type(each) for each in outcomes} == {asyncio.CancelledError}
     await auth.wait_idle()
-    assert simulator.account.token_error(saver.told[0]["access_token"]) is None
-    assert saver.told[0]["access_token"] == auth._access_token
+    assert simulator.account.token_error(saver.tokens[0]["access_token"]) is None
+    assert saver.tokens[0]["access_token"] == auth._access_token
 
 
-async def test_others_do_not_suffer_from_one_cancelled_caller(
+async def test_cancelled_caller_does_not_affect_others(
     auth: AuthHandler, simulator: Simulator
 ) -> None:
-    """Also if it was the one that started the renewal."""
+    """Even if it started the renewal."""
     simulator.fail(TOKEN, LATE)
     first, *others = [asyncio.create_task(auth.get_access_token()) for _ in range(5)]
     await simulator.journal.wait_for(TOKEN)
@@ -197,10 +197,10 @@ async def test_others_do_not_suffer_from_one_cancelled_caller(
     assert first.cancelled()
 
 
-async def test_failure_that_nobody_waits_for_is_no_loose_end(
+async def test_error_of_cancelled_callers_is_not_reported_to_the_loop(
     auth: AuthHandler, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The loop does not report the error as one that was lost."""
+    """The exception counts as retrieved."""
     simulator.fail(TOKEN, Failure(status=503, delay=0.02))
     caller = asyncio.create_task(auth.get_access_token())
     await simulator.journal.wait_for(TOKEN)
@@ -215,10 +215,10 @@ async def test_failure_that_nobody_waits_for_is_no_loose_end(
     assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []
 
 
-async def test_flight_that_is_cancelled_with_everything_else(
+async def test_task_that_is_cancelled_at_exit(
     auth: AuthHandler, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A program that ends cancels all tasks: the caller learns it, nothing complains or hangs."""
+    """The caller is cancelled too; nothing hangs or is reported."""
     simulator.fail(TOKEN, Failure(never=True))
     caller = asyncio.create_task(auth.get_access_token())
     await simulator.journal.wait_for(TOKEN)
@@ -230,37 +230,39 @@ async def test_flight_that_is_cancelled_with_everything_else(
 
 
 @pytest.mark.parametrize("wait", ["wait_idle", "close_session"])
-async def test_settling_waits_for_tasks(auth: AuthHandler, simulator: Simulator, wait: str) -> None:
-    """A refresh and the login behind it are over afterwards, whatever their outcome."""
+async def test_wait_idle_waits_for_running_tasks(
+    auth: AuthHandler, simulator: Simulator, wait: str
+) -> None:
+    """A refresh and the sign-in after it have ended then, whatever their outcome."""
     simulator.fail(TOKEN, replace(LATE, status=503))
     simulator.fail(TOKEN, LATE)
     calls = (auth.get_access_token(), auth.authenticate())
     callers = [asyncio.create_task(call) for call in calls]
     await simulator.journal.wait_for(TOKEN)
-    assert flights() == {"bticino renew", "bticino login"}
+    assert running_tasks() == {"bticino renew", "bticino login"}
     await getattr(auth, wait)()
-    assert flights() == set()
+    assert running_tasks() == set()
     outcomes = await asyncio.gather(*callers, return_exceptions=True)
     assert [type(each) for each in outcomes] == [AuthServerError, type(None)]
 
 
-async def test_settling_without_a_flight_is_no_wait(
+async def test_wait_idle_without_tasks_returns_at_once(
     auth: AuthHandler, simulator: Simulator
 ) -> None:
-    """Nothing was ever asked for, or all is over; nothing is asked for it."""
+    """It sends no request."""
     await auth.wait_idle()
     assert simulator.journal.count(TOKEN) == 0
     await auth.get_access_token()
-    asked = simulator.journal.count(TOKEN)
+    count = simulator.journal.count(TOKEN)
     await auth.wait_idle()
-    assert simulator.journal.count(TOKEN) == asked
+    assert simulator.journal.count(TOKEN) == count
 
 
 @pytest.mark.parametrize("use", ["get_access_token", "authenticate"])
-async def test_token_is_saved_before_anybody_gets_it(
+async def test_token_is_saved_before_callers_get_it(
     auth: AuthHandler, simulator: Simulator, saver: Saver, use: str
 ) -> None:
-    """Whoever comes while the callback runs waits as well."""
+    """Callers wait while the callback runs."""
     saver.go_on.clear()
     first = asyncio.create_task(getattr(auth, use)())
     await saver.called.wait()
@@ -268,16 +270,16 @@ async def test_token_is_saved_before_anybody_gets_it(
     await step(50)
     assert not any(caller.done() for caller in (first, *late))
     saver.go_on.set()
-    assert set(await asyncio.gather(*late)) == {saver.told[0]["access_token"]}
+    assert set(await asyncio.gather(*late)) == {saver.tokens[0]["access_token"]}
     await first
     assert simulator.journal.count(TOKEN) == 1
 
 
 @pytest.mark.parametrize("use", ["get_access_token", "authenticate"])
-async def test_callback_may_ask_for_the_token(
+async def test_callback_can_get_the_new_token(
     auth: AuthHandler, simulator: Simulator, use: str
 ) -> None:
-    """It gets the new one, at once."""
+    """It gets the new token at once."""
     seen: list[tuple[str, str]] = []
 
     async def ask(tokens: dict[str, Any]) -> None:
@@ -290,8 +292,8 @@ async def test_callback_may_ask_for_the_token(
     assert auth.counters["failed_saves"] == 0
 
 
-async def test_callback_owns_what_it_was_told(auth: AuthHandler) -> None:
-    """Changing it changes nothing here."""
+async def test_callback_can_change_its_argument(auth: AuthHandler) -> None:
+    """The handler's tokens do not change."""
 
     async def spoil(tokens: dict[str, Any]) -> None:
         tokens.clear()
@@ -300,7 +302,7 @@ async def test_callback_owns_what_it_was_told(auth: AuthHandler) -> None:
     assert await auth.get_access_token() == auth._access_token
 
 
-@pytest.mark.parametrize(("fails", "said"), [(True, "ValueError"), (False, "TimeoutError")])
+@pytest.mark.parametrize(("fails", "logged"), [(True, "ValueError"), (False, "TimeoutError")])
 async def test_callback_that_fails_loses_nothing(
     auth: AuthHandler,
     simulator: Simulator,
@@ -308,22 +310,22 @@ async def test_callback_that_fails_loses_nothing(
     caplog: pytest.LogCaptureFixture,
     *,
     fails: bool,
-    said: str,
+    logged: str,
 ) -> None:
-    """Whether it raises or hangs: it is said without secrets, and the new pair goes on working."""
+    """An exception or a time-out is logged without secrets, and the new tokens are used."""
     caplog.set_level(logging.DEBUG)
     auth.endpoints = replace(auth.endpoints, timeout=0.1)
     saver.fails = fails
     if not fails:
         saver.go_on.clear()
     token = await auth.get_access_token()
-    assert await auth.get_access_token() == token == saver.told[0]["access_token"]
+    assert await auth.get_access_token() == token == saver.tokens[0]["access_token"]
     auth.invalidate(token)
     await auth.get_access_token()
     assert grants(simulator) == ["refresh_token", "refresh_token"]
     assert auth.counters["failed_saves"] == 2
-    assert f"could not be saved: {said}" in caplog.text
-    for tokens in saver.told:
+    assert f"could not be saved: {logged}" in caplog.text
+    for tokens in saver.tokens:
         assert tokens["access_token"] not in caplog.text
         assert tokens["refresh_token"] not in caplog.text
 
@@ -331,7 +333,7 @@ async def test_callback_that_fails_loses_nothing(
 async def test_callers_behind_a_failing_callback_get_the_token(
     auth: AuthHandler, saver: Saver
 ) -> None:
-    """The new token is good, saved or not."""
+    """The new token is valid, saved or not."""
     saver.go_on.clear()
     saver.fails = True
     first = asyncio.create_task(auth.get_access_token())
@@ -340,4 +342,4 @@ async def test_callers_behind_a_failing_callback_get_the_token(
     await step(10)
     saver.go_on.set()
     assert await first == await late == auth._access_token
-    assert len(saver.told) == 1
+    assert len(saver.tokens) == 1

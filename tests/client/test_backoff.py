@@ -1,4 +1,4 @@
-"""How long is waited, and what that does to a cloud that ten thousand homes come back to."""
+"""Delays between connection attempts, and the load they cause when 10 000 homes reconnect."""
 
 from collections import Counter
 import random
@@ -13,37 +13,37 @@ MOST_IN_ONE_SECOND = HOMES // 100
 
 
 @given(st.floats(0, 1), st.integers(0, 100_000), st.booleans(), st.floats(0, 3600))
-def test_delay_is_bounded(draw: float, failures: int, is_overload: bool, wanted: float) -> None:
-    """Never shorter than the cloud wants, never longer than that and the longest delay."""
+def test_delay_is_bounded(draw: float, failures: int, is_overload: bool, pause: float) -> None:
+    """At least the pause the cloud asked for, at most that plus the longest delay."""
     backoff = Backoff(draw=lambda: draw, failures=failures)
-    delay = backoff.next_delay(is_overload=is_overload, at_least=wanted)
-    assert wanted <= delay <= wanted + LONGEST_DELAY
+    delay = backoff.next_delay(is_overload=is_overload, at_least=pause)
+    assert pause <= delay <= pause + LONGEST_DELAY
     assert backoff.failures == failures + 1
 
 
-def test_bound_doubles_until_it_is_forgiven() -> None:
-    """One second first, five minutes in the end."""
+def test_bound_doubles_until_it_is_reset() -> None:
+    """From one second to five minutes."""
     backoff = Backoff(draw=lambda: 1.0)
     assert [backoff.next_delay() for _ in range(11)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
     backoff.reset()
     assert backoff.next_delay() == 1
 
 
-def test_cloud_that_is_overloaded_gets_the_whole_range_at_once() -> None:
-    """Jitter is full: every moment of it is as likely as any other."""
-    drawn = random.Random(1)  # noqa: S311 - the same draws every time
-    delays = [Backoff(draw=drawn.random).next_delay(is_overload=True) for _ in range(3000)]
+def test_delay_of_an_overload_uses_the_whole_range_at_once() -> None:
+    """With full jitter, every delay is equally likely."""
+    rng = random.Random(1)  # noqa: S311 - the same draws every time
+    delays = [Backoff(draw=rng.random).next_delay(is_overload=True) for _ in range(3000)]
     tenths = Counter(int(delay / LONGEST_DELAY * 10) for delay in delays)
     assert min(tenths.values()) > 240
     assert max(tenths.values()) < 360
 
 
 def arrivals(outage: float, *, is_overload: bool) -> Counter[int]:
-    """Return how many homes are back in each second after an outage that cut all at once."""
-    drawn = random.Random(42)  # noqa: S311 - the same draws every time
+    """Return how many homes reconnect in each second after an outage that cut all at once."""
+    rng = random.Random(42)  # noqa: S311 - the same draws every time
     back: Counter[int] = Counter()
     for _ in range(HOMES):
-        backoff, now = Backoff(draw=drawn.random), 0.0
+        backoff, now = Backoff(draw=rng.random), 0.0
         while now < outage:
             # The first attempt follows a plain cut; what the cloud answers shows in the next one.
             now += backoff.next_delay(is_overload=is_overload and backoff.failures > 0)
@@ -52,8 +52,8 @@ def arrivals(outage: float, *, is_overload: bool) -> Counter[int]:
 
 
 @pytest.mark.parametrize("outage", [5, 60, 600, 3600])
-def test_fleet_that_was_told_of_the_outage_comes_back_evenly(outage: float) -> None:
-    """With 503 or error 11, no second of any outage sees more than one home in a hundred."""
+def test_homes_reconnect_evenly_after_an_overload(outage: float) -> None:
+    """With 503 or error 11, at most one home in a hundred reconnects in the same second."""
     back = arrivals(outage, is_overload=True)
     assert max(back.values()) <= MOST_IN_ONE_SECOND
     assert max(back) <= LONGEST_DELAY
@@ -61,7 +61,7 @@ def test_fleet_that_was_told_of_the_outage_comes_back_evenly(outage: float) -> N
 
 
 @pytest.mark.parametrize("outage", [600, 3600])
-def test_fleet_that_met_silence_comes_back_evenly(outage: float) -> None:
-    """Where nothing answered at all, the doubling alone has spread the homes."""
+def test_homes_reconnect_evenly_after_silence(outage: float) -> None:
+    """Without any answer, the doubling alone spreads them."""
     back = arrivals(outage, is_overload=False)
     assert max(back.values()) <= MOST_IN_ONE_SECOND

@@ -1,4 +1,4 @@
-"""A command is sent once, and what is told of it is true."""
+"""Commands are sent once, and their outcome is reported truthfully."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -50,20 +50,20 @@ UNCLEAR = [
 
 @pytest.fixture
 async def account(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Account]:
-    """Somebody who is signed in, and does not wait for long."""
+    """An account with short time-outs."""
     async with signed_in(simulator, replace(endpoints, timeout=0.2)) as account:
         yield account
 
 
 @pytest.fixture
 def home(simulator: Simulator) -> Home:
-    """The home of that account."""
+    """The home of the account."""
     return home_of(simulator)
 
 
 @pytest.fixture
 def door(home: Home) -> Module:
-    """A door that opens."""
+    """A door."""
     return module_of(home, ModuleKind.DOOR)
 
 
@@ -74,7 +74,7 @@ def light(home: Home) -> Module:
 
 
 async def refusal(account: Account, home: Home, door: Module) -> BticinoError:
-    """Return what goes wrong with an unlock."""
+    """Return the error of an unlock."""
     with pytest.raises(BticinoError) as caught:
         await account.unlock(home, door)
     return caught.value
@@ -91,17 +91,17 @@ async def test_unclear_answer(
     failure: Failure,
     executed: bool,
 ) -> None:
-    """Whether the door moved or not: one command, and the honest "unknown"."""
+    """The command was sent once, and its outcome is unknown, whether the door moved or not."""
     simulator.fail(SETSTATE, replace(failure, executed=executed), times=3)
     assert type(await refusal(account, home, door)) is OutcomeUnknownError
     assert len(simulator.journal.commands) == 1
     assert [opening.module_id for opening in simulator.openings] == [door.id] * executed
 
 
-async def test_cloud_that_is_not_there(
+async def test_cloud_that_cannot_be_reached(
     simulator: Simulator, endpoints: Endpoints, home: Home, door: Module
 ) -> None:
-    """What was certainly not sent is no unknown outcome."""
+    """If nothing was sent, the outcome is known."""
     async with aiohttp.ClientSession() as session:
         auth = AuthHandler("", "", session=session, endpoints=endpoints)
         auth.set_tokens("still", "valid", auth._clock() + 600)
@@ -114,20 +114,20 @@ async def test_cloud_that_is_not_there(
 @pytest.mark.parametrize(
     "failure", [maintenance(), Failure(drop=True), Failure(html=True)], ids=str
 )
-async def test_no_token_no_command(
+async def test_failed_sign_in_sends_no_command(
     account: Account, simulator: Simulator, home: Home, door: Module, failure: Failure
 ) -> None:
-    """A sign-in that fails is told as such, for certain nothing was carried out."""
+    """The error is that of the sign-in."""
     account.auth.invalidate(await account.auth.get_access_token())
     simulator.fail(TOKEN, failure, times=2)
     assert isinstance(await refusal(account, home, door), AuthError)
     assert simulator.journal.count(SETSTATE) == 0
 
 
-async def test_no_new_token_no_second_command(
+async def test_failed_renewal_sends_no_second_command(
     account: Account, simulator: Simulator, home: Home, door: Module
 ) -> None:
-    """A refused command whose renewal fails was not carried out either."""
+    """The refused command was not carried out."""
     simulator.refuse_access_tokens()
     simulator.fail(TOKEN, maintenance(), times=2)
     assert isinstance(await refusal(account, home, door), AuthError)
@@ -135,8 +135,10 @@ async def test_no_new_token_no_second_command(
 
 
 @pytest.mark.parametrize("at", ["body", "top"])
-async def test_lock_of_a_panel(account: Account, simulator: Simulator, home: Home, at: str) -> None:
-    """The success that hides code 5 is a refusal, wherever the cloud puts it."""
+async def test_unlock_of_a_panel(
+    account: Account, simulator: Simulator, home: Home, at: str
+) -> None:
+    """Code 5 in a successful answer is a refusal, at both places."""
     simulator.command_errors_at = "body" if at == "body" else "top"
     error = await refusal(account, home, module_of(home, ModuleKind.PANEL))
     assert isinstance(error, CommandRefusedError)
@@ -157,10 +159,10 @@ async def test_unplugged_intercom(
     assert simulator.openings == []
 
 
-async def test_module_that_is_gone(
+async def test_module_that_was_removed(
     account: Account, simulator: Simulator, home: Home, door: Module
 ) -> None:
-    """Code 9 comes with a status of its own."""
+    """Code 9 with an error status."""
     simulator.remove_module(door.id)
     error = await refusal(account, home, door)
     assert isinstance(error, NotFoundError)
@@ -187,7 +189,7 @@ async def test_module_that_is_gone(
         (True, CommandRefusedError, None),
     ],
 )
-async def test_errors_inside_of_a_success(
+async def test_errors_in_a_successful_answer(
     account: Account,
     simulator: Simulator,
     *,
@@ -198,7 +200,7 @@ async def test_errors_inside_of_a_success(
     kind: type[ApiError],
     code: int | None,
 ) -> None:
-    """Whatever stands in `errors`, at the top or in the body, the command did not succeed."""
+    """Any errors, in the body or at the top, mean that the command failed."""
     found: dict[str, object] = {"errors": errors}
     body = {"status": "ok", **(found if place == "top" else {"body": found})}
     simulator.fail(SETSTATE, Failure(body=body))
@@ -209,10 +211,10 @@ async def test_errors_inside_of_a_success(
 
 
 @pytest.mark.parametrize("errors", [[], None, {}, "", 0, False])
-async def test_no_errors_inside_of_a_success(
+async def test_empty_errors_in_a_successful_answer(
     account: Account, simulator: Simulator, home: Home, door: Module, errors: object
 ) -> None:
-    """An empty list of complaints is none."""
+    """An empty list is not an error."""
     body: dict[str, object] = {"status": "ok", "errors": errors, "body": {"errors": errors}}
     simulator.fail(SETSTATE, Failure(body=body))
     await account.unlock(home, door)
@@ -220,7 +222,7 @@ async def test_no_errors_inside_of_a_success(
 
 
 async def test_door_opens(account: Account, simulator: Simulator, home: Home, door: Module) -> None:
-    """That one, once."""
+    """That door, once."""
     await account.unlock(home, door)
     assert [opening.module_id for opening in simulator.openings] == [door.id]
     assert len(simulator.journal.commands) == 1
@@ -229,7 +231,7 @@ async def test_door_opens(account: Account, simulator: Simulator, home: Home, do
 async def test_light_goes_on_and_off(
     account: Account, simulator: Simulator, home: Home, light: Module
 ) -> None:
-    """As it is told."""
+    """As commanded."""
     await account.switch_light(home, light, on=True)
     assert simulator.lights == {light.id: True}
     await account.switch_light(home, light, on=False)
@@ -246,7 +248,7 @@ async def test_body_of_a_command(
     light: Module,
     change: dict[str, bool],
 ) -> None:
-    """That of protocol.md 3.4, and nothing else."""
+    """As in protocol.md 3.4, nothing else."""
     target = door if "lock" in change else light
     if target is door:
         await account.unlock(home, door)
@@ -260,10 +262,10 @@ async def test_body_of_a_command(
     }
 
 
-async def test_what_is_not_known_is_left_out(
+async def test_missing_fields_are_left_out(
     account: Account, simulator: Simulator, home: Home, door: Module
 ) -> None:
-    """A home without timezone, a module without bridge: no null goes out."""
+    """Without time zone or bridge, no null is sent."""
     simulator.fail(SETSTATE, Failure(body={"status": "ok"}))
     await account.unlock(replace(home, timezone=None), replace(door, bridge_id=None))
     assert simulator.journal[0].body == {

@@ -1,4 +1,4 @@
-"""What is set at an intercom: read as far as it is known, changed with all else sent back."""
+"""Settings of an intercom: reading them, and changing one without altering the rest."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from custom_components.bticino_classe.client import (
     UnreachableError,
     configs,
 )
-from tests.client.answers import BRIDGE, HOME, VALUES, spoiled
+from tests.client.answers import BRIDGE, HOME, VALUES, damaged
 from tests.client.signed_in import home_of, module_of, signed_in
 from tests.client.test_any_answer import QUICK, wrong_in
 from tests.simulator import Failure
@@ -58,27 +58,27 @@ CONFIGS: dict[str, Any] = {
 
 
 def dnd(**fields: Any) -> Setting:
-    """Return do not disturb as these fields tell of it; None leaves one out."""
-    told = {f"dnd_{name}": value for name, value in fields.items()}
-    return configs.setting(QUIET, {k: v for k, v in (DND | told).items() if v is not None})
+    """Return a do-not-disturb setting with these fields; None leaves one out."""
+    given = {f"dnd_{name}": value for name, value in fields.items()}
+    return configs.setting(QUIET, {k: v for k, v in (DND | given).items() if v is not None})
 
 
 @pytest.fixture
 async def account(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Account]:
-    """Somebody who is signed in, and does not wait for long."""
+    """An account with short time-outs."""
     async with signed_in(simulator, replace(endpoints, timeout=0.2)) as account:
         yield account
 
 
 @pytest.fixture
 def home(simulator: Simulator) -> Home:
-    """The home of that account."""
+    """The home of the account."""
     return home_of(simulator)
 
 
 @pytest.fixture
 def bridge(home: Home) -> Module:
-    """Its intercom."""
+    """The intercom of the home."""
     return module_of(home, ModuleKind.BRIDGE)
 
 
@@ -116,12 +116,12 @@ def test_both_settings_are_read() -> None:
     ],
 )
 def test_modes(*, enabled: object, number: object, mode: SettingMode) -> None:
-    """A number that nobody knows stays unknown, whatever else is told."""
+    """An unknown number is an unknown mode, whatever the other fields say."""
     assert dnd(enabled=enabled, mode=number).mode is mode
 
 
-def test_a_time_that_has_passed_is_over() -> None:
-    """By the clock, whatever the cloud goes on saying; only where it was set for a time."""
+def test_timed_mode_is_off_after_its_end() -> None:
+    """Even if the cloud still reports it; other modes have no end."""
     assert dnd().mode_at(NOW + 3599) is SettingMode.TIMED
     assert dnd().mode_at(NOW + 3600) is SettingMode.OFF
     assert dnd(mode=3).mode_at(NOW + 3600) is SettingMode.ALWAYS
@@ -129,14 +129,14 @@ def test_a_time_that_has_passed_is_over() -> None:
 
 
 @pytest.mark.parametrize("end", [0, -1, 2**63, "soon", True, None])
-def test_ends_that_make_no_sense(end: object) -> None:
-    """They are none."""
+def test_invalid_ends(end: object) -> None:
+    """They count as missing."""
     assert dnd(end_time_duration=end).ends_at is None
 
 
 @pytest.mark.parametrize("duration", [0, -5, "60", None])
-def test_durations_that_make_no_sense(duration: object) -> None:
-    """They are none, and an hour is taken where one is needed."""
+def test_invalid_durations(duration: object) -> None:
+    """They count as missing; the default is used if one is needed."""
     setting = dnd(duration=duration, mode=0)
     assert setting.duration is None
     changed = setting.changed(NOW, mode=SettingMode.TIMED)
@@ -168,15 +168,15 @@ def test_durations_that_make_no_sense(duration: object) -> None:
 def test_a_change_keeps_the_rest(
     before: dict[str, Any], choice: dict[str, Any], changes: dict[str, Any]
 ) -> None:
-    """What was read goes back, unknown fields too; an end is set where a time begins."""
+    """Everything that was read is sent back, unknown fields too; a timed mode gets an end."""
     was = configs.setting(QUIET, {**dnd(**before).raw, "dnd_days": "0111110", "melody": 4})
     changed = was.changed(NOW, **choice)
     assert changed.raw == DND | {"dnd_days": "0111110", "melody": 4} | changes
     assert changed.has_schedule
 
 
-def test_off_leaves_alone_whether_it_is_enabled() -> None:
-    """It may only say that the intercom has the setting."""
+def test_off_does_not_change_enabled() -> None:
+    """It may only mean that the intercom has the setting."""
     for enabled in (True, False):
         off = dnd(enabled=enabled, mode=3).changed(NOW, mode=SettingMode.OFF)
         assert off.raw["dnd_enabled"] is enabled
@@ -184,7 +184,7 @@ def test_off_leaves_alone_whether_it_is_enabled() -> None:
 
 @pytest.mark.parametrize("choice", [{"mode": SettingMode.OFF}, {"duration": 60}])
 def test_an_unknown_mode_is_not_overwritten(choice: dict[str, Any]) -> None:
-    """Nor can it be chosen."""
+    """It cannot be chosen either."""
     with pytest.raises(UnknownModeError):
         dnd(mode=7).changed(NOW, **choice)
     with pytest.raises(UnknownModeError):
@@ -192,9 +192,9 @@ def test_an_unknown_mode_is_not_overwritten(choice: dict[str, Any]) -> None:
 
 
 @QUICK
-@given(spoiled(CONFIGS) | VALUES)
+@given(damaged(CONFIGS) | VALUES)
 def test_no_answer_raises(answer: Any) -> None:
-    """Whatever comes is decoded to data of the right types, or to nothing."""
+    """Any answer is decoded to data of the right types, or to None."""
     found = configs.settings(answer if isinstance(answer, dict) else {})
     for settings in (found or {}).values():
         for setting in settings.values():
@@ -204,10 +204,10 @@ def test_no_answer_raises(answer: Any) -> None:
                 assert setting.changed(NOW, mode=SettingMode.TIMED).mode is SettingMode.TIMED
 
 
-async def test_settings_are_asked_for_all_intercoms_of_a_home(
+async def test_settings_of_all_intercoms_take_one_request(
     account: Account, simulator: Simulator, home: Home, bridge: Module
 ) -> None:
-    """One request, in the form that this part of the cloud wants."""
+    """In the form of this endpoint."""
     found = await account.settings(home)
     assert found.keys() == {bridge.id}
     assert {kind: setting.mode for kind, setting in found[bridge.id].items()} == {
@@ -221,15 +221,15 @@ async def test_settings_are_asked_for_all_intercoms_of_a_home(
 async def test_change_returns_what_was_sent(
     account: Account, simulator: Simulator, home: Home, bridge: Module
 ) -> None:
-    """Read, then written, once each."""
+    """It reads once and writes once."""
     changed = await account.change_setting(home, bridge, QUIET, mode=SettingMode.ALWAYS)
     assert changed.raw == simulator.bridges()[0].configs["do_not_disturb"]
     assert changed.mode is SettingMode.ALWAYS
     assert [entry.path for entry in simulator.journal] == [GETCONFIGS, SETCONFIGS]
 
 
-async def change_fails(account: Account, home: Home, bridge: Module) -> BticinoError:
-    """Return what goes wrong with a change."""
+async def error_of_change(account: Account, home: Home, bridge: Module) -> BticinoError:
+    """Return the error of a change."""
     with pytest.raises(BticinoError) as caught:
         await account.change_setting(home, bridge, QUIET, mode=SettingMode.ALWAYS)
     return caught.value
@@ -250,9 +250,9 @@ async def test_unclear_answer(
     failure: Failure,
     executed: bool,
 ) -> None:
-    """Changed or not: one write, and the honest "unknown"."""
+    """It is sent once, and its outcome is unknown, whether it was carried out or not."""
     simulator.fail(SETCONFIGS, replace(failure, executed=executed), times=3)
-    assert type(await change_fails(account, home, bridge)) is OutcomeUnknownError
+    assert type(await error_of_change(account, home, bridge)) is OutcomeUnknownError
     assert simulator.journal.count(SETCONFIGS) == 1
     mode = simulator.bridges()[0].configs["do_not_disturb"]["dnd_mode"]
     assert mode == (3 if executed else 0)
@@ -268,7 +268,7 @@ async def test_unclear_answer(
     ],
     ids=str,
 )
-async def test_what_cannot_be_read_is_not_written(
+async def test_setting_that_cannot_be_read_is_not_written(
     account: Account,
     simulator: Simulator,
     *,
@@ -277,15 +277,15 @@ async def test_what_cannot_be_read_is_not_written(
     failure: Failure,
     kind: type[BticinoError],
 ) -> None:
-    """And that is no unknown outcome."""
+    """The outcome is not unknown then."""
     simulator.fail(GETCONFIGS, failure)
-    assert type(await change_fails(account, home, bridge)) is kind
+    assert type(await error_of_change(account, home, bridge)) is kind
     assert simulator.journal.count(SETCONFIGS) == 0
 
 
-async def test_a_refusal_in_a_success(
+async def test_refusal_in_a_successful_answer(
     account: Account, simulator: Simulator, home: Home, bridge: Module
 ) -> None:
-    """The intercom loses its power between reading and writing."""
+    """The intercom is unplugged between reading and writing."""
     simulator.fail(SETCONFIGS, Failure(body={"status": "ok", "body": {"errors": [{"code": 6}]}}))
-    assert type(await change_fails(account, home, bridge)) is UnreachableError
+    assert type(await error_of_change(account, home, bridge)) is UnreachableError

@@ -1,4 +1,4 @@
-"""A socket that stays up: when it counts as online, when as dead, and how it comes back."""
+"""A socket that stays connected: online, dead connections, reconnecting."""
 
 import asyncio
 from dataclasses import replace
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 async def test_online_means_that_the_subscription_was_confirmed(auth: AuthHandler) -> None:
-    """Not the handshake, not the first frame."""
+    """Neither the handshake nor the first frame is enough."""
     go_on = asyncio.Event()
 
     async def slow(line: Line) -> None:
@@ -49,8 +49,8 @@ async def test_online_means_that_the_subscription_was_confirmed(auth: AuthHandle
         assert cloud.lines[0].frames[0]["access_token"] == await auth.get_access_token()
 
 
-async def test_frames_of_any_kind_leave_the_reader_alive(auth: AuthHandler) -> None:
-    """What cannot be read is counted; a consumer that fails costs nobody the next frame."""
+async def test_no_frame_stops_the_reader(auth: AuthHandler) -> None:
+    """Unreadable frames are counted; a failed callback does not affect the next frame."""
 
     async def babble(line: Line) -> None:
         await line.receive()
@@ -58,7 +58,7 @@ async def test_frames_of_any_kind_leave_the_reader_alive(auth: AuthHandler) -> N
         await line.socket.send_bytes(b"\x00\x01")
         for text in ("", "{", "[1]", "null", "NaN", '"ok"'):
             await line.socket.send_str(text)
-        await line.send({"unbearable": "s3cret"})
+        await line.send({"fail": "s3cret"})
         await line.send({"type": "ack", "status": "ok"})
         await line.send({"push_type": "BNC1-rtc"})
         await line.send({"status": "ok"})
@@ -77,7 +77,7 @@ async def test_frames_of_any_kind_leave_the_reader_alive(auth: AuthHandler) -> N
 
 
 async def test_frame_that_is_too_long_ends_the_connection(auth: AuthHandler) -> None:
-    """Memory is bounded; the next connection is as good as new."""
+    """Memory is bounded; the next connection works."""
 
     async def shout(line: Line) -> None:
         await line.receive()
@@ -91,15 +91,15 @@ async def test_frame_that_is_too_long_ends_the_connection(auth: AuthHandler) -> 
         assert client.socket.last_disconnect.code == 1009
 
 
-async def confirm_and_go(line: Line) -> None:
-    """Confirm the subscription, and end the line."""
+async def confirm_and_close(line: Line) -> None:
+    """Confirm the subscription and close the connection."""
     await line.receive()
     await line.send({"status": "ok"})
 
 
-async def confirm_and_complain(line: Line) -> None:
-    """Confirm the subscription, and send an error that nobody asked for."""
-    await confirm_and_go(line)
+async def confirm_and_send_error(line: Line) -> None:
+    """Confirm the subscription and send an error without a request."""
+    await confirm_and_close(line)
     await line.send(refused(11))
     await obey(line)
 
@@ -108,8 +108,8 @@ async def confirm_and_complain(line: Line) -> None:
     ("first", "reason"),
     [
         (answering("close"), "closed (1000)"),
-        (confirm_and_go, "closed (1000)"),
-        (confirm_and_complain, "error (11)"),
+        (confirm_and_close, "closed (1000)"),
+        (confirm_and_send_error, "error (11)"),
         (answering(None), "no answer to the subscription"),
         (answering(refused(13)), "subscription refused (13)"),
         (answering({"error": "who knows"}), "subscription refused"),
@@ -118,10 +118,10 @@ async def confirm_and_complain(line: Line) -> None:
         (Refusal(status=200), "handshake refused (200)"),
     ],
 )
-async def test_every_ending_is_followed_by_a_new_beginning(
+async def test_socket_reconnects_after_every_disconnect(
     auth: AuthHandler, first: Script | Refusal, reason: str
 ) -> None:
-    """The reason is kept as data, and the next connection stands."""
+    """The reason is kept."""
     impatient = replace(STEADY, reply_within=0.5)
     async with running(auth, first, obey, keepalive=impatient) as (client, cloud):
         await until(lambda: cloud.handshakes == 2)
@@ -131,8 +131,8 @@ async def test_every_ending_is_followed_by_a_new_beginning(
         assert client.socket.counters["connections_ended"] == 1
 
 
-async def test_cloud_that_is_not_there(auth: AuthHandler) -> None:
-    """No route, no fault: it is tried again."""
+async def test_cloud_that_cannot_be_reached(auth: AuthHandler) -> None:
+    """The socket tries again."""
     client = Client(auth, "ws://127.0.0.1:1/ws/", STEADY)
     task = asyncio.create_task(client.socket.run())
     await until(lambda: client.socket.counters["connections_ended"] > 2)
@@ -141,8 +141,8 @@ async def test_cloud_that_is_not_there(auth: AuthHandler) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_slow_handshake_is_given_up(auth: AuthHandler) -> None:
-    """A cloud that takes the line and says nothing does not hold the client for ever."""
+async def test_slow_handshake_times_out(auth: AuthHandler) -> None:
+    """A cloud that accepts the connection but does not answer cannot block the client."""
 
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(100):
@@ -161,14 +161,14 @@ async def test_slow_handshake_is_given_up(auth: AuthHandler) -> None:
     await server.wait_closed()
 
 
-async def test_delays_grow_until_the_connection_has_proved_itself(auth: AuthHandler) -> None:
-    """Accept-then-close is a failure like any other; only a while online is forgiven."""
-    async with running(auth, confirm_and_go) as (client, cloud):
+async def test_delays_grow_until_a_connection_is_stable(auth: AuthHandler) -> None:
+    """A connection that closes at once is a failure; only some time online resets the delay."""
+    async with running(auth, confirm_and_close) as (client, cloud):
         await until(lambda: cloud.handshakes == 4)
         assert client.backoff.failures >= 3
 
     async def stay(line: Line) -> None:
-        await confirm_and_go(line)
+        await confirm_and_close(line)
         await asyncio.sleep(0.15)
 
     async with running(auth, stay, keepalive=QUICK) as (client, cloud):
@@ -176,13 +176,13 @@ async def test_delays_grow_until_the_connection_has_proved_itself(auth: AuthHand
         assert client.backoff.failures == 1
 
 
-async def test_overloaded_cloud_gets_the_longest_pause(auth: AuthHandler) -> None:
-    """Also the one that it asks for itself."""
-    asked: list[tuple[bool, float]] = []
+async def test_overload_uses_the_longest_delay(auth: AuthHandler) -> None:
+    """In addition to the pause the cloud asked for."""
+    delays: list[tuple[bool, float]] = []
 
     class Listening(Backoff):
         def next_delay(self, *, is_overload: bool = False, at_least: float = 0.0) -> float:
-            asked.append((is_overload, at_least))
+            delays.append((is_overload, at_least))
             return 0.0
 
     busy = Refusal(status=503, headers={"Retry-After": "7"})
@@ -194,7 +194,7 @@ async def test_overloaded_cloud_gets_the_longest_pause(auth: AuthHandler) -> Non
         await until(lambda: client.socket.state is SocketState.ONLINE)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert asked == [(True, 7.0), (True, 0.0), (False, 0.0)]
+    assert delays == [(True, 7.0), (True, 0.0), (False, 0.0)]
 
 
 @pytest.mark.parametrize("code", [2, 3])
@@ -202,7 +202,7 @@ async def test_overloaded_cloud_gets_the_longest_pause(auth: AuthHandler) -> Non
 async def test_refused_token_is_renewed_once(
     auth: AuthHandler, simulator: Simulator, code: int, closes: bool
 ) -> None:
-    """Whether the cloud keeps the line after the refusal or not."""
+    """Whether the cloud closes the connection after the refusal or not."""
 
     async def refuse_and_close(line: Line) -> None:
         await line.receive()
@@ -217,8 +217,8 @@ async def test_refused_token_is_renewed_once(
         assert SocketState.AUTH_FAILED not in client.states
 
 
-async def test_token_refused_again_waits_for_other_credentials(auth: AuthHandler) -> None:
-    """No storm of renewals: it gives up, and wakes when it is told to."""
+async def test_refused_new_token_stops_the_socket(auth: AuthHandler) -> None:
+    """It continues when the credentials change."""
     script = answering(refused(2), refused(2))
     async with running(auth, script, obey) as (client, cloud):
         await until(lambda: client.socket.state is SocketState.AUTH_FAILED)
@@ -227,8 +227,8 @@ async def test_token_refused_again_waits_for_other_credentials(auth: AuthHandler
         await until(lambda: client.socket.state is SocketState.ONLINE)
 
 
-async def test_refused_credentials_wait_for_others(auth: AuthHandler, simulator: Simulator) -> None:
-    """A wrong password is not tried again and again."""
+async def test_refused_credentials_stop_the_socket(auth: AuthHandler, simulator: Simulator) -> None:
+    """A wrong password is not tried again."""
     simulator.change_password("another")
     auth.invalidate(await auth.get_access_token())
     async with running(auth, obey) as (client, _):
@@ -240,8 +240,8 @@ async def test_refused_credentials_wait_for_others(auth: AuthHandler, simulator:
         await until(lambda: client.socket.state is SocketState.ONLINE)
 
 
-async def test_cloud_without_a_token_to_give(auth: AuthHandler, simulator: Simulator) -> None:
-    """An outage of the sign-in is an outage, no refusal."""
+async def test_outage_of_the_sign_in_is_no_refusal(auth: AuthHandler, simulator: Simulator) -> None:
+    """The socket tries again."""
     auth.invalidate(await auth.get_access_token())
     simulator.fail(TOKEN, Failure(status=503, html=True))
     async with running(auth, obey) as (client, _):
@@ -249,10 +249,10 @@ async def test_cloud_without_a_token_to_give(auth: AuthHandler, simulator: Simul
         assert str(client.socket.last_disconnect) == "no token: AuthServerError (503)"
 
 
-async def test_subscription_is_renewed_on_the_same_line(
+async def test_subscription_is_renewed_on_the_same_connection(
     auth: AuthHandler, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the token ends, with a new one; the reply comes through the one reader."""
+    """Before the token expires, with a new one; the reader receives the reply."""
     monkeypatch.setattr(f"{ReconnectingSocket.__module__}.SHORTEST_SUBSCRIPTION", 0.01)
     simulator.account.token_lifetime = 10_800
     async with running(auth, obey, keepalive=replace(STEADY, resubscribe_every=0.02)) as (
@@ -269,10 +269,10 @@ async def test_subscription_is_renewed_on_the_same_line(
         assert client.states == ONLINE
 
 
-async def test_subscription_follows_the_life_of_the_token(
+async def test_subscription_is_renewed_before_the_token_expires(
     auth: AuthHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A token that ends sooner than the usual interval is replaced in time."""
+    """Even if that is sooner than the interval."""
     monkeypatch.setattr(f"{ReconnectingSocket.__module__}.SHORTEST_SUBSCRIPTION", 0.01)
     auth.set_tokens("short", "lived", auth._clock() + 62)
     async with running(auth, obey, answering(None)) as (_, cloud):
@@ -290,10 +290,10 @@ async def test_subscription_follows_the_life_of_the_token(
         (refused(11), "subscription refused (11)"),
     ],
 )
-async def test_renewal_that_fails_is_a_dead_connection(
+async def test_unanswered_resubscription_is_a_dead_connection(
     auth: AuthHandler, monkeypatch: pytest.MonkeyPatch, second: object, reason: str
 ) -> None:
-    """A line that is half open is found out by its silence after a question."""
+    """A half-open connection is detected this way."""
     monkeypatch.setattr(f"{ReconnectingSocket.__module__}.SHORTEST_SUBSCRIPTION", 0.01)
     policy = replace(STEADY, resubscribe_every=0.02, reply_within=0.5)
     async with running(auth, answering({"status": "ok"}, second), obey, keepalive=policy) as (
@@ -304,10 +304,10 @@ async def test_renewal_that_fails_is_a_dead_connection(
         assert str(client.socket.last_disconnect) == reason
 
 
-async def test_outage_of_the_sign_in_leaves_a_standing_line_alone(
+async def test_outage_of_the_sign_in_keeps_the_connection(
     auth: AuthHandler, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is subscribed goes on; the renewal is tried again later."""
+    """The current subscription stays; the next one is tried later."""
     monkeypatch.setattr(f"{ReconnectingSocket.__module__}.SHORTEST_SUBSCRIPTION", 0.01)
     policy = replace(QUICK, resubscribe_every=0.03)
     async with running(auth, obey, keepalive=policy) as (client, cloud):
@@ -321,8 +321,8 @@ async def test_outage_of_the_sign_in_leaves_a_standing_line_alone(
         assert client.states == ONLINE
 
 
-async def test_silence_is_no_death_and_pings_are_answered(auth: AuthHandler) -> None:
-    """A quiet house: nothing is sent but the answers to the server's pings."""
+async def test_silent_connection_stays_and_pings_are_answered(auth: AuthHandler) -> None:
+    """The client sends nothing but answers to the server's pings."""
 
     async def ping(line: Line) -> None:
         await line.receive()
@@ -345,8 +345,8 @@ async def test_pings_are_sent_if_the_policy_says_so(auth: AuthHandler) -> None:
         assert client.states == ONLINE
 
 
-async def test_line_can_be_lost_while_it_is_asked(auth: AuthHandler) -> None:
-    """A send that fails is an ending, too."""
+async def test_connection_lost_while_subscribing(auth: AuthHandler) -> None:
+    """A failed send ends the connection."""
 
     async def vanish(line: Line) -> None:
         assert line.socket._req is not None
@@ -359,8 +359,8 @@ async def test_line_can_be_lost_while_it_is_asked(auth: AuthHandler) -> None:
         assert cloud.handshakes == 2
 
 
-async def test_fault_of_ours_does_not_end_the_socket(auth: AuthHandler) -> None:
-    """Whatever nobody thought of is counted, said, and tried again."""
+async def test_unexpected_exception_does_not_stop_the_socket(auth: AuthHandler) -> None:
+    """It is counted and logged, and the socket reconnects."""
     calls = 0
 
     def subscription(token: str) -> dict[str, Any]:
@@ -380,8 +380,8 @@ async def test_fault_of_ours_does_not_end_the_socket(auth: AuthHandler) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the levels of what the client logged above debug."""
+def logged_levels(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the levels of the client's log records above debug."""
     records = [record for record in caplog.records if record.name.startswith("custom_components")]
     return [record.levelname for record in records if record.levelno > logging.DEBUG]
 
@@ -389,42 +389,42 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_outage_is_one_warning_and_one_info(
     auth: AuthHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However often it was tried, and however often the line flaps before it stands."""
+    """Regardless of the number of attempts and short reconnections."""
     caplog.set_level(logging.INFO, "custom_components.bticino_classe")
     down = Refusal(status=502)
-    scripts = (down, down, down, confirm_and_go, down, confirm_and_go, down, obey)
+    scripts = (down, down, down, confirm_and_close, down, confirm_and_close, down, obey)
     async with running(auth, *scripts) as (client, cloud):
         await until(lambda: cloud.handshakes == len(scripts))
         await until(lambda: client.socket.state is SocketState.ONLINE)
-        assert said(caplog) == ["WARNING", "INFO"]
+        assert logged_levels(caplog) == ["WARNING", "INFO"]
         assert "handshake refused (502)" in caplog.text
 
 
-async def test_blip_is_no_warning(auth: AuthHandler, caplog: pytest.LogCaptureFixture) -> None:
-    """A line that is back at once has not been missed."""
+async def test_short_interruption_is_not_logged(
+    auth: AuthHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The connection is back at once."""
     caplog.set_level(logging.INFO, "custom_components.bticino_classe")
 
     async def stay(line: Line) -> None:
-        await confirm_and_go(line)
+        await confirm_and_close(line)
         await asyncio.sleep(0.15)
 
     async with running(auth, stay, stay, obey, keepalive=QUICK) as (client, cloud):
         await until(lambda: cloud.handshakes == 3)
         await until(lambda: client.socket.state is SocketState.ONLINE)
-        assert said(caplog) == []
+        assert logged_levels(caplog) == []
 
 
-async def test_nothing_secret_is_logged(
-    auth: AuthHandler, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Neither tokens nor what frames hold, at any level, from whatever goes wrong."""
+async def test_no_secret_is_logged(auth: AuthHandler, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither tokens nor contents of frames, at any level, after any error."""
     caplog.set_level(logging.DEBUG)
     token = await auth.get_access_token()
 
     async def echo(line: Line) -> None:
         frame = await line.receive()
         await line.send({"status": "ok"})
-        await line.send({"unbearable": frame["access_token"]})
+        await line.send({"fail": frame["access_token"]})
         await line.send({"error": {"code": 13, "message": frame["access_token"]}})
         await obey(line)
 
@@ -437,9 +437,9 @@ async def test_nothing_secret_is_logged(
     assert "ValueError" in caplog.text
 
 
-async def test_stopped_socket_begins_no_new_connection(auth: AuthHandler) -> None:
-    """Even if its cancellation was swallowed by a time-out of the same moment."""
-    async with Cloud(confirm_and_go) as cloud:
+async def test_stopped_socket_does_not_reconnect(auth: AuthHandler) -> None:
+    """Even if a time-out swallowed its cancellation."""
+    async with Cloud(confirm_and_close) as cloud:
         client = Client(auth, cloud.url, STEADY)
         task = asyncio.create_task(client.socket.run())
         await until(lambda: cloud.handshakes == 1)
@@ -450,10 +450,10 @@ async def test_stopped_socket_begins_no_new_connection(auth: AuthHandler) -> Non
         assert cloud.handshakes == 1
 
 
-async def test_listener_that_fails_does_not_end_the_socket(
+async def test_exception_of_the_state_callback_does_not_stop_the_socket(
     auth: AuthHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is counted and said, and the socket goes its way."""
+    """It is counted and logged."""
 
     def fail(state: SocketState) -> None:
         raise ValueError(f"s3cret of {state}")
@@ -465,8 +465,8 @@ async def test_listener_that_fails_does_not_end_the_socket(
     assert "s3cret" not in caplog.text
 
 
-async def test_answer_that_is_not_ok_is_no_subscription(auth: AuthHandler) -> None:
-    """An error may come without being called one."""
+async def test_reply_that_is_not_ok_is_a_refusal(auth: AuthHandler) -> None:
+    """A refusal can come without an error."""
 
     async def deny(line: Line) -> None:
         await line.receive()
@@ -480,9 +480,9 @@ async def test_answer_that_is_not_ok_is_no_subscription(auth: AuthHandler) -> No
         assert client.socket.last_disconnect.reason == "subscription refused"
 
 
-def test_pause_that_the_token_endpoint_wants_is_kept() -> None:
-    """And no longer than is believable."""
-    for wanted, kept in ((None, 0.0), (600.0, 600.0), (1e9, LONGEST_PAUSE)):
-        ending = no_token(AuthRateLimitError(status=429, retry_after=wanted))
-        assert (ending.retry_after, ending.is_overload) == (kept, True)
+def test_pause_of_the_token_endpoint_is_respected() -> None:
+    """Up to the longest pause."""
+    for named, kept in ((None, 0.0), (600.0, 600.0), (1e9, LONGEST_PAUSE)):
+        disconnect = no_token(AuthRateLimitError(status=429, retry_after=named))
+        assert (disconnect.retry_after, disconnect.is_overload) == (kept, True)
     assert no_token(AuthConnectionError()).retry_after == 0.0

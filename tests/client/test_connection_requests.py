@@ -1,4 +1,4 @@
-"""What can be asked of a socket that runs: a subscription of now, and to send something."""
+"""Requests to a running socket: a new subscription, and sending a frame."""
 
 import asyncio
 from contextlib import suppress
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 
-async def test_first_subscription_serves_whoever_came_before_it(auth: AuthHandler) -> None:
-    """Connecting on demand asks the cloud once, however many wait."""
+async def test_first_subscription_serves_all_waiting_callers(auth: AuthHandler) -> None:
+    """Connecting on demand subscribes once."""
     async with running(auth, obey) as (client, cloud):
         await asyncio.gather(client.socket.resubscribe(), client.socket.resubscribe())
         assert client.socket.state is SocketState.ONLINE
@@ -29,8 +29,8 @@ async def test_first_subscription_serves_whoever_came_before_it(auth: AuthHandle
         assert len(cloud.lines[0].frames) <= 2
 
 
-async def test_subscription_of_now_uses_the_token_of_now(auth: AuthHandler) -> None:
-    """The old subscription may have died with its token; the line stays the same."""
+async def test_resubscription_uses_the_current_token(auth: AuthHandler) -> None:
+    """On the same connection."""
     async with running(auth, obey) as (client, cloud):
         await client.socket.resubscribe()
         before = cloud.lines[0].frames[-1]["access_token"]
@@ -41,8 +41,8 @@ async def test_subscription_of_now_uses_the_token_of_now(auth: AuthHandler) -> N
         assert client.socket.state is SocketState.ONLINE
 
 
-async def test_subscription_under_way_is_not_taken_for_one_of_now(auth: AuthHandler) -> None:
-    """It may have begun with a token that is refused since."""
+async def test_running_subscription_does_not_serve_later_callers(auth: AuthHandler) -> None:
+    """Its token may have been refused since."""
     go_on = asyncio.Event()
 
     async def slow(line: Line) -> None:
@@ -60,8 +60,8 @@ async def test_subscription_under_way_is_not_taken_for_one_of_now(auth: AuthHand
         assert len(cloud.lines[0].frames) == 2
 
 
-async def test_whoever_waits_outlasts_an_outage(auth: AuthHandler) -> None:
-    """How long is the caller's own matter, and one who has gone costs nobody anything."""
+async def test_caller_waits_for_the_end_of_an_outage(auth: AuthHandler) -> None:
+    """A cancelled caller does not affect others."""
     async with running(auth, Refusal(status=503), answering("close"), obey) as (client, cloud):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
@@ -70,10 +70,10 @@ async def test_whoever_waits_outlasts_an_outage(auth: AuthHandler) -> None:
         assert cloud.handshakes == 3
 
 
-async def test_refused_credentials_are_said_to_whoever_waits(
+async def test_refused_credentials_are_raised_to_waiting_callers(
     auth: AuthHandler, simulator: Simulator
 ) -> None:
-    """No new try can help them."""
+    """Another attempt would not help."""
     async with running(auth, obey) as (client, _):
         await client.socket.resubscribe()
         simulator.change_password("another")
@@ -84,15 +84,15 @@ async def test_refused_credentials_are_said_to_whoever_waits(
         assert client.socket.state is SocketState.AUTH_FAILED
 
 
-async def test_refused_tokens_are_said_to_whoever_waits(auth: AuthHandler) -> None:
-    """A new one is refused as well."""
+async def test_refused_tokens_are_raised_to_waiting_callers(auth: AuthHandler) -> None:
+    """The new token is refused as well."""
     async with running(auth, answering(refused(2), refused(2))) as (client, _):
         with pytest.raises(TokenRefusedError):
             await client.socket.resubscribe()
 
 
-async def test_end_is_said_to_whoever_waits(auth: AuthHandler) -> None:
-    """Nobody waits for a socket that runs no longer."""
+async def test_stop_is_raised_to_waiting_callers(auth: AuthHandler) -> None:
+    """Nobody waits for a socket that has stopped."""
     client = Client(auth, "ws://127.0.0.1:1/ws/", STEADY)
     running = asyncio.create_task(client.socket.run())
     waiting = asyncio.create_task(client.socket.resubscribe())
@@ -104,8 +104,8 @@ async def test_end_is_said_to_whoever_waits(auth: AuthHandler) -> None:
         await running
 
 
-async def test_what_is_sent_arrives_as_it_is(auth: AuthHandler) -> None:
-    """Umlauts and numbers beyond a double's too."""
+async def test_sent_frame_arrives_unchanged(auth: AuthHandler) -> None:
+    """Including umlauts and numbers above 2^53."""
     frame = {"action": "rtc", "data": {"type": "player", "value": "ü"}, "n": 9223372036854770001}
     async with running(auth, obey) as (client, cloud):
         await client.socket.resubscribe()
@@ -114,7 +114,7 @@ async def test_what_is_sent_arrives_as_it_is(auth: AuthHandler) -> None:
 
 
 async def test_nothing_is_sent_without_a_subscription(auth: AuthHandler) -> None:
-    """The caller learns that the cloud has certainly not seen it."""
+    """The error says that nothing was sent."""
     async with running(auth, answering(None)) as (client, cloud):
         await until(lambda: cloud.lines and cloud.lines[0].frames)
         with pytest.raises(NoAnswerError) as caught:
@@ -123,8 +123,8 @@ async def test_nothing_is_sent_without_a_subscription(auth: AuthHandler) -> None
         assert len(cloud.lines[0].frames) == 1
 
 
-async def test_line_that_breaks_while_something_is_sent(auth: AuthHandler) -> None:
-    """The caller learns that the cloud may have seen it."""
+async def test_connection_lost_while_sending(auth: AuthHandler) -> None:
+    """The error says that it may have been sent."""
     async with running(auth, obey) as (client, _):
         await client.socket.resubscribe()
         assert client.socket._socket is not None
@@ -135,7 +135,7 @@ async def test_line_that_breaks_while_something_is_sent(auth: AuthHandler) -> No
 
 
 async def test_socket_can_run_again(auth: AuthHandler) -> None:
-    """On demand means now and then."""
+    """Connections on demand need that."""
     async with Cloud(obey) as cloud:
         client = Client(auth, cloud.url, STEADY)
         for handshakes in (1, 2):

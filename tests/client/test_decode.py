@@ -1,4 +1,4 @@
-"""What the cloud tells, in the words of the house; and nothing that it tells does any harm."""
+"""Decoding of the cloud's answers, valid and invalid."""
 
 from collections import Counter
 from dataclasses import replace
@@ -43,13 +43,13 @@ UNKNOWN = ModuleKind.UNKNOWN
 
 @pytest.fixture
 async def account(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Account]:
-    """Somebody who is signed in."""
+    """An account that is signed in."""
     async with signed_in(simulator, endpoints) as account:
         yield account
 
 
-def seen(built: Built, home: BuiltHome) -> Module:
-    """Return what the topology must say of a module."""
+def expected_module(built: Built, home: BuiltHome) -> Module:
+    """Return what the topology must contain for a module."""
     known = built.listed
     return Module(
         id=built.id,
@@ -62,8 +62,8 @@ def seen(built: Built, home: BuiltHome) -> Module:
 
 
 @pytest.mark.parametrize("house", HOUSES)
-async def test_topology_of_a_house(account: Account, simulator: Simulator, house: str) -> None:
-    """Every home, every module: kind, type, name, bridge; unknown types are counted."""
+async def test_topology(account: Account, simulator: Simulator, house: str) -> None:
+    """Every home and module: kind, type, name, bridge; unknown types are counted."""
     simulator.use_house(house)
     topology = await account.topology()
     assert topology.user_id == simulator.user_id
@@ -72,23 +72,23 @@ async def test_topology_of_a_house(account: Account, simulator: Simulator, house
             id=home.id,
             name=home.name,
             timezone="Europe/Rome",
-            modules={each.id: seen(each, home) for each in home.modules.values()},
+            modules={each.id: expected_module(each, home) for each in home.modules.values()},
         )
         for home in simulator.house.homes
     }
-    modules = [seen(m, h) for h in simulator.house.homes for m in h.modules.values()]
+    modules = [expected_module(m, h) for h in simulator.house.homes for m in h.modules.values()]
     assert topology.unknown_types == Counter(m.type for m in modules if m.kind is UNKNOWN)
 
 
 @pytest.mark.parametrize("house", HOUSES)
-async def test_bridges_of_a_house(account: Account, simulator: Simulator, house: str) -> None:
-    """The indoor units, and no thermostat's relay."""
+async def test_bridges(account: Account, simulator: Simulator, house: str) -> None:
+    """The indoor units, but no relay of a thermostat."""
     simulator.use_house(house)
     found = {b.id for home in (await account.topology()).homes.values() for b in home.bridges}
     assert found == {bridge.id for bridge in simulator.house.bridges()}
 
 
-async def test_device_types_are_never_named(account: Account, simulator: Simulator) -> None:
+async def test_no_device_types_are_requested(account: Account, simulator: Simulator) -> None:
     """They would hide newer models (protocol.md 3.2)."""
     await account.topology()
     sent = simulator.journal[0].body
@@ -96,8 +96,8 @@ async def test_device_types_are_never_named(account: Account, simulator: Simulat
     assert sent.keys() == {"app_type", "app_version", "sync_measurements"}
 
 
-def reported(simulator: Simulator, home: BuiltHome, built: Built) -> dict[str, object]:
-    """Return what the status must say of a module that is shown."""
+def expected_state(simulator: Simulator, home: BuiltHome, built: Built) -> dict[str, object]:
+    """Return what the states must contain for a module."""
     facts: dict[str, object] = {
         "type": built.type,
         "bridge_id": built.bridge,
@@ -114,15 +114,15 @@ def reported(simulator: Simulator, home: BuiltHome, built: Built) -> dict[str, o
 
 
 @pytest.mark.parametrize("house", HOUSES)
-async def test_states_of_a_house(account: Account, simulator: Simulator, house: str) -> None:
-    """Every module that the cloud tells of; `reachable` left out means reachable."""
+async def test_states(account: Account, simulator: Simulator, house: str) -> None:
+    """Every module that the cloud reports; without `reachable` it is reachable."""
     simulator.use_house(house)
     for home in simulator.house.homes:
         found = await account.states(home.id)
-        told = [module for module in home.modules.values() if not module.silent]
-        assert found.keys() == {module.id for module in told}
-        for module in told:
-            state, facts = found[module.id], reported(simulator, home, module)
+        reported = [module for module in home.modules.values() if not module.silent]
+        assert found.keys() == {module.id for module in reported}
+        for module in reported:
+            state, facts = found[module.id], expected_state(simulator, home, module)
             assert {name: getattr(state, name) for name in facts} == facts
 
 
@@ -131,7 +131,7 @@ async def test_states_of_a_house(account: Account, simulator: Simulator, house: 
 async def test_unreachable_modules(
     account: Account, simulator: Simulator, house: str, shown: Literal["both", "errors"]
 ) -> None:
-    """Whether the cloud lists them, or names them with code 6 alone."""
+    """Listed by the cloud, or named with code 6 only."""
     simulator.use_house(house)
     simulator.unreachable_shown = shown
     simulator.unplug_bridge()
@@ -141,8 +141,8 @@ async def test_unreachable_modules(
     assert {state.type is None for state in found.values()} == {shown == "errors"}
 
 
-async def test_strange_house_is_completed(account: Account, simulator: Simulator) -> None:
-    """A placeholder gets its type from the status, keeps its bridge; what nobody knows stays."""
+async def test_home_is_completed_from_its_states(account: Account, simulator: Simulator) -> None:
+    """A module without an entry gets its type from the states and keeps its bridge."""
     simulator.use_house("strange")
     home = next(iter((await account.topology()).homes.values()))
     door = decode.with_reported_modules(home, await account.states(home.id)).modules[UNLISTED]
@@ -151,8 +151,8 @@ async def test_strange_house_is_completed(account: Account, simulator: Simulator
     assert {m.kind for m in home.modules.values() if m.id not in unknown} == {UNKNOWN}
 
 
-async def test_light_of_a_house(account: Account, simulator: Simulator) -> None:
-    """On and off as it shines."""
+async def test_state_of_a_light(account: Account, simulator: Simulator) -> None:
+    """On and off as it is."""
     light, home = simulator.house.lights()[0], simulator.house.homes[0]
     light.lit_at = simulator.clock()
     assert (await account.states(home.id))[light.id].on is True
@@ -187,23 +187,23 @@ async def test_light_of_a_house(account: Account, simulator: Simulator) -> None:
         ({"status": ["on"]}, "on", None),
     ],
 )
-def test_fact_of_a_state(wire: dict[str, object], name: str, expected: object) -> None:
+def test_field_of_a_state(wire: dict[str, object], name: str, expected: object) -> None:
     """The cloud's quirks (protocol.md 3.2)."""
     found = decode.states({"home": {"modules": [{"id": DOOR, **wire}]}})
     assert found is not None
     assert getattr(found[DOOR], name) == expected
 
 
-def test_parts_of_a_status_that_name_nobody() -> None:
-    """They cost nobody else their state."""
+def test_invalid_parts_of_a_status() -> None:
+    """They do not affect other modules."""
     modules = [{"type": "BNDL"}, None, {"id": DOOR}]
     body = {"home": {"modules": modules}, "errors": [{"code": 6}, None, {"id": 5}]}
     assert decode.states(body) == {DOOR: ModuleState(id=DOOR)}
 
 
 @pytest.mark.parametrize("home", [None, {}, {"id": HOME}])
-def test_status_that_is_all_errors(home: object) -> None:
-    """A house that is off the cloud may be named by its errors alone; naming none is no answer."""
+def test_status_with_errors_only(home: object) -> None:
+    """All modules can be unreachable; without errors it is no answer."""
     lost = {DOOR: ModuleState(id=DOOR, reachable=False)}
     assert decode.states({"home": home, "errors": [{"code": 6, "id": DOOR}]}) == lost
     assert decode.states({"home": home, "errors": [{"code": 26}]}) is None
@@ -211,7 +211,7 @@ def test_status_that_is_all_errors(home: object) -> None:
 
 @pytest.mark.parametrize("child", ["BNDL", "BNSL", "BNEU", "BCEPL"])
 def test_bridge_of_an_unknown_type(child: str) -> None:
-    """What a part of an intercom hangs on is an intercom, in topology and status."""
+    """A module that others belong to is an intercom, in topology and states."""
     new, part = {"id": BRIDGE, "type": "BNZZ"}, {"id": DOOR, "type": child, "bridge": BRIDGE}
     topology = decode.topology({"homes": [{"id": HOME, "modules": [new, part]}]})
     assert topology is not None
@@ -238,15 +238,15 @@ def test_bridge_of_an_unknown_type(child: str) -> None:
     ],
 )
 def test_kind_of_a_module(wire_type: object, variant: object, kind: ModuleKind) -> None:
-    """The type decides; the variant helps with a type that nobody knows."""
+    """The type decides; the variant is used for unknown types."""
     module = {"id": DOOR, "type": wire_type, "variant": variant}
     topology = decode.topology({"homes": [{"id": HOME, "modules": [module]}]})
     assert topology is not None
     assert topology.homes[HOME].modules[DOOR].kind is kind
 
 
-def test_completed_keeps_what_is_known() -> None:
-    """A known type, a known name and a known bridge stay; a state without type adds nothing."""
+def test_states_do_not_replace_the_topology() -> None:
+    """Type, name and bridge stay; a state without a type adds nothing."""
     topology = decode.topology(HOMES)
     assert topology is not None
     home = topology.homes[HOME]
@@ -264,8 +264,8 @@ def test_completed_keeps_what_is_known() -> None:
     }
 
 
-async def test_events_of_a_house(account: Account, simulator: Simulator) -> None:
-    """A call with its parts, as the cloud orders them, and what has none."""
+async def test_events(account: Account, simulator: Simulator) -> None:
+    """A call with its parts in the cloud's order, and an event without parts."""
     home = simulator.house.homes[0]
     call, connection = await account.events(home.id)
     assert [part.type for part in call.parts] == ["missed_call", "incoming_call"]
@@ -273,18 +273,18 @@ async def test_events_of_a_house(account: Account, simulator: Simulator) -> None
     assert (call.type, call.time, call.module_id) == (
         "outdoor",
         home.events[0]["time"],
-        seen_bridge(home),
+        bridge_id_of(home),
     )
     assert (connection.type, connection.parts, connection.video_id) == ("connection", (), None)
 
 
-def seen_bridge(home: BuiltHome) -> str:
+def bridge_id_of(home: BuiltHome) -> str:
     """Return the id of the home's intercom."""
     return home.bridges()[0].id
 
 
-async def test_size_of_the_events(account: Account, simulator: Simulator) -> None:
-    """No more than were asked for; if nobody says, enough to look behind what a poor Wi-Fi adds."""
+async def test_number_of_events(account: Account, simulator: Simulator) -> None:
+    """At most as many as requested; the default is large enough for a home with poor Wi-Fi."""
     home = simulator.house.homes[0]
     assert len(await account.events(home.id, size=1)) == 1
     await account.events(home.id)
@@ -292,7 +292,7 @@ async def test_size_of_the_events(account: Account, simulator: Simulator) -> Non
 
 
 async def test_pictures_of_an_event(account: Account, simulator: Simulator) -> None:
-    """Link and end; the end may be missing, and a file name is no link."""
+    """Link and expiry; the expiry can be missing, and a file name is no link."""
     simulator.fail(GETEVENTS, Failure(body={"body": EVENTS}))
     (call,) = await account.events(HOME)
     (part,) = call.parts
@@ -302,16 +302,16 @@ async def test_pictures_of_an_event(account: Account, simulator: Simulator) -> N
 
 
 @pytest.mark.parametrize("oddity", [{"id": None}, {"type": 5}, {"time": "now"}, {"time": None}])
-def test_odd_event_is_left_out(oddity: dict[str, object]) -> None:
-    """And the next one is not."""
+def test_invalid_event_is_left_out(oddity: dict[str, object]) -> None:
+    """The next one is not."""
     event = {"id": "1", "type": "outdoor", "time": 5}
     body = {"home": {"events": [{**event, **oddity}, "?", event, {**event, "subevents": 5}]}}
     assert decode.events(body) == (Event(id="1", type="outdoor", time=5.0),) * 2
 
 
 @pytest.mark.parametrize("picture", [None, "url", {"filename": "a.jpg"}, {"url": ""}, {"url": 5}])
-def test_odd_picture_is_none(picture: object) -> None:
-    """The event is there all the same, and so are parts that nest too deep, one level of them."""
+def test_invalid_picture_is_none(picture: object) -> None:
+    """The event stays; parts are read one level deep."""
     part = {"id": "2", "type": "x", "time": 6, "subevents": [{"id": "3", "type": "y", "time": 7}]}
     event = {"id": "1", "type": "o", "time": 5, "snapshot": picture, "subevents": [part]}
     inner = Event(id="2", type="x", time=6.0)
@@ -319,16 +319,16 @@ def test_odd_picture_is_none(picture: object) -> None:
     assert decode.events({"home": {"events": [event]}}) == (expected,)
 
 
-async def test_relays(account: Account) -> None:
-    """The cloud's relay with its credentials."""
+async def test_ice_servers(account: Account) -> None:
+    """The cloud's server with its credentials."""
     (server,) = await account.ice_servers()
     assert server.urls == ("turn:turn.example:3478?transport=udp",)
     assert server.username
     assert server.credential
 
 
-def test_odd_relays() -> None:
-    """One address may come bare; a relay without any is none."""
+def test_invalid_ice_servers() -> None:
+    """A single address can be a string; a server without one is left out."""
     odd = [{"urls": "turn:a"}, {"urls": []}, {"urls": [5, "", "turn:b"], "username": 5}, None, {}]
     assert decode.ice_servers({"iceServers": odd}) == (
         IceServer(urls=("turn:a",)),
@@ -337,7 +337,7 @@ def test_odd_relays() -> None:
 
 
 async def test_home_without_an_id_is_left_out(account: Account, simulator: Simulator) -> None:
-    """And so is a module without one, or a bridged id that is none."""
+    """So are modules without one, and invalid ids of bridged modules."""
     bridge = {"id": BRIDGE, "modules_bridged": [None, 5, ""]}
     homes = [{"name": "?"}, 5, {"id": HOME, "modules": [{"type": "BNDL"}, None, bridge]}]
     simulator.fail(HOMESDATA, Failure(body={"body": {"homes": homes}}))

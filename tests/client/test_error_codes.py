@@ -1,4 +1,4 @@
-"""The tables of error codes: complete, consistent."""
+"""The tables of error codes."""
 
 from hypothesis import given, strategies as st
 import pytest

@@ -1,4 +1,4 @@
-"""What comes of a signed link: the picture, or an error that says nothing of the link."""
+"""Downloads from signed links: the picture, or an error that does not reveal the link."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ from custom_components.bticino_classe.client.pictures import (
     download_picture,
     resolve_host,
 )
-from tests.client.test_secrets import told
+from tests.client.test_secrets import texts_of
 from tests.simulator import Failure
 from tests.simulator.paths import BLOB
 from tests.simulator.pictures import jpeg
@@ -42,15 +42,15 @@ SIGNED = "?sv=2020-04-08&se=2026-11-24T20%3A00%3A00Z&sr=b&sig=a%2Bb%2Fc%3D"
 REFUSED = "link must not be followed"
 
 
-class Nowhere(AbstractResolver):
-    """Knows no host, and writes down which were looked for."""
+class RecordingResolver(AbstractResolver):
+    """Resolves no host and records the requested ones."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.hosts: list[str] = []
 
     @override
     async def resolve(self, host: str, *_: object, **__: object) -> NoReturn:
-        self.asked.append(host)
+        self.hosts.append(host)
         raise OSError
 
     @override
@@ -60,7 +60,7 @@ class Nowhere(AbstractResolver):
 
 @pytest.fixture
 async def session(caplog: pytest.LogCaptureFixture) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session of somebody else, with every logger at debug."""
+    """A session, with every logger at debug."""
     caplog.set_level(logging.DEBUG)
     async with aiohttp.ClientSession() as session:
         yield session
@@ -68,13 +68,13 @@ async def session(caplog: pytest.LogCaptureFixture) -> AsyncIterator[aiohttp.Cli
 
 @pytest.fixture
 def link(simulator: Simulator) -> str:
-    """A link that lives."""
+    """A valid link."""
     return simulator.pictures.link(simulator.url, "1-snapshot", int(time.time()) + 300)
 
 
 @asynccontextmanager
-async def a_store(handler: Handler) -> AsyncIterator[tuple[str, Endpoints]]:
-    """A store that answers as a test wants, and endpoints whose own host it is."""
+async def picture_store(handler: Handler) -> AsyncIterator[tuple[str, Endpoints]]:
+    """Run a store that answers as a test wants; yields endpoints with its host."""
     app = web.Application()
     app.router.add_get("/{path:.*}", handler)
     async with TestServer(app, host="127.0.0.1") as server:
@@ -82,29 +82,29 @@ async def a_store(handler: Handler) -> AsyncIterator[tuple[str, Endpoints]]:
         yield base, replace(PRODUCTION, api=base, timeout=0.3)
 
 
-async def trouble(
+async def error_of(
     session: aiohttp.ClientSession,
     link: str,
     endpoints: Endpoints,
     addresses: tuple[str, ...] = ("93.184.215.14", "2606:2800:21f::1"),
 ) -> tuple[str | None, PictureFault]:
-    """Return what goes wrong, after a look at what the error tells of the link."""
+    """Return the error of a download, which must not contain the link."""
 
     async def resolve(_: str) -> tuple[str, ...]:
         return addresses
 
     with pytest.raises(PictureError) as caught:
         await download_picture(session, Picture(url=link), endpoints=endpoints, resolve=resolve)
-    said = "\n".join(told(caught.value))
-    assert "sig=" not in said
-    assert "se=" not in said
+    text = "\n".join(texts_of(caught.value))
+    assert "sig=" not in text
+    assert "se=" not in text
     return caught.value.reason, caught.value.fault
 
 
-async def test_picture_comes_as_it_is(
+async def test_picture_is_returned_unchanged(
     session: aiohttp.ClientSession, simulator: Simulator, endpoints: Endpoints, link: str
 ) -> None:
-    """With one request, which tells nobody the token."""
+    """With one request that does not contain the token."""
     image = await download_picture(session, Picture(url=link), endpoints=endpoints)
     assert image == StillImage(content=jpeg("1-snapshot"), content_type="image/jpeg")
     assert simulator.journal.count(BLOB) == 1
@@ -137,10 +137,10 @@ async def test_no_picture(
     reason: str,
     fault: PictureFault,
 ) -> None:
-    """Each failure has its reason, asks once, and neither error nor log tells the link."""
+    """Each failure has its reason and sends one request; error and log do not contain the link."""
     simulator.fail(BLOB, failure)
     patient = replace(endpoints, timeout=0.3)
-    told_reason, told_fault = await trouble(session, link, patient)
+    told_reason, told_fault = await error_of(session, link, patient)
     assert told_reason is not None
     assert told_reason.endswith(reason)
     assert told_fault is fault
@@ -148,31 +148,31 @@ async def test_no_picture(
     assert "sig=" not in caplog.text
 
 
-async def test_line_that_drops(
+async def test_connection_that_drops(
     session: aiohttp.ClientSession, simulator: Simulator, endpoints: Endpoints, link: str
 ) -> None:
-    """The library itself asks once more where the line went without a word."""
+    """Aiohttp itself tries once more if the connection closes without an answer."""
     simulator.fail(BLOB, Failure(drop=True), times=2)
-    assert await trouble(session, link, endpoints) == (
+    assert await error_of(session, link, endpoints) == (
         "ServerDisconnectedError",
         PictureFault.UNREACHED,
     )
 
 
-async def test_dead_link(
+async def test_expired_link(
     session: aiohttp.ClientSession, simulator: Simulator, endpoints: Endpoints
 ) -> None:
-    """A second try would bring nothing."""
+    """A second request would not help."""
     dead = simulator.pictures.link(simulator.url, "1-snapshot", int(time.time()) - 1)
-    assert await trouble(session, dead, endpoints) == ("status 403", PictureFault.DEAD)
+    assert await error_of(session, dead, endpoints) == ("status 403", PictureFault.DEAD)
 
 
-async def test_store_that_is_not_there(
+async def test_store_that_cannot_be_reached(
     session: aiohttp.ClientSession, simulator: Simulator, endpoints: Endpoints, link: str
 ) -> None:
-    """Nobody listens."""
+    """Nothing listens there."""
     await simulator.stop()
-    assert await trouble(session, link, endpoints) == (
+    assert await error_of(session, link, endpoints) == (
         "ClientConnectorError",
         PictureFault.UNREACHED,
     )
@@ -182,7 +182,7 @@ async def test_session_that_was_closed(endpoints: Endpoints, link: str) -> None:
     """Home Assistant stops meanwhile."""
     session = aiohttp.ClientSession()
     await session.close()
-    assert await trouble(session, link, endpoints) == ("RuntimeError", PictureFault.UNREACHED)
+    assert await error_of(session, link, endpoints) == ("RuntimeError", PictureFault.UNREACHED)
 
 
 @pytest.mark.parametrize(
@@ -190,16 +190,16 @@ async def test_session_that_was_closed(endpoints: Endpoints, link: str) -> None:
     [(JPEG, "image/jpeg"), (PNG, "image/png"), (WEBP, "image/webp")],
 )
 @pytest.mark.usefixtures("socket_enabled")
-async def test_type_is_told_by_the_content(
+async def test_type_is_read_from_the_content(
     session: aiohttp.ClientSession, start: bytes, content_type: str
 ) -> None:
-    """Whatever the header says; and no byte less than the limit is too much."""
+    """The header is ignored; the largest allowed picture is accepted."""
     content = start.ljust(MAX_PICTURE_BYTES, b"\0")
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=content, content_type="text/html")
 
-    async with a_store(answer) as (base, endpoints):
+    async with picture_store(answer) as (base, endpoints):
         patient = replace(endpoints, timeout=10)
         image = await download_picture(session, Picture(url=base + "/1"), endpoints=patient)
     assert image == StillImage(content=content, content_type=content_type)
@@ -217,23 +217,23 @@ async def test_type_is_told_by_the_content(
     ],
 )
 @pytest.mark.usefixtures("socket_enabled")
-async def test_what_is_no_picture(session: aiohttp.ClientSession, content: bytes) -> None:
-    """Whatever the header says; nothing is unpacked."""
+async def test_content_that_is_no_picture(session: aiohttp.ClientSession, content: bytes) -> None:
+    """The header is ignored; nothing is unpacked."""
 
     async def answer(_: web.Request) -> web.Response:
         packed = {"Content-Encoding": "gzip"} if content.startswith(b"\x1f") else None
         return web.Response(body=content, content_type="image/jpeg", headers=packed)
 
-    async with a_store(answer) as (base, endpoints):
-        assert await trouble(session, base + "/1" + SIGNED, endpoints) == (
+    async with picture_store(answer) as (base, endpoints):
+        assert await error_of(session, base + "/1" + SIGNED, endpoints) == (
             "no picture",
             PictureFault.EARLY,
         )
 
 
 @pytest.mark.usefixtures("socket_enabled")
-async def test_too_large_is_not_read_to_its_end(session: aiohttp.ClientSession) -> None:
-    """A store that never stops sending, in pieces, gets rid of the limit and little more."""
+async def test_too_large_picture_is_not_read_completely(session: aiohttp.ClientSession) -> None:
+    """A store that never stops sending gets little more than the limit read."""
     sent = 0
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -246,9 +246,9 @@ async def test_too_large_is_not_read_to_its_end(session: aiohttp.ClientSession) 
             sent += 65536
         return response
 
-    async with a_store(answer) as (base, endpoints):
+    async with picture_store(answer) as (base, endpoints):
         patient = replace(endpoints, timeout=10)
-        assert await trouble(session, base + "/1" + SIGNED, patient) == (
+        assert await error_of(session, base + "/1" + SIGNED, patient) == (
             "too large",
             PictureFault.UNFIT,
         )
@@ -256,8 +256,8 @@ async def test_too_large_is_not_read_to_its_end(session: aiohttp.ClientSession) 
 
 
 @pytest.mark.usefixtures("socket_enabled")
-async def test_store_that_begins_and_does_not_end(session: aiohttp.ClientSession) -> None:
-    """The time-out counts the whole picture."""
+async def test_store_that_stops_sending(session: aiohttp.ClientSession) -> None:
+    """The time-out applies to the whole picture."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -270,40 +270,40 @@ async def test_store_that_begins_and_does_not_end(session: aiohttp.ClientSession
             await asyncio.sleep(0.05)
         return response
 
-    async with a_store(answer) as (base, endpoints):
-        reason = await trouble(session, base + "/1" + SIGNED, endpoints)
+    async with picture_store(answer) as (base, endpoints):
+        reason = await error_of(session, base + "/1" + SIGNED, endpoints)
     assert reason == ("TimeoutError", PictureFault.UNREACHED)
 
 
 @pytest.mark.usefixtures("socket_enabled")
-async def test_redirect_leads_nowhere(session: aiohttp.ClientSession) -> None:
-    """Not even to a picture at the same place."""
-    asked = []
+async def test_redirect_is_not_followed(session: aiohttp.ClientSession) -> None:
+    """Not even to a picture on the same host."""
+    requests = []
 
     async def answer(request: web.Request) -> web.Response:
-        asked.append(request.path)
+        requests.append(request.path)
         if request.path == "/2":
             return web.Response(body=JPEG)
         return web.Response(status=302, headers={"Location": "/2"})
 
-    async with a_store(answer) as (base, endpoints):
-        assert await trouble(session, base + "/1" + SIGNED, endpoints) == (
+    async with picture_store(answer) as (base, endpoints):
+        assert await error_of(session, base + "/1" + SIGNED, endpoints) == (
             "status 302",
             PictureFault.UNFIT,
         )
-    assert asked == ["/1"]
+    assert requests == ["/1"]
 
 
 @pytest.mark.usefixtures("socket_enabled")
-async def test_link_goes_out_as_it_was_signed(session: aiohttp.ClientSession) -> None:
-    """Nothing of it is quoted anew, and nobody says who asks."""
+async def test_link_is_requested_unchanged(session: aiohttp.ClientSession) -> None:
+    """It is not quoted again, and the request identifies nobody."""
     seen: list[web.Request] = []
 
     async def answer(request: web.Request) -> web.Response:
         seen.append(request)
         return web.Response(body=JPEG)
 
-    async with a_store(answer) as (base, endpoints):
+    async with picture_store(answer) as (base, endpoints):
         await download_picture(session, Picture(url=f"{base}/a%2Fb{SIGNED}"), endpoints=endpoints)
     (request,) = seen
     assert request.raw_path == f"/a%2Fb{SIGNED}"
@@ -342,14 +342,14 @@ async def test_link_goes_out_as_it_was_signed(session: aiohttp.ClientSession) ->
         "",
     ],
 )
-async def test_link_that_nobody_follows(link: str) -> None:
-    """No plain connection, no address of the house, nothing that is no link."""
-    nowhere = Nowhere()
+async def test_link_that_is_not_followed(link: str) -> None:
+    """No http, no address in the local network, no invalid link."""
+    resolver = RecordingResolver()
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(resolver=nowhere, force_close=True)
+        connector=aiohttp.TCPConnector(resolver=resolver, force_close=True)
     ) as session:
-        assert await trouble(session, link, PRODUCTION) == (REFUSED, PictureFault.UNFIT)
-    assert nowhere.asked == []
+        assert await error_of(session, link, PRODUCTION) == (REFUSED, PictureFault.UNFIT)
+    assert resolver.hosts == []
 
 
 @pytest.mark.parametrize(
@@ -361,37 +361,37 @@ async def test_link_that_nobody_follows(link: str) -> None:
     ],
 )
 async def test_link_that_is_followed(link: str, host: str) -> None:
-    """Any store on the internet: nobody knows how the vendor's is called."""
-    nowhere = Nowhere()
+    """Any store on the internet, since the vendor's host is unknown."""
+    resolver = RecordingResolver()
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(resolver=nowhere, force_close=True)
+        connector=aiohttp.TCPConnector(resolver=resolver, force_close=True)
     ) as session:
-        assert await trouble(session, link + SIGNED, PRODUCTION) == (
+        assert await error_of(session, link + SIGNED, PRODUCTION) == (
             "ClientConnectorDNSError",
             PictureFault.UNREACHED,
         )
-    assert [asked.rstrip(".").lower() for asked in nowhere.asked] == [host]
+    assert [name.rstrip(".").lower() for name in resolver.hosts] == [host]
 
 
 @pytest.mark.parametrize(
     "address",
     ["192.168.1.20", "127.0.0.1", "10.0.0.1", "169.254.1.1", "::1", "fe80::1%eth0", "fd00::5"],
 )
-async def test_public_name_that_leads_into_the_house(address: str) -> None:
-    """One address of the house among others is enough: nobody is asked."""
-    nowhere = Nowhere()
+async def test_public_name_with_a_local_address(address: str) -> None:
+    """One local address among others is enough: no request is sent."""
+    resolver = RecordingResolver()
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(resolver=nowhere, force_close=True)
+        connector=aiohttp.TCPConnector(resolver=resolver, force_close=True)
     ) as session:
-        found = await trouble(
+        found = await error_of(
             session, "https://a.example/" + SIGNED, PRODUCTION, ("93.184.215.14", address)
         )
     assert found == ("host in the local network", PictureFault.UNFIT)
-    assert nowhere.asked == []
+    assert resolver.hosts == []
 
 
-async def test_name_that_does_not_exist() -> None:
-    """It may tomorrow; the system's own answer is asked for."""
+async def test_namethat_does_not_exist() -> None:
+    """It can exist later; the system's resolver is used."""
     async with aiohttp.ClientSession() as session:
         with pytest.raises(PictureError) as caught:
             await download_picture(
@@ -402,7 +402,7 @@ async def test_name_that_does_not_exist() -> None:
 
 @pytest.mark.usefixtures("socket_enabled")
 async def test_addresses_of_a_host() -> None:
-    """As the system finds them."""
+    """As the system resolves it."""
     assert set(await resolve_host("localhost")) & {"127.0.0.1", "::1"}
 
 
@@ -412,8 +412,8 @@ PARTS = st.sampled_from(
 
 
 @given(st.lists(PARTS | st.text(max_size=3)).map("".join))
-def test_any_text_is_a_link_or_none(link: str) -> None:
-    """It goes to a public name or nowhere, and fails in one way."""
+def test_any_text_as_a_link(link: str) -> None:
+    """It leads to a public host or fails with one kind of error."""
     try:
         address = _address(link, PRODUCTION)
     except PictureError:

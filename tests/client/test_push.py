@@ -1,4 +1,4 @@
-"""What the cloud pushes: read whatever comes, told once, nothing secret kept."""
+"""Decoding of pushes, valid and invalid."""
 
 import json
 from typing import Any
@@ -48,26 +48,26 @@ STATUS: dict[str, Any] = {
 
 
 def end(kind: str) -> dict[str, Any]:
-    """Return the frame of a call's end."""
+    """Return the push that ends a call."""
     extra = {"session_id": SESSION, "device_id": BRIDGE, "data": {"type": kind}}
     return {"push_type": "BNC1-rtc", "extra_params": extra}
 
 
-def presence(kind: str, **extra: object) -> dict[str, Any]:
-    """Return the frame of a module that came or went."""
+def reachability(kind: str, **extra: object) -> dict[str, Any]:
+    """Return the push of a module that went online or offline."""
     return {"push_type": f"BNC3-{kind}", "extra_params": {"device_id": BRIDGE, **extra}}
 
 
 def test_offer_names_the_panel() -> None:
-    """Everything that a ring needs, whatever the bridge is called."""
+    """It has everything a ring needs, for any bridge type."""
     push = decode(OFFER)
     assert isinstance(push, CallPush)
-    told = (push.step, push.session_id, push.bridge_id, push.panel_id, push.home_id, push.expiry)
-    assert told == (CallStep.OFFERED, SESSION, BRIDGE, PANEL, HOME, 30)
+    found = (push.step, push.session_id, push.bridge_id, push.panel_id, push.home_id, push.expiry)
+    assert found == (CallStep.OFFERED, SESSION, BRIDGE, PANEL, HOME, 30)
 
 
-def test_status_brings_time_and_pictures() -> None:
-    """Also of models that send nothing else; a link is in no text of ours."""
+def test_status_has_time_and_pictures() -> None:
+    """Some models send nothing else; links are in no `repr`."""
     push = decode(STATUS)
     assert isinstance(push, CallPush)
     assert (push.step, push.time, push.panel_id) == (CallStep.INCOMING, 1789999990, None)
@@ -86,7 +86,7 @@ def test_status_brings_time_and_pictures() -> None:
     ],
 )
 def test_steps_of_a_call(frame: dict[str, Any], step: CallStep) -> None:
-    """Each end has a name of its own."""
+    """Each end has its own step."""
     push = decode(frame)
     assert isinstance(push, CallPush)
     assert push.step is step
@@ -95,16 +95,18 @@ def test_steps_of_a_call(frame: dict[str, Any], step: CallStep) -> None:
 @pytest.mark.parametrize(
     ("frame", "module_id", "reachable"),
     [
-        (presence("connection"), BRIDGE, True),
-        (presence("websocket_connection"), BRIDGE, True),
-        (presence("disconnection"), BRIDGE, False),
-        (presence("reachable_module_event"), BRIDGE, None),
-        (presence("reachable_module_event", module_id=PANEL, reachable=False), PANEL, False),
-        (presence("reachable_module_event", module_id=PANEL, reachable="?"), PANEL, None),
+        (reachability("connection"), BRIDGE, True),
+        (reachability("websocket_connection"), BRIDGE, True),
+        (reachability("disconnection"), BRIDGE, False),
+        (reachability("reachable_module_event"), BRIDGE, None),
+        (reachability("reachable_module_event", module_id=PANEL, reachable=False), PANEL, False),
+        (reachability("reachable_module_event", module_id=PANEL, reachable="?"), PANEL, None),
     ],
 )
-def test_modules_come_and_go(frame: dict[str, Any], module_id: str, reachable: bool | None) -> None:
-    """What the cloud does not say is not guessed."""
+def test_reachability_of_modules(
+    frame: dict[str, Any], module_id: str, reachable: bool | None
+) -> None:
+    """Missing values are not guessed."""
     push = decode(frame)
     assert isinstance(push, ReachabilityPush)
     assert (push.module_id, push.reachable) == (module_id, reachable)
@@ -122,8 +124,8 @@ def test_modules_come_and_go(frame: dict[str, Any], module_id: str, reachable: b
         {"push_type": "BNC1-connection", "extra_params": []},
     ],
 )
-def test_what_cannot_be_used_is_nothing(frame: dict[str, Any]) -> None:
-    """Neither an error nor a ring."""
+def test_invalid_pushes_are_ignored(frame: dict[str, Any]) -> None:
+    """They are neither an error nor a ring."""
     assert decode(frame) is None
 
 
@@ -144,8 +146,8 @@ PATHS = [
 
 
 @given(st.sampled_from(PATHS), JSON, st.sampled_from([OFFER, STATUS]))
-def test_any_value_in_any_place_is_borne(path: tuple[str, ...], value: object, frame: Any) -> None:
-    """Nothing is raised, and what comes out has the types it says."""
+def test_any_value_at_any_place(path: tuple[str, ...], value: object, frame: Any) -> None:
+    """Nothing is raised, and the data has the declared types."""
     broken = json.loads(json.dumps(frame))
     place = broken
     for key in path[:-1]:

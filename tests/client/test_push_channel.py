@@ -20,7 +20,7 @@ from custom_components.bticino_classe.client.websocket.push_channel import (
     PushChannel,
 )
 from tests.client.lines import Cloud, Line, obey
-from tests.client.test_push import BRIDGE, HOME, OFFER, SESSION, STATUS, end, presence
+from tests.client.test_push import BRIDGE, HOME, OFFER, SESSION, STATUS, end, reachability
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,7 +50,7 @@ async def listening(
         channel.socket._url = cloud.url
         task = asyncio.create_task(channel.socket.run())
         async with asyncio.timeout(5):
-            while channel.socket.counters["frames"] < len(frames) + 1:  # noqa: ASYNC110 - many
+            while channel.socket.counters["frames"] <= len(frames) or not channel.is_online:  # noqa: ASYNC110 - many
                 await asyncio.sleep(0.001)
         try:
             yield channel, pushes
@@ -73,7 +73,11 @@ async def test_push_to_several_receivers_is_delivered_once(auth: AuthHandler) ->
 
 async def test_reachability_is_never_a_repeat(auth: AuthHandler) -> None:
     """An intercom can go offline, online and offline again."""
-    frames = [presence("disconnection"), presence("connection"), presence("disconnection")]
+    frames = [
+        reachability("disconnection"),
+        reachability("connection"),
+        reachability("disconnection"),
+    ]
     async with listening(auth, *frames) as (_, pushes):
         assert len(pushes) == 3
 
@@ -168,8 +172,10 @@ def test_a_hundred_thousand_mutated_frames(
     auth: AuthHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Randomly damaged frames neither stop the reader nor reveal secrets."""
-    drawn = random.Random(20261124)  # noqa: S311 - the same frames every time
-    raw = [json.dumps(frame) for frame in (OFFER, STATUS, end("rescind"), presence("connection"))]
+    rng = random.Random(20261124)  # noqa: S311 - the same frames every time
+    raw = [
+        json.dumps(frame) for frame in (OFFER, STATUS, end("rescind"), reachability("connection"))
+    ]
     tracker = CallTracker(panels_of=lambda _: ("one", "two"), offers_follow=lambda _: True)
     pushed: Counter[type] = Counter()
 
@@ -181,9 +187,9 @@ def test_a_hundred_thousand_mutated_frames(
     channel = PushChannel(auth)
     channel.listen_pushes(on_push)
     for _ in range(100_000):
-        text = list(drawn.choice(raw))
-        for _ in range(drawn.randint(1, 4)):
-            text[drawn.randrange(len(text))] = drawn.choice('{}[]":,0aé\\')
+        text = list(rng.choice(raw))
+        for _ in range(rng.randint(1, 4)):
+            text[rng.randrange(len(text))] = rng.choice('{}[]":,0aé\\')
         channel.socket._on_text("".join(text))
     counted = channel.socket.counters
     assert counted["frames"] == 100_000

@@ -1,4 +1,4 @@
-"""What is secret is gone at any depth, ids keep one name each, and a shape shows no value."""
+"""Secrets are removed at any depth, ids keep one name each, structures contain no values."""
 
 import copy
 import re
@@ -47,7 +47,7 @@ houses_with_secrets: st.SearchStrategy[Any] = st.recursive(
 @given(value=houses_with_secrets)
 @QUICK
 def test_no_secret_survives(value: Any) -> None:
-    """At any depth, in lists and tuples, however its key is written; the original is untouched."""
+    """At any depth, in lists and tuples, for any case of the key; the original is not changed."""
     before = copy.deepcopy(value)
     assert MARK not in repr(redact(value))
     assert value == before
@@ -55,8 +55,8 @@ def test_no_secret_survives(value: Any) -> None:
 
 @given(value=VALUES)
 @QUICK
-def test_what_is_not_secret_stays(value: object) -> None:
-    """Nothing is lost but what the list names."""
+def test_other_values_stay(value: object) -> None:
+    """Only the listed keys are removed."""
     assume(not SECRET_KEYS & {str(key).lower() for key in keys_in(value)})
     assert redact(value) == value
 
@@ -82,18 +82,18 @@ def test_what_is_not_secret_stays(value: object) -> None:
     ],
 )
 def test_list_of_secrets(key: str) -> None:
-    """Who, where, and what opens a door."""
+    """Identity, location, and what opens a door."""
     assert redact({key: [MARK], "type": "BNDL"}) == {key: REDACTED, "type": "BNDL"}
 
 
 @pytest.mark.parametrize("empty", [None, "", [], {}])
-def test_absence_is_no_secret(empty: object) -> None:
-    """That a field is empty helps who reads it."""
+def test_empty_values_stay(empty: object) -> None:
+    """It helps the reader that a field is empty."""
     assert redact({"password": empty}) == {"password": empty}
 
 
 def nested(ids: list[str]) -> st.SearchStrategy[Any]:
-    """Make values that hold these ids as keys, as values and inside of texts."""
+    """Build values that contain these ids as keys, as values and inside texts."""
     texts = st.builds(
         "{}{}{}".format,
         st.text("ab ", max_size=2),
@@ -114,7 +114,7 @@ def nested(ids: list[str]) -> st.SearchStrategy[Any]:
 @given(data=st.data())
 @QUICK
 def test_no_id_survives(data: st.DataObject) -> None:
-    """Neither as key nor as value nor inside of a text, also where one id begins another."""
+    """Neither as key, as value nor inside a text, even if one id starts with another."""
     ids = data.draw(IDS)
     ids += [f"{ids[0]}0"] * (f"{ids[0]}0" not in ids)
     names = Pseudonyms()
@@ -126,7 +126,7 @@ def test_no_id_survives(data: st.DataObject) -> None:
 
 
 def test_names_of_ids() -> None:
-    """Each its own, counted by kind, the same wherever it turns up; the first kind stays."""
+    """Unique, numbered by kind, the same everywhere; the first kind stays."""
     names = Pseudonyms()
     assert [names.name(*each) for each in (("a1", "door"), ("b2", "light"), ("c3", "door"))] == [
         "door-1",
@@ -139,7 +139,7 @@ def test_names_of_ids() -> None:
 
 
 def test_longer_id_is_not_cut() -> None:
-    """An id that begins with another one has its own name."""
+    """An id that starts with another one has its own name."""
     names = Pseudonyms()
     names.name("abc", "door")
     names.name("abc-1", "light")
@@ -147,7 +147,7 @@ def test_longer_id_is_not_cut() -> None:
 
 
 def texts_in(value: object) -> set[str]:
-    """Return every text inside of a value that is no key."""
+    """Return every text inside a value that is no key."""
     if isinstance(value, dict):
         return {text for item in value.values() for text in texts_in(item)}
     if isinstance(value, list):
@@ -156,7 +156,7 @@ def texts_in(value: object) -> set[str]:
 
 
 def keys_in(value: object) -> set[object]:
-    """Return every key inside of a value."""
+    """Return every key inside a value."""
     if isinstance(value, dict):
         return set(value) | {key for item in value.values() for key in keys_in(item)}
     return {key for item in value for key in keys_in(item)} if isinstance(value, list) else set()
@@ -164,15 +164,15 @@ def keys_in(value: object) -> set[object]:
 
 @given(value=VALUES | houses_with_secrets)
 @QUICK
-def test_shape_shows_no_value(value: object) -> None:
-    """Types alone, and keys that can be a field's name."""
+def test_structure_contains_no_value(value: object) -> None:
+    """Only types, and keys that can be names of fields."""
     shape = shape_of(value)
     assert texts_in(shape) <= TYPES
     assert [key for key in keys_in(shape) if not re.fullmatch(r"\?|[a-z_]+", str(key))] == []
 
 
-def test_shape_of_a_push() -> None:
-    """Its kind is told, an id that is a key is not; a list is told by its first item."""
+def test_structure_of_a_push() -> None:
+    """It shows the kind but no id; a list is represented by its first item."""
     frame = {
         "push_type": "BNC1-incoming_call",
         "extra_params": {"device_id": "00:03:50:ab:cd:ef", "timestamp": 5, "live": True},
@@ -205,12 +205,12 @@ def test_shape_of_a_push() -> None:
         "BNC1-aa11bb22",
     ],
 )
-def test_what_only_looks_like_a_kind(value: str) -> None:
-    """It may be anything, so it is not shown."""
+def test_text_that_is_no_push_kind(value: str) -> None:
+    """It can be anything, so it is not shown."""
     assert shape_of({"push_type": value}) == {"push_type": "str"}
 
 
 @pytest.mark.parametrize("key", ["Name", "a" * 33, "aa11", "a-b", "a b", "", "name\n", 5, None])
 def test_key_that_is_no_field_name(key: object) -> None:
-    """It may be an id or a token, so it is not shown."""
+    """It can be an id or a token, so it is not shown."""
     assert shape_of({key: 1}) == {"?": "int"}

@@ -1,4 +1,4 @@
-"""A cloud that repeats what we sent: none of it reaches a log, an error or a repr."""
+"""A cloud that repeats what was sent: no secret reaches a log, an error or a repr."""
 
 from dataclasses import replace
 import inspect
@@ -69,7 +69,7 @@ FAILURES = st.builds(
 async def account(
     simulator: Simulator, endpoints: Endpoints, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[Account]:
-    """Somebody who is signed in, with every logger at debug."""
+    """An account, with every logger at debug."""
     caplog.set_level(logging.DEBUG)
     # Every pause is over at once, every window empty.
     budget = RateLimiter(clock=count(step=86_400).__next__)
@@ -78,18 +78,18 @@ async def account(
         yield account
 
 
-def told(error: BaseException | None) -> Iterator[str]:
-    """Go through all that an error says, and those that led to it."""
+def texts_of(error: BaseException | None) -> Iterator[str]:
+    """Yield every text of an error and of those that caused it."""
     while error is not None:
         yield from (str(error), repr(error), repr(error.args), repr(vars(error)))
         yield "".join(traceback.format_exception(error))
         if error.__cause__ is not error.__context__:
-            yield from told(error.__cause__)
+            yield from texts_of(error.__cause__)
         error = error.__context__
 
 
-async def trouble(account: Account, simulator: Simulator, path: str) -> BticinoError | None:
-    """Return what goes wrong with whatever asks at a path."""
+async def error_of(account: Account, simulator: Simulator, path: str) -> BticinoError | None:
+    """Return the error of a request to a path."""
     home = home_of(simulator)
     try:
         match path:
@@ -106,7 +106,7 @@ async def trouble(account: Account, simulator: Simulator, path: str) -> BticinoE
 
 
 def secrets_of(account: Account, simulator: Simulator) -> set[str]:
-    """Return what must not be read anywhere."""
+    """Return what must not appear anywhere."""
     auth = account.auth
     tokens = [auth._access_token, auth._refresh_token]
     return {
@@ -124,7 +124,7 @@ def secrets_of(account: Account, simulator: Simulator) -> set[str]:
     # Log and cloud are emptied for each example.
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-async def test_echoed_secret_is_told_nowhere(
+async def test_echoed_secret_appears_nowhere(
     account: Account,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
@@ -132,22 +132,22 @@ async def test_echoed_secret_is_told_nowhere(
     path: str,
     data: st.DataObject,
 ) -> None:
-    """Neither in a log at debug, nor in an error, nor in what caused it."""
+    """Neither in the debug log, nor in an error, nor in its causes."""
     caplog.clear()
     hidden = secrets_of(account, simulator)
     secret = getattr(account.auth, data.draw(HELD)) or simulator.password
     body = json.dumps(data.draw(st.sampled_from(ECHOES))(secret))
     simulator.clear_failures()
     simulator.fail(path, replace(data.draw(FAILURES), body=body), times=2)
-    said = "\n".join(told(await trouble(account, simulator, path)))
+    text = "\n".join(texts_of(await error_of(account, simulator, path)))
     hidden |= secrets_of(account, simulator)
-    assert [each for each in hidden if each in said] == []
+    assert [each for each in hidden if each in text] == []
     assert [each for each in hidden if each in caplog.text] == []
 
 
 @pytest.mark.parametrize("path", [HOMESDATA, SETSTATE, TOKEN])
 @pytest.mark.parametrize("failure", [Failure(never=True), Failure(drop=True)], ids=str)
-async def test_lost_answer_tells_nothing(
+async def test_lost_answer_reveals_nothing(
     account: Account,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
@@ -155,30 +155,30 @@ async def test_lost_answer_tells_nothing(
     path: str,
     failure: Failure,
 ) -> None:
-    """What aiohttp's own errors carry, the request with its headers, is not dragged along."""
+    """Aiohttp's errors contain the request with its headers; they are not part of the context."""
     hidden = secrets_of(account, simulator)
     simulator.fail(path, failure, times=3)
-    error = await trouble(account, simulator, path)
+    error = await error_of(account, simulator, path)
     assert error is not None
-    said = "\n".join([*told(error), caplog.text])
-    assert [each for each in hidden if each in said] == []
+    text = "\n".join([*texts_of(error), caplog.text])
+    assert [each for each in hidden if each in text] == []
 
 
-async def test_retry_after_that_holds_a_secret(
+async def test_retry_after_with_a_secret(
     account: Account, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A header is no way out either."""
+    """Headers reveal nothing either."""
     simulator.fail(HOMESDATA, Failure(status=429, retry_after=simulator.password))
-    error = await trouble(account, simulator, HOMESDATA)
+    error = await error_of(account, simulator, HOMESDATA)
     assert isinstance(error, RateLimitError)
     assert error.retry_after is None
-    assert simulator.password not in "\n".join([*told(error), caplog.text])
+    assert simulator.password not in "\n".join([*texts_of(error), caplog.text])
 
 
-async def test_good_day_tells_nothing(
+async def test_success_reveals_nothing(
     account: Account, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Everything works, every logger is at debug, every result is looked at."""
+    """Everything works, every logger is at debug, every result is checked."""
     hidden = secrets_of(account, simulator)
     home = home_of(simulator)
     simulator.refuse_access_tokens()
@@ -187,8 +187,8 @@ async def test_good_day_tells_nothing(
     await account.unlock(home, module_of(home, ModuleKind.DOOR))
     hidden |= secrets_of(account, simulator) | {str(relays[0].credential), "192.0.2.20"}
     seen = [repr(results), repr(account), repr(account.auth), repr(account.transport)]
-    said = "\n".join([*seen, str(account.transport.counters), caplog.text])
-    assert [each for each in hidden if each in said] == []
+    text = "\n".join([*seen, str(account.transport.counters), caplog.text])
+    assert [each for each in hidden if each in text] == []
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ async def test_good_day_tells_nothing(
         Answer(status=200, body={"access_token": "s3cret"}),
     ],
 )
-def test_repr_of_what_holds_a_secret(value: object) -> None:
-    """A link opens a picture, a credential a relay, an address the house."""
+def test_repr_of_data_with_a_secret(value: object) -> None:
+    """Links, credentials and local addresses."""
     assert "s3cret" not in repr(value)
     assert "s3cret" not in str(value)
 
@@ -216,13 +216,13 @@ def test_message_of_an_error(kind: type[BticinoError]) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in ERRORS if issubclass(kind, ApiError)])
 def test_details_of_an_error(kind: type[ApiError]) -> None:
-    """Status, number and pause are told where they are known."""
+    """Status, code and pause are shown if known."""
     assert str(kind(status=429, code=26)) == f"{kind.message} (status 429, code 26)"
     assert str(kind(retry_after=7.5)) == f"{kind.message} (retry after 7.5)"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ERRORS if issubclass(kind, NoAnswerError)])
-def test_reason_of_silence(kind: type[NoAnswerError]) -> None:
-    """Told by its name alone; by default nothing was sent."""
+def test_reason_of_a_missing_answer(kind: type[NoAnswerError]) -> None:
+    """It is a class name; by default nothing was sent."""
     assert str(kind(reason="TimeoutError")) == f"{kind.message} (TimeoutError)"
     assert (kind().sent, kind().reason) == (False, None)

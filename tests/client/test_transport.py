@@ -1,4 +1,4 @@
-"""The error table row by row, the one repeat after a refused token, and the clock of the cloud."""
+"""The error table row by row, the retry after a refused token, the cloud's time."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -106,13 +106,13 @@ REFUSED_TOKENS = [
 
 @pytest.fixture
 async def account(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Account]:
-    """Somebody who is signed in."""
+    """An account that is signed in."""
     async with signed_in(simulator, endpoints) as account:
         yield account
 
 
-async def ask(account: Account, path: str, simulator: Simulator) -> object:
-    """Do what sends a request to a path."""
+async def request_to(account: Account, path: str, simulator: Simulator) -> object:
+    """Send a request to a path."""
     home = home_of(simulator)
     match path:
         case str() if path == HOMESDATA:
@@ -127,59 +127,59 @@ async def ask(account: Account, path: str, simulator: Simulator) -> object:
     return None
 
 
-def facts(error: BticinoError | None) -> tuple[object, ...]:
-    """Return what an error says, as data."""
+def fields_of(error: BticinoError | None) -> tuple[object, ...]:
+    """Return the class and fields of an error."""
     assert isinstance(error, ApiError)
     return (type(error), error.status, error.code, error.retry_after)
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: str(row[0]))
 async def test_error_of_a_read(account: Account, simulator: Simulator, row: Row) -> None:
-    """Class, status, code and pause are those of the table, after one request, and counted."""
+    """Class, status, code and pause are those of the table; one request, counted."""
     failure, kind, *details = row
     simulator.fail(HOMESDATA, failure)
     with pytest.raises(ApiError) as caught:
         await account.topology()
-    assert facts(caught.value) == (kind, *details)
+    assert fields_of(caught.value) == (kind, *details)
     assert simulator.journal.count() == 1
     assert account.transport.counters == {"requests": 1, kind.__name__: 1}
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: str(row[0]))
 async def test_error_of_a_command(account: Account, simulator: Simulator, row: Row) -> None:
-    """As for a read; only what leaves open whether the door moved is said so, with the cause."""
+    """The same, but the outcome is unknown if the door may have moved; the cause is kept."""
     failure, kind, *details = row
     simulator.fail(SETSTATE, failure)
     with pytest.raises(BticinoError) as caught:
-        await ask(account, SETSTATE, simulator)
+        await request_to(account, SETSTATE, simulator)
     error: BaseException | None = caught.value
     if kind in UNCLEAR:
         assert type(error) is OutcomeUnknownError
         error = error.__cause__
     assert isinstance(error, BticinoError)
-    assert facts(error) == (kind, *details)
+    assert fields_of(error) == (kind, *details)
     assert len(simulator.journal.commands) == 1
 
 
 @pytest.mark.parametrize("path", [HOMESTATUS, GETEVENTS, TURN])
 async def test_error_of_every_other_read(account: Account, simulator: Simulator, path: str) -> None:
-    """One table holds for all."""
+    """All use the same table."""
     simulator.fail(path, Failure(code=13))
     with pytest.raises(ForbiddenError):
-        await ask(account, path, simulator)
+        await request_to(account, path, simulator)
     assert simulator.journal.count() == 1
 
 
 @pytest.mark.parametrize("path", [HOMESDATA, HOMESTATUS, GETEVENTS, TURN])
 @pytest.mark.parametrize("body", [{}, {"status": "ok"}, {"body": None}, {"body": {"home": []}}])
-async def test_answer_that_lacks_everything(
+async def test_empty_success_is_no_empty_home(
     account: Account, simulator: Simulator, path: str, body: dict[str, object]
 ) -> None:
-    """A success that tells nothing is no empty house."""
+    """It is an unexpected answer."""
     simulator.fail(path, Failure(body=body))
     with pytest.raises(UnexpectedAnswerError) as caught:
-        await ask(account, path, simulator)
-    assert facts(caught.value)[1:] == (None, None, None)
+        await request_to(account, path, simulator)
+    assert fields_of(caught.value)[1:] == (None, None, None)
 
 
 @pytest.mark.parametrize("path", [HOMESDATA, SETSTATE])
@@ -187,9 +187,9 @@ async def test_answer_that_lacks_everything(
 async def test_refused_token_is_renewed_and_the_request_repeated(
     account: Account, simulator: Simulator, failure: Failure, path: str
 ) -> None:
-    """One renewal, one repeat, no log-in, no error."""
+    """One renewal, one retry, no sign-in, no error."""
     simulator.fail(path, failure)
-    await ask(account, path, simulator)
+    await request_to(account, path, simulator)
     assert [entry.path for entry in simulator.journal] == [path, TOKEN, path]
     assert simulator.journal[1].grant == "refresh_token"
     assert account.transport.counters == {"requests": 2}
@@ -197,42 +197,40 @@ async def test_refused_token_is_renewed_and_the_request_repeated(
 
 @pytest.mark.parametrize("path", [HOMESDATA, SETSTATE])
 @pytest.mark.parametrize("failure", REFUSED_TOKENS, ids=str)
-async def test_refused_again_is_an_error(
+async def test_second_refusal_is_an_error(
     account: Account, simulator: Simulator, failure: Failure, path: str
 ) -> None:
     """No third request, no second renewal."""
     simulator.fail(path, failure, times=3)
     with pytest.raises(TokenRefusedError):
-        await ask(account, path, simulator)
+        await request_to(account, path, simulator)
     assert [entry.path for entry in simulator.journal] == [path, TOKEN, path]
     assert account.transport.counters == {"requests": 2, "TokenRefusedError": 1}
     assert simulator.openings == []
 
 
 @pytest.mark.parametrize("trouble", ["expire_access_tokens", "refuse_access_tokens"])
-async def test_dead_token_opens_the_door_once(
+async def test_refused_token_opens_the_door_once(
     account: Account, simulator: Simulator, trouble: str
 ) -> None:
-    """A command that was turned away at the door is repeated, and carried out once."""
+    """The refused command is sent again and carried out once."""
     getattr(simulator, trouble)()
-    await ask(account, SETSTATE, simulator)
+    await request_to(account, SETSTATE, simulator)
     assert len(simulator.openings) == 1
     assert len(simulator.journal.commands) == 1
 
 
-async def test_token_renewed_by_somebody_else_is_not_renewed_again(
+async def test_token_is_renewed_once_for_all_requests(
     account: Account, simulator: Simulator
 ) -> None:
-    """Many requests that meet one dead token cause one renewal."""
+    """Several requests with the same refused token cause one renewal."""
     simulator.refuse_access_tokens()
     await asyncio.gather(*(account.topology() for _ in range(5)))
     assert simulator.journal.count(TOKEN) == 1
 
 
-async def test_error_after_the_repeat_is_that_of_the_repeat(
-    account: Account, simulator: Simulator
-) -> None:
-    """What the second answer says counts, and is not repeated."""
+async def test_error_of_the_retry_is_raised(account: Account, simulator: Simulator) -> None:
+    """It is not retried."""
     simulator.fail(HOMESDATA, Failure(code=3))
     simulator.fail(HOMESDATA, Failure(code=13), times=2)
     with pytest.raises(ForbiddenError):
@@ -240,8 +238,8 @@ async def test_error_after_the_repeat_is_that_of_the_repeat(
     assert simulator.journal.count(HOMESDATA) == 2
 
 
-async def test_no_token_no_request(account: Account, simulator: Simulator) -> None:
-    """A sign-in that is out of order is told as such, and nothing else is asked."""
+async def test_failed_sign_in_sends_no_request(account: Account, simulator: Simulator) -> None:
+    """The error is that of the sign-in."""
     account.auth.invalidate(await account.auth.get_access_token())
     simulator.fail(TOKEN, maintenance(), times=2)
     with pytest.raises(AuthServerError):
@@ -262,7 +260,7 @@ async def test_no_token_no_request(account: Account, simulator: Simulator) -> No
 async def test_no_answer_to_a_read(
     account: Account, simulator: Simulator, failure: Failure, reason: str
 ) -> None:
-    """It was sent, no answer came, and it is not repeated."""
+    """It was sent once, and the error says so."""
     simulator.fail(HOMESDATA, failure, times=2)
     with pytest.raises(NoAnswerError) as caught:
         await account.topology()
@@ -273,7 +271,7 @@ async def test_no_answer_to_a_read(
 
 @asynccontextmanager
 async def answering(head: str) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A server that gives every request this answer, which aiohttp's own would not give."""
+    """Run a server that sends this answer, which aiohttp's server would not send."""
     seen: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -293,18 +291,18 @@ async def answering(head: str) -> AsyncIterator[tuple[str, list[bytes]]]:
 async def test_redirect_is_not_followed(
     account: Account, simulator: Simulator, status: int
 ) -> None:
-    """Neither token nor command goes to another place."""
+    """Neither token nor command is sent to another host."""
     head = f"{status} Elsewhere\r\nLocation: {simulator.url}{HOMESDATA}"
     async with answering(head) as (url, seen):
         with pytest.raises(UnexpectedAnswerError) as caught:
             await account.transport.request(url, {})
-    assert facts(caught.value) == (UnexpectedAnswerError, status, None, None)
+    assert fields_of(caught.value) == (UnexpectedAnswerError, status, None, None)
     assert len(seen) == 1
     assert len(simulator.journal) == 0
 
 
 async def test_cloud_time_follows_the_cloud(account: Account, simulator: Simulator) -> None:
-    """Whatever our own clock says, and it goes on between two answers."""
+    """Independent of this machine's clock, and also between answers."""
     ours, passed = [1000.0], [0.0]
     transport = Transport(
         account.auth, clock=CloudClock(wall_clock=lambda: ours[0], monotonic=lambda: passed[0])
@@ -313,12 +311,12 @@ async def test_cloud_time_follows_the_cloud(account: Account, simulator: Simulat
     before = int(time.time())
     fields: dict[str, Any] = {"client_type": "user"}
     await transport.request(f"{simulator.url}{TURN}", fields)
-    told = transport.clock.now()
-    assert before <= told <= time.time()
+    cloud_time = transport.clock.now()
+    assert before <= cloud_time <= time.time()
     passed[0] += 60
-    assert transport.clock.now() == told + 60
+    assert transport.clock.now() == cloud_time + 60
     ours[0] -= 7200  # the machine's clock is put right
-    assert transport.clock.now() == told + 60
+    assert transport.clock.now() == cloud_time + 60
 
 
 @pytest.mark.parametrize(
@@ -329,10 +327,8 @@ async def test_cloud_time_follows_the_cloud(account: Account, simulator: Simulat
         ("X-No: date", 1000.0),
     ],
 )
-async def test_date_that_tells_nothing_changes_nothing(
-    account: Account, date: str, expected: float
-) -> None:
-    """A cloud without a clock leaves us with our own."""
+async def test_invalid_date_is_ignored(account: Account, date: str, expected: float) -> None:
+    """Without a date of the cloud, this machine's clock is used."""
     transport = Transport(
         account.auth, clock=CloudClock(wall_clock=lambda: 1000.0, monotonic=lambda: 5.0)
     )

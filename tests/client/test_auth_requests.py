@@ -1,4 +1,4 @@
-"""The request for a token on its way: what is sent where, and what is read."""
+"""Token requests on the wire: what is sent, and how answers are read."""
 
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -34,29 +34,29 @@ USES = ("get_access_token", "authenticate")
 
 @pytest.fixture
 async def session(simulator: Simulator) -> AsyncIterator[aiohttp.ClientSession]:  # noqa: ARG001 - opens sockets
-    """A session that is not the handler's own."""
+    """A session that was passed to the handler."""
     async with aiohttp.ClientSession() as shared:
         yield shared
 
 
 @pytest.fixture
 def auth(session: aiohttp.ClientSession, simulator: Simulator, endpoints: Endpoints) -> AuthHandler:
-    """Somebody with an expired access token."""
+    """A handler with an expired access token."""
     auth = AuthHandler(simulator.email, simulator.password, session=session, endpoints=endpoints)
     auth.set_tokens("old", "older")
     return auth
 
 
 async def failure_of(auth: AuthHandler, use: str) -> AuthError:
-    """Return the error that a use ends with."""
+    """Return the error of a call."""
     with pytest.raises(AuthError) as caught:
         await getattr(auth, use)()
     return caught.value
 
 
 @asynccontextmanager
-async def place(handler: Any) -> AsyncIterator[str]:
-    """A server that answers every request this way; yields its address."""
+async def server(handler: Any) -> AsyncIterator[str]:
+    """Run a server that answers every request this way; yields its address."""
     app = web.Application()
     app.router.add_route("*", "/{anything:.*}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.2)
@@ -67,10 +67,10 @@ async def place(handler: Any) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("use", USES)
-async def test_foreign_session_that_was_closed(
+async def test_passed_session_that_was_closed(
     auth: AuthHandler, simulator: Simulator, use: str
 ) -> None:
-    """It is an error, and no other session takes its place."""
+    """It is an error, and no other session is created."""
     given = auth._session
     assert given is not None
     await given.close()
@@ -83,8 +83,8 @@ async def test_foreign_session_that_was_closed(
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://", "nowhere"])
-async def test_nobody_to_ask(auth: AuthHandler, use: str, address: str) -> None:
-    """Nothing was sent, and the error says so."""
+async def test_cloud_that_cannot_be_reached(auth: AuthHandler, use: str, address: str) -> None:
+    """The error says that nothing was sent."""
     auth.endpoints = replace(auth.endpoints, api=address)
     error = await failure_of(auth, use)
     assert isinstance(error, AuthConnectionError)
@@ -96,24 +96,24 @@ async def test_nobody_to_ask(auth: AuthHandler, use: str, address: str) -> None:
 async def test_redirects_are_not_followed(
     auth: AuthHandler, simulator: Simulator, use: str, status: int
 ) -> None:
-    """A password stays with the host that it was meant for; no login follows the refresh."""
-    asked: list[str] = []
+    """The password is not sent to another host, and no sign-in follows."""
+    requests: list[str] = []
 
     async def elsewhere(request: web.Request) -> web.Response:
-        asked.append(request.path)
+        requests.append(request.path)
         return web.Response(status=status, headers={"Location": f"{simulator.url}{TOKEN}"})
 
-    async with place(elsewhere) as address:
+    async with server(elsewhere) as address:
         auth.endpoints = replace(auth.endpoints, api=address)
         error = await failure_of(auth, use)
     assert isinstance(error, AuthApiError)
     assert (error.status, error.code) == (status, None)
-    assert asked == [TOKEN]
+    assert requests == [TOKEN]
     assert len(simulator.journal) == 0
 
 
 async def test_request_with_a_bearer(session: aiohttp.ClientSession) -> None:
-    """Header, body and the app's name arrive; the answer is data, its Date the cloud's clock."""
+    """Header, body and user agent arrive; the answer has the time of its Date header."""
     seen: list[tuple[str, str, object]] = []
 
     async def echo(request: web.Request) -> web.Response:
@@ -121,7 +121,7 @@ async def test_request_with_a_bearer(session: aiohttp.ClientSession) -> None:
         seen.append((headers["Authorization"], headers["User-Agent"], await request.json()))
         return web.json_response({"a": 1}, headers={"Retry-After": "3"})
 
-    async with place(echo) as address:
+    async with server(echo) as address:
         answer = await http.post(session, address, timeout=1, bearer="t", payload={"b": 2})
     assert seen == [("Bearer t", USER_AGENT, {"b": 2})]
     assert (answer.status, answer.body, answer.retry_after) == (200, {"a": 1}, 3.0)
@@ -130,15 +130,15 @@ async def test_request_with_a_bearer(session: aiohttp.ClientSession) -> None:
 
 
 @pytest.mark.parametrize("use", USES)
-async def test_request_for_a_token_carries_none(auth: AuthHandler, use: str) -> None:
-    """No bearer, and the body is a form."""
+async def test_token_request_has_no_bearer(auth: AuthHandler, use: str) -> None:
+    """Its body is a form."""
     seen: list[tuple[bool, str]] = []
 
     async def look(request: web.Request) -> web.Response:
         seen.append(("Authorization" in request.headers, request.content_type))
         return web.json_response({"access_token": "a", "refresh_token": "b"})
 
-    async with place(look) as address:
+    async with server(look) as address:
         auth.endpoints = replace(auth.endpoints, api=address)
         await getattr(auth, use)()
     assert seen == [(False, "application/x-www-form-urlencoded")]
@@ -147,7 +147,7 @@ async def test_request_for_a_token_carries_none(auth: AuthHandler, use: str) -> 
 async def test_closed_session_sends_nothing(
     session: aiohttp.ClientSession, simulator: Simulator
 ) -> None:
-    """Also if it was closed by somebody between the look at it and the request."""
+    """Even if it is closed between the check and the request."""
     await session.close()
     with pytest.raises(NoAnswerError) as caught:
         await http.post(session, simulator.url, timeout=1)
@@ -159,7 +159,7 @@ async def test_closed_session_sends_nothing(
 async def test_answers_are_bounded(
     session: aiohttp.ClientSession, simulator: Simulator, *, more: int, readable: bool
 ) -> None:
-    """The longest allowed answer is read; one byte more is none."""
+    """The longest allowed answer is read; one more byte is an error."""
     body = "{}".ljust(http.MAX_ANSWER_BYTES + more)
     simulator.fail(TOKEN, Failure(body=body))
     request = http.post(session, f"{simulator.url}{TOKEN}", timeout=5)
@@ -189,19 +189,21 @@ async def test_answers_are_bounded(
     ],
     ids=lambda raw: repr(raw[:20]),
 )
-async def test_what_is_no_object_is_no_body(session: aiohttp.ClientSession, raw: bytes) -> None:
-    """Neither its depth nor its bytes bring anything down."""
+async def test_body_that_is_no_json_object_is_none(
+    session: aiohttp.ClientSession, raw: bytes
+) -> None:
+    """Deep nesting and invalid bytes do no harm."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=raw, content_type="application/json")
 
-    async with place(answer) as address:
+    async with server(answer) as address:
         found = await http.post(session, address, timeout=1)
     assert (found.status, found.body, found.ok, found.code) == (200, None, False, None)
 
 
 def in_a_minute(zone: str) -> str:
-    """Return a date as headers have it."""
+    """Return a date one minute ahead in the format of a header."""
     moment = datetime.now(UTC) + timedelta(seconds=60)
     return format_datetime(moment, usegmt=zone == "GMT")
 
@@ -228,13 +230,13 @@ def in_a_minute(zone: str) -> str:
     ],
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:
-    """A number, a date that is over, or nothing that can be used; never less than none."""
+    """A number, a past date or an invalid value; never negative."""
     assert http.parse_retry_after(value) == seconds
 
 
 @pytest.mark.parametrize("zone", ["GMT", "+0000"])
 def test_retry_after_a_date(zone: str) -> None:
-    """A date to come is counted from now."""
+    """A future date is converted to seconds from now."""
     assert http.parse_retry_after(in_a_minute(zone)) == pytest.approx(60, abs=5)
 
 
@@ -249,8 +251,8 @@ def test_retry_after_a_date(zone: str) -> None:
         ("Wed, 21 Oct 99999999999 07:28:00 GMT", None),
     ],
 )
-def test_clock_of_the_cloud(value: str | None, expected: float | None) -> None:
-    """The Date header as seconds since 1970; None where it is none."""
+def test_date_header(value: str | None, expected: float | None) -> None:
+    """Seconds since 1970; None if it is invalid."""
     assert http._parse_date(value) == expected
 
 
@@ -265,7 +267,7 @@ def test_clock_of_the_cloud(value: str | None, expected: float | None) -> None:
         ({"error": []}, None),
         ({"error": "invalid_grant"}, "invalid_grant"),
         ({"error": "too_many_connections"}, "too_many_connections"),
-        ({"error": "a word that nobody knows"}, None),
+        ({"error": "unknown text"}, None),
         ({"error": {}}, None),
         ({"error": {"code": 13, "message": "m"}}, 13),
         ({"error": {"code": False}}, None),
@@ -275,5 +277,5 @@ def test_clock_of_the_cloud(value: str | None, expected: float | None) -> None:
     ],
 )
 def test_code_of_an_error(body: dict[str, object], code: int | str | None) -> None:
-    """Both shapes; of words only those that cannot hold anything of ours."""
+    """Both shapes; unknown texts are ignored, because they could contain what was sent."""
     assert error_codes.error_code(body) == code

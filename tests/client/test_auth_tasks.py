@@ -1,4 +1,4 @@
-"""What a renewal leaves behind, and what it makes of half an answer."""
+"""What remains after a renewal, and incomplete answers."""
 
 import asyncio
 import logging
@@ -24,12 +24,12 @@ TAIL = 8  # characters; of a long text asyncio shows both ends
 
 
 def grants(simulator: Simulator) -> list[str | None]:
-    """Return the grants that were asked for, in order."""
+    """Return the requested grants in order."""
     return [entry.grant for entry in simulator.journal.of(TOKEN)]
 
 
-def flights() -> list[str]:
-    """Return the names of the client's tasks that run."""
+def running_tasks() -> list[str]:
+    """Return the names of the client's running tasks."""
     return [task.get_name() for task in asyncio.all_tasks() if "bticino" in task.get_name()]
 
 
@@ -37,7 +37,7 @@ def flights() -> list[str]:
 async def test_debug_log_of_the_loop_shows_no_token(
     auth: AuthHandler, caplog: pytest.LogCaptureFixture, use: str
 ) -> None:
-    """In debug mode asyncio writes down the tasks that took long, with their results."""
+    """In debug mode asyncio logs slow tasks with their results."""
     caplog.set_level(logging.DEBUG)
     auth.invalidate(await auth.get_access_token())
     loop = asyncio.get_running_loop()
@@ -55,15 +55,15 @@ async def test_debug_log_of_the_loop_shows_no_token(
         assert token[-TAIL:] not in caplog.text
 
 
-async def test_never_two_tasks_at_once(auth: AuthHandler, simulator: Simulator) -> None:
-    """Callers come in bursts, before, during and after each answer; in the end none is left."""
+async def test_never_two_token_requests_at_once(auth: AuthHandler, simulator: Simulator) -> None:
+    """Calls come in bursts before, during and after each answer; no task remains."""
     seen: list[list[str]] = []
 
     async def burst(tokens: dict[str, Any]) -> None:
         del tokens
         late = [asyncio.create_task(auth.get_access_token()) for _ in range(3)]
         await asyncio.sleep(0)
-        seen.append(flights())
+        seen.append(running_tasks())
         waiting.extend(late)
 
     waiting: list[asyncio.Task[str]] = []
@@ -74,13 +74,13 @@ async def test_never_two_tasks_at_once(auth: AuthHandler, simulator: Simulator) 
         await asyncio.gather(*waiting)
     assert seen == [["bticino renew"]] * 10
     assert grants(simulator) == ["refresh_token"] * 10
-    assert flights() == []
+    assert running_tasks() == []
 
 
-async def test_callback_that_waits_for_something_cancelled(
+async def test_callback_that_awaits_something_cancelled(
     auth: AuthHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its cancellation is not that of the renewal: callers get the token."""
+    """That does not cancel the renewal: callers get the token."""
 
     async def save(_: dict[str, Any]) -> None:
         writing = asyncio.create_task(asyncio.sleep(60))
@@ -95,10 +95,10 @@ async def test_callback_that_waits_for_something_cancelled(
     assert "could not be saved: CancelledError" in caplog.text
 
 
-async def test_flight_that_is_cancelled_while_it_saves(
+async def test_task_that_is_cancelled_while_it_saves(
     auth: AuthHandler, simulator: Simulator
 ) -> None:
-    """The program ends: that is no failed save, and the new pair is held."""
+    """The program ends: that is not a failed save, and the new tokens are stored."""
     called = asyncio.Event()
 
     async def save(_: dict[str, Any]) -> None:
@@ -121,7 +121,7 @@ async def test_flight_that_is_cancelled_while_it_saves(
 async def test_refresh_whose_answer_has_an_empty_refresh_token(
     auth: AuthHandler, simulator: Simulator, empty: str | None
 ) -> None:
-    """That is none, so the old one is kept; a login without one is no answer."""
+    """The old one is kept; a sign-in without one is an error."""
     old = auth._refresh_token
     body: dict[str, object] = {"access_token": "new", "refresh_token": empty}
     simulator.fail(TOKEN, Failure(body=body), times=2)
@@ -132,8 +132,10 @@ async def test_refresh_whose_answer_has_an_empty_refresh_token(
         await auth.authenticate()
 
 
-async def test_empty_stored_refresh_token_is_none(auth: AuthHandler, simulator: Simulator) -> None:
-    """It is not sent; the password is used at once."""
+async def test_empty_stored_refresh_token_is_not_sent(
+    auth: AuthHandler, simulator: Simulator
+) -> None:
+    """The password is used at once."""
     auth.set_tokens("stored", "", time.time() - 1)
     await auth.get_access_token()
     assert grants(simulator) == ["password"]
@@ -142,17 +144,17 @@ async def test_empty_stored_refresh_token_is_none(auth: AuthHandler, simulator: 
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 503])
-@pytest.mark.parametrize("word", ["server_error", "temporarily_unavailable"])
-async def test_oauth_words_for_an_outage(
-    auth: AuthHandler, simulator: Simulator, use: str, word: str, status: int
+@pytest.mark.parametrize("error", ["server_error", "temporarily_unavailable"])
+async def test_oauth_errors_for_an_outage(
+    auth: AuthHandler, simulator: Simulator, use: str, error: str, status: int
 ) -> None:
-    """Whatever status they come with: no login follows, and the refresh token lives on."""
-    simulator.fail(TOKEN, Failure(error=word, status=status))
+    """With any status: there is no sign-in, and the refresh token is kept."""
+    simulator.fail(TOKEN, Failure(error=error, status=status))
     auth.invalidate(auth._access_token or "")
     with pytest.raises(AuthError) as caught:
         await getattr(auth, use)()
     assert type(caught.value) is AuthServerError
-    assert (caught.value.status, caught.value.code) == (status, word)
+    assert (caught.value.status, caught.value.code) == (status, error)
     simulator.journal.clear()
     assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator) == ["refresh_token"]

@@ -1,4 +1,4 @@
-"""A request through other people's sessions, and answers that are hardly HTTP."""
+"""Requests through special sessions, and answers that are hardly HTTP."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -35,8 +35,8 @@ OBJECT = b'{"status": "ok"}'
 BOMB = gzip.compress(b" " * (25 * http.MAX_ANSWER_BYTES), compresslevel=1)
 
 
-class Deaf(AbstractResolver):
-    """A name server that never answers."""
+class SilentResolver(AbstractResolver):
+    """A resolver that never answers."""
 
     @override
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
@@ -45,11 +45,11 @@ class Deaf(AbstractResolver):
 
     @override
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""
 
 
 def account_of(session: aiohttp.ClientSession, simulator: Simulator, at: Endpoints) -> Account:
-    """Return an account with a good token, through that session."""
+    """Return an account with a valid token that uses this session."""
     auth = AuthHandler(simulator.email, simulator.password, session=session, endpoints=at)
     pair = simulator.account.log_in()
     auth.set_tokens(str(pair["access_token"]), str(pair["refresh_token"]), time.time() + 600)
@@ -63,7 +63,7 @@ async def unlock(account: Account, simulator: Simulator) -> None:
 
 
 async def test_session_that_raises_for_a_status(simulator: Simulator, endpoints: Endpoints) -> None:
-    """What a refusal says is read all the same: a dead token is renewed, a password is wrong."""
+    """The body is read all the same: the refused token is renewed."""
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         account = account_of(session, simulator, endpoints)
         simulator.expire_access_tokens()
@@ -76,12 +76,12 @@ async def test_session_that_raises_for_a_status(simulator: Simulator, endpoints:
     assert simulator.violations == []
 
 
-async def test_name_that_is_not_found_in_time(
+async def test_host_that_is_not_resolved_in_time(
     simulator: Simulator, endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command that never left is no unknown outcome."""
+    """The command was not sent, so its outcome is known."""
     monkeypatch.setattr(http, "CONNECT_TIMEOUT", 0.05)
-    connector = aiohttp.TCPConnector(resolver=Deaf())
+    connector = aiohttp.TCPConnector(resolver=SilentResolver())
     async with aiohttp.ClientSession(connector=connector) as session:
         account = account_of(session, simulator, replace(endpoints, api="http://cloud.invalid"))
         with pytest.raises(NoAnswerError) as caught:
@@ -90,7 +90,7 @@ async def test_name_that_is_not_found_in_time(
 
 
 async def test_session_whose_hooks_fail(simulator: Simulator, endpoints: Endpoints) -> None:
-    """The door has opened by then: nobody is told that nothing was sent."""
+    """The door has opened by then, so the error must not say that nothing was sent."""
 
     async def fail(*_: object) -> NoReturn:
         raise RuntimeError("a hook of somebody else's")
@@ -104,24 +104,24 @@ async def test_session_whose_hooks_fail(simulator: Simulator, endpoints: Endpoin
 
 
 @asynccontextmanager
-async def saying(raw: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A server that sends these bytes and hangs up; yields its address and what it was asked."""
-    asked: list[bytes] = []
+async def raw_server(raw: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Run a server that sends these bytes and closes; yields its address and the requests."""
+    requests: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        asked.append(await reader.readexactly(size))
+        requests.append(await reader.readexactly(size))
         writer.write(raw)
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", requests
 
 
-def answer_of(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """Return an answer as it is on the wire."""
+def raw_answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    """Return an answer as bytes."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
@@ -132,21 +132,21 @@ UNREADABLE = {
     "http 2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no status": b"HTTP/1.1 abc OK\r\n\r\n",
     "no header": b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-    "huge header": answer_of(OBJECT, f"X: {'a' * 100_000}"),
-    "many headers": answer_of(OBJECT, *["A: b"] * 5000),
+    "huge header": raw_answer(OBJECT, f"X: {'a' * 100_000}"),
+    "many headers": raw_answer(OBJECT, *["A: b"] * 5000),
     "negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
-    "two lengths": answer_of(OBJECT, "Transfer-Encoding: chunked"),
+    "two lengths": raw_answer(OBJECT, "Transfer-Encoding: chunked"),
     "odd chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
-    "no gzip": answer_of(OBJECT, "Content-Encoding: gzip"),
-    "no deflate": answer_of(OBJECT, "Content-Encoding: deflate"),
-    "half a gzip": answer_of(gzip.compress(OBJECT)[:20], "Content-Encoding: gzip"),
-    "brotli": answer_of(OBJECT, "Content-Encoding: br"),
-    "no zstd": answer_of(OBJECT, "Content-Encoding: zstd"),
+    "no gzip": raw_answer(OBJECT, "Content-Encoding: gzip"),
+    "no deflate": raw_answer(OBJECT, "Content-Encoding: deflate"),
+    "half a gzip": raw_answer(gzip.compress(OBJECT)[:20], "Content-Encoding: gzip"),
+    "brotli": raw_answer(OBJECT, "Content-Encoding: br"),
+    "no zstd": raw_answer(OBJECT, "Content-Encoding: zstd"),
     "upgrade": b"HTTP/1.1 101 No\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
-    "status 0": answer_of(OBJECT, status="000 No"),
-    "status 999": answer_of(b"", status="999 No"),
-    "odd redirect": answer_of(OBJECT, "Location: http://[bad", status="302 Found"),
-    "bomb": answer_of(BOMB, "Content-Encoding: gzip"),
+    "status 0": raw_answer(OBJECT, status="000 No"),
+    "status 999": raw_answer(b"", status="999 No"),
+    "odd redirect": raw_answer(OBJECT, "Location: http://[bad", status="302 Found"),
+    "bomb": raw_answer(BOMB, "Content-Encoding: gzip"),
 }
 
 
@@ -154,12 +154,12 @@ UNREADABLE = {
 async def test_answer_that_cannot_be_read(
     simulator: Simulator, endpoints: Endpoints, raw: bytes
 ) -> None:
-    """A command goes out once, and its outcome is unknown; nothing else is raised."""
-    async with saying(raw) as (url, asked), aiohttp.ClientSession() as session:
+    """A command is sent once, and its outcome is unknown."""
+    async with raw_server(raw) as (url, requests), aiohttp.ClientSession() as session:
         account = account_of(session, simulator, replace(endpoints, api=url))
         with pytest.raises(OutcomeUnknownError):
             await unlock(account, simulator)
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -168,17 +168,17 @@ async def test_answer_that_cannot_be_read(
 async def test_compressed_answer(
     simulator: Simulator, endpoints: Endpoints, encoding: str, body: bytes
 ) -> None:
-    """It is read as any other."""
-    raw = answer_of(body, f"Content-Encoding: {encoding}")
-    async with saying(raw) as (url, asked), aiohttp.ClientSession() as session:
+    """It is read like any other."""
+    raw = raw_answer(body, f"Content-Encoding: {encoding}")
+    async with raw_server(raw) as (url, requests), aiohttp.ClientSession() as session:
         await unlock(account_of(session, simulator, replace(endpoints, api=url)), simulator)
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
-async def test_bomb_takes_no_memory(simulator: Simulator) -> None:  # noqa: ARG001 - opens sockets
-    """What unpacks to 200 MB is given up at the limit."""
+async def test_compressed_bomb_takes_no_memory(simulator: Simulator) -> None:  # noqa: ARG001 - opens sockets
+    """Content that unpacks to 200 MB is refused at the limit."""
     async with (
-        saying(answer_of(BOMB, "Content-Encoding: gzip")) as (url, _),
+        raw_server(raw_answer(BOMB, "Content-Encoding: gzip")) as (url, _),
         aiohttp.ClientSession() as session,
     ):
         tracemalloc.start()
@@ -194,7 +194,7 @@ async def test_bomb_takes_no_memory(simulator: Simulator) -> None:  # noqa: ARG0
 
 @pytest.mark.parametrize("zone", ["GMT", "-0000", ""])
 def test_date_without_a_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
-    """Wherever the house is."""
+    """Independent of the local time zone."""
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     time.tzset()
     try:

@@ -1,4 +1,4 @@
-"""Clouds that mind pings, and clouds that mind their absence: the policy can follow either."""
+"""Clouds that drop clients which ping, and clouds that drop clients which do not."""
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
@@ -24,24 +24,24 @@ LONG_ENOUGH = 2.5  # seconds, for what would drop a line to have dropped it seve
 async def listening(
     auth: AuthHandler, simulator: Simulator, ping_every: float | None
 ) -> AsyncIterator[PushChannel]:
-    """A channel that has been subscribed for a while, and hears a ring after it."""
-    heard = asyncio.Event()
+    """Run a channel for a while; it must receive a ring afterwards."""
+    received = asyncio.Event()
     channel = PushChannel(
         auth,
         keepalive=KeepalivePolicy(ping_every=ping_every),
         backoff=Backoff(first=0.01, longest=0.01),
     )
-    channel.listen_pushes(lambda _: heard.set())
+    channel.listen_pushes(lambda _: received.set())
     task = asyncio.create_task(channel.socket.run())
     try:
         async with asyncio.timeout(10):
             while not channel.is_online:  # noqa: ASYNC110 - there is none
                 await asyncio.sleep(0.01)
             await asyncio.sleep(LONG_ENOUGH)
-            while not heard.is_set():
+            while not received.is_set():
                 simulator.ring()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(heard.wait(), 0.2)
+                    await asyncio.wait_for(received.wait(), 0.2)
         yield channel
     finally:
         task.cancel()
@@ -53,7 +53,7 @@ async def listening(
 async def test_cloud_that_drops_clients_that_ping(
     auth: AuthHandler, simulator: Simulator, ping_every: float | None, drops: bool
 ) -> None:
-    """The usual policy keeps its line; the other comes back, and hears of the ring all the same."""
+    """The default policy keeps its connection; the other reconnects and still receives the ring."""
     simulator.sockets.drop_clients_that_ping = True
     async with listening(auth, simulator, ping_every) as channel:
         assert (channel.socket.counters["connections_ended"] > 0) is drops
