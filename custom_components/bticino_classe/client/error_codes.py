@@ -92,6 +92,10 @@ MODULE_CODES: Final[Mapping[int, type[ApiError]]] = {
     9: CommandRefusedError,
 }
 
+# Numbers of the signaling socket alone; its others are those of the API (protocol.md 3.8).
+RTC_MAX_PEERS: Final = 1
+RTC_UNREACHABLE: Final = 41
+
 _UNKNOWN: Final = CodeMeaning()
 
 

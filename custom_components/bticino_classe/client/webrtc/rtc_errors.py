@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from ..decode import as_int, as_mapping, as_str
-from ..error_codes import code_error, error_code
+from ..error_codes import RTC_MAX_PEERS, RTC_UNREACHABLE, code_error, error_code
 from ..errors import (
     BticinoError,
     CallOverError,
@@ -15,10 +15,7 @@ from ..errors import (
 if TYPE_CHECKING:
     from ..decode import JsonObject
 
-# "Max number of peers reached" (protocol.md 3.8).
-MAX_PEERS_CODE: Final = 1
 MAX_PEERS_TEXT: Final = "number of peers"
-UNREACHABLE_CODE: Final = 41
 
 
 def ack_error(ack: JsonObject) -> BticinoError:
@@ -26,7 +23,7 @@ def ack_error(ack: JsonObject) -> BticinoError:
     code = error_code(ack)
     if _is_busy(ack):
         return LineBusyError()
-    kind = UnreachableError if code == UNREACHABLE_CODE else code_error(code)
+    kind = UnreachableError if code == RTC_UNREACHABLE else code_error(code)
     return (kind or CommandRefusedError)(code=code)
 
 
@@ -35,12 +32,12 @@ def terminate_error(data: JsonObject) -> BticinoError:
     code = error_code(data)
     if _is_busy(data):
         return LineBusyError()
-    return UnreachableError(code=code) if code == UNREACHABLE_CODE else CallOverError(code=code)
+    return UnreachableError(code=code) if code == RTC_UNREACHABLE else CallOverError(code=code)
 
 
 def _is_busy(source: JsonObject) -> bool:
     """Return whether the error says that there are too many viewers, by its code or its text."""
     error = as_mapping(source.get("error"))
-    return as_int(error.get("code")) == MAX_PEERS_CODE or MAX_PEERS_TEXT in (
+    return as_int(error.get("code")) == RTC_MAX_PEERS or MAX_PEERS_TEXT in (
         as_str(error.get("message")) or ""
     )
