@@ -1,14 +1,13 @@
-"""Home Assistant with the integration, pointed at the simulated cloud."""
+"""Home Assistant with the integration, connected to the simulated cloud."""
 
 import asyncio
-from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry
 from homeassistant.const import CONF_PASSWORD, CONF_USERNAME
 from homeassistant.core import State
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import (
@@ -18,28 +17,27 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.bticino_classe.const import DOMAIN, ENDPOINTS
 from custom_components.bticino_classe.coordinator import STATUS_INTERVAL
-from tests.integration.player import STREET, Page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import timedelta
 
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import Event, HomeAssistant
     from homeassistant.data_entry_flow import FlowResult
-    from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
-    from custom_components.bticino_classe.client import Endpoints
+    from custom_components.bticino_classe.client import Endpoints, PushChannel, SignalingChannel
     from tests.simulator import Entry, Simulator
 
 
-class Happenings:
-    """The events that event entities told, in their order."""
+class EventRecorder:
+    """Records what the event entities fire, in order."""
 
     def __init__(self, hass: HomeAssistant) -> None:
         self._changes: list[Event[Any]] = async_capture_events(hass, "state_changed")
 
-    def told(self) -> list[tuple[str, str]]:
-        """Return entity and event type of each."""
+    def recorded(self) -> list[tuple[str, str]]:
+        """Return the entity and the type of each event."""
         states = [change.data["new_state"] for change in self._changes]
         return [
             (state.entity_id, state.attributes["event_type"])
@@ -52,12 +50,14 @@ class Happenings:
 
     def rings(self) -> list[str]:
         """Return the doorbells that rang."""
-        return [entity_id for entity_id, kind in self.told() if kind == "ring"]
+        return [entity_id for entity_id, kind in self.recorded() if kind == "ring"]
+
+    told = recorded  # alias for branches in progress
 
 
 @pytest.fixture
 def hass_config_dir(hass_tmp_config_dir: str) -> str:
-    """A configuration folder of the test's own."""
+    """A configuration folder for this test only."""
     return hass_tmp_config_dir
 
 
@@ -68,14 +68,14 @@ def _integration(
     endpoints: Endpoints,
     simulator: Simulator,
 ) -> None:
-    """Nothing is pushed, so that what is polled can be told apart; the bell's tests change that."""
+    """Use the simulated cloud, without pushes: `online_entry` turns them on."""
     hass.data[ENDPOINTS] = endpoints
     simulator.sockets.handshake_status = 503
 
 
 @pytest.fixture
 def credentials(simulator: Simulator) -> dict[str, str]:
-    """What a person types to sign in."""
+    """The user input of the sign-in form."""
     return {CONF_USERNAME: simulator.email, CONF_PASSWORD: simulator.password}
 
 
@@ -83,7 +83,7 @@ def credentials(simulator: Simulator) -> dict[str, str]:
 async def entry(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> ConfigEntry[Any]:
-    """An account that was set up through the form; the journal begins after that."""
+    """An account that was set up through the form; the journal is empty."""
     found = await sign_in(hass, credentials)
     simulator.journal.clear()
     return found
@@ -94,117 +94,143 @@ def _house_name() -> str:
     return "classe_300x"
 
 
-@pytest.fixture(name="bell")
-async def _bell(
+@pytest.fixture(name="online_entry")
+async def _online_entry(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str], house_name: str
-) -> AsyncIterator[Happenings]:
-    """A house that hears pushes, and what it tells from now on."""
+) -> AsyncIterator[ConfigEntry[Any]]:
+    """An account whose push connection is online; the journal is empty."""
     simulator.sockets.handshake_status = None
     simulator.use_house(house_name)
     entry = await sign_in(hass, credentials)
-    await online(entry)
+    await wait_online(entry)
     simulator.journal.clear()
-    happenings = Happenings(hass)
-    yield happenings
+    yield entry
     assert simulator.violations == []
 
 
-@pytest.fixture(name="page")
-async def _page(
+@pytest.fixture(name="events")
+def _events(
     hass: HomeAssistant,
-    bell: Happenings,  # noqa: ARG001 - a house that rings
-    hass_ws_client: WebSocketGenerator,
-) -> Page:
-    """A page that shows the camera of the street; the intercom's patience is a test's."""
-    channel = the_entry(hass).runtime_data.live.channel
-    channel.timeouts = replace(
-        channel.timeouts, connected=2, acknowledged=1, answered=1, terminated=1, busy=0.01
-    )
-    return await Page.open(hass_ws_client, STREET)
+    online_entry: ConfigEntry[Any],  # noqa: ARG001 - whose events are recorded
+) -> EventRecorder:
+    """The events of an account whose push connection is online."""
+    return EventRecorder(hass)
 
 
 async def sign_in(hass: HomeAssistant, credentials: dict[str, str]) -> ConfigEntry[Any]:
-    """Add the account as a person does, and wait until it is set up."""
+    """Add the account as a user does, and wait until it is set up."""
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     result = await hass.config_entries.flow.async_configure(flow["flow_id"], credentials)
     assert result["type"] == "create_entry", result
-    await settle(hass)
+    await wait_idle(hass)
     found: ConfigEntry[Any] = result["result"]
     return found
 
 
-async def online(entry: ConfigEntry[Any]) -> None:
-    """Wait until pushes can come, and what was missed meanwhile has been asked for."""
-    await until(lambda: entry.runtime_data.push.is_online)
-    await settle(entry.runtime_data.coordinator.hass)
+def get_entry(hass: HomeAssistant) -> ConfigEntry[Any]:
+    """Return the only account."""
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    return entry
 
 
-async def restart(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """Set the account up anew from what the entry holds, as a restart does."""
+async def reload_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Set the account up again from what the entry holds, as a restart does."""
     await hass.config_entries.async_reload(entry.entry_id)
-    await settle(hass)
+    await wait_idle(hass)
+
+
+async def advance(hass: HomeAssistant, freezer: FrozenDateTimeFactory, seconds: float) -> None:
+    """Let time pass, and wait until the timers that are due have been handled."""
+    freezer.tick(seconds)
+    async_fire_time_changed(hass)
+    await wait_idle(hass)
 
 
 async def poll(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, interval: timedelta = STATUS_INTERVAL
 ) -> None:
     """Let time pass until the next poll is over."""
-    freezer.tick(interval + timedelta(seconds=1))
-    async_fire_time_changed(hass)
-    await settle(hass)
+    await advance(hass, freezer, interval.total_seconds() + 1)
 
 
-async def settle(hass: HomeAssistant) -> None:
-    """Wait until nothing is under way but what lasts: the socket that pushes come through."""
+async def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0)
+
+
+async def wait_idle(hass: HomeAssistant) -> None:
+    """Wait until no task is running except the push connection."""
     await hass.async_block_till_done()
     while tasks := [t for t in hass._background_tasks if "push socket" not in repr(t)]:
         await asyncio.wait(tasks)
         await hass.async_block_till_done()
 
 
-async def refused(hass: HomeAssistant, domain: str, service: str, entity_id: str) -> str | None:
-    """Call an action that has to fail, and return the key of the text that the person gets."""
-    with pytest.raises(HomeAssistantError) as caught:
-        await act(hass, domain, service, entity_id)
-    assert "{" not in str(caught.value), "a placeholder was not filled in"
-    return caught.value.translation_key
+async def wait_online(entry: ConfigEntry[Any]) -> None:
+    """Wait until the push connection is online and missed events are caught up."""
+    await wait_until(lambda: entry.runtime_data.push.is_online)
+    await wait_idle(entry.runtime_data.coordinator.hass)
 
 
-async def act(hass: HomeAssistant, domain: str, service: str, entity_id: str) -> None:
+async def wait_frames(hass: HomeAssistant, count: int) -> None:
+    """Wait until the push connection has read and processed a total number of frames."""
+    counters = get_entry(hass).runtime_data.push.socket.counters
+    await wait_until(lambda: counters["frames"] >= count)
+    await hass.async_block_till_done()
+
+
+def skip_backoff(channel: PushChannel | SignalingChannel) -> None:
+    """Let a channel reconnect without a delay."""
+    channel.socket._backoff.draw = lambda: 0.0
+
+
+async def call_action(hass: HomeAssistant, domain: str, service: str, entity_id: str) -> None:
     """Call an action on one entity."""
     await hass.services.async_call(domain, service, {"entity_id": entity_id}, blocking=True)
 
 
+async def expect_refused(
+    hass: HomeAssistant, domain: str, service: str, entity_id: str
+) -> str | None:
+    """Call an action that has to fail; returns the translation key of the error."""
+    with pytest.raises(HomeAssistantError) as caught:
+        await call_action(hass, domain, service, entity_id)
+    assert "{" not in str(caught.value), "a placeholder was not filled in"
+    return caught.value.translation_key
+
+
+async def update_entity(hass: HomeAssistant, entity_id: str) -> None:
+    """Call Home Assistant's own action to update an entity now."""
+    await async_setup_component(hass, "homeassistant", {})
+    await call_action(hass, "homeassistant", "update_entity", entity_id)
+    await wait_idle(hass)
+
+
 def state_of(hass: HomeAssistant, entity_id: str) -> str:
-    """Return the state of an entity that has to be there."""
+    """Return the state of an entity that has to exist."""
     state = hass.states.get(entity_id)
     assert state is not None, f"no {entity_id} among {hass.states.async_entity_ids()}"
     return state.state
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until something has happened in the simulator."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event to wait on
-            await asyncio.sleep(0)
+def device_id_of(hass: HomeAssistant, name: str) -> str:
+    """Return the id of the device with a name."""
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), get_entry(hass).entry_id)
+    (found,) = [each.id for each in devices if each.name == name]
+    return found
 
 
-async def look_again(hass: HomeAssistant, entity_id: str) -> None:
-    """Ask Home Assistant to update an entity now, as a person or automation can."""
-    await async_setup_component(hass, "homeassistant", {})
-    await act(hass, "homeassistant", "update_entity", entity_id)
-    await settle(hass)
-
-
-def fields(result: FlowResult[Any, Any]) -> dict[str, Any]:
-    """Return the fields of a form with what is suggested for each."""
+def form_fields(result: FlowResult[Any, Any]) -> dict[str, Any]:
+    """Return the fields of a form with their suggested values."""
     schema = result["data_schema"]
     assert schema is not None
     return {str(key): key.description for key in schema.schema}
 
 
-def requested(entries: list[Entry], *path: str) -> list[Any]:
-    """Return one part of the body of every request."""
+def request_values(entries: list[Entry], *path: str) -> list[Any]:
+    """Return one part of the body of each request."""
     found = []
     for entry in entries:
         value: Any = entry.body
@@ -214,14 +240,23 @@ def requested(entries: list[Entry], *path: str) -> list[Any]:
     return found
 
 
-def the_entry(hass: HomeAssistant) -> ConfigEntry[Any]:
-    """Return the account that is set up."""
-    (entry,) = hass.config_entries.async_entries(DOMAIN)
-    return entry
+# Aliases for branches in progress
 
 
-async def heard(hass: HomeAssistant, count: int) -> None:
-    """Wait until so many frames have been read, and their effect is there."""
-    counters = the_entry(hass).runtime_data.push.socket.counters
-    await until(lambda: counters["frames"] >= count)
-    await hass.async_block_till_done()
+@pytest.fixture(name="bell")
+def _bell(events: EventRecorder) -> EventRecorder:
+    return events
+
+
+Happenings = EventRecorder
+act = call_action
+fields = form_fields
+heard = wait_frames
+look_again = update_entity
+online = wait_online
+refused = expect_refused
+requested = request_values
+restart = reload_entry
+settle = wait_idle
+the_entry = get_entry
+until = wait_until

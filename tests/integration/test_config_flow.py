@@ -1,4 +1,4 @@
-"""Signing in, as a person does it in the UI."""
+"""The config flow: sign-in, re-authentication, reconfiguration."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,7 @@ from homeassistant.data_entry_flow import FlowResultType
 import pytest
 
 from custom_components.bticino_classe.const import DOMAIN
-from tests.integration.conftest import fields, sign_in
+from tests.integration.conftest import form_fields, sign_in
 from tests.simulator import Failure, too_many
 from tests.simulator.paths import HOMESDATA, TOKEN
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.simulator import Simulator
 
-TROUBLES = [
+SIGN_IN_FAILURES = [
     (TOKEN, Failure(status=503, html=True), "cannot_connect"),
     (TOKEN, Failure(never=True), "cannot_connect"),
     (TOKEN, Failure(drop=True), "cannot_connect"),
@@ -37,7 +37,7 @@ TROUBLES = [
 ]
 
 
-async def start(hass: HomeAssistant) -> str:
+async def start_flow(hass: HomeAssistant) -> str:
     """Open the form."""
     result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     assert result["type"] is FlowResultType.FORM
@@ -46,18 +46,27 @@ async def start(hass: HomeAssistant) -> str:
     return result["flow_id"]
 
 
+async def start_reauth(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str:
+    """Start re-authentication."""
+    entry.async_start_reauth(hass)
+    await hass.async_block_till_done()
+    (progress,) = hass.config_entries.flow.async_progress()
+    assert progress["step_id"] == "reauth_confirm"
+    return progress["flow_id"]
+
+
 async def submit(hass: HomeAssistant, flow_id: str, values: dict[str, Any]) -> ConfigFlowResult:
-    """Send the form."""
+    """Submit the form."""
     result = await hass.config_entries.flow.async_configure(flow_id, values)
     await hass.async_block_till_done()
     return result
 
 
-async def test_sign_in_makes_one_login_and_keeps_its_tokens(
+async def test_sign_in_once_and_store_the_tokens(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """The entry holds what a restart needs, and set-up signs in no second time."""
-    result = await submit(hass, await start(hass), credentials)
+    """The entry holds what a restart needs; set-up does not sign in again."""
+    result = await submit(hass, await start_flow(hass), credentials)
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "Casa"
@@ -70,8 +79,8 @@ async def test_sign_in_makes_one_login_and_keeps_its_tokens(
     assert simulator.violations == []
 
 
-async def test_form_hides_the_password_and_helps_to_fill_in(hass: HomeAssistant) -> None:
-    """Browsers and password managers know what the two fields are."""
+async def test_form_fields(hass: HomeAssistant) -> None:
+    """The password is hidden; browsers and password managers recognize both fields."""
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     schema = flow["data_schema"]
     assert schema is not None
@@ -86,8 +95,8 @@ async def test_form_hides_the_password_and_helps_to_fill_in(hass: HomeAssistant)
     assert selectors[CONF_PASSWORD]["autocomplete"] == "current-password"
 
 
-@pytest.mark.parametrize(("path", "failure", "error"), TROUBLES)
-async def test_trouble_is_named_and_gone_when_it_is_over(  # noqa: PLR0917 - a table's columns
+@pytest.mark.parametrize(("path", "failure", "error"), SIGN_IN_FAILURES)
+async def test_error_is_shown_and_recovers(  # noqa: PLR0917 - a table's columns
     hass: HomeAssistant,
     simulator: Simulator,
     credentials: dict[str, str],
@@ -95,8 +104,8 @@ async def test_trouble_is_named_and_gone_when_it_is_over(  # noqa: PLR0917 - a t
     failure: Failure,
     error: str,
 ) -> None:
-    """Every trouble has a text of its own; sending the form again is enough afterwards."""
-    flow_id = await start(hass)
+    """Every error has a message; afterwards it is enough to submit the form again."""
+    flow_id = await start_flow(hass)
     simulator.fail(path, failure)
     result = await submit(hass, flow_id, credentials)
     assert result["type"] is FlowResultType.FORM
@@ -106,11 +115,11 @@ async def test_trouble_is_named_and_gone_when_it_is_over(  # noqa: PLR0917 - a t
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_cloud_that_is_not_there(
+async def test_no_connection(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """No route to the cloud is no fault of the password."""
-    flow_id = await start(hass)
+    """It is not reported as a wrong password."""
+    flow_id = await start_flow(hass)
     await simulator.stop()
     result = await submit(hass, flow_id, credentials)
     assert result["errors"] == {"base": "cannot_connect"}
@@ -120,11 +129,11 @@ async def test_wrong_password_then_right(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
     """The e-mail stays in the form, the password does not."""
-    flow_id = await start(hass)
+    flow_id = await start_flow(hass)
     result = await submit(hass, flow_id, {**credentials, CONF_PASSWORD: "wrong"})
     assert result["errors"] == {"base": "invalid_auth"}
     suggested = {"suggested_value": credentials[CONF_USERNAME]}
-    assert fields(result) == {CONF_USERNAME: suggested, CONF_PASSWORD: None}
+    assert form_fields(result) == {CONF_USERNAME: suggested, CONF_PASSWORD: None}
 
     result = await submit(hass, flow_id, credentials)
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -135,9 +144,9 @@ async def test_wrong_password_then_right(
 async def test_account_without_an_intercom(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str], house: str
 ) -> None:
-    """The person is told, and may add the intercom in the app and go on."""
+    """The user can add the intercom in the app and submit the form again."""
     simulator.use_house(house)
-    flow_id = await start(hass)
+    flow_id = await start_flow(hass)
     result = await submit(hass, flow_id, credentials)
     assert result["errors"] == {"base": "no_intercom"}
 
@@ -146,11 +155,11 @@ async def test_account_without_an_intercom(
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_same_form_again_signs_in_only_once(
+async def test_submitting_again_signs_in_only_once(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """Each login mails the owner: a fault behind the login must not repeat it."""
-    flow_id = await start(hass)
+    """Each sign-in sends the owner a mail: a later failure must not cause another."""
+    flow_id = await start_flow(hass)
     simulator.fail(HOMESDATA, Failure(status=503, html=True), times=3)
     for _ in range(3):
         await submit(hass, flow_id, credentials)
@@ -160,13 +169,13 @@ async def test_same_form_again_signs_in_only_once(
 
 
 @pytest.mark.usefixtures("entry")
-async def test_same_address_is_refused_without_a_login(
+async def test_configured_address_is_refused_without_a_sign_in(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """An account that is there is recognised before anybody is mailed."""
-    spelled = {**credentials, CONF_USERNAME: f" {credentials[CONF_USERNAME].upper()} "}
-    for values in (credentials, spelled):
-        result = await submit(hass, await start(hass), values)
+    """Upper case and spaces make no difference."""
+    differently_spelled = {**credentials, CONF_USERNAME: f" {credentials[CONF_USERNAME].upper()} "}
+    for values in (credentials, differently_spelled):
+        result = await submit(hass, await start_flow(hass), values)
         assert result["type"] is FlowResultType.ABORT
         assert result["reason"] == "already_configured"
     assert simulator.journal.count(TOKEN) == 0
@@ -176,28 +185,28 @@ async def test_same_address_is_refused_without_a_login(
 async def test_same_account_under_another_address_is_refused(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """It is the account that counts, not how it is called."""
+    """Accounts are identified by their user id, not by their address."""
     simulator.account.email = "new@example.org"
     result = await submit(
-        hass, await start(hass), {**credentials, CONF_USERNAME: "new@example.org"}
+        hass, await start_flow(hass), {**credentials, CONF_USERNAME: "new@example.org"}
     )
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "already_configured"
 
 
-async def test_cloud_that_names_no_user(
+async def test_answer_without_a_user_id(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """Without a user id the lower-cased address tells accounts apart."""
+    """The lower-case address identifies the account instead."""
     simulator.account.user_id = ""
     result = await submit(
-        hass, await start(hass), {**credentials, CONF_USERNAME: "Owner@Example.org"}
+        hass, await start_flow(hass), {**credentials, CONF_USERNAME: "Owner@Example.org"}
     )
     assert result["result"].unique_id == "owner@example.org"
 
 
 async def test_home_without_a_name(hass: HomeAssistant, simulator: Simulator) -> None:
-    """The entry is named after the product then."""
+    """The entry is named after the product."""
     simulator.house.homes[0].name = ""
     entry = await sign_in(hass, {CONF_USERNAME: simulator.email, CONF_PASSWORD: simulator.password})
     assert entry.title == "BTicino Classe"
@@ -206,19 +215,16 @@ async def test_home_without_a_name(hass: HomeAssistant, simulator: Simulator) ->
 async def test_reauth_asks_for_the_password_only(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """The account is shown; the new password is proved, stored, and used at once."""
+    """The account is shown; the new password is checked, stored and used at once."""
     simulator.change_password("new-password")
-    entry.async_start_reauth(hass)
-    await hass.async_block_till_done()
-    (progress,) = hass.config_entries.flow.async_progress()
-    assert progress["step_id"] == "reauth_confirm"
-    result = await hass.config_entries.flow.async_configure(progress["flow_id"])
+    flow_id = await start_reauth(hass, entry)
+    result = await hass.config_entries.flow.async_configure(flow_id)
     assert (result["description_placeholders"] or {})["username"] == simulator.email
-    assert list(fields(result)) == [CONF_PASSWORD]
+    assert list(form_fields(result)) == [CONF_PASSWORD]
 
-    result = await submit(hass, progress["flow_id"], {CONF_PASSWORD: "wrong"})
+    result = await submit(hass, flow_id, {CONF_PASSWORD: "wrong"})
     assert result["errors"] == {"base": "invalid_auth"}
-    result = await submit(hass, progress["flow_id"], {CONF_PASSWORD: "new-password"})
+    result = await submit(hass, flow_id, {CONF_PASSWORD: "new-password"})
 
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "reauth_successful"
@@ -230,13 +236,11 @@ async def test_reauth_asks_for_the_password_only(
 async def test_reauth_refuses_another_account(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """A password that opens somebody else's house changes nothing."""
+    """Signing in to another account changes nothing."""
     before = dict(entry.data)
-    entry.async_start_reauth(hass)
-    await hass.async_block_till_done()
-    (progress,) = hass.config_entries.flow.async_progress()
+    flow_id = await start_reauth(hass, entry)
     simulator.account.user_id = "somebody else"
-    result = await submit(hass, progress["flow_id"], {CONF_PASSWORD: simulator.password})
+    result = await submit(hass, flow_id, {CONF_PASSWORD: simulator.password})
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "wrong_account"
     assert dict(entry.data) == before
@@ -245,19 +249,17 @@ async def test_reauth_refuses_another_account(
 async def test_reauth_while_the_cloud_is_down(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """The form stays open and says that it is not the password."""
-    entry.async_start_reauth(hass)
-    await hass.async_block_till_done()
-    (progress,) = hass.config_entries.flow.async_progress()
+    """The form stays open and shows a connection error."""
+    flow_id = await start_reauth(hass, entry)
     simulator.take_down()
-    result = await submit(hass, progress["flow_id"], {CONF_PASSWORD: simulator.password})
+    result = await submit(hass, flow_id, {CONF_PASSWORD: simulator.password})
     assert result["errors"] == {"base": "cannot_connect"}
 
 
 async def test_reconfigure_takes_a_new_address(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """The same account under another address and password is stored and used."""
+    """The same account is stored with its new address and password."""
     simulator.account.email = "new@example.org"
     simulator.change_password("new-password")
     flow = await hass.config_entries.flow.async_init(
@@ -265,7 +267,7 @@ async def test_reconfigure_takes_a_new_address(
     )
     assert flow["step_id"] == "reconfigure"
     suggested = {"suggested_value": entry.data[CONF_USERNAME]}
-    assert fields(flow) == {CONF_USERNAME: suggested, CONF_PASSWORD: None}
+    assert form_fields(flow) == {CONF_USERNAME: suggested, CONF_PASSWORD: None}
 
     new = {CONF_USERNAME: "new@example.org", CONF_PASSWORD: "new-password"}
     result = await submit(hass, flow["flow_id"], {**new, CONF_PASSWORD: "wrong"})
@@ -279,7 +281,7 @@ async def test_reconfigure_takes_a_new_address(
 async def test_reconfigure_refuses_another_account(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """An entry stands for one account for good."""
+    """An entry never changes its account."""
     simulator.account.user_id = "somebody else"
     simulator.account.email = "else@example.org"
     flow = await hass.config_entries.flow.async_init(
@@ -290,13 +292,11 @@ async def test_reconfigure_refuses_another_account(
     assert entry.data[CONF_USERNAME] == credentials[CONF_USERNAME]
 
 
-async def test_reauth_when_the_cloud_names_no_user(
+async def test_reauth_without_a_user_id(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """The same address is the same account, if there is nothing better to go by."""
-    entry.async_start_reauth(hass)
-    await hass.async_block_till_done()
-    (progress,) = hass.config_entries.flow.async_progress()
+    """The address identifies the account instead."""
+    flow_id = await start_reauth(hass, entry)
     simulator.account.user_id = ""
-    result = await submit(hass, progress["flow_id"], {CONF_PASSWORD: simulator.password})
+    result = await submit(hass, flow_id, {CONF_PASSWORD: simulator.password})
     assert result["reason"] == "reauth_successful"

@@ -1,4 +1,4 @@
-"""Diagnostics help to find a fault, and may be posted in public."""
+"""Diagnostics: useful for support, and safe to publish."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -10,13 +10,13 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 )
 
 from tests.integration.conftest import (
-    Happenings,
-    heard,
-    refused,
-    restart,
-    settle,
+    EventRecorder,
+    expect_refused,
+    get_entry,
+    reload_entry,
     sign_in,
-    the_entry,
+    wait_frames,
+    wait_idle,
 )
 from tests.simulator import Failure
 from tests.simulator.paths import SETSTATE
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 
-def personal(simulator: Simulator, entry: ConfigEntry[Any]) -> set[str]:
-    """Return everything that tells who and where."""
+def personal_data(simulator: Simulator, entry: ConfigEntry[Any]) -> set[str]:
+    """Return everything that identifies the owner or the place."""
     secrets = {simulator.email, simulator.password, simulator.user_id, entry.title}
     secrets |= {str(value) for key, value in entry.data[CONF_TOKEN].items() if "token" in key}
     for home in simulator.house.homes:
@@ -40,31 +40,31 @@ def personal(simulator: Simulator, entry: ConfigEntry[Any]) -> set[str]:
     return secrets | {"192.0.2.20", "Europe", "00:03:50"}
 
 
-async def test_nothing_tells_who_or_where(
+async def test_no_personal_data(
     hass: HomeAssistant,
     hass_client: ClientSessionGenerator,
     simulator: Simulator,
     credentials: dict[str, str],
 ) -> None:
-    """No name, address, id, token, place or network; the options' ids are replaced as well."""
+    """No name, address, id, token, location or network; ids in the options are replaced, too."""
     simulator.use_house("two_homes")
     entry = await sign_in(hass, credentials)
     light = next(iter(simulator.lights))
     hass.config_entries.async_update_entry(entry, options={"lights_as_doors": [light]})
     report = json.dumps(await get_diagnostics_for_config_entry(hass, hass_client, entry))
-    assert [secret for secret in personal(simulator, entry) if secret in report] == []
+    assert [secret for secret in personal_data(simulator, entry) if secret in report] == []
     assert '"lights_as_doors": ["light-1"]' in report
 
 
-async def test_what_helps_is_there(
+async def test_contents(
     hass: HomeAssistant,
     entry: ConfigEntry[Any],
     hass_client: ClientSessionGenerator,
     simulator: Simulator,
 ) -> None:
-    """Kinds, links, states and counters, with the same name for an id wherever it stands."""
+    """Kinds, links, states and counters, with the same placeholder for an id everywhere."""
     simulator.fail(SETSTATE, Failure(code=21))
-    await refused(hass, "lock", "open", "lock.cancello")
+    await expect_refused(hass, "lock", "open", "lock.cancello")
     report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     modules = report["house"]["home-1"]["modules"]
     assert modules["door-1"]["bridge"] == "bridge-1"
@@ -84,21 +84,21 @@ async def test_entry_that_is_not_loaded(
     hass_client: ClientSessionGenerator,
     simulator: Simulator,
 ) -> None:
-    """There is a report when set-up failed: that is when one is wanted."""
+    """There is a report when set-up has failed: that is when one is needed."""
     simulator.take_down()
-    await restart(hass, entry)
+    await reload_entry(hass, entry)
     report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     assert report["entry"]["state"] == "setup_retry"
     assert report["house"] is None
 
 
-async def test_ids_that_only_the_options_name_are_replaced(
+async def test_ids_found_only_in_the_options_are_replaced(
     hass: HomeAssistant,
     entry: ConfigEntry[Any],
     hass_client: ClientSessionGenerator,
     simulator: Simulator,
 ) -> None:
-    """Of a light and a home that are gone, and of an entry that is not loaded."""
+    """A removed light and a removed home, also while the entry is not loaded."""
     options = {"lights_as_doors": ["30000a-0606-gone"], "excluded_homes": ["64a1b2c3-gone"]}
     hass.config_entries.async_update_entry(entry, options=options)
     for _ in range(2):
@@ -108,34 +108,34 @@ async def test_ids_that_only_the_options_name_are_replaced(
             "excluded_homes": [f"home-{1 + (report['house'] is not None)}"],
         }
         simulator.take_down()
-        await restart(hass, entry)
+        await reload_entry(hass, entry)
 
 
-async def test_bridge_that_is_no_module_is_replaced(
+async def test_unlisted_intercom_id_is_replaced(
     hass: HomeAssistant,
     entry: ConfigEntry[Any],
     hass_client: ClientSessionGenerator,
     simulator: Simulator,
 ) -> None:
-    """Its address is named by its doors alone."""
+    """Only its doors refer to it."""
     simulator.house.homes[0].modules["30000a-0303-aa11bb22cc03"].bridge = "00:03:50:99:99:99"
-    await restart(hass, entry)
+    await reload_entry(hass, entry)
     report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     assert "00:03:50" not in json.dumps(report)
     assert report["house"]["home-1"]["modules"]["door-1"]["bridge"] == "bridge-2"
 
 
-async def test_bell_is_described(
+async def test_push_connection(
     hass: HomeAssistant,
-    bell: Happenings,
+    events: EventRecorder,
     hass_client: ClientSessionGenerator,
     simulator: Simulator,
 ) -> None:
-    """How the socket fares, and the shape of what nobody understood; no value of it."""
+    """State, counters, and the structure of unknown messages without their values."""
     simulator.miss(simulator.ring("Posto esterno strada", receivers=2))
     simulator.push({"push_type": "BNC3-party", "extra_params": {"device_id": "00:03:50:30:00:0a"}})
-    await heard(hass, 8)
-    report = await get_diagnostics_for_config_entry(hass, hass_client, the_entry(hass))
+    await wait_frames(hass, 8)
+    report = await get_diagnostics_for_config_entry(hass, hass_client, get_entry(hass))
     assert report["bell"] == {
         "state": "online",
         "last_ending": None,
@@ -146,29 +146,29 @@ async def test_bell_is_described(
         ],
         "ringing": 0,
     }
-    assert [s for s in personal(simulator, the_entry(hass)) if s in json.dumps(report)] == []
-    assert len(bell.rings()) == 1
+    assert [s for s in personal_data(simulator, get_entry(hass)) if s in json.dumps(report)] == []
+    assert len(events.rings()) == 1
 
 
-@pytest.mark.usefixtures("bell")
-async def test_history_is_not_described(
+@pytest.mark.usefixtures("online_entry")
+async def test_calls_are_not_included(
     hass: HomeAssistant,
     hass_client: ClientSessionGenerator,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Neither there nor in the log is anything of who rang: what was missed is nobody else's."""
-    before = await get_diagnostics_for_config_entry(hass, hass_client, the_entry(hass))
+    """Neither the report nor the log contains anything about a call."""
+    before = await get_diagnostics_for_config_entry(hass, hass_client, get_entry(hass))
     caplog.clear()
     simulator.miss(simulator.ring("Posto esterno strada"))
-    await heard(hass, 4)
-    await settle(hass)
-    after = await get_diagnostics_for_config_entry(hass, hass_client, the_entry(hass))
+    await wait_frames(hass, 4)
+    await wait_idle(hass)
+    after = await get_diagnostics_for_config_entry(hass, hass_client, get_entry(hass))
     for report in (before, after):
         for changing in ("socket", "pushes"):
             del report["bell"][changing]
         del report["entry"]["token"], report["counters"]
     assert before == after
-    (*_, call) = the_entry(hass).runtime_data.history.calls
+    (*_, call) = get_entry(hass).runtime_data.history.calls
     ours = [r.getMessage() for r in caplog.records if r.name.startswith("custom_components")]
     assert not any(word in text for text in ours for word in (call.id, *call.files, "/blob/"))

@@ -1,4 +1,4 @@
-"""The options, as a person chooses them in the UI."""
+"""The options flow."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,14 @@ from custom_components.bticino_classe.const import (
     CONF_PULSE_TIME,
     CONF_SIMULATED_RINGS,
 )
-from tests.integration.conftest import act, fields, requested, restart, sign_in, state_of
+from tests.integration.conftest import (
+    call_action,
+    form_fields,
+    reload_entry,
+    request_values,
+    sign_in,
+    state_of,
+)
 from tests.simulator.houses import CASA, SEASIDE
 from tests.simulator.paths import HOMESTATUS
 
@@ -24,8 +31,10 @@ if TYPE_CHECKING:
 LIGHT = "30000a-0606-aa11bb22cc06"
 
 
-async def choose(hass: HomeAssistant, entry: ConfigEntry[Any], **chosen: Any) -> dict[str, str]:
-    """Fill in the options; returns what the form complains of."""
+async def submit_options(
+    hass: HomeAssistant, entry: ConfigEntry[Any], **chosen: Any
+) -> dict[str, str]:
+    """Submit the options; returns the errors of the form."""
     form = await hass.config_entries.options.async_init(entry.entry_id)
     assert form["type"] is FlowResultType.FORM
     result = await hass.config_entries.options.async_configure(
@@ -36,12 +45,10 @@ async def choose(hass: HomeAssistant, entry: ConfigEntry[Any], **chosen: Any) ->
     return errors
 
 
-async def test_form_offers_only_what_there_is_to_choose(
-    hass: HomeAssistant, entry: ConfigEntry[Any]
-) -> None:
-    """One home: no question about homes."""
+async def test_one_home(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """There is no field for homes."""
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    assert list(fields(form)) == [
+    assert list(form_fields(form)) == [
         CONF_PULSE_TIME,
         CONF_LIGHTS_AS_DOORS,
         CONF_SIMULATED_RINGS,
@@ -49,69 +56,69 @@ async def test_form_offers_only_what_there_is_to_choose(
     ]
 
 
-async def test_house_without_choices(
+async def test_house_without_a_light(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """A house without a staircase light is asked about the pulse time only."""
+    """There is no field for lights."""
     simulator.use_house("easykit")
     entry = await sign_in(hass, credentials)
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    assert list(fields(form)) == [CONF_PULSE_TIME, CONF_SIMULATED_RINGS, CONF_HISTORY]
+    assert list(form_fields(form)) == [CONF_PULSE_TIME, CONF_SIMULATED_RINGS, CONF_HISTORY]
 
 
 async def test_staircase_light_becomes_a_door_and_a_light_again(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """What hangs on the light's relay opens by lock and button, and the light goes."""
-    assert await choose(hass, entry, pulse_time=3, lights_as_doors=[LIGHT]) == {}
+    """The relay gets a lock and a button instead of the light, and back."""
+    assert await submit_options(hass, entry, pulse_time=3, lights_as_doors=[LIGHT]) == {}
     assert entry.state is ConfigEntryState.LOADED
     assert hass.states.get("light.luce_scale") is None
-    await act(hass, "lock", "open", "lock.luce_scale")
-    await act(hass, "button", "press", "button.luce_scale_open")
-    sent = requested(simulator.journal.commands, "home", "modules")
+    await call_action(hass, "lock", "open", "lock.luce_scale")
+    await call_action(hass, "button", "press", "button.luce_scale_open")
+    sent = request_values(simulator.journal.commands, "home", "modules")
     assert sent == [[{"id": LIGHT, "bridge": "00:03:50:30:00:0a", "on": True}]] * 2
 
-    await choose(hass, entry, pulse_time=3, lights_as_doors=[])
+    await submit_options(hass, entry, pulse_time=3, lights_as_doors=[])
     assert state_of(hass, "light.luce_scale") == "on"
     assert hass.states.async_entity_ids("lock") == ["lock.cancello", "lock.portone", "lock.box"]
     assert hass.states.get("button.luce_scale_open") is None
 
 
-async def test_homes_are_left_out(
+async def test_homes_are_excluded(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """Nothing is asked about a home that was left out, and it can come back."""
+    """Nothing is requested about an excluded home; it can be included again."""
     simulator.use_house("two_homes")
     entry = await sign_in(hass, credentials)
     assert entry.title == "Casa, Casa al mare"
-    assert await choose(hass, entry, pulse_time=5, excluded_homes=[CASA, SEASIDE]) == {
+    assert await submit_options(hass, entry, pulse_time=5, excluded_homes=[CASA, SEASIDE]) == {
         CONF_EXCLUDED_HOMES: "all_homes_excluded"
     }
     simulator.journal.clear()
-    assert await choose(hass, entry, pulse_time=5, excluded_homes=[SEASIDE]) == {}
-    assert requested(simulator.journal.of(HOMESTATUS), "home_id") == [CASA]
+    assert await submit_options(hass, entry, pulse_time=5, excluded_homes=[SEASIDE]) == {}
+    assert request_values(simulator.journal.of(HOMESTATUS), "home_id") == [CASA]
     assert state_of(hass, "lock.porta") == "locked"
     assert hass.states.get("lock.portone") is None
 
-    await choose(hass, entry, pulse_time=5, excluded_homes=[])
+    await submit_options(hass, entry, pulse_time=5, excluded_homes=[])
     assert state_of(hass, "lock.portone") == "locked"
 
 
 async def test_options_need_a_loaded_entry(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """Without the cloud there is nothing to choose from, and the person is told."""
+    """Without a connection there is nothing to choose from."""
     simulator.take_down()
-    await restart(hass, entry)
+    await reload_entry(hass, entry)
     result = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "not_loaded"
 
 
-async def test_choices_are_named_as_people_know_them(
+async def test_choices_have_the_names_of_their_devices(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """A light without a name in the app is called as its device is."""
+    """A light without a name in the app is listed by its device's name."""
     simulator.use_house("classe_300eos")
     entry = await sign_in(hass, credentials)
     form = await hass.config_entries.options.async_init(entry.entry_id)
@@ -125,14 +132,14 @@ async def test_choices_are_named_as_people_know_them(
     assert labels == ["Staircase light 1"]
 
 
-async def test_choice_that_is_gone_does_not_block_the_form(
+async def test_removed_module_does_not_block_the_form(
     hass: HomeAssistant, entry: ConfigEntry[Any]
 ) -> None:
-    """What is suggested can be saved as it is."""
+    """The suggested values can be saved as they are."""
     hass.config_entries.async_update_entry(
         entry, options={CONF_PULSE_TIME: 7, CONF_LIGHTS_AS_DOORS: [LIGHT, "gone"]}
     )
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    suggested = {key: value["suggested_value"] for key, value in fields(form).items() if value}
+    suggested = {key: value["suggested_value"] for key, value in form_fields(form).items() if value}
     assert suggested == {CONF_PULSE_TIME: 7, CONF_LIGHTS_AS_DOORS: [LIGHT]}
-    assert await choose(hass, entry, **suggested) == {}
+    assert await submit_options(hass, entry, **suggested) == {}

@@ -1,11 +1,11 @@
-"""No password, token or place reaches a log, a state or the text of an error."""
+"""No password, token or location in a log, a state or an error."""
 
 import logging
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.const import CONF_PASSWORD, CONF_TOKEN
 
-from tests.integration.conftest import act, refused, restart, sign_in
+from tests.integration.conftest import call_action, expect_refused, reload_entry, sign_in
 from tests.simulator import Failure
 from tests.simulator.paths import SETSTATE, TOKEN
 
@@ -18,39 +18,39 @@ if TYPE_CHECKING:
 
 
 def secrets_of(entry: ConfigEntry[Any], simulator: Simulator) -> set[str]:
-    """Return what must not be read anywhere."""
+    """Return the values that must not appear anywhere."""
     tokens = {value for value in entry.data[CONF_TOKEN].values() if isinstance(value, str)}
     parts = {part for token in tokens for part in token.split("|")[1:]}
     position = {str(number) for number in simulator.house.homes[0].coordinates}
     return {entry.data[CONF_PASSWORD], *tokens, *parts, *position}
 
 
-async def test_a_day_with_all_its_troubles_shows_no_secret(
+async def test_no_secret_in_logs_and_states(
     hass: HomeAssistant,
     simulator: Simulator,
     credentials: dict[str, str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Sign-in, doors, renewals, outages and a changed password, with every logger at debug."""
+    """Sign-in, commands, token renewals, outages and a changed password, with debug logging."""
     logging.getLogger().setLevel(logging.DEBUG)
     caplog.set_level(logging.DEBUG)
     simulator.house.homes[0].coordinates = (9.18273, 45.46427)
     entry = await sign_in(hass, credentials)
     hidden = secrets_of(entry, simulator)
-    await act(hass, "lock", "open", "lock.cancello")
+    await call_action(hass, "lock", "open", "lock.cancello")
     simulator.refuse_access_tokens()
-    await act(hass, "light", "turn_on", "light.luce_scale")
+    await call_action(hass, "light", "turn_on", "light.luce_scale")
     hidden |= secrets_of(entry, simulator)
     for failure in (Failure(never=True), Failure(html=True), Failure(code=21), Failure(cut=True)):
         simulator.fail(SETSTATE, failure)
-        await refused(hass, "lock", "open", "lock.cancello")
+        await expect_refused(hass, "lock", "open", "lock.cancello")
     simulator.revoke()
     simulator.fail(TOKEN, Failure(error=simulator.password), times=2)
-    await restart(hass, entry)
-    await restart(hass, entry)
+    await reload_entry(hass, entry)
+    await reload_entry(hass, entry)
     hidden |= secrets_of(entry, simulator)
     simulator.change_password("another")
-    await restart(hass, entry)
+    await reload_entry(hass, entry)
 
     assert "The cloud refused the refresh token" in caplog.text
     assert [secret for secret in hidden if secret in caplog.text] == []

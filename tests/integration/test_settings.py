@@ -1,4 +1,4 @@
-"""The intercom's own settings: read before written, changed once, never guessed."""
+"""The intercom's settings: read before they are written, written once, read back."""
 
 from datetime import UTC, datetime, timedelta
 import logging
@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Any
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
 
 from custom_components.bticino_classe.settings import INTERVAL, RETRY_INTERVAL
 from tests.integration.conftest import (
-    act,
+    call_action,
+    expect_refused,
+    get_entry,
     poll,
-    refused,
-    requested,
-    restart,
-    settle,
+    reload_entry,
+    request_values,
     sign_in,
     state_of,
-    the_entry,
+    wait_idle,
 )
 from tests.simulator import Failure, too_many
 from tests.simulator.paths import GETCONFIGS, SETCONFIGS
@@ -37,10 +39,10 @@ if TYPE_CHECKING:
 
 BRIDGE = "00:03:50:30:00:0a"
 HOME = "64a1b2c3d4e5f60718293a4b"
-QUIET = "select.classe_300x_do_not_disturb"
-MINUTES = "number.classe_300x_do_not_disturb_for"
+DND = "select.classe_300x_do_not_disturb"
+DND_MINUTES = "number.classe_300x_do_not_disturb_for"
 STUDIO = "switch.classe_300x_professional_studio"
-#: How a change can fail, what the person reads, and how many writes reached the cloud.
+#: The failure, the translation key of the error, and how many writes reach the cloud.
 FAILURES: list[tuple[str, Failure, str, int]] = [
     (SETCONFIGS, Failure(never=True), "command_outcome_unknown", 1),
     (SETCONFIGS, Failure(drop=True, executed=True), "command_outcome_unknown", 1),
@@ -56,65 +58,65 @@ FAILURES: list[tuple[str, Failure, str, int]] = [
 ]
 
 
-async def choose(hass: HomeAssistant, option: str) -> None:
-    """Choose when the intercom is not to ring."""
+async def choose_mode(hass: HomeAssistant, option: str) -> None:
+    """Choose a do-not-disturb mode."""
     await hass.services.async_call(
-        "select", "select_option", {"entity_id": QUIET, "option": option}, blocking=True
+        "select", "select_option", {"entity_id": DND, "option": option}, blocking=True
     )
-    await settle(hass)
+    await wait_idle(hass)
 
 
-async def last(hass: HomeAssistant, minutes: float) -> None:
-    """Set how long it is not to ring."""
+async def set_duration(hass: HomeAssistant, minutes: float) -> None:
+    """Set the duration of the timed mode in minutes."""
     await hass.services.async_call(
-        "number", "set_value", {"entity_id": MINUTES, "value": minutes}, blocking=True
+        "number", "set_value", {"entity_id": DND_MINUTES, "value": minutes}, blocking=True
     )
-    await settle(hass)
+    await wait_idle(hass)
 
 
-async def not_chosen(hass: HomeAssistant, option: str) -> str | None:
-    """Choose what has to be refused, and return the key of the text that the person gets."""
+async def expect_mode_refused(hass: HomeAssistant, option: str) -> str | None:
+    """Choose a mode that has to be refused; returns the translation key of the error."""
     with pytest.raises(HomeAssistantError) as caught:
-        await choose(hass, option)
-    await settle(hass)
+        await choose_mode(hass, option)
+    await wait_idle(hass)
     assert "{" not in str(caught.value), "a placeholder was not filled in"
     return caught.value.translation_key
 
 
-def in_the_app(simulator: Simulator, name: str, **fields: Any) -> None:
-    """Change a setting as its owner does in the app, without a word to Home Assistant."""
+def change_in_app(simulator: Simulator, name: str, **fields: Any) -> None:
+    """Change a setting as its owner does in the app."""
     simulator.bridges()[0].configs[name] |= fields
 
 
-def quiet(simulator: Simulator) -> Json:
-    """Return how the intercom itself is set."""
+def stored_dnd(simulator: Simulator) -> Json:
+    """Return the do-not-disturb settings that are stored in the intercom."""
     return simulator.bridges()[0].configs["do_not_disturb"]
 
 
-def options(hass: HomeAssistant) -> list[str]:
-    """Return what can be chosen."""
-    state = hass.states.get(QUIET)
+def mode_options(hass: HomeAssistant) -> list[str]:
+    """Return the modes that can be chosen."""
+    state = hass.states.get(DND)
     assert state is not None
     found: list[str] = state.attributes["options"]
     return found
 
 
-def until(hass: HomeAssistant, entity_id: str) -> Any:
-    """Return the end that is shown."""
+def end_shown(hass: HomeAssistant, entity_id: str) -> Any:
+    """Return the end that the `until` attribute shows."""
     state = hass.states.get(entity_id)
     assert state is not None
     return state.attributes["until"]
 
 
 @pytest.mark.usefixtures("entry")
-async def test_a_300x_has_what_it_tells_of(hass: HomeAssistant, simulator: Simulator) -> None:
-    """A choice, a number and a switch, all of them configuration, on the intercom's device."""
-    assert state_of(hass, QUIET) == "off"
-    assert options(hass) == ["off", "timed", "always"]
-    assert state_of(hass, MINUTES) == "60"
+async def test_entities_of_a_300x(hass: HomeAssistant, simulator: Simulator) -> None:
+    """A select, a number and a switch on the intercom's device, all for configuration."""
+    assert state_of(hass, DND) == "off"
+    assert mode_options(hass) == ["off", "timed", "always"]
+    assert state_of(hass, DND_MINUTES) == "60"
     assert state_of(hass, STUDIO) == "off"
     registry = er.async_get(hass)
-    found = [registry.async_get(each) for each in (QUIET, MINUTES, STUDIO)]
+    found = [registry.async_get(each) for each in (DND, DND_MINUTES, STUDIO)]
     assert {each.entity_category for each in found if each} == {"config"}
     assert len({each.device_id for each in found if each}) == 1
     assert {each.unique_id for each in found if each} == {
@@ -124,25 +126,25 @@ async def test_a_300x_has_what_it_tells_of(hass: HomeAssistant, simulator: Simul
     assert simulator.violations == []
 
 
-async def test_they_are_asked_for_once_and_set_up_does_not_wait(
+async def test_settings_are_read_in_the_background(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """One request for a home, without the fields that this part of the cloud does not want."""
+    """One request for each home, without the app's fields; set-up does not wait for it."""
     await sign_in(hass, credentials)
-    (asked,) = simulator.journal.of(GETCONFIGS)
-    assert asked.body == {
+    (request,) = simulator.journal.of(GETCONFIGS)
+    assert request.body == {
         "app_identifier": "app_camera",
         "home_id": HOME,
         "module_ids": [BRIDGE],
     }
     simulator.fail(GETCONFIGS, Failure(never=True))
-    await hass.config_entries.async_reload(the_entry(hass).entry_id)
-    assert the_entry(hass).state is ConfigEntryState.LOADED
+    await hass.config_entries.async_reload(get_entry(hass).entry_id)
+    assert get_entry(hass).state is ConfigEntryState.LOADED
     assert [task for task in hass._background_tasks if "bticino_classe settings" in repr(task)]
     await simulator.journal.wait_for(GETCONFIGS, count=2)
     assert state_of(hass, "lock.cancello") == "locked"
-    assert state_of(hass, QUIET) == "unavailable"
-    await settle(hass)
+    assert state_of(hass, DND) == "unavailable"
+    await wait_idle(hass)
     assert simulator.violations == []
 
 
@@ -150,20 +152,20 @@ async def test_they_are_asked_for_once_and_set_up_does_not_wait(
     ("option", "mode"), [("always", 3), ("timed", 1), ("off", 0)], ids=["always", "timed", "off"]
 )
 @pytest.mark.usefixtures("entry")
-async def test_a_choice_changes_that_and_nothing_else(
+async def test_change_leaves_other_settings_alone(
     hass: HomeAssistant,
     simulator: Simulator,
     option: str,
     mode: int,
 ) -> None:
-    """It is read, changed once with all that was read, and read again."""
-    in_the_app(simulator, "do_not_disturb", dnd_mode=3 if option == "off" else 0, melody=4)
+    """The settings are read, written once with the change, and read again."""
+    change_in_app(simulator, "do_not_disturb", dnd_mode=3 if option == "off" else 0, melody=4)
     now = int(datetime.now(UTC).timestamp())
     end = (now + 3600) * 1000 if option == "timed" else 1_530_000_000_000
-    await choose(hass, option)
-    assert state_of(hass, QUIET) == option
+    await choose_mode(hass, option)
+    assert state_of(hass, DND) == option
     assert [entry.path for entry in simulator.journal] == [GETCONFIGS, SETCONFIGS, GETCONFIGS]
-    (sent,) = requested(simulator.journal.of(SETCONFIGS), "home", "modules")[0]
+    (sent,) = request_values(simulator.journal.of(SETCONFIGS), "home", "modules")[0]
     assert sent["do_not_disturb"].pop("dnd_end_time_duration") == pytest.approx(end, abs=2000)
     assert sent.pop("last_configs_update") == pytest.approx(now * 1000, abs=2000)
     assert sent == {
@@ -176,82 +178,87 @@ async def test_a_choice_changes_that_and_nothing_else(
             "melody": 4,
         },
     }
-    assert quiet(simulator)["dnd_mode"] == mode
+    assert stored_dnd(simulator)["dnd_mode"] == mode
     assert simulator.bridges()[0].configs["professional_studio"]["ps_mode"] == 0
 
 
 @pytest.mark.usefixtures("freezer", "entry")
-async def test_for_a_time_ends_by_itself(
+async def test_timed_mode_expires(
     hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
 ) -> None:
-    """The end is shown; when it has come it is looked at, though the cloud may not know yet."""
-    await choose(hass, "timed")
+    """At its end the settings are read; it is over even if the cloud still reports it."""
+    await choose_mode(hass, "timed")
     end = datetime.now(UTC) + timedelta(hours=1)
-    assert abs(until(hass, QUIET) - end) < timedelta(seconds=2)
+    assert abs(end_shown(hass, DND) - end) < timedelta(seconds=2)
     simulator.journal.clear()
     await poll(hass, freezer, timedelta(minutes=59))
-    assert state_of(hass, QUIET) == "timed"
-    assert simulator.journal.count(GETCONFIGS) == 1  # the status told of the change
+    assert state_of(hass, DND) == "timed"
+    assert simulator.journal.count(GETCONFIGS) == 1  # the status reports the change
     await poll(hass, freezer, timedelta(minutes=1))
     assert simulator.journal.count(GETCONFIGS) == 2
-    assert quiet(simulator)["dnd_mode"] == 1
-    assert state_of(hass, QUIET) == "off"
-    assert until(hass, QUIET) is None
+    assert stored_dnd(simulator)["dnd_mode"] == 1
+    assert state_of(hass, DND) == "off"
+    assert end_shown(hass, DND) is None
 
 
 @pytest.mark.usefixtures("entry")
-async def test_the_duration_is_the_intercoms_own(hass: HomeAssistant, simulator: Simulator) -> None:
-    """It is kept there, used by the next choice, and begins anew while the time runs."""
-    await last(hass, 30)
-    assert (quiet(simulator)["dnd_duration"], quiet(simulator)["dnd_mode"]) == (30, 0)
-    assert quiet(simulator)["dnd_end_time_duration"] == 1_530_000_000_000
-    assert state_of(hass, QUIET) == "off"
-    await choose(hass, "timed")
-    assert quiet(simulator)["dnd_duration"] == 30
-    await last(hass, 90)
-    assert state_of(hass, QUIET) == "timed"
-    assert until(hass, QUIET) - datetime.now(UTC) > timedelta(minutes=89)
+async def test_duration_is_stored_in_the_intercom(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """The next timed mode uses it; a running one starts again."""
+    await set_duration(hass, 30)
+    assert (stored_dnd(simulator)["dnd_duration"], stored_dnd(simulator)["dnd_mode"]) == (30, 0)
+    assert stored_dnd(simulator)["dnd_end_time_duration"] == 1_530_000_000_000
+    assert state_of(hass, DND) == "off"
+    await choose_mode(hass, "timed")
+    assert stored_dnd(simulator)["dnd_duration"] == 30
+    await set_duration(hass, 90)
+    assert state_of(hass, DND) == "timed"
+    assert end_shown(hass, DND) - datetime.now(UTC) > timedelta(minutes=89)
     assert simulator.violations == []
 
 
 @pytest.mark.usefixtures("entry")
-async def test_studio_is_switched_for_a_day(hass: HomeAssistant, simulator: Simulator) -> None:
-    """On has an end, off is the mode alone: whether it can be used at all is left as it is."""
-    await act(hass, "switch", "turn_on", STUDIO)
-    await settle(hass)
+async def test_studio_is_switched_on_for_a_day(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Switching changes the mode only; whether the mode is enabled stays as it is."""
+    # Issue 13, no. 24 will change this: a select instead of a switch.
+    await call_action(hass, "switch", "turn_on", STUDIO)
+    await wait_idle(hass)
     assert state_of(hass, STUDIO) == "on"
     studio = simulator.bridges()[0].configs["professional_studio"]
     assert (studio["ps_mode"], studio["ps_duration"], studio["ps_enabled"]) == (1, 1, True)
-    assert timedelta(hours=23.9) < until(hass, STUDIO) - datetime.now(UTC) < timedelta(hours=24.1)
-    await act(hass, "switch", "turn_off", STUDIO)
-    await settle(hass)
+    assert (
+        timedelta(hours=23.9) < end_shown(hass, STUDIO) - datetime.now(UTC) < timedelta(hours=24.1)
+    )
+    await call_action(hass, "switch", "turn_off", STUDIO)
+    await wait_idle(hass)
     assert state_of(hass, STUDIO) == "off"
     assert studio | {"ps_mode": 0} == simulator.bridges()[0].configs["professional_studio"]
-    assert quiet(simulator)["dnd_mode"] == 0
+    assert stored_dnd(simulator)["dnd_mode"] == 0
     assert simulator.violations == []
 
 
-async def test_a_mode_that_nobody_knows_is_shown_and_left_alone(
+async def test_unknown_mode_is_shown_and_not_overwritten(
     hass: HomeAssistant, simulator: Simulator, entry: ConfigEntry[Any]
 ) -> None:
-    """Neither choice nor number nor switch overwrites it; the person reads why."""
-    in_the_app(simulator, "do_not_disturb", dnd_mode=7)
-    in_the_app(simulator, "professional_studio", ps_mode=7)
-    await restart(hass, entry)
-    assert state_of(hass, QUIET) == "unknown_mode"
-    assert options(hass) == ["off", "timed", "always", "unknown_mode"]
+    """Select, number and switch refuse the change with a reason."""
+    change_in_app(simulator, "do_not_disturb", dnd_mode=7)
+    change_in_app(simulator, "professional_studio", ps_mode=7)
+    await reload_entry(hass, entry)
+    assert state_of(hass, DND) == "unknown_mode"
+    assert mode_options(hass) == ["off", "timed", "always", "unknown_mode"]
     assert state_of(hass, STUDIO) == "unknown"
-    for option in options(hass):
-        assert await not_chosen(hass, option) == "command_unknown_mode"
+    for option in mode_options(hass):
+        assert await expect_mode_refused(hass, option) == "command_unknown_mode"
     with pytest.raises(HomeAssistantError):
-        await last(hass, 30)
-    assert await refused(hass, "switch", "turn_off", STUDIO) == "command_unknown_mode"
-    await settle(hass)
+        await set_duration(hass, 30)
+    assert await expect_refused(hass, "switch", "turn_off", STUDIO) == "command_unknown_mode"
+    await wait_idle(hass)
     assert simulator.journal.count(SETCONFIGS) == 0
-    assert quiet(simulator)["dnd_mode"] == 7
-    in_the_app(simulator, "do_not_disturb", dnd_mode=0)
-    await choose(hass, "always")
-    assert options(hass) == ["off", "timed", "always"]
+    assert stored_dnd(simulator)["dnd_mode"] == 7
+    change_in_app(simulator, "do_not_disturb", dnd_mode=0)
+    await choose_mode(hass, "always")
+    assert mode_options(hass) == ["off", "timed", "always"]
     assert simulator.violations == []
 
 
@@ -261,9 +268,9 @@ async def test_diagnostics_show_the_number_of_a_mode(
     entry: ConfigEntry[Any],
     hass_client: ClientSessionGenerator,
 ) -> None:
-    """So that it can become known; of what is text, nothing."""
-    in_the_app(simulator, "do_not_disturb", dnd_mode=7, dnd_start_time="22:00")
-    await restart(hass, entry)
+    """It identifies an unknown mode; texts of the settings are not included."""
+    change_in_app(simulator, "do_not_disturb", dnd_mode=7, dnd_start_time="22:00")
+    await reload_entry(hass, entry)
     report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     assert report["settings"]["bridge-1"]["do_not_disturb"] == {
         "dnd_enabled": True,
@@ -274,78 +281,76 @@ async def test_diagnostics_show_the_number_of_a_mode(
 
 
 @pytest.mark.usefixtures("entry")
-async def test_what_came_into_a_mode_meanwhile_is_not_overwritten(
+async def test_mode_that_became_unknown_is_not_overwritten(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """The intercom is read in the moment of the choice, not an hour before."""
-    in_the_app(simulator, "do_not_disturb", dnd_mode=7)
-    assert await not_chosen(hass, "always") == "command_unknown_mode"
+    """The settings are read at the time of the change."""
+    change_in_app(simulator, "do_not_disturb", dnd_mode=7)
+    assert await expect_mode_refused(hass, "always") == "command_unknown_mode"
     assert simulator.journal.count(SETCONFIGS) == 0
-    assert state_of(hass, QUIET) == "unknown_mode"
+    assert state_of(hass, DND) == "unknown_mode"
 
 
 @pytest.mark.usefixtures("entry")
-async def test_nobody_chooses_what_is_not_known(hass: HomeAssistant, simulator: Simulator) -> None:
-    """While the mode is known, the unknown one is no option at all; nor is a schedule."""
+async def test_unreported_modes_cannot_be_chosen(hass: HomeAssistant, simulator: Simulator) -> None:
+    """The unknown mode and the schedule are options only while the intercom reports them."""
     for option in ("unknown_mode", "scheduled"):
         with pytest.raises(ServiceValidationError):
-            await choose(hass, option)
+            await choose_mode(hass, option)
     assert list(simulator.journal) == []
 
 
-async def test_a_schedule_is_offered_where_there_is_one(
+async def test_schedule_is_an_option_where_it_is_reported(
     hass: HomeAssistant, simulator: Simulator, entry: ConfigEntry[Any]
 ) -> None:
-    """Its days and times are kept in the intercom, whatever is chosen."""
+    """Its days and times are kept in every mode."""
     plan = {"dnd_days": "1111111", "dnd_start_time": "22:00", "dnd_end_time": "06:00"}
-    in_the_app(simulator, "do_not_disturb", dnd_mode=2, **plan)
-    await restart(hass, entry)
-    assert state_of(hass, QUIET) == "scheduled"
-    assert options(hass) == ["off", "timed", "scheduled", "always"]
-    await choose(hass, "off")
-    assert quiet(simulator) | plan | {"dnd_mode": 0} == quiet(simulator)
-    await choose(hass, "scheduled")
-    assert quiet(simulator) | plan | {"dnd_mode": 2} == quiet(simulator)
+    change_in_app(simulator, "do_not_disturb", dnd_mode=2, **plan)
+    await reload_entry(hass, entry)
+    assert state_of(hass, DND) == "scheduled"
+    assert mode_options(hass) == ["off", "timed", "scheduled", "always"]
+    await choose_mode(hass, "off")
+    assert stored_dnd(simulator) | plan | {"dnd_mode": 0} == stored_dnd(simulator)
+    await choose_mode(hass, "scheduled")
+    assert stored_dnd(simulator) | plan | {"dnd_mode": 2} == stored_dnd(simulator)
     assert simulator.violations == []
 
 
 @pytest.mark.parametrize(("path", "failure", "key", "writes"), FAILURES)
 @pytest.mark.usefixtures("entry")
-async def test_a_failed_change_is_told_and_not_sent_again(  # noqa: PLR0917 - a table's columns
+async def test_failed_change_is_reported_and_not_repeated(  # noqa: PLR0917 - a table's columns
     hass: HomeAssistant, simulator: Simulator, path: str, failure: Failure, key: str, writes: int
 ) -> None:
-    """What is shown afterwards is what the intercom has, not what was wished for."""
+    """Afterwards the mode that is stored in the intercom is shown."""
     simulator.fail(path, failure)
-    assert await not_chosen(hass, "always") == key
+    assert await expect_mode_refused(hass, "always") == key
     assert simulator.journal.count(SETCONFIGS) == writes
-    assert state_of(hass, QUIET) == ("always" if failure.executed else "off")
+    assert state_of(hass, DND) == ("always" if failure.executed else "off")
     assert simulator.violations == []
 
 
 @pytest.mark.usefixtures("entry")
-async def test_no_setting_of_an_unplugged_intercom(
-    hass: HomeAssistant, simulator: Simulator
-) -> None:
-    """The last values come back with it."""
+async def test_settings_of_an_unplugged_intercom(hass: HomeAssistant, simulator: Simulator) -> None:
+    """They are unavailable; the last values return with the intercom."""
     simulator.unplug_bridge()
-    assert await not_chosen(hass, "always") == "command_unreachable"
-    assert state_of(hass, QUIET) == "unavailable"
+    assert await expect_mode_refused(hass, "always") == "command_unreachable"
+    assert state_of(hass, DND) == "unavailable"
     assert simulator.journal.count(SETCONFIGS) == 0
     simulator.plug_bridge()
-    await the_entry(hass).runtime_data.coordinator.async_refresh()
-    await settle(hass)
-    assert state_of(hass, QUIET) == "off"
+    await get_entry(hass).runtime_data.coordinator.async_refresh()
+    await wait_idle(hass)
+    assert state_of(hass, DND) == "off"
 
 
 @pytest.mark.parametrize("house", ["classe_100x", "classe_300eos", "easykit"])
-async def test_models_that_tell_of_none_have_none(
+async def test_models_without_settings(
     hass: HomeAssistant,
     simulator: Simulator,
     credentials: dict[str, str],
     freezer: FrozenDateTimeFactory,
     house: str,
 ) -> None:
-    """Until one does: then its entities come by themselves, with the next hourly look."""
+    """They have no entities until the intercom reports settings to the hourly read."""
     simulator.use_house(house)
     await sign_in(hass, credentials)
     assert simulator.journal.count(GETCONFIGS) == 1
@@ -358,21 +363,21 @@ async def test_models_that_tell_of_none_have_none(
 
 
 @pytest.mark.parametrize("code", [9, 13, 21])
-async def test_models_that_refuse_are_left_in_peace(
+async def test_refused_settings_are_not_requested_again(
     hass: HomeAssistant,
     simulator: Simulator,
     credentials: dict[str, str],
     freezer: FrozenDateTimeFactory,
     code: int,
 ) -> None:
-    """They are asked at a start, and when an intercom is added; nothing else suffers."""
+    """Only at a start and when an intercom is added; nothing else is affected."""
     simulator.configs_refused = code
     found = await sign_in(hass, credentials)
     for _ in range(3):
         await poll(hass, freezer, INTERVAL)
     assert simulator.journal.count(GETCONFIGS) == 1
     assert state_of(hass, "lock.cancello") == "locked"
-    await restart(hass, found)
+    await reload_entry(hass, found)
     assert simulator.journal.count(GETCONFIGS) == 2
     simulator.configs_refused = None
     simulator.add_module(kind="BNC1", module_id="00:03:50:30:00:99", name="Taverna")
@@ -381,23 +386,23 @@ async def test_models_that_refuse_are_left_in_peace(
 
 
 @pytest.mark.usefixtures("freezer", "entry")
-async def test_values_outlast_failures_without_a_word(
+async def test_failed_reads_keep_the_values(
     hass: HomeAssistant,
     simulator: Simulator,
     freezer: FrozenDateTimeFactory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The last value stays, also after a refusal, and the next look comes sooner than usual."""
-    in_the_app(simulator, "do_not_disturb", dnd_mode=3)
+    """Also after a refusal; the next read comes sooner than usual, and nothing is logged."""
+    change_in_app(simulator, "do_not_disturb", dnd_mode=3)
     simulator.fail(GETCONFIGS, Failure(status=503, html=True))
     simulator.fail(GETCONFIGS, Failure(code=13))
     await poll(hass, freezer, INTERVAL)
     assert simulator.journal.count(GETCONFIGS) == 1
     await poll(hass, freezer, RETRY_INTERVAL)
     assert simulator.journal.count(GETCONFIGS) == 2
-    assert state_of(hass, QUIET) == "off"
+    assert state_of(hass, DND) == "off"
     await poll(hass, freezer, INTERVAL)
-    assert state_of(hass, QUIET) == "always"
+    assert state_of(hass, DND) == "always"
     ours = [each for each in caplog.records if each.name.startswith("custom_components")]
     assert [
         each for each in ours if each.levelno > logging.DEBUG and "setting" in each.getMessage()
@@ -405,51 +410,50 @@ async def test_values_outlast_failures_without_a_word(
 
 
 @pytest.mark.usefixtures("freezer", "entry")
-async def test_a_change_in_the_app_is_seen_where_the_status_tells_of_it(
+async def test_change_in_the_app_is_read_when_the_status_reports_it(
     hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A status that names another time than before is worth a look, others are not."""
+    """Only a new time of the last change causes a read."""
     await poll(hass, freezer)
     assert simulator.journal.count(GETCONFIGS) == 0
     simulator.bridges()[0].configure("do_not_disturb", {"dnd_mode": 3}, 1_790_000_000)
     await poll(hass, freezer)
     assert simulator.journal.count(GETCONFIGS) == 1
-    assert state_of(hass, QUIET) == "always"
+    assert state_of(hass, DND) == "always"
 
 
 @pytest.mark.usefixtures("freezer", "entry")
-async def test_a_setting_that_is_no_longer_told_of(
+async def test_setting_that_is_no_longer_reported(
     hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Its entity stays, and is unavailable until it is told of again."""
-    told = simulator.bridges()[0].configs.pop("professional_studio")
+    """Its entity is unavailable until the setting is reported again."""
+    removed = simulator.bridges()[0].configs.pop("professional_studio")
     await poll(hass, freezer, INTERVAL)
     assert state_of(hass, STUDIO) == "unavailable"
-    assert state_of(hass, QUIET) == "off"
-    simulator.bridges()[0].configs["professional_studio"] = told
+    assert state_of(hass, DND) == "off"
+    simulator.bridges()[0].configs["professional_studio"] = removed
     await poll(hass, freezer, INTERVAL)
     assert state_of(hass, STUDIO) == "off"
 
 
-async def test_two_homes_are_asked_one_after_the_other(
+async def test_two_homes(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """One request each; the intercom that has none does not disturb the one that has."""
+    """One request for each; the intercom without settings does not affect the other."""
     simulator.use_house("two_homes")
     await sign_in(hass, credentials)
     assert simulator.journal.count(GETCONFIGS) == 2
-    assert hass.states.async_entity_ids(["select"]) == [QUIET]
-    await choose(hass, "always")
+    assert hass.states.async_entity_ids(["select"]) == [DND]
+    await choose_mode(hass, "always")
     assert simulator.violations == []
 
 
-async def test_change_that_outlives_the_entry(
+async def test_unload_during_a_change(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """An account that was unloaded meanwhile asks no more, and has no timer."""
+    """An unloaded account reads no more, neither at once nor later."""
     simulator.use_house("classe_300x")
     entry = await sign_in(hass, credentials)
-    settings = entry.runtime_data.settings
     simulator.fail(SETCONFIGS, Failure(delay=0.2))
     change = hass.async_create_task(
         hass.services.async_call(
@@ -463,6 +467,7 @@ async def test_change_that_outlives_the_entry(
     await hass.config_entries.async_unload(entry.entry_id)
     await change
     simulator.journal.clear()
-    await settle(hass)
+    await wait_idle(hass)
+    async_fire_time_changed(hass, dt_util.utcnow() + 2 * INTERVAL)
+    await wait_idle(hass)
     assert simulator.journal.count(GETCONFIGS) == 0
-    assert settings._cancel_timer is None

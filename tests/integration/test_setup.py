@@ -1,4 +1,4 @@
-"""Set-up, restart, unload: what is asked of the cloud, and what a person reads when it fails."""
+"""Set-up, restart and unload: the requests they send, the reason when they fail."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
@@ -7,7 +7,7 @@ from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntry
 from homeassistant.const import CONF_PASSWORD, CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
 import pytest
 
-from tests.integration.conftest import act, restart, state_of, until
+from tests.integration.conftest import call_action, reload_entry, state_of, wait_until
 from tests.simulator import Failure, empty_topology, too_many, usage_limit
 from tests.simulator.paths import GETCONFIGS, HOMESDATA, HOMESTATUS, PUSH, TOKEN, TURN
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.simulator import Simulator
 
-NOT_READY = [
+SETUP_FAILURES = [
     (TOKEN, Failure(status=500), "cannot_connect"),
     (TOKEN, Failure(never=True), "cannot_connect"),
     (TOKEN, Failure(drop=True), "cannot_connect"),
@@ -35,80 +35,80 @@ NOT_READY = [
 
 
 def reauth_flows(hass: HomeAssistant) -> int:
-    """Count the dialogues that ask for a password."""
+    """Return the number of re-authentication flows in progress."""
     flows = hass.config_entries.flow.async_progress()
     return sum(flow["context"]["source"] == SOURCE_REAUTH for flow in flows)
 
 
-async def test_restart_with_valid_tokens_asks_for_none(
+async def test_restart_reuses_valid_tokens(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """A restart costs two requests, two more in the background, and no login."""
-    await restart(hass, entry)
+    """Two requests, two more in the background, and no sign-in."""
+    await reload_entry(hass, entry)
     assert entry.state == ConfigEntryState.LOADED
     paths = [request.path for request in simulator.journal if request.path != PUSH]
     assert paths[:2] == [HOMESDATA, HOMESTATUS]
     assert sorted(paths[2:]) == [TURN, GETCONFIGS]
 
 
-async def test_restart_with_an_expired_token_refreshes_once(
+async def test_restart_refreshes_an_expired_token_once(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """The new tokens are in the entry, and writing them reloads nothing."""
+    """The new tokens are stored in the entry, without reloading it."""
     simulator.expire_access_tokens()
     old = entry.data[CONF_TOKEN]
     hass.config_entries.async_update_entry(
         entry, data={**entry.data, CONF_TOKEN: {**old, "expires_at": 0}}
     )
-    await restart(hass, entry)
+    await reload_entry(hass, entry)
     assert simulator.journal.count(TOKEN, grant="refresh_token") == 1
     assert simulator.journal.count(TOKEN, grant="password") == 0
     assert simulator.journal.count(HOMESDATA) == 1
     assert entry.data[CONF_TOKEN]["refresh_token"] != old["refresh_token"]
 
     simulator.journal.clear()
-    await restart(hass, entry)
+    await reload_entry(hass, entry)
     assert simulator.journal.count(TOKEN) == 0
 
 
-async def test_token_refused_while_running_is_renewed_without_a_reload(
+async def test_refused_token_is_replaced_without_a_reload(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """The person at the door notices nothing."""
+    """The command is sent with the new token."""
     before, data = entry.data[CONF_TOKEN], entry.runtime_data
     simulator.refuse_access_tokens()
-    await act(hass, "lock", "open", "lock.cancello")
+    await call_action(hass, "lock", "open", "lock.cancello")
     assert len(simulator.openings) == 1
     assert entry.data[CONF_TOKEN] != before
     assert entry.runtime_data is data
     assert simulator.journal.count(TOKEN, grant="password") == 0
 
 
-async def test_revoked_tokens_cost_one_login(
+async def test_revoked_tokens_cause_one_sign_in(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """The stored password is used once, and nobody is asked."""
+    """The stored password is used once, without re-authentication."""
     simulator.revoke()
-    await restart(hass, entry)
+    await reload_entry(hass, entry)
     assert entry.state == ConfigEntryState.LOADED
     assert simulator.journal.count(TOKEN, grant="refresh_token") == 1
     assert simulator.journal.count(TOKEN, grant="password") == 1
     assert reauth_flows(hass) == 0
 
 
-async def test_wrong_password_asks_for_it(
+async def test_wrong_password_starts_reauth(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """Only refused credentials start the dialogue."""
+    """Only refused credentials start re-authentication."""
     simulator.change_password("another")
-    await restart(hass, entry)
+    await reload_entry(hass, entry)
     assert entry.state == ConfigEntryState.SETUP_ERROR
     assert entry.error_reason_translation_key == "invalid_auth"
     assert reauth_flows(hass) == 1
 
 
-@pytest.mark.parametrize(("path", "failure", "key"), NOT_READY)
-async def test_trouble_is_no_question_of_the_password(  # noqa: PLR0917 - a table's columns
+@pytest.mark.parametrize(("path", "failure", "key"), SETUP_FAILURES)
+async def test_failed_setup_is_retried_without_reauth(  # noqa: PLR0917 - a table's columns
     hass: HomeAssistant,
     entry: ConfigEntry[Any],
     simulator: Simulator,
@@ -116,45 +116,47 @@ async def test_trouble_is_no_question_of_the_password(  # noqa: PLR0917 - a tabl
     failure: Failure,
     key: str,
 ) -> None:
-    """Set-up is tried again later, with a reason that a person can read."""
+    """The entry shows a translated reason."""
     simulator.expire_access_tokens()
     simulator.fail(path, failure)
-    await restart(hass, entry)
+    await reload_entry(hass, entry)
     assert str(entry.state) == str(ConfigEntryState.SETUP_RETRY)
     assert entry.error_reason_translation_key == key
     assert reauth_flows(hass) == 0
     assert simulator.journal.count(TOKEN, grant="password") == 0
 
     simulator.clear_failures()
-    await restart(hass, entry)
+    await reload_entry(hass, entry)
     assert entry.state == ConfigEntryState.LOADED
 
 
 async def test_unload_leaves_nothing_behind(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """Entities go, a running pulse ends; the harness looks for tasks and timers that stay."""
-    await act(hass, "lock", "open", "lock.cancello")
+    """Entities become unavailable, a pulse ends; the harness fails on leftover tasks and timers."""
+    await call_action(hass, "lock", "open", "lock.cancello")
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert state_of(hass, "lock.cancello") == "unavailable"
     assert entry.state == ConfigEntryState.NOT_LOADED
 
 
-async def test_removed_account_is_gone(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """No entity stays."""
+async def test_removing_the_account_removes_its_entities(
+    hass: HomeAssistant, entry: ConfigEntry[Any]
+) -> None:
+    """No lock is left."""
     await hass.config_entries.async_remove(entry.entry_id)
     await hass.async_block_till_done()
     assert hass.states.async_entity_ids("lock") == []
 
 
 @pytest.mark.parametrize("ending", ["stop", "unload"])
-async def test_renewal_under_way_is_saved_at_the_end(
+async def test_token_refresh_in_progress_is_saved_at_exit(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator, ending: str
 ) -> None:
-    """The rotated token of a refresh that Home Assistant's end meets is not lost."""
+    """The rotated token is stored although Home Assistant stops or unloads the entry."""
     before = entry.data[CONF_TOKEN]["refresh_token"]
     simulator.refuse_access_tokens()
     simulator.fail(TOKEN, Failure(delay=0.2, executed=True))
-    action = hass.async_create_task(act(hass, "lock", "open", "lock.cancello"))
-    await until(lambda: simulator.journal.count(TOKEN))
+    action = hass.async_create_task(call_action(hass, "lock", "open", "lock.cancello"))
+    await wait_until(lambda: simulator.journal.count(TOKEN))
     if ending == "stop":
         action.cancel()
         hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
@@ -169,23 +171,23 @@ async def test_renewal_under_way_is_saved_at_the_end(
 async def test_entry_without_tokens_signs_in(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """E-mail and password are enough to start, and the tokens are stored from then on."""
+    """E-mail and password are enough to set up; the tokens are stored afterwards."""
     without = {key: value for key, value in entry.data.items() if key != CONF_TOKEN}
     hass.config_entries.async_update_entry(entry, data=without)
-    await restart(hass, entry)
+    await reload_entry(hass, entry)
     assert entry.state is ConfigEntryState.LOADED
     assert simulator.journal.count(TOKEN, grant="password") == 1
     assert entry.data[CONF_TOKEN]["access_token"]
 
 
-async def test_renewal_that_a_new_sign_in_has_overtaken_is_not_stored(
+async def test_outdated_token_refresh_is_not_stored(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """The tokens of the new password stay."""
+    """The tokens of a newer sign-in are kept."""
     simulator.refuse_access_tokens()
     simulator.fail(TOKEN, Failure(delay=0.2, executed=True))
-    action = hass.async_create_task(act(hass, "lock", "open", "lock.cancello"))
-    await until(lambda: simulator.journal.count(TOKEN))
+    action = hass.async_create_task(call_action(hass, "lock", "open", "lock.cancello"))
+    await wait_until(lambda: simulator.journal.count(TOKEN))
     new = {"access_token": "new", "refresh_token": "new", "expires_at": 1.0}
     hass.config_entries.async_update_entry(
         entry, data={**entry.data, CONF_PASSWORD: "another", CONF_TOKEN: new}

@@ -1,4 +1,4 @@
-"""The WebSocket side of Home Assistant's WebRTC player: one page in one browser."""
+"""A browser with Home Assistant's player, as far as it talks to Home Assistant."""
 
 import asyncio
 from pathlib import Path
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from tests.simulator import Simulator
 
-STREET, COURT = "camera.posto_esterno_strada", "camera.posto_esterno_cortile"
-OFFERS = Path(__file__).parents[1] / "client" / "webrtc" / "offers"
+STREET, YARD = "camera.posto_esterno_strada", "camera.posto_esterno_cortile"
+OFFERS = Path(__file__).parents[2] / "client" / "webrtc" / "offers"
 
 
 def offer(name: str = "chromium_watch", *, version: int = 1) -> str:
-    """Return a captured offer of a browser; each version is that of another peer connection."""
+    """Return a browser's captured offer; each version comes from another peer connection."""
     captured = (OFFERS / f"{name}.sdp").read_bytes().decode()
     lines = captured.split("\r\n")
     origin = lines[1].split(" ")
@@ -25,12 +25,12 @@ def offer(name: str = "chromium_watch", *, version: int = 1) -> str:
     return "\r\n".join([lines[0], " ".join(origin), *lines[2:]])
 
 
-class View:
-    """One view of one camera, with the messages that Home Assistant sent about it."""
+class BrowserView:
+    """One view of one camera: the messages that Home Assistant has sent about it."""
 
-    def __init__(self, page: Page, number: int) -> None:
-        self._page = page
-        self.number = number
+    def __init__(self, browser: BrowserClient, subscription: int) -> None:
+        self._browser = browser
+        self._subscription = subscription
         self.messages: list[dict[str, Any]] = []
 
     def received(self, kind: str) -> list[Any]:
@@ -39,80 +39,81 @@ class View:
 
     @property
     def session_id(self) -> str:
-        """The session id from Home Assistant."""
+        """Home Assistant's id of the view."""
         found: str = self.received("session")[0]["session_id"]
         return found
 
     @property
-    def error(self) -> str:
-        """The error code."""
+    def error_code(self) -> str:
+        """The code of the first error message."""
         found: str = self.received("error")[0]["code"]
         return found
 
     async def wait_for(self, kind: str, count: int = 1) -> Any:
-        """Wait for `count` messages of a type, and return the last of them."""
+        """Wait for a number of messages of one type; returns the last of them."""
         while len(self.received(kind)) < count:
-            await self._page.read()
+            await self._browser.receive()
         return self.received(kind)[count - 1]
 
     async def close(self) -> None:
-        """End the view and wait for Home Assistant's acknowledgement."""
-        await self._page.request({"type": "unsubscribe_events", "subscription": self.number})
+        """Unsubscribe, and wait for Home Assistant's result."""
+        await self._browser.request(
+            {"type": "unsubscribe_events", "subscription": self._subscription}
+        )
 
-    async def candidate(self, candidate: str, mid: str = "0", index: int = 0) -> None:
+    async def send_candidate(self, candidate: str, mid: str = "0", index: int = 0) -> None:
         """Send an ICE candidate of the browser."""
-        init = {"candidate": candidate, "sdpMid": mid, "sdpMLineIndex": index}
-        await self._page.request(
+        await self._browser.request(
             {
                 "type": "camera/webrtc/candidate",
-                "entity_id": self._page.camera,
+                "entity_id": self._browser.camera,
                 "session_id": self.session_id,
-                "candidate": init,
+                "candidate": {"candidate": candidate, "sdpMid": mid, "sdpMLineIndex": index},
             }
         )
 
 
-class Page:
-    """A browser's connection to Home Assistant, with any number of views."""
+class BrowserClient:
+    """A browser's WebSocket connection to Home Assistant."""
 
     def __init__(self, socket: MockHAClientWebSocket, camera: str) -> None:
         self._socket = socket
-        self._views: dict[int, View] = {}
+        self._views: dict[int, BrowserView] = {}
         self._results: dict[int, dict[str, Any]] = {}
         self.camera = camera
 
     @classmethod
-    async def open(cls, generator: WebSocketGenerator, camera: str) -> Page:
-        """Open the connection."""
-        return cls(await generator(), camera)
+    async def connect(cls, ws_client: WebSocketGenerator, camera: str) -> BrowserClient:
+        """Connect and sign in."""
+        return cls(await ws_client(), camera)
 
-    async def view(self, sdp: str) -> View:
-        """Send an offer and wait for its session id."""
+    async def open_view(self, sdp: str) -> BrowserView:
+        """Send an offer, and wait for the session."""
         command = {"type": "camera/webrtc/offer", "entity_id": self.camera, "offer": sdp}
-        number = await self._send(command)
-        view = self._views[number] = View(self, number)
+        subscription = await self._send(command)
+        view = self._views[subscription] = BrowserView(self, subscription)
         await view.wait_for("session")
         return view
 
-    async def watch(self, sdp: str) -> View:
-        """Send an offer and wait for the answer."""
-        view = await self.view(sdp)
+    async def watch(self, sdp: str) -> BrowserView:
+        """Send an offer, and wait for the answer."""
+        view = await self.open_view(sdp)
         await view.wait_for("answer")
         return view
 
     async def request(self, command: dict[str, Any]) -> dict[str, Any]:
         """Send a command and return its result."""
-        number = await self._send(command)
-        while number not in self._results:
-            await self.read()
-        return self._results.pop(number)
+        command_id = await self._send(command)
+        while command_id not in self._results:
+            await self.receive()
+        return self._results.pop(command_id)
 
-    async def leave(self) -> None:
-        """Close the connection without ending the views."""
+    async def disconnect(self) -> None:
+        """Close the connection without unsubscribing."""
         await self._socket.close()
 
-    async def read(self) -> None:
-        """Read the next message."""
+    async def receive(self) -> None:
+        """Receive the next message."""
         async with asyncio.timeout(5):
             message = await self._socket.receive_json()
         if message["type"] == "event":
@@ -122,12 +123,12 @@ class Page:
 
     async def _send(self, command: dict[str, Any]) -> int:
         await self._socket.send_json_auto_id(command)
-        number: int = command["id"]
-        return number
+        command_id: int = command["id"]
+        return command_id
 
 
 def open_session(simulator: Simulator) -> Any:
-    """Return the only open session of the intercom."""
+    """Return the only session that is open at the intercom."""
     (session,) = simulator.rtc.open
     return session
 

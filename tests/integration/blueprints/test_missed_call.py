@@ -1,0 +1,112 @@
+"""The blueprint that notifies phones of a missed call."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.components import persistent_notification
+from homeassistant.setup import async_setup_component
+import pytest
+
+from tests.integration.blueprints.conftest import (
+    ROME,
+    STREET,
+    STREET_CALL,
+    STREET_CAMERA,
+    YARD,
+    YARD_CALL,
+    Automate,
+    Phone,
+    wait_finished,
+)
+from tests.integration.conftest import (
+    state_of,
+    wait_idle,
+    wait_until,
+)
+from tests.simulator.pictures import jpeg
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.typing import (
+        ClientSessionGenerator,
+    )
+
+    from tests.simulator import Simulator
+
+
+@pytest.fixture(name="missed_automation")
+async def _missed_automation(
+    hass: HomeAssistant, automate: Automate, anna: Phone, bruno: Phone
+) -> None:
+    """Both panels, two phones and Home Assistant's own notifications."""
+    assert await async_setup_component(hass, "persistent_notification", {})
+    await automate(
+        "missed_call",
+        calls=[STREET_CALL, YARD_CALL],
+        phones=[anna.device_id, bruno.device_id],
+        persistent=True,
+        pictures=["image.visitor"],
+        missed_calls=["sensor.classe_300x_missed_calls"],
+    )
+
+
+@pytest.mark.usefixtures("missed_automation")
+async def test_missed_call(
+    hass: HomeAssistant, simulator: Simulator, anna: Phone, bruno: Phone
+) -> None:
+    """Panel, time and count; an answered call is not reported."""
+    shown = persistent_notifications(hass)
+    first = simulator.ring(STREET)
+    simulator.answer_elsewhere(first)
+    simulator.hang_up(first)
+    simulator.miss(simulator.ring(STREET))
+    await wait_until(lambda: anna.sent and bruno.sent)
+    simulator.miss(simulator.ring(YARD))
+    await wait_until(lambda: len(anna.sent) == len(bruno.sent) == 2)
+    await wait_finished(hass)
+    times = [event_time(hass, each) for each in (STREET_CALL, YARD_CALL)]
+    assert anna.texts == [
+        f"Somebody rang at {STREET} at {times[0]}.",
+        f"Somebody rang at {YARD} at {times[1]}. Missed calls: 2.",
+    ]
+    assert anna.sent[0]["title"] == "Missed call"
+    assert anna.sent[0]["data"]["image"] == "/api/image_proxy/image.visitor"
+    assert [each["message"] for each in shown.values()] == anna.texts == bruno.texts
+
+
+@pytest.mark.parametrize("pictures", [[], [STREET_CAMERA]], ids=str)
+async def test_missed_call_shows_the_visitor(
+    hass: HomeAssistant,
+    automate: Automate,
+    simulator: Simulator,
+    anna: Phone,
+    *,
+    hass_client: ClientSessionGenerator,
+    pictures: list[str],
+) -> None:
+    """Not the visitor who rang afterwards."""
+    await automate("missed_call", calls=[STREET_CALL], phones=[anna.device_id], pictures=pictures)
+    app = await hass_client()
+    call = simulator.ring(STREET)
+    await wait_idle(hass)
+    simulator.ring(STREET)
+    simulator.miss(call)
+    await wait_until(lambda: anna.sent)
+    answer = await app.get(anna.sent[0]["data"]["image"])
+    assert await answer.read() == jpeg(call.picture_id("snapshot"))
+
+
+def event_time(hass: HomeAssistant, entity_id: str) -> str:
+    """Return the time of an entity's last event in Rome."""
+    return datetime.fromisoformat(state_of(hass, entity_id)).astimezone(ROME).strftime("%H:%M")
+
+
+def persistent_notifications(hass: HomeAssistant) -> dict[str, Any]:
+    """Return the notifications in the side bar, kept up to date."""
+    found: dict[str, Any] = {}
+
+    def take(_kind: object, notifications: dict[str, Any]) -> None:
+        found.update(notifications)
+
+    persistent_notification.async_register_callback(hass, take)
+    return found

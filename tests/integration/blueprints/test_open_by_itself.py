@@ -1,0 +1,266 @@
+"""The blueprint that opens a door by itself."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.core import State
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    async_mock_service,
+    mock_restore_cache,
+)
+
+from tests.integration.blueprints.conftest import (
+    AUTOMATION,
+    ROME,
+    STREET,
+    STREET_DOORBELL,
+    YARD,
+    YARD_DOORBELL,
+    Automate,
+    Phone,
+    opened_doors,
+)
+from tests.integration.conftest import (
+    call_action,
+    reload_entry,
+    state_of,
+    wait_online,
+    wait_until,
+)
+from tests.simulator import Failure
+from tests.simulator.paths import SETSTATE
+
+if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+    from tests.simulator import Simulator
+
+MONDAY_MORNING = datetime(2026, 11, 23, 9, 0, tzinfo=ROME)
+
+
+@pytest.fixture(name="monday")
+def _monday(freezer: FrozenDateTimeFactory) -> FrozenDateTimeFactory:
+    """A clock that is set to nine on a Monday morning in Rome."""
+    freezer.move_to(MONDAY_MORNING)
+    return freezer
+
+
+@pytest.fixture(name="opening_automation")
+async def _opening_automation(
+    hass: HomeAssistant,
+    monday: FrozenDateTimeFactory,  # noqa: ARG001 - set before the account is set up
+    automate: Automate,
+    anna: Phone,
+) -> Automate:
+    """Creates the automation: weekdays from eight to noon, two openings, two minutes apart."""
+    hass.states.async_set("input_boolean.parcels", "on")
+    assert await async_setup_component(hass, "counter", {"counter": {"openings": {}}})
+
+    async def make(**changed: Any) -> None:
+        defaults = {
+            "doorbells": [STREET_DOORBELL],
+            "door": "lock.portone",
+            "begin": "08:00:00",
+            "end": "12:00:00",
+            "counter": "counter.openings",
+            "limit": 2,
+            "pause": 2,
+            "phones": [anna.device_id],
+            "conditions": [
+                {"condition": "state", "entity_id": "input_boolean.parcels", "state": "on"}
+            ],
+        }
+        await automate("open_by_itself", **(defaults | changed))
+
+    return make
+
+
+async def move_clock(
+    hass: HomeAssistant,
+    clock: FrozenDateTimeFactory,
+    online_entry: ConfigEntry[Any],
+    moment: datetime,
+) -> None:
+    """Set the clock and reconnect: a time jump on an open connection looks like a dead one."""
+    clock.move_to(moment)
+    await reload_entry(hass, online_entry)
+    await wait_online(online_entry)
+
+
+async def ring_and_hang_up(hass: HomeAssistant, simulator: Simulator, panel: str = STREET) -> None:
+    """Ring, hang up, and wait for everything that follows."""
+    doorbell = STREET_DOORBELL if panel == STREET else YARD_DOORBELL
+    before = state_of(hass, doorbell)
+    simulator.hang_up(simulator.ring(panel))
+    await wait_until(lambda: state_of(hass, doorbell) != before)
+    await hass.async_block_till_done()
+
+
+async def test_opens_and_notifies(
+    hass: HomeAssistant, opening_automation: Automate, simulator: Simulator, anna: Phone
+) -> None:
+    """One ring, one command, at the chosen panel only."""
+    await opening_automation()
+    await ring_and_hang_up(hass, simulator, YARD)
+    assert opened_doors(simulator) == []
+    await ring_and_hang_up(hass, simulator)
+    assert opened_doors(simulator) == ["Portone"]
+    (sent,) = anna.sent
+    assert sent["title"] == "Opened by itself"
+    assert sent["message"] == f"Somebody rang at {STREET}. Open command sent to Portone."
+    assert state_of(hass, "counter.openings") == "1"
+
+
+async def test_limit_and_pause_are_kept(
+    hass: HomeAssistant,
+    monday: FrozenDateTimeFactory,
+    online_entry: ConfigEntry[Any],
+    opening_automation: Automate,
+    simulator: Simulator,
+) -> None:
+    """Twice in a window, with a pause in between; the next day has its own limit."""
+    await opening_automation()
+    seen = []
+    for minutes in (0, 1, 2, 30, 60, 24 * 60):
+        await move_clock(hass, monday, online_entry, MONDAY_MORNING + timedelta(minutes=minutes))
+        await ring_and_hang_up(hass, simulator)
+        seen.append(len(opened_doors(simulator)))
+    assert seen == [1, 1, 2, 2, 2, 3]
+    assert state_of(hass, "counter.openings") == "1"
+
+
+@pytest.mark.parametrize(
+    ("moment", "changed", "opens"),
+    [
+        ("2026-11-23 07:59:59", {}, 0),
+        ("2026-11-23 08:00:00", {}, 1),
+        ("2026-11-23 11:59:59", {}, 1),
+        ("2026-11-23 12:00:00", {}, 0),
+        ("2026-11-22 09:00:00", {}, 0),
+        ("2026-11-22 09:00:00", {"weekdays": ["sun"]}, 1),
+        ("2026-11-23 23:00:00", {"begin": "22:00:00", "end": "06:00:00"}, 1),
+        ("2026-11-24 05:59:59", {"begin": "22:00:00", "end": "06:00:00", "weekdays": ["mon"]}, 1),
+        ("2026-11-23 05:59:59", {"begin": "22:00:00", "end": "06:00:00", "weekdays": ["mon"]}, 0),
+        ("2026-11-23 12:00:00", {"begin": "22:00:00", "end": "06:00:00"}, 0),
+        ("2026-11-23 09:00:00", {"begin": "09:00:00", "end": "09:00:00"}, 0),
+    ],
+)
+async def test_time_window(
+    hass: HomeAssistant,
+    monday: FrozenDateTimeFactory,
+    online_entry: ConfigEntry[Any],
+    opening_automation: Automate,
+    simulator: Simulator,
+    *,
+    moment: str,
+    changed: dict[str, Any],
+    opens: int,
+) -> None:
+    """From its first second until before its end, on the day on which it begins."""
+    await opening_automation(**changed)
+    await move_clock(
+        hass, monday, online_entry, datetime.fromisoformat(moment).replace(tzinfo=ROME)
+    )
+    await ring_and_hang_up(hass, simulator)
+    assert len(opened_doors(simulator)) == opens
+
+
+async def test_window_over_midnight(
+    hass: HomeAssistant,
+    monday: FrozenDateTimeFactory,
+    online_entry: ConfigEntry[Any],
+    opening_automation: Automate,
+    simulator: Simulator,
+) -> None:
+    """The limit does not start again at midnight."""
+    await opening_automation(begin="22:00:00", end="06:00:00")
+    for hour in (23, 24, 25):
+        await move_clock(hass, monday, online_entry, MONDAY_MORNING + timedelta(hours=hour - 9))
+        await ring_and_hang_up(hass, simulator)
+    assert len(opened_doors(simulator)) == 2
+
+
+async def test_custom_conditions(
+    hass: HomeAssistant, opening_automation: Automate, simulator: Simulator
+) -> None:
+    """A ring that fails them does not count towards the limit."""
+    await opening_automation()
+    hass.states.async_set("input_boolean.parcels", "off")
+    await ring_and_hang_up(hass, simulator)
+    assert opened_doors(simulator) == []
+    hass.states.async_set("input_boolean.parcels", "on")
+    await ring_and_hang_up(hass, simulator)
+    assert opened_doors(simulator) == ["Portone"]
+
+
+async def test_unavailable_door(
+    hass: HomeAssistant, opening_automation: Automate, simulator: Simulator, anna: Phone
+) -> None:
+    """No command is sent, and no phone shows that it opened."""
+    await opening_automation()
+    simulator.set_reachable("Portone", False)
+    await wait_until(lambda: state_of(hass, "lock.portone") == "unavailable")
+    await ring_and_hang_up(hass, simulator)
+    assert opened_doors(simulator) == []
+    assert anna.sent == []
+    assert state_of(hass, "counter.openings") == "0"
+
+
+async def test_failed_opening_is_reported_and_counted(
+    hass: HomeAssistant, opening_automation: Automate, simulator: Simulator, anna: Phone
+) -> None:
+    """The door may have opened."""
+    await opening_automation()
+    simulator.fail(SETSTATE, Failure(drop=True, executed=True))
+    await ring_and_hang_up(hass, simulator)
+    assert opened_doors(simulator) == ["Portone"]
+    (sent,) = anna.sent
+    assert sent["title"] == "Not opened by itself"
+    assert "may not have opened" in sent["message"]
+    assert state_of(hass, "counter.openings") == "1"
+
+
+async def test_counter_that_does_not_count(
+    hass: HomeAssistant, opening_automation: Automate, simulator: Simulator
+) -> None:
+    """Without a working limit nothing opens, as with a maximum of zero."""
+    await opening_automation()
+    hass.services.async_remove("counter", "increment")
+    async_mock_service(hass, "counter", "increment")
+    await ring_and_hang_up(hass, simulator)
+    assert opened_doors(simulator) == []
+
+
+async def test_manual_run_opens_nothing(
+    hass: HomeAssistant, opening_automation: Automate, simulator: Simulator
+) -> None:
+    """A manual run skips the conditions."""
+    await opening_automation()
+    await call_action(hass, "automation", "trigger", AUTOMATION)
+    assert opened_doors(simulator) == []
+
+
+@pytest.fixture(name="count")
+def _count(hass: HomeAssistant, request: pytest.FixtureRequest) -> str:
+    """The restored state: a number of openings, the last one half an hour ago."""
+    last = (MONDAY_MORNING - timedelta(minutes=30)).isoformat()
+    automation = State(AUTOMATION, "on", {"last_triggered": last})
+    count: str = request.param
+    mock_restore_cache(hass, [State("counter.openings", count), automation])
+    return count
+
+
+@pytest.mark.parametrize("count", ["1", "2"], indirect=True)
+async def test_limit_survives_a_restart(
+    hass: HomeAssistant, count: str, opening_automation: Automate, simulator: Simulator
+) -> None:
+    """The counter and the automation's last run are restored."""
+    await opening_automation()
+    assert state_of(hass, "counter.openings") == count
+    await ring_and_hang_up(hass, simulator)
+    assert len(opened_doors(simulator)) == 2 - int(count)
+    assert state_of(hass, "counter.openings") == "2"

@@ -1,0 +1,46 @@
+"""A browser that shows a camera, and rings that it can answer."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.conftest import EventRecorder, state_of, wait_until
+from tests.integration.live.browser_client import STREET, BrowserClient
+
+if TYPE_CHECKING:
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.typing import WebSocketGenerator
+
+    from tests.simulator import Simulator
+    from tests.simulator.calls import Call
+
+IN_CALL = "binary_sensor.posto_esterno_strada_in_call"
+RINGING = "binary_sensor.posto_esterno_strada_ringing"
+CALL_EVENT = "event.posto_esterno_strada_call"
+CANDIDATE = "candidate:7 1 udp 2122260223 203.0.113.77 50000 typ host generation 0"
+
+
+@pytest.fixture(name="browser")
+async def _browser(
+    online_entry: ConfigEntry[Any], hass_ws_client: WebSocketGenerator
+) -> BrowserClient:
+    """A browser that shows the street's camera; the intercom's time-outs are short."""
+    channel = online_entry.runtime_data.live.channel
+    channel.timeouts = replace(
+        channel.timeouts, connected=2, acknowledged=1, answered=1, terminated=1, busy=0.01
+    )
+    return await BrowserClient.connect(hass_ws_client, STREET)
+
+
+async def ring_and_wait(hass: HomeAssistant, simulator: Simulator, **options: Any) -> Call:
+    """Ring at the street, and wait until Home Assistant shows it."""
+    call = simulator.ring("Posto esterno strada", **options)
+    await wait_until(lambda: state_of(hass, RINGING) == "on")
+    return call
+
+
+def call_events(events: EventRecorder) -> list[str]:
+    """Return the types of the call events at the street."""
+    return [kind for entity_id, kind in events.recorded() if entity_id == CALL_EVENT]

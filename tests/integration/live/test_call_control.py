@@ -1,0 +1,127 @@
+"""Hang up, decline a ring, switch to the next panel."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from custom_components.bticino_classe.const import DOMAIN
+from tests.integration.conftest import (
+    EventRecorder,
+    call_action,
+    expect_refused,
+    get_entry,
+    state_of,
+    wait_frames,
+    wait_until,
+)
+from tests.integration.live.browser_client import (
+    STREET,
+    YARD,
+    BrowserClient,
+    offer,
+    open_session,
+    panel_id,
+)
+from tests.integration.live.conftest import (
+    RINGING,
+    call_events,
+    ring_and_wait,
+)
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+    from tests.simulator import Simulator
+
+NEXT_PANEL = "button.classe_300x_next_panel"
+
+
+async def test_hang_up(hass: HomeAssistant, browser: BrowserClient, simulator: Simulator) -> None:
+    """From an automation or another room; refused without a call."""
+    assert await expect_refused(hass, DOMAIN, "hang_up", STREET) == "no_call"
+    view = await browser.watch(offer())
+    assert await expect_refused(hass, DOMAIN, "hang_up", YARD) == "no_call"
+    await call_action(hass, DOMAIN, "hang_up", STREET)
+    await view.wait_for("error")
+    assert view.error_code == "call_hung_up"
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
+    assert simulator.rtc.terminates == 1
+
+
+async def test_hang_up_during_an_outage(
+    hass: HomeAssistant, browser: BrowserClient, simulator: Simulator
+) -> None:
+    """The camera stays available while there is a viewer."""
+    await browser.watch(offer())
+    get_entry(hass).runtime_data.coordinator.async_set_update_error(TimeoutError())
+    await hass.async_block_till_done()
+    assert state_of(hass, YARD) == "unavailable"
+    assert state_of(hass, STREET) == "streaming"
+    await call_action(hass, DOMAIN, "hang_up", STREET)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
+    await hass.async_block_till_done()
+    assert state_of(hass, STREET) == "unavailable"
+
+
+@pytest.mark.usefixtures("browser")
+async def test_decline_a_ring(
+    hass: HomeAssistant, simulator: Simulator, events: EventRecorder
+) -> None:
+    """It ends for everybody, unanswered."""
+    assert await expect_refused(hass, DOMAIN, "decline_ring", STREET) == "nobody_rings"
+    await ring_and_wait(hass, simulator)
+    assert await expect_refused(hass, DOMAIN, "decline_ring", YARD) == "nobody_rings"
+    await call_action(hass, DOMAIN, "decline_ring", STREET)
+    assert state_of(hass, RINGING) == "off"
+    await wait_frames(hass, 4)
+    assert (simulator.rtc.answers, simulator.rtc.terminates) == (0, 1)
+    assert call_events(events) == ["incoming", "ended"]
+
+
+@pytest.mark.usefixtures("browser")
+async def test_ring_is_declined_once(hass: HomeAssistant, simulator: Simulator) -> None:
+    """A second attempt during the first is refused."""
+    await ring_and_wait(hass, simulator)
+    simulator.rtc.settings.ack_delay = 0.1
+    first = asyncio.create_task(call_action(hass, DOMAIN, "decline_ring", STREET))
+    await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
+    assert await expect_refused(hass, DOMAIN, "decline_ring", STREET) == "nobody_rings"
+    await first
+    assert simulator.rtc.terminates == 1
+
+
+@pytest.mark.usefixtures("browser")
+async def test_failed_decline(hass: HomeAssistant, simulator: Simulator) -> None:
+    """An error is raised, and the ring continues."""
+    await ring_and_wait(hass, simulator)
+    simulator.sockets.handshake_status = 503
+    assert await expect_refused(hass, DOMAIN, "decline_ring", STREET) == "cannot_connect"
+    assert state_of(hass, RINGING) == "on"
+
+
+@pytest.mark.parametrize("house_name", ["easykit"])
+async def test_ring_that_cannot_be_declined(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
+) -> None:
+    """Without an offer from the cloud there is nothing to decline."""
+    simulator.ring()
+    await wait_until(events.rings)
+    (camera,) = hass.states.async_entity_ids("camera")
+    assert await expect_refused(hass, DOMAIN, "decline_ring", camera) == "cannot_decline"
+
+
+async def test_next_panel(
+    hass: HomeAssistant, browser: BrowserClient, simulator: Simulator
+) -> None:
+    """The button is available during a view only; the action names the reason."""
+    assert state_of(hass, NEXT_PANEL) == "unavailable"
+    assert await expect_refused(hass, DOMAIN, "next_panel", STREET) == "no_call"
+    await browser.watch(offer())
+    await hass.async_block_till_done()
+    assert state_of(hass, NEXT_PANEL) == "unknown"
+    await call_action(hass, "button", "press", NEXT_PANEL)
+    yard = panel_id(simulator, "Posto esterno cortile")
+    assert open_session(simulator).panel_id == yard
+    await call_action(hass, DOMAIN, "next_panel", STREET)
+    assert open_session(simulator).next_modules == 2

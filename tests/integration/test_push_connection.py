@@ -1,0 +1,248 @@
+"""The push connection: reachability, gaps, outages, refused tokens."""
+
+from datetime import timedelta
+import logging
+from typing import TYPE_CHECKING
+
+from homeassistant.config_entries import SOURCE_REAUTH
+import pytest
+
+from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL
+from tests.integration.conftest import (
+    EventRecorder,
+    advance,
+    get_entry,
+    poll,
+    skip_backoff,
+    state_of,
+    wait_frames,
+    wait_idle,
+    wait_online,
+    wait_until,
+)
+from tests.simulator import Failure
+from tests.simulator.paths import GETEVENTS, HOMESDATA, HOMESTATUS
+
+if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
+    from homeassistant.core import HomeAssistant
+
+    from tests.simulator import Simulator
+
+STREET = "Posto esterno strada"
+RINGING = "binary_sensor.posto_esterno_strada_ringing"
+PUSH = "binary_sensor.classe_300x_push_connection"
+OUTCOME = "sensor.classe_300x_outcome_of_the_last_call"
+MISSED = "sensor.classe_300x_missed_calls"
+DOORBELL = "event.posto_esterno_strada_doorbell"
+
+
+async def disconnect(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Close the push connection, and refuse new ones."""
+    skip_backoff(get_entry(hass).runtime_data.push)
+    simulator.sockets.handshake_status = 502
+    simulator.drop_connections()
+    await wait_until(lambda: state_of(hass, PUSH) == "off")
+
+
+async def connect(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Accept connections again, and wait until missed events are caught up."""
+    simulator.sockets.handshake_status = None
+    await wait_until(lambda: state_of(hass, PUSH) == "on")
+    await wait_online(get_entry(hass))
+
+
+async def test_reachability_is_pushed(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
+) -> None:
+    """Without a poll; one refreshes the doors when the intercom returns."""
+    simulator.unplug_bridge()
+    await wait_until(lambda: state_of(hass, "lock.cancello") == "unavailable")
+    assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "off"
+    assert simulator.journal.count(HOMESTATUS) == 0
+    simulator.plug_bridge()
+    await wait_until(lambda: state_of(hass, "lock.cancello") == "locked")
+    simulator.set_reachable("Box", False)
+    await wait_until(lambda: state_of(hass, "lock.box") == "unavailable")
+    assert state_of(hass, "lock.cancello") == "locked"
+    assert simulator.journal.count(HOMESTATUS) == 1, "the doors behind it are polled"
+    assert events.recorded() == []
+
+
+async def test_incomplete_reachability_push_causes_a_poll(
+    events: EventRecorder, simulator: Simulator
+) -> None:
+    """The push does not say whether the module came or went."""
+    simulator.push(
+        {
+            "type": "Websocket",
+            "push_type": "BNC3-reachable_module_event",
+            "extra_params": {"device_id": "00:03:50:30:00:0a"},
+        }
+    )
+    await wait_until(lambda: simulator.journal.count(HOMESTATUS) == 1)
+    assert events.recorded() == []
+
+
+async def test_doors_return_with_the_intercom(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
+) -> None:
+    """A poll has reported them unreachable in the meantime."""
+    simulator.unplug_bridge()
+    await wait_until(lambda: state_of(hass, "lock.cancello") == "unavailable")
+    await get_entry(hass).runtime_data.coordinator.async_refresh()
+    simulator.plug_bridge()
+    await wait_until(lambda: state_of(hass, "lock.cancello") == "locked")
+    assert events.recorded() == []
+
+
+async def test_missed_call_during_a_gap(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
+) -> None:
+    """It is counted after the reconnection; nothing rings."""
+    assert state_of(hass, PUSH) == "on"
+    await disconnect(hass, simulator)
+    simulator.miss(simulator.ring(STREET))
+    before = simulator.journal.count(HOMESTATUS)
+    await connect(hass, simulator)
+    assert events.recorded() == []
+    assert state_of(hass, MISSED) == "1"
+    assert simulator.journal.count(HOMESTATUS) > before
+
+    simulator.ring(STREET)
+    await wait_until(events.rings)
+    assert events.rings() == [DOORBELL]
+
+
+async def test_missed_call_behind_many_other_events(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
+) -> None:
+    """An unstable Wi-Fi fills the cloud's list of events with connection changes."""
+    await disconnect(hass, simulator)
+    simulator.miss(simulator.ring(STREET))
+    for _ in range(15):
+        simulator.unplug_bridge()
+        simulator.plug_bridge()
+    await connect(hass, simulator)
+    assert state_of(hass, MISSED) == "1"
+    assert events.recorded() == []
+
+
+async def test_reconnection_keeps_the_outcome(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
+) -> None:
+    """An answered call stays answered when it is read again from the cloud's events."""
+    call = simulator.ring(STREET)
+    simulator.answer_elsewhere(call)
+    simulator.hang_up(call)
+    await wait_frames(hass, 6)
+    assert state_of(hass, OUTCOME) == "answered"
+    await disconnect(hass, simulator)
+    await connect(hass, simulator)
+    assert state_of(hass, OUTCOME) == "answered"
+    assert events.recorded()[-1][1] == "ended"
+
+
+async def test_reconnection_keeps_ringing(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
+) -> None:
+    """The cloud's events contain the call, but not that it is still ringing."""
+    simulator.ring(STREET)
+    await wait_frames(hass, 3)
+    await disconnect(hass, simulator)
+    await connect(hass, simulator)
+    assert (state_of(hass, RINGING), state_of(hass, OUTCOME)) == ("on", "ringing")
+    assert len(events.rings()) == 1
+
+
+@pytest.mark.usefixtures("online_entry")
+async def test_failed_catch_up_is_no_outage(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Entities stay available if the cloud's events are not."""
+    simulator.fail(GETEVENTS, Failure(status=503, html=True))
+    simulator.drop_connections()
+    await wait_until(lambda: simulator.journal.count(GETEVENTS) == 1)
+    await wait_online(get_entry(hass))
+    assert state_of(hass, "lock.cancello") == "locked"
+
+
+@pytest.mark.usefixtures("online_entry")
+async def test_changed_password_starts_reauth(hass: HomeAssistant, simulator: Simulator) -> None:
+    """The push connection gives up; it takes no poll and no command."""
+    simulator.change_password("another")
+    simulator.drop_connections()
+    await wait_until(hass.config_entries.flow.async_progress)
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+    assert state_of(hass, PUSH) == "off"
+
+
+async def test_refused_tokens_are_retried_after_an_hour(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, events: EventRecorder, simulator: Simulator
+) -> None:
+    """The password may be right and the cloud at fault."""
+    # Issue 13, no. 3 will change this: a retry after a minute, and no reauth.
+    skip_backoff(get_entry(hass).runtime_data.push)
+    simulator.sockets.refuse_subscriptions = 3
+    simulator.drop_connections()
+    await wait_until(hass.config_entries.flow.async_progress)
+    simulator.sockets.refuse_subscriptions = None
+    freezer.tick(timedelta(seconds=3601))
+    await wait_until(lambda: state_of(hass, PUSH) == "on")
+    simulator.ring(STREET)
+    await wait_until(events.rings)
+    assert events.rings() == [DOORBELL]
+
+
+async def test_full_outage_is_logged_once(
+    hass: HomeAssistant,
+    events: EventRecorder,
+    simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One warning, one message when it is over; then the next ring arrives."""
+    caplog.clear()
+    entry = get_entry(hass)
+    skip_backoff(entry.runtime_data.push)
+    simulator.take_down(502)
+    await wait_until(lambda: "is lost" in caplog.text)
+    # Issue 13, no. 22 will change this: time decides about an outage, not the number of polls.
+    for _ in range(5):
+        await entry.runtime_data.coordinator.async_refresh()
+    assert state_of(hass, "lock.box") == "unavailable"
+    simulator.bring_up()
+    await wait_until(lambda: state_of(hass, PUSH) == "on")
+    await wait_idle(hass)
+    await wait_until(lambda: state_of(hass, "lock.box") == "locked")
+    ours = [r for r in caplog.records if "bticino_classe" in r.name and r.levelno > logging.DEBUG]
+    assert [(r.levelname, r.getMessage()) for r in ours] == [
+        ("WARNING", "The push connection to the cloud is lost: handshake refused (502)"),
+        ("INFO", "The push connection to the cloud is back"),
+    ]
+    simulator.ring(STREET)
+    await wait_until(events.rings)
+
+
+async def test_failed_poll_shortens_the_interval(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, events: EventRecorder, simulator: Simulator
+) -> None:
+    """Polls are rare while the push connection is up, and frequent again after a failure."""
+    simulator.fail("*", Failure(status=503, html=True), times=1000)
+    await poll(hass, freezer, SAFETY_INTERVAL)
+    for _ in range(3):
+        assert state_of(hass, "lock.box") == "locked"
+        await poll(hass, freezer)
+    assert state_of(hass, "lock.box") == "unavailable"
+    assert get_entry(hass).runtime_data.push.is_online
+    assert events.recorded() == []
+
+
+async def test_requests_of_an_idle_hour(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, events: EventRecorder, simulator: Simulator
+) -> None:
+    """With the push connection up: two status requests and one list of modules."""
+    assert events.recorded() == []
+    for _ in range(60):
+        await advance(hass, freezer, 60)
+    assert simulator.journal.count(HOMESTATUS) <= 2
+    assert simulator.journal.count(HOMESDATA) <= 1
+    assert simulator.journal.count(GETEVENTS) == 0
