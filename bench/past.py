@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from custom_components.bticino_classe.history.archive import Archive, Index
+from custom_components.bticino_classe.history.picture_files import Named, file_name
+
 from custom_components.bticino_classe.client.calls import CallState
 from custom_components.bticino_classe.const import (
     CONF_CALLS,
@@ -11,8 +14,6 @@ from custom_components.bticino_classe.const import (
     CONF_MEGABYTES,
     DOMAIN,
 )
-from custom_components.bticino_classe.history.archive import Archive, Index
-from custom_components.bticino_classe.history.picture_files import Named, file_name
 from custom_components.bticino_classe.history.records import (
     DAY,
     KINDS,

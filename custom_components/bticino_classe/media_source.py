@@ -70,7 +70,7 @@ class CallsMediaSource(MediaSource):
         match item.identifier.split("/"):
             case [entry_id, key] if entry := self._entry(entry_id):
                 title, children = await self._below(entry, key)
-            case [entry_id, key, date] if entry := self._entry(entry_id):
+            case [entry_id, key, date] if date and (entry := self._entry(entry_id)):
                 title, children = date, await _in_period(entry, key, date)
             case _:
                 raise _nothing()

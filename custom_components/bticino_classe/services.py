@@ -139,7 +139,9 @@ async def _export_calls(hass: HomeAssistant, call: ServiceCall) -> ServiceRespon
         raise refused("end_before_start")
     found: list[JsonValueType] = []
     for entry in kept:
-        span = Span(since=since, until=until, module_id=module and _calls_at(module))
+        span = Span(
+            since=since, until=until, module_id=None if module is None else _calls_at(module)
+        )
         found += await _exported(hass, entry, call, span)
     return {"calls": found}
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 HEADER_BYTES: Final = 100
+MAGIC: Final = b"SQLite format 3\0"
 VERSION_AT: Final = slice(60, 64)  # of the file's header
 VACUUM_PAGES: Final = 1000  # in one step, between which others get their turn
 CHECKPOINT_PAGES: Final = 1000
@@ -256,7 +257,7 @@ def _prepare(path: Path) -> None:
         path.touch(mode=0o600)
         return
     path.chmod(0o600)
-    if len(header) == HEADER_BYTES and int.from_bytes(header[VERSION_AT]) > VERSION:
+    if header.startswith(MAGIC) and int.from_bytes(header[VERSION_AT]) > VERSION:
         raise NewerVersionError
 
 

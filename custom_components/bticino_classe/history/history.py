@@ -201,7 +201,7 @@ class CallHistory:
 
     def missed(self, bridge_id: str) -> int:
         """Count the missed calls of an intercom that nobody has looked at."""
-        return self._summary.unseen(bridge_id)
+        return min(self._summary.unseen(bridge_id), self._limits.calls)
 
     @callback
     def async_add(self, change: CallChange) -> None:
@@ -309,7 +309,9 @@ class CallHistory:
             found = ((event, reading.of_listed(db, listed)) for event, listed in known)
             return [(event, record) for event, record in found if record is not None]
 
-        return await self.async_read(find)
+        with suppress(HomeAssistantError):
+            return await self.async_read(find)
+        return []
 
     async def async_settle(self) -> None:
         """Wait until everything is stored that can be."""

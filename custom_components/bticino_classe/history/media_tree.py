@@ -40,6 +40,11 @@ class Period:
     since: float
     until: float
 
+    @property
+    def is_day(self) -> bool:
+        """Whether it is a day, not a month."""
+        return len(self.key) == len("2026-11-28")
+
     @classmethod
     def read(cls, text: str, zone: tzinfo) -> Period | None:
         """Return the month or day that a text names; None: it names none."""
@@ -77,7 +82,7 @@ async def async_periods(history: CallHistory, location_id: str, within: str = ""
     """Return the months that a location has calls in, or the days of a month, newest first."""
     zone = dt_util.get_default_time_zone()
     period = Period.read(within, zone) if within else ALWAYS
-    if period is None:
+    if period is None or period.is_day:
         return []
     return await history.async_read(
         partial(
@@ -95,7 +100,8 @@ async def async_calls_of_day(
 ) -> list[tuple[str, CallRecord]]:
     """Return the calls of a location on a day, newest first, each with its time of day."""
     zone = dt_util.get_default_time_zone()
-    if (period := Period.read(day, zone)) is None:
+    period = Period.read(day, zone)
+    if period is None or not period.is_day:
         return []
     calls = await history.async_read(
         partial(

@@ -182,7 +182,7 @@ def merged(known: CallRecord, news: CallRecord) -> CallRecord:
     """Return one record from two reports of a call, in whichever order they came.
 
     The start stays as first reported, since clocks differ, unless it was much earlier: a push
-    that the call was missed reports its end. Id and pictures stay those of the known record.
+    that the call was missed reports its end. Id, pictures and `seen` are those of `known`.
     """
     time = news.time if known.time - news.time > CLOCKS_DIFFER else known.time
     filled = {
@@ -195,7 +195,6 @@ def merged(known: CallRecord, news: CallRecord) -> CallRecord:
         known,
         time=time,
         outcome=max(news.outcome, known.outcome, key=_rank),
-        seen=known.seen or news.seen,
         location=known.location if is_located else news.location,
         **filled,
     )

@@ -100,7 +100,7 @@ class Writer:
         if known is not None:
             self._update(known, merged(known, news))
         elif not self._is_forgotten(news, is_dated=True):
-            self._insert(news)
+            self.insert(news)
 
     def put_listed(self, listed: ListedCall) -> None:
         """Add a call of the cloud's list, in which "no outcome" does not mean that it ended."""
@@ -111,7 +111,7 @@ class Writer:
         if known is not None:
             self._update(known, merged(known, news))
         elif not self._is_forgotten(news, is_dated=is_dated):
-            self._insert(news)
+            self.insert(news)
 
     def keep(self, call_id: str, kind: str, image: StillImage) -> bool:
         """Store a picture of a call; False: the call is no more."""
@@ -192,8 +192,8 @@ class Writer:
     def _call(self, call_id: str) -> CallRecord | None:
         return next(iter(select(self._db, "WHERE id = ?", call_id)), None)
 
-    def _insert(self, call: CallRecord) -> None:
-        # Pictures are stored by `keep` only.
+    def insert(self, call: CallRecord) -> None:
+        """Add a call that is not known, without pictures: `keep` stores those."""
         self._db.execute(_INSERT, _values(call.pictured(dict.fromkeys(KINDS))))
         self.touched |= call.modules
 

@@ -1,6 +1,6 @@
 """Keeps a history of calls and is killed at every step on disk; says what a new start finds wrong.
 
-Run as a program, which forks: `python -m tests.integration.killing FOLDER`.
+Run as a program, which forks: `python -m tests.integration.history.killing FOLDER`.
 """
 
 import asyncio
