@@ -17,6 +17,13 @@ MAGIC: Final = b"SQLite format 3\0"
 VERSION_AT: Final = slice(60, 64)  # of the file's header
 VACUUM_PAGES: Final = 1000  # in one step, between which others get their turn
 CHECKPOINT_PAGES: Final = 1000
+SETTINGS: Final = (
+    "auto_vacuum = INCREMENTAL",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "secure_delete = ON",
+    "foreign_keys = ON",
+)
 
 # A picture is in a table of its own, so that calls are read without it.
 _SCHEMA: Final = """
@@ -262,13 +269,7 @@ def _prepare(path: Path) -> None:
 
 
 def _configure(connection: sqlite3.Connection) -> None:
-    for setting in (
-        "auto_vacuum = INCREMENTAL",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "secure_delete = ON",
-        "foreign_keys = ON",
-    ):
+    for setting in SETTINGS:
         connection.execute(f"PRAGMA {setting}")
 
 
