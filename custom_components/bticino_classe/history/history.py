@@ -296,10 +296,13 @@ class CallHistory:
     async def async_pages(self, span: Span) -> AsyncIterator[list[CallRecord]]:
         """Yield the calls of a span in pages, oldest first."""
         await self.async_settle()
-        after = (-math.inf, "")
-        while found := await self.async_read(partial(reading.page, span=span, after=after)):
-            yield found
-            after = (found[-1].time, found[-1].id)
+        after = (-math.inf, 0)
+        while True:
+            query = partial(reading.page, span=span, after=after)
+            calls, after = await self.async_read(query)
+            if not calls:
+                return
+            yield calls
 
     async def async_recorded(self, events: Iterable[Event]) -> list[tuple[Event, CallRecord]]:
         """Return the calls of events in the cloud's list, as far as they are stored."""
@@ -346,8 +349,8 @@ class CallHistory:
         self._pending[record.id] = record
         while len(self._pending) > MOST_PENDING:
             del self._pending[next(iter(self._pending))]
+        self._schedule()  # before listeners ask for what is stored
         self._notify()
-        self._schedule()
 
     def _is_forgotten(self, news: CallRecord) -> bool:
         """Whether a call was deleted, or is older than is to be kept."""

@@ -204,16 +204,21 @@ def content_type(db: sqlite3.Connection, call_id: str, kind: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def page(db: sqlite3.Connection, span: Span, after: tuple[float, str]) -> list[CallRecord]:
-    """Return the next calls of a span, oldest first, after one with this time and id."""
+def page(
+    db: sqlite3.Connection, span: Span, after: tuple[float, int]
+) -> tuple[list[CallRecord], tuple[float, int]]:
+    """Return the next calls of a span, oldest first, and where the page after them begins."""
     negation = "NOT" if span.is_without else ""
-    homes = f"{negation} coalesce(home_id, '') {IN_LIST}"
+    homes = f"{negation} coalesce(home_id, '') {IN_LIST.replace('?', '?1')}"
     sql = (
-        f"WHERE {homes.replace('?', '?1')} AND time >= ?2 AND time < ?3 AND (time, id) > (?4, ?5)"
-        f" AND (?6 IS NULL OR panel_id = ?6 OR bridge_id = ?6) ORDER BY time, id LIMIT {PAGE}"
+        f"SELECT {COLUMNS}, number FROM calls"  # noqa: S608 - constants
+        f" WHERE {homes} AND time >= ?2 AND time < ?3 AND (time, number) > (?4, ?5)"
+        f" AND (?6 IS NULL OR panel_id = ?6 OR bridge_id = ?6) ORDER BY time, number LIMIT {PAGE}"
     )
     values = (json.dumps(span.homes), span.since, span.until, *after, span.module_id)
-    return select(db, sql, *values)
+    rows = db.execute(sql, values).fetchall()
+    calls = [as_record(row[:-1]) for row in rows]
+    return calls, (calls[-1].time, rows[-1][-1]) if rows else after
 
 
 def groups(db: sqlite3.Connection, *, pictured: bool) -> list[CallRecord]:

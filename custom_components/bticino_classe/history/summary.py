@@ -51,7 +51,8 @@ class Summary:
     def is_deleted(self, session: str, time: float) -> bool:
         """Whether such a call was deleted."""
         return time <= self.deleted_until or any(
-            session == deleted and abs(at - time) <= SESSION_REUSE_SECONDS for deleted, at in self._deletions
+            session == deleted and abs(at - time) <= SESSION_REUSE_SECONDS
+            for deleted, at in self._deletions
         )
 
     def newest(self, module_id: str, kind: str | None = None) -> tuple[CallRecord, ...]:
@@ -89,5 +90,5 @@ class Summary:
             for kind in (None, *record.pictures):
                 key = (module_id, kind)
                 others = [each for each in self.newest(*key) if each.id != record.id]
-                newest = sorted((*others, record), key=lambda each: -each.time)
+                newest = sorted((record, *others), key=lambda each: -each.time)
                 self._newest[key] = tuple(newest[:NEWEST])

@@ -1,7 +1,7 @@
 """Keeps a history of a busy hour, is killed at every step, and reports what the next start lacks.
 
-Run as a program, which forks: `python -m tests.integration.history.killing FOLDER`. Each statement
-that is no query is a step at which a process is killed; each prefix of the write-ahead log is what a kill between
+Run as a program, which forks: `python -m tests.integration.history.killing FOLDER`. A process is
+killed at each statement that is no query; each prefix of the write-ahead log is what a kill between
 two writes would leave.
 """
 
@@ -157,10 +157,11 @@ async def _wrong_with(
         is_going = session == DELETED and f"deleting {DELETED}" in reported
         is_expected = f"rang {session}" not in reported or is_going
         return [] if is_expected else [f"call {session} is lost"]
-    wrong = []
-    for state in ENDINGS:
-        if f"{state.value} {session}" in reported and call.outcome != state:
-            wrong.append(f"call {session} is {call.outcome}")
+    wrong = [
+        f"call {session} is {call.outcome}"
+        for state in ENDINGS
+        if f"{state.value} {session}" in reported and call.outcome != state
+    ]
     for kind in KINDS:
         image = await history.async_picture(call.id, kind)
         if image is None and (kind in call.pictures or f"{kind} {session}" in reported):
@@ -281,7 +282,7 @@ def main(folder: Path) -> None:
     """Kill at every statement, then at none; then tear the log. Write what was wrong as JSON."""
     logging.basicConfig(level=logging.CRITICAL)
     # A process that is killed loses nothing that it has written: only a power cut would.
-    database.SETTINGS = (*database.SETTINGS, "synchronous = OFF")  # type: ignore[misc]
+    database.SETTINGS = (*database.SETTINGS, "synchronous = OFF")  # type: ignore[misc, assignment]
     wrong: dict[str, list[str]] = {}
     step, reported = 0, [""]
     while reported[-1:] != ["end"]:

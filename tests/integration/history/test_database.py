@@ -75,10 +75,9 @@ async def refuse_writes(hass: HomeAssistant, how: str) -> None:
 
 async def allow_writes(hass: HomeAssistant) -> None:
     """Have the disk as it was."""
-    for pragma in ("query_only = OFF", "max_page_count = 1000000"):
-        await history_of(hass).async_read(
-            lambda db, pragma=pragma: db.execute(f"PRAGMA {pragma}").fetchall()
-        )
+    history = history_of(hass)
+    await history.async_read(lambda db: db.execute("PRAGMA query_only = OFF").fetchall())
+    await history.async_read(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchall())
 
 
 async def pass_hour(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
@@ -95,6 +94,7 @@ async def test_disk_that_cannot_be_written(
     bell: Happenings,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
+    *,
     how: str,
 ) -> None:
     """The bell rings, sensors count; calls are stored within the hour after it can be written."""
@@ -332,8 +332,9 @@ async def backed_up(hass: HomeAssistant) -> Path:
         name="test",
         password=None,
     )
-    (path,) = Path(hass.config.path("backups")).glob("*.tar")
     assert backup.backup_job_id
+    folder = Path(hass.config.path("backups"))
+    (path,) = await hass.async_add_executor_job(lambda: [*folder.glob("*.tar")])
     return path
 
 
