@@ -257,7 +257,11 @@ class CallHistory:
     @callback
     def async_tidy(self) -> None:
         """Delete what is older, or more, than is to be kept; store what could not be stored."""
-        self._schedule()
+        self._hass.async_create_task(self._tidy(), "bticino_classe tidy", eager_start=False)
+
+    async def _tidy(self) -> None:
+        with suppress(HomeAssistantError):
+            await self._async_commit(Writer.erase)
 
     async def async_read[Result](self, query: Callable[[sqlite3.Connection], Result]) -> Result:
         """Return the answer to a query; HomeAssistantError: the disk gives none."""
@@ -387,7 +391,7 @@ class CallHistory:
             try:
                 batch, committed = await self._async_apply(work)
                 self._on_committed(batch, committed.snapshot)
-                if committed.erased:
+                if committed.erases:
                     await self._database.erase()
             except UnusableError as err:
                 raise self._failure(err) from err

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .reading import Snapshot
     from .records import ListedCall
 
+DROPPED_AT_ONCE: Final = 100  # a hundredth of all calls
 MEGABYTE: Final = 1_000_000  # bytes
 REMEMBERED_DAYS: Final = 90  # for a deletion at least: the cloud's list may reach back that far
 # The parts of these texts are constants (S608).
@@ -47,7 +48,7 @@ class Committed[Result]:
 
     result: Result
     snapshot: Snapshot
-    erased: bool
+    erases: bool
 
 
 def apply[Result](
@@ -69,13 +70,14 @@ def apply[Result](
     result = work(writer)
     writer.tidy()
     touched = None if batch.begins else writer.touched
-    return Committed(result=result, snapshot=snapshot(db, touched, now), erased=writer.erased)
+    return Committed(result=result, snapshot=snapshot(db, touched, now), erases=writer.erases)
 
 
 class Writer:
     """Changes the history within a transaction.
 
-    `touched` are the modules whose calls have changed; `erased` is whether something was deleted.
+    `touched` are the modules whose calls have changed; `erases` is whether the file has to be
+    overwritten where something was deleted.
     """
 
     def __init__(self, db: sqlite3.Connection, *, limits: Limits, now: float) -> None:
@@ -83,7 +85,7 @@ class Writer:
         self._limits = limits
         self._now = now
         self.touched: set[str] = set()
-        self.erased = False
+        self.erases = False
 
     def begin(self, *, deleted_until: float | None) -> None:
         """Note the first start; no call rings any more that did when Home Assistant stopped."""
@@ -141,6 +143,7 @@ class Writer:
         for call in by_ids(self._db, ids):
             self._remember(call)
             self._drop(call)
+        self.erases = True
 
     def delete_all(self, known_modules: Collection[str]) -> None:
         """Delete every call, and remember it: those of the last hours singly, as clocks differ.
@@ -154,7 +157,11 @@ class Writer:
         self._db.execute("DELETE FROM pictures")
         self._db.execute("DELETE FROM calls")
         self.touched |= {*known_modules}
-        self.erased = True
+        self.erases = True
+
+    def erase(self) -> None:
+        """Have the file overwritten and shrunk where something was deleted."""
+        self.erases = True
 
     def tidy(self) -> None:
         """Delete what is above the limits, and deletions that are no longer needed."""
@@ -165,7 +172,9 @@ class Writer:
 
     def _drop_calls(self) -> None:
         (count,) = self._db.execute("SELECT count(*) FROM calls").fetchone()
-        above, oldest = max(0, count - self._limits.calls), self._now - self._limits.days * DAY
+        limit, oldest = self._limits.calls, self._now - self._limits.days * DAY
+        # Some more at once: one with each call would write twice as much.
+        above = count - limit + limit // DROPPED_AT_ONCE if count > limit else 0
         sql = "WHERE time < ? OR number IN (SELECT number FROM calls ORDER BY time LIMIT ?)"
         for call in select(self._db, sql, oldest, above):
             self._drop(call)
@@ -183,7 +192,6 @@ class Writer:
         sql = "DELETE FROM pictures WHERE call = (SELECT number FROM calls WHERE id = ?)"
         self._db.execute(sql, (call.id,))
         self._update(call, call.pictured(dict.fromkeys(call.pictures, GONE)))
-        self.erased = True
 
     def _known(self, news: CallRecord, *, is_dated: bool) -> CallRecord | None:
         within = SESSION_REUSE_SECONDS if is_dated else None
@@ -205,7 +213,6 @@ class Writer:
     def _drop(self, call: CallRecord) -> None:
         self._db.execute("DELETE FROM calls WHERE id = ?", (call.id,))
         self.touched |= call.modules
-        self.erased = True
 
     def _remember(self, call: CallRecord) -> None:
         row = (call.session, call.time, self._now)
