@@ -1,7 +1,8 @@
 """How past calls are laid out for browsing: location, month, day."""
 
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import partial
 import math
 from typing import TYPE_CHECKING, Final
@@ -48,13 +49,11 @@ class Period:
     @classmethod
     def read(cls, text: str, zone: tzinfo) -> Period | None:
         """Return the month or day that a text names; None: it names none."""
-        for length in (MONTH, DAY):
-            try:
-                moment = datetime.strptime(text, length).replace(tzinfo=zone)
-            except ValueError:
-                continue
-            found = cls.around(moment, length)
-            return found if found.key == text else None
+        for length, rest in ((MONTH, "-01"), (DAY, "")):
+            with suppress(ValueError):
+                day = date.fromisoformat(text + rest)
+                found = cls.around(datetime.combine(day, time.min, zone), length)
+                return found if found.key == text else None
         return None
 
     @classmethod
