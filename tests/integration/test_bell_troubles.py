@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
@@ -121,62 +121,6 @@ async def test_restart_while_it_rings(hass: HomeAssistant, simulator: Simulator)
     await restart(hass, the_entry(hass))
     await online(the_entry(hass))
     assert (state_of(hass, RINGING), state_of(hass, OUTCOME)) == ("off", "ended")
-
-
-@pytest.mark.usefixtures("bell")
-@pytest.mark.parametrize(
-    "stored",
-    [
-        {"last": [{"session_id": "x"}, "nonsense", None], "missed": "nonsense"},
-        {"last": 5, "missed": [{"session_id": "x", "unknown": 1}]},
-        {"begun_at": True, "calls": [{"id": 7}, {"id": "x", "time": "?"}, None], "deleted": [1]},
-        {"begun_at": "x", "calls": {"id": 7}, "deleted": {"x": "y"}, "deleted_until": None},
-        ["nonsense"],
-        {},
-    ],
-)
-async def test_history_that_cannot_be_read_costs_only_itself(
-    hass: HomeAssistant, hass_storage: dict[str, Any], stored: dict[str, Any]
-) -> None:
-    """Written by another version, or by nobody in their senses."""
-    entry = the_entry(hass)
-    await hass.config_entries.async_unload(entry.entry_id)
-    hass_storage[f"bticino_classe.{entry.entry_id}"]["data"] = stored
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
-    assert state_of(hass, MISSED) == "0"
-
-
-@pytest.mark.usefixtures("bell")
-async def test_history_of_a_newer_version_costs_only_itself(
-    hass: HomeAssistant, hass_storage: dict[str, Any], caplog: pytest.LogCaptureFixture
-) -> None:
-    """After a downgrade the bell rings, and it is said that the history is gone."""
-    entry = the_entry(hass)
-    await hass.config_entries.async_unload(entry.entry_id)
-    hass_storage[f"bticino_classe.{entry.entry_id}"]["version"] = 99
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
-    assert "begins anew" in caplog.text
-    assert state_of(hass, MISSED) == "0"
-
-
-@pytest.mark.usefixtures("bell")
-async def test_history_of_another_version_is_kept(
-    hass: HomeAssistant, simulator: Simulator, hass_storage: dict[str, Any]
-) -> None:
-    """What it knows more than we do is left aside."""
-    simulator.miss(simulator.ring(STREET))
-    await heard(hass, 4)
-    entry = the_entry(hass)
-    await hass.config_entries.async_unload(entry.entry_id)
-    data = hass_storage[f"bticino_classe.{entry.entry_id}"]["data"]
-    for each in data["calls"]:
-        each["weather"] = "x"
-    simulator.fail(GETEVENTS, Failure(status=503, html=True), times=5)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
-    assert (state_of(hass, MISSED), state_of(hass, OUTCOME)) == ("1", "missed")
 
 
 async def test_missed_call_behind_many_other_events(

@@ -33,6 +33,7 @@ from tests.integration.conftest import (
     state_of,
     until,
 )
+from tests.integration.history.stored import calls_of
 from tests.simulator import Failure
 from tests.simulator.paths import SETSTATE
 from tests.simulator.pictures import jpeg
@@ -519,10 +520,11 @@ async def test_ring_without_a_picture_shows_what_is_chosen(
 ) -> None:
     """As at a panel that has no camera; the panel's own is preferred."""
     history = house.runtime_data.history
-    history.async_delete(history.calls)
+    await history.async_delete_all()
     simulator.ring(STREET, pictures=False, status=False)
     await until(lambda: state_of(hass, STREET_BELL) != "unknown")
-    history.async_give_up(history.calls[-1].id, "snapshot")
+    (call,) = await calls_of(hass)
+    await history.async_give_up(call.id, "snapshot")
     await automate(
         "ring_notification", doorbells=[STREET_BELL], phones=[anna.device_id], pictures=pictures
     )

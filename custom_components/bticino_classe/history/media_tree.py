@@ -65,8 +65,7 @@ class Period:
             end = (start + _LONGEST_MONTH).replace(day=1)
         else:
             end = start + timedelta(days=1)
-        key = f"{start.year:04}-{start.month:02}" + ("" if length == MONTH else f"-{start.day:02}")
-        return cls(key=key, since=start.timestamp(), until=end.timestamp())
+        return cls(key=start.strftime(length), since=start.timestamp(), until=end.timestamp())
 
 
 ALWAYS: Final = Period(key="", since=-math.inf, until=math.inf)
