@@ -1,6 +1,7 @@
-"""A history of many calls: read at a start, browsed, written with every ring."""
+"""A history of many calls: opened at a start, browsed, listed, reset, written with every ring."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -9,20 +10,23 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.components.media_source import BrowseMediaSource, MediaSourceItem
+from homeassistant.util import dt as dt_util
 
 from custom_components.bticino_classe.const import DOMAIN
 from custom_components.bticino_classe.history.history import CallHistory
+from custom_components.bticino_classe.house import House
 from custom_components.bticino_classe.media_source import async_get_media_source
 
-from .figures import Figure, count
+from .figures import Figure
 from .held import Held, holding
 from .home import entry_of, live, set_up, sign_in
-from .past import fill, index_of, places
+from .past import file_of, fill, places
 from .settling import settle
 from .watching import miss, ring, watching
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
+    import sqlite3
 
     from homeassistant.components.media_source import MediaSource
     from homeassistant.core import HomeAssistant
@@ -36,8 +40,9 @@ LEVELS: Final = 3  # below the root: a panel's months, a month's days, a day's c
 LINEAR: Final = 2.0  # by the square would be 10
 MOST_HELD_MS: Final = 5.0
 RINGS: Final = 5
-ROW_BYTES: Final = 600
-WRITES: Final = 2  # the ring, and what became of it
+LOAD_MS: Final = 20.0
+WRITTEN_KIB: Final = 64.0
+CALENDAR_DAYS: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +60,13 @@ class Found:
     calls: int
     found: int
     listed: int
-    index_bytes: int
+    missed: int
+    file_bytes: int
     load: Timed
     browse: Timed
+    calendar: Timed
     ring: Timed
+    reset: Timed
     written: float
 
 
@@ -83,26 +91,51 @@ async def _look(hass: HomeAssistant, cloud: Cloud, calls: int, runs: int) -> Fou
     await settle(hass)
     histories: list[CallHistory] = []
     load = await _timed(runs, partial(_load, hass, histories))
-    found = len(histories[-1].calls)
-    histories.clear()
+    for each in histories:
+        await each.async_close()
     await set_up(hass)
+    history = entry_of(hass).runtime_data.history
+    found = await history.async_read(_count)
     source = await async_get_media_source(hass)
     listed: list[int] = []
     browse = await _timed(runs, partial(_browse, hass, source, listed))
-    index_bytes = index_of(hass).stat().st_size
+    calendar = await _timed(runs, partial(_list_events, hass))
+    file_bytes = file_of(hass).stat().st_size
     await _ring(hass, cloud)  # what is only slow the first time
     written_before = _written()
     rung = await _timed(RINGS, partial(_ring, hass, cloud))
+    written = (_written() - written_before) / RINGS
+    bridge_id = entry_of(hass).runtime_data.coordinator.data.bridges[0].id
+    missed = history.missed(bridge_id)
+    reset = await _timed(1, partial(history.async_mark_seen, bridge_id))
+    assert history.missed(bridge_id) == 0
     return Found(
         calls=calls,
         found=found,
         listed=listed[-1],
-        index_bytes=index_bytes,
+        missed=missed,
+        file_bytes=file_bytes,
         load=load,
         browse=browse,
+        calendar=calendar,
         ring=rung,
-        written=(_written() - written_before) / RINGS,
+        reset=reset,
+        written=written,
     )
+
+
+def _count(db: sqlite3.Connection) -> int:
+    found: int = db.execute("SELECT count(*) FROM calls").fetchone()[0]
+    return found
+
+
+async def _list_events(hass: HomeAssistant) -> None:
+    """Ask the calendar for its events, as its page does."""
+    (entity_id,) = hass.states.async_entity_ids("calendar")
+    entity = hass.data["calendar"].get_entity(entity_id)
+    end = dt_util.utcnow()
+    start = end - timedelta(days=CALENDAR_DAYS)
+    assert await entity.async_get_events(hass, start, end)
 
 
 async def _timed(runs: int, act: Callable[[], Awaitable[None]]) -> Timed:
@@ -116,11 +149,12 @@ async def _timed(runs: int, act: Callable[[], Awaitable[None]]) -> Timed:
 
 
 async def _load(hass: HomeAssistant, histories: list[CallHistory]) -> None:
-    """Read index and folder as a start does; to drop the history again is no part of that."""
-    entry = entry_of(hass)
-    history = CallHistory(hass, entry, clock=time.time, panels_of=lambda _: ())
-    await history.async_load(lambda module_id: module_id)
-    await history.async_save()
+    """Open the file as a start does."""
+    house = House.of([], {})
+    history = CallHistory(
+        hass, entry_of(hass), clock=time.time, house=lambda: house, excluded_homes=()
+    )
+    await history.async_load()
     histories.append(history)
 
 
@@ -157,23 +191,24 @@ def _figures(found: Found) -> Iterator[Figure]:
     yield Figure(key=f"{key}.listed", text=f"{text}: listed of a day", value=found.listed, unit="")
     yield from _times(f"{key}.load", f"{text}: read at a start", found.load)
     yield from _times(f"{key}.browse", f"{text}: browsed down to a day", found.browse)
+    yield from _times(f"{key}.calendar", f"{text}: {CALENDAR_DAYS} days of events", found.calendar)
     yield from _times(f"{key}.ring", f"{text}: a missed call", found.ring)
-    yield from _bytes(key, text, found)
-
-
-def _bytes(key: str, text: str, found: Found) -> Iterator[Figure]:
-    each, writes = found.index_bytes / found.calls, round(found.written / found.index_bytes)
+    what = f"{text}: reset of {found.missed} missed calls"
+    yield from _times(f"{key}.reset", what, found.reset)
     what = f"{text}: on disk, of each"
-    yield Figure(key=f"{key}.row_bytes", text=what, value=each, unit="B", aim=ROW_BYTES)
+    each = found.file_bytes / found.calls
+    yield Figure(key=f"{key}.row_bytes", text=what, value=each, unit="B")
     what = f"{text}: written by a missed call without pictures"
-    yield Figure(key=f"{key}.written_kib", text=what, value=found.written / KIB, unit="KiB")
-    what = f"{text}: times that such a call writes the index"
-    yield count(f"{key}.writes", what, writes, aim=WRITES)
+    written = found.written / KIB
+    yield Figure(key=f"{key}.written_kib", text=what, value=written, unit="KiB", aim=WRITTEN_KIB)
 
 
 def _times(key: str, text: str, timed: Timed) -> Iterator[Figure]:
     samples = [each * MS for each in timed.seconds]
-    yield Figure(key=f"{key}_ms", text=text, value=median(samples), unit="ms", samples=samples)
+    aim = LOAD_MS if key.endswith("load") else None
+    yield Figure(
+        key=f"{key}_ms", text=text, value=median(samples), unit="ms", samples=samples, aim=aim
+    )
     yield Figure(
         key=f"{key}_held_ms",
         text=f"{text}: the event loop's longest callback",
@@ -186,6 +221,7 @@ def _times(key: str, text: str, timed: Timed) -> Iterator[Figure]:
         text=f"{text}: the event loop late by",
         value=timed.held.late * MS,
         unit="ms",
+        aim=MOST_HELD_MS,
     )
 
 

@@ -1,6 +1,5 @@
 """BTicino Classe video intercoms in Home Assistant."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.const import (
@@ -19,7 +18,8 @@ from .devices import async_cleanup_registry, async_sync_devices
 from .errors import async_load_error_translations
 from .history.history import async_remove_history
 from .history.http import PictureView
-from .runtime import BticinoConfigEntry, RuntimeData, async_loaded_entry, async_runtime
+from .runtime import BticinoConfigEntry, RuntimeData, async_runtime
+from .service_helpers import async_picture_source
 from .services import async_setup_services
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa: ARG001 - Home Assistant's signature
     """Register the actions and the view of the pictures."""
     async_setup_services(hass)
-    hass.http.register_view(PictureView(partial(async_loaded_entry, hass)))
+    hass.http.register_view(PictureView(async_picture_source))
     return True
 
 
@@ -67,7 +67,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     entry.runtime_data = runtime
     async_cleanup_registry(hass, entry)
     async_sync_devices(hass, entry)
-    await runtime.history.async_load(runtime.coordinator.data.intercom_of)
+    await runtime.history.async_load()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_load_error_translations(hass)
     runtime.async_start(hass, entry)

@@ -54,7 +54,7 @@ class BticinoResetButton(BticinoLocalEntity, ButtonEntity):
 
     @override
     async def async_press(self) -> None:
-        self._runtime.history.async_mark_seen(self.module.id)
+        await self._runtime.history.async_mark_seen(self.module.id)
 
 
 class BticinoNextPanelButton(BticinoEntity, ButtonEntity):

@@ -1,7 +1,6 @@
 """The calls of a home as events of a calendar."""
 
-from bisect import bisect_left
-from functools import partial
+import asyncio
 from typing import TYPE_CHECKING, Final, override
 
 from homeassistant.components.calendar import CalendarEntity, CalendarEvent
@@ -13,9 +12,9 @@ from homeassistant.util import dt as dt_util
 from .const import DOMAIN, MANUFACTURER
 from .entity import unique_id
 from .history.formatting import async_call_formatter
+from .history.reading import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from homeassistant.core import HomeAssistant
@@ -30,8 +29,10 @@ PARALLEL_UPDATES = 0
 
 KEY: Final = "calls"
 SHORTEST: Final = 1.0  # seconds: no calendar can show less
-# Seconds after the last that is known of a call whose end is not, or is still to come.
+LONGEST: Final = 86_400.0  # seconds: earlier calls are not looked for
+# Seconds after the last known step of a call whose end is unknown or still to come.
 UNTOLD: Final = 30.0
+AT_ONCE: Final = 20  # events that are built before others get their turn
 
 
 async def async_setup_entry(
@@ -67,7 +68,6 @@ class BticinoCalendar(CalendarEntity):
 
     def __init__(self, runtime: RuntimeData, home: Home) -> None:
         self._runtime = runtime
-        self._coordinator = runtime.coordinator
         self._home_id = home.id
         self._attr_unique_id = unique_id(runtime.coordinator.config_entry, home.id, KEY)
         self._attr_translation_placeholders = {"home": home.name or MANUFACTURER}
@@ -85,53 +85,37 @@ class BticinoCalendar(CalendarEntity):
     @property
     @override
     def event(self) -> CalendarEvent | None:
-        """The call that goes on now."""
-        if not (going_on := self._going_on()):
-            return None
-        words = async_call_formatter(self._coordinator)
-        calls = [call for call in going_on if words.home_id(call) == self._home_id]
+        """The call in progress."""
+        calls = [call for call in self._in_progress() if call.location.home_id == self._home_id]
         newest = max(calls, key=lambda call: call.time, default=None)
-        return None if newest is None else _event(newest, words, _until_now(newest))
+        return None if newest is None else _event(newest, self._formatter(), _until_now(newest))
 
     @override
     async def async_get_events(
         self, hass: HomeAssistant, start_date: datetime, end_date: datetime
     ) -> list[CalendarEvent]:
-        return await hass.async_add_executor_job(
-            partial(
-                _events,
-                self._runtime.history.calls,
-                async_call_formatter(self._coordinator),
-                home_id=self._home_id,
-                span=(start_date.timestamp(), end_date.timestamp()),
-                going_on={call.id for call in self._going_on()},
-            )
-        )
+        start, end = start_date.timestamp(), end_date.timestamp()
+        span = Span(since=start - LONGEST, until=end, homes=(self._home_id,))
+        in_progress, formatter = {call.id for call in self._in_progress()}, self._formatter()
+        found: list[CalendarEvent] = []
+        async for calls in self._runtime.history.async_pages(span):
+            for number, call in enumerate(calls, 1):
+                times = _until_now(call) if call.id in in_progress else _times(call)
+                if times[1] > start:
+                    found.append(_event(call, formatter, times))
+                if not number % AT_ONCE:
+                    await asyncio.sleep(0)
+        return found
 
-    def _going_on(self) -> list[CallRecord]:
-        """Return the calls of the account that are not over."""
+    def _formatter(self) -> CallFormatter:
+        entry_id = self._runtime.coordinator.config_entry.entry_id
+        return async_call_formatter(self.hass, entry_id)
+
+    def _in_progress(self) -> list[CallRecord]:
+        """Return the calls of the account that have not ended."""
         history, in_progress = self._runtime.history, self._runtime.calls.in_progress
-        ids = (history.known_as(c.session_id, c.began_at) for c in in_progress)
-        return [call for known_as in ids if (call := history.call(known_as)) is not None]
-
-
-def _events(
-    calls: tuple[CallRecord, ...],
-    words: CallFormatter,
-    *,
-    home_id: str,
-    span: tuple[float, float],
-    going_on: Collection[str],
-) -> list[CalendarEvent]:
-    """Return the events of a home's calls, given oldest first, that have a part in a span."""
-    start, end = span
-    begun: Iterable[CallRecord] = calls[: bisect_left(calls, end, key=lambda call: call.time)]
-    found = []
-    for call in (call for call in begun if words.home_id(call) == home_id):
-        times = _until_now(call) if call.id in going_on else _times(call)
-        if times[1] > start:
-            found.append(_event(call, words, times))
-    return found
+        found = (history.find(call.session_id, call.began_at) for call in in_progress)
+        return [call for call in found if call is not None]
 
 
 def _times(call: CallRecord) -> tuple[float, float]:

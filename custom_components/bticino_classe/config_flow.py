@@ -18,6 +18,7 @@ from homeassistant.const import (
 )
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import section
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import (
@@ -58,6 +59,8 @@ from .runtime import BticinoConfigEntry, async_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .history.history import CallHistory
 
 
 EMAIL = TextSelector(TextSelectorConfig(type=TextSelectorType.EMAIL, autocomplete="username"))
@@ -220,9 +223,12 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         homes = [home for home in runtime.coordinator.all_homes.values() if home.bridges]
         errors: dict[str, str] = {}
         if user_input is not None:
-            if len(user_input.get(CONF_EXCLUDED_HOMES, [])) < len(homes):
+            if len(user_input.get(CONF_EXCLUDED_HOMES, [])) == len(homes):
+                errors[CONF_EXCLUDED_HOMES] = "all_homes_excluded"
+            elif not await _async_apply_keep(runtime.history, user_input):
+                errors["base"] = "history_not_deleted"
+            else:
                 return self.async_create_entry(data=user_input)
-            errors[CONF_EXCLUDED_HOMES] = "all_homes_excluded"
         names = {home.id: home.name or home.id for home in homes}
         lights = self._light_names(homes)
         values = _existing_choices(user_input or self.config_entry.options, names, lights)
@@ -243,6 +249,17 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
                 known = (device.name_by_user or device.name) if device else None
                 names[module.id] = known or module.name or module.id
         return names
+
+
+async def _async_apply_keep(history: CallHistory, options: Mapping[str, Any]) -> bool:
+    """Delete the history if it was switched off; False: it could not be deleted."""
+    if options.get(CONF_HISTORY, {}).get(CONF_KEEP, True):
+        return True
+    try:
+        await history.async_switch_off()
+    except HomeAssistantError:
+        return False
+    return True
 
 
 def _integer(low: int, high: int, unit: str | None = None) -> vol.All:

@@ -13,7 +13,6 @@ from homeassistant.core import callback
 
 from .client import CallEventType, Module, ModuleKind
 from .entity import BticinoCallEntity, async_add_for_modules
-from .history.http import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,6 +88,6 @@ class BticinoEvent(BticinoCallEntity, EventEntity):
             "panel": panel.name if panel else None,
             "answered_by": call.answered_by,
             "duration": None if call.duration is None else round(call.duration),
-            "picture": path_of(self._runtime, self._entry.entry_id, call),
+            "picture": self._runtime.downloads.path_of(call),
         }
         return {name: value for name, value in attributes.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Who rang last: the picture of a panel's last call, and its close-up where the cloud sends one."""
+"""Images of the last call of a panel, and its close-up where the cloud sends one."""
 
 from typing import TYPE_CHECKING, override
 
@@ -114,7 +114,7 @@ class BticinoLastCall(BticinoLocalEntity, ImageEntity):
     async def async_image(self) -> bytes | None:
         """Return the picture as it was kept, or a drawn one."""
         history, call = self._runtime.history, self._call
-        image = None if call is None else await history.async_picture(call, self._kind)
+        image = None if call is None else await history.async_picture(call.id, self._kind)
         image = image or await async_placeholder(self.hass)
         self._attr_content_type = image.content_type
         return image.content

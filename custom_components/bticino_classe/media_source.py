@@ -1,5 +1,6 @@
 """The pictures of calls in the media browser: home, panel, month, day."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, override
 
 from homeassistant.components.media_player.const import MediaClass
@@ -11,36 +12,28 @@ from homeassistant.components.media_source import (
     PlayMedia,
     Unresolvable,
 )
-from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind
 from .const import DOMAIN
 from .errors import translated_error
 from .history.formatting import async_call_formatter
-from .history.http import picture_path
-from .history.media_tree import (
-    DAY,
-    MONTH,
-    by_place,
-    by_time,
-    first_kind,
-    of_day,
-    place_of,
-)
-from .history.picture_files import content_type
-from .history.records import KINDS
+from .history.media_tree import async_calls_of_day, async_locations, async_periods
+from .history.records import KINDS, picture_path
 from .runtime import async_loaded_entries, async_loaded_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from homeassistant.core import HomeAssistant
 
-    from .client import Home, Module
+    from .client import Module
     from .history.formatting import CallFormatter
-    from .history.records import CallRecord, KeptPicture
+    from .history.media_tree import Folder
+    from .history.records import CallRecord
     from .runtime import BticinoConfigEntry
 
 NAME: Final = "BTicino Classe"
-IMAGE: Final = "image/jpeg"
+IMAGE: Final = "image/jpeg"  # a hint for frontends; the exact type comes when it is resolved
 
 
 async def async_get_media_source(hass: HomeAssistant) -> MediaSource:
@@ -51,8 +44,8 @@ async def async_get_media_source(hass: HomeAssistant) -> MediaSource:
 class CallsMediaSource(MediaSource):
     """Shows the accounts that are set up and keep a history.
 
-    Identifiers are keys into it, and nothing else: `entry/home`, `entry/place`,
-    `entry/place/2026-11`, `entry/place/2026-11-28` to browse, `entry/call/kind` to look at.
+    Identifiers are keys into it, and nothing else: `entry/home`, `entry/location`,
+    `entry/location/2026-11`, `entry/location/2026-11-28` to browse, `entry/call/kind` to look at.
     """
 
     name = NAME
@@ -65,9 +58,8 @@ class CallsMediaSource(MediaSource):
     async def async_resolve_media(self, item: MediaSourceItem) -> PlayMedia:
         match (item.identifier or "").split("/"):
             case [entry_id, call_id, kind] if kind in KINDS:
-                if picture := self._kept(entry_id, call_id, kind):
-                    path = picture_path(entry_id, call_id, kind)
-                    return PlayMedia(path, content_type(picture.file))
+                if content_type := await self._content_type(entry_id, call_id, kind):
+                    return PlayMedia(picture_path(entry_id, call_id, kind), content_type)
         # Frontends show the text as it is, and core would give it in English.
         raise Unresolvable(translated_error(self.hass, "picture_not_found"))
 
@@ -78,8 +70,8 @@ class CallsMediaSource(MediaSource):
         match item.identifier.split("/"):
             case [entry_id, key] if entry := self._entry(entry_id):
                 title, children = await self._below(entry, key)
-            case [entry_id, key, date] if (entry := self._entry(entry_id)) and date:
-                title, children = date, await self._in(entry, _place(entry, key), date)
+            case [entry_id, key, date] if date and (entry := self._entry(entry_id)):
+                title, children = date, await _in_period(entry, key, date)
             case _:
                 raise _nothing()
         return _folder(title, item.identifier, children)
@@ -88,116 +80,145 @@ class CallsMediaSource(MediaSource):
         entry = async_loaded_entry(self.hass, entry_id)
         return entry if entry is not None and entry.runtime_data.history.is_kept else None
 
-    def _kept(self, entry_id: str, call_id: str, kind: str) -> KeptPicture | None:
-        """Return a picture of a call at a place that is shown."""
-        entry = self._entry(entry_id)
-        call = None if entry is None else entry.runtime_data.history.call(call_id)
-        if (
-            entry is None
-            or call is None
-            or place_of(entry.runtime_data.coordinator.data, call) is None
-        ):
+    async def _content_type(self, entry_id: str, call_id: str, kind: str) -> str | None:
+        """Return the type of a picture of a call that is shown."""
+        if (entry := self._entry(entry_id)) is None:
             return None
-        return call.kept(kind)
+        history = entry.runtime_data.history
+        call = await history.async_call(call_id)
+        if call is None or not history.layout.shows(call) or kind not in call.pictures:
+            return None
+        return await history.async_content_type(call_id, kind)
 
     async def _root(self) -> BrowseMediaSource:
         """Return the homes; of a single one the panels at once."""
         loaded = async_loaded_entries(self.hass)
         entries = [entry for each in loaded if (entry := self._entry(each.entry_id)) is not None]
-        homes = [(entry, home) for entry in entries for home in _homes(entry)]
+        homes = [(entry, home) for entry in entries for home in await _homes(entry)]
         if len(homes) == 1:
-            return _folder(NAME, None, await self._places(*homes[0]))
-        children = [
-            _folder(home.name or entry.title, f"{entry.entry_id}/{home.id}")
-            for entry, home in homes
-        ]
-        return _folder(NAME, None, children)
+            return _folder(NAME, None, homes[0][1].children())
+        return _folder(NAME, None, [home.folder() for _, home in homes])
 
     async def _below(
         self, entry: BticinoConfigEntry, key: str
     ) -> tuple[str, list[BrowseMediaSource]]:
-        """Return title and content of a home, or of a place."""
-        if home := entry.runtime_data.coordinator.data.homes.get(key):
-            return home.name or entry.title, await self._places(entry, home)
-        place = _place(entry, key)
-        months = await self._folders(entry, place)
-        return _name(async_call_formatter(entry.runtime_data.coordinator), place), months
+        """Return title and content of a home or a location; BrowseError: it is neither."""
+        homes = await _homes(entry)
+        for home in homes:
+            if home.key == key:
+                return home.title, home.children()
+        for location in (location for home in homes for location in home.locations):
+            if location.key == key:
+                periods = await async_periods(entry.runtime_data.history, key)
+                return location.title, _period_folders(entry, key, periods)
+        raise _nothing()
 
-    async def _places(self, entry: BticinoConfigEntry, home: Home) -> list[BrowseMediaSource]:
-        """Return the panels of a home, and the intercoms that somebody rang without one."""
-        house, history = entry.runtime_data.coordinator.data, entry.runtime_data.history
-        folders = await self.hass.async_add_executor_job(by_place, house, history.calls)
-        words = async_call_formatter(entry.runtime_data.coordinator)
-        covers = {folder.key: folder.cover for folder in folders}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Location:
+    """Where calls are shown: a panel or an intercom, which may be gone from the house."""
+
+    key: str
+    title: str
+    cover: CallRecord | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Home:
+    """A home with its locations."""
+
+    entry_id: str
+    key: str
+    title: str
+    locations: list[_Location]
+
+    def folder(self) -> BrowseMediaSource:
+        return _folder(self.title, f"{self.entry_id}/{self.key}")
+
+    def children(self) -> list[BrowseMediaSource]:
         return [
             _folder(
-                _name(words, module),
-                f"{entry.entry_id}/{module.id}",
-                thumbnail=_thumbnail(entry, covers.get(module.id)),
+                location.title,
+                f"{self.entry_id}/{location.key}",
+                thumbnail=_thumbnail(self.entry_id, location.cover),
             )
-            for module in sorted(home.modules.values(), key=_is_bridge)
-            if module.kind is ModuleKind.PANEL or module.id in covers
+            for location in self.locations
         ]
 
-    async def _in(
-        self, entry: BticinoConfigEntry, place: Module, date: str
-    ) -> list[BrowseMediaSource]:
-        """Return a month's days or a day's calls; BrowseError: there are none (any more)."""
-        children: list[BrowseMediaSource] = []
-        if len(date) == DAY:
-            children = await self._calls(entry, place, date)
-        elif len(date) == MONTH:
-            children = await self._folders(entry, place, date)
-        if not children:
-            raise _nothing()
-        return children
 
-    async def _folders(
-        self, entry: BticinoConfigEntry, place: Module, within: str = ""
-    ) -> list[BrowseMediaSource]:
-        """Return the months of a place's calls, or the days within a month."""
-        house, calls = entry.runtime_data.coordinator.data, entry.runtime_data.history.calls
-        zone = dt_util.get_default_time_zone()
-        folders = await self.hass.async_add_executor_job(
-            by_time, house, calls, zone, place.id, within
+async def _homes(entry: BticinoConfigEntry) -> list[_Home]:
+    """Return the homes: those of today, then those that are gone and have calls."""
+    house, history = entry.runtime_data.coordinator.data, entry.runtime_data.history
+    names = async_call_formatter(entry.runtime_data.coordinator.hass, entry.entry_id).names
+    called = {folder.key: folder for folder in await async_locations(history)}
+    homes = {
+        home.id: _Home(
+            entry_id=entry.entry_id,
+            key=home.id,
+            title=home.name or entry.title,
+            locations=[
+                _Location(
+                    key=module.id,
+                    title=names.get(module.id) or module.name or NAME,
+                    cover=called[module.id].cover if module.id in called else None,
+                )
+                for module in sorted(home.modules.values(), key=_is_bridge)
+                if module.kind is ModuleKind.PANEL or (_is_bridge(module) and module.id in called)
+            ],
         )
-        return [
-            _folder(
-                folder.key,
-                f"{entry.entry_id}/{place.id}/{folder.key}",
-                thumbnail=_thumbnail(entry, folder.cover),
-            )
-            for folder in folders
-        ]
-
-    async def _calls(
-        self, entry: BticinoConfigEntry, place: Module, day: str
-    ) -> list[BrowseMediaSource]:
-        house, calls = entry.runtime_data.coordinator.data, entry.runtime_data.history.calls
-        zone = dt_util.get_default_time_zone()
-        found = await self.hass.async_add_executor_job(of_day, house, calls, zone, place.id, day)
-        words = async_call_formatter(entry.runtime_data.coordinator)
-        return [item for time, call in found for item in _items(entry, call, time, words)]
+        for home in house.homes.values()
+        if home.bridges
+    }
+    for folder in (each for key, each in called.items() if key not in house.modules):
+        _add_gone(homes, entry, folder, names)
+    return [*homes.values()]
 
 
-def _homes(entry: BticinoConfigEntry) -> list[Home]:
-    return [home for home in entry.runtime_data.coordinator.data.homes.values() if home.bridges]
+def _add_gone(
+    homes: dict[str, _Home], entry: BticinoConfigEntry, folder: Folder, names: Mapping[str, str]
+) -> None:
+    """Add a location that is gone from the house, under the names of its day."""
+    stored = folder.newest.location
+    title = names.get(folder.key) or stored.name or NAME
+    home_id = stored.home_id or next(iter(homes), "")
+    home = homes.setdefault(
+        home_id,
+        _Home(
+            entry_id=entry.entry_id,
+            key=home_id,
+            title=stored.home_name or entry.title,
+            locations=[],
+        ),
+    )
+    home.locations.append(_Location(key=folder.key, title=title, cover=folder.cover))
+
+
+async def _in_period(entry: BticinoConfigEntry, key: str, date: str) -> list[BrowseMediaSource]:
+    """Return a month's days or a day's calls; BrowseError: there are none (any more)."""
+    history = entry.runtime_data.history
+    if calls := await async_calls_of_day(history, key, date):
+        formatter = async_call_formatter(entry.runtime_data.coordinator.hass, entry.entry_id)
+        return [item for time, call in calls for item in _items(entry, call, time, formatter)]
+    if periods := await async_periods(history, key, date):
+        return _period_folders(entry, key, periods)
+    raise _nothing()
+
+
+def _period_folders(
+    entry: BticinoConfigEntry, key: str, periods: list[Folder]
+) -> list[BrowseMediaSource]:
+    return [
+        _folder(
+            period.key,
+            f"{entry.entry_id}/{key}/{period.key}",
+            thumbnail=_thumbnail(entry.entry_id, period.cover),
+        )
+        for period in periods
+    ]
 
 
 def _is_bridge(module: Module) -> bool:
     return module.kind is ModuleKind.BRIDGE
-
-
-def _place(entry: BticinoConfigEntry, module_id: str) -> Module:
-    """Return a module at which somebody can ring; BrowseError: it is none."""
-    module = entry.runtime_data.coordinator.data.modules.get(module_id)
-    if module is None or module.kind not in {ModuleKind.PANEL, ModuleKind.BRIDGE}:
-        raise _nothing()
-    return module
-
-
-def _name(words: CallFormatter, place: Module) -> str:
-    return words.names.get(place.id) or place.name or NAME
 
 
 def _folder(
@@ -221,28 +242,26 @@ def _folder(
 
 
 def _items(
-    entry: BticinoConfigEntry, call: CallRecord, time: str, words: CallFormatter
+    entry: BticinoConfigEntry, call: CallRecord, time: str, formatter: CallFormatter
 ) -> list[BrowseMediaSource]:
     """Return what there is to see of a call: an item for each picture, else one without."""
-    kinds = [kind for kind in KINDS if call.kept(kind) is not None]
-    first, others = next(iter(kinds), None), kinds[1:]
+    first, *others = call.pictures or (None,)
     # Frontends cut long titles off: what comes first has to do.
     return [
-        _item(entry, call, first, f"{time} · {words.outcome(call)}"),
-        *(_item(entry, call, kind, f"{time} · {words.close_up}") for kind in others),
+        _item(entry, call, first, f"{time} · {formatter.outcome(call)}"),
+        *(_item(entry, call, kind, f"{time} · {formatter.close_up}") for kind in others),
     ]
 
 
 def _item(
     entry: BticinoConfigEntry, call: CallRecord, kind: str | None, title: str
 ) -> BrowseMediaSource:
-    picture = None if kind is None else call.kept(kind)
     identifier = f"{entry.entry_id}/{call.id}"
     return BrowseMediaSource(
         domain=DOMAIN,
         identifier=identifier if kind is None else f"{identifier}/{kind}",
         media_class=MediaClass.IMAGE,
-        media_content_type=content_type(picture.file) if picture else IMAGE,
+        media_content_type=IMAGE,
         title=title,
         can_play=kind is not None,
         can_expand=False,
@@ -250,11 +269,10 @@ def _item(
     )
 
 
-def _thumbnail(entry: BticinoConfigEntry, cover: CallRecord | None) -> str | None:
-    kind = None if cover is None else first_kind(cover)
-    if cover is None or kind is None:
+def _thumbnail(entry_id: str, cover: CallRecord | None) -> str | None:
+    if cover is None:
         return None
-    return picture_path(entry.entry_id, cover.id, kind)
+    return picture_path(entry_id, cover.id, cover.pictures[0])
 
 
 def _nothing() -> BrowseError:

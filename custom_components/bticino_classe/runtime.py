@@ -46,7 +46,8 @@ class RuntimeData:
             hass,
             entry,
             clock=account.clock.now,
-            panels_of=coordinator.panels_of,
+            house=lambda: coordinator.data,
+            excluded_homes=coordinator.excluded_homes,
         )
         calls = CallEvents(
             hass, entry, coordinator, push, on_unknown_answer=history.async_answered_elsewhere

@@ -1,8 +1,10 @@
 """The accounts, modules and homes that an action is called for."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from homeassistant.auth.permissions.const import POLICY_READ
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import Platform
 from homeassistant.core import callback
 from homeassistant.exceptions import ServiceValidationError, UnknownUser
@@ -11,13 +13,15 @@ from homeassistant.helpers.service import async_get_config_entry, async_get_devi
 
 from .const import DOMAIN
 from .entity import unique_id
-from .runtime import BticinoConfigEntry, async_loaded_entries
+from .history.http import PictureSource
+from .runtime import BticinoConfigEntry, async_loaded_entries, async_loaded_entry
 
 if TYPE_CHECKING:
     from homeassistant.auth.models import User
     from homeassistant.core import HomeAssistant, ServiceCall
 
     from .client import Home, Module
+    from .history.records import CallRecord
 
 
 @callback
@@ -44,17 +48,54 @@ def async_find_accounts(hass: HomeAssistant, entry_id: str | None) -> list[Btici
     return entries
 
 
+@callback
+def async_picture_source(hass: HomeAssistant, entry_id: str) -> PictureSource | None:
+    """Return the pictures of an account, and who may see them."""
+    if (entry := async_loaded_entry(hass, entry_id)) is None:
+        return None
+    return PictureSource(
+        history=entry.runtime_data.history,
+        downloads=entry.runtime_data.downloads,
+        entity_of=partial(_entity_of, hass, entry),
+        is_loaded=lambda: entry.state is ConfigEntryState.LOADED,
+    )
+
+
+def _entity_of(hass: HomeAssistant, entry: BticinoConfigEntry, call: CallRecord) -> str | None:
+    """Return the camera where a call is shown; an intercom without one has its doorbell."""
+    registry, location = er.async_get(hass), entry.runtime_data.history.layout.location_of(call)
+    keys = ((Platform.CAMERA, "camera"), (Platform.EVENT, "doorbell"))
+    found = (
+        registry.async_get_entity_id(platform, DOMAIN, unique_id(entry, location, key))
+        for platform, key in keys
+    )
+    return next(filter(None, found), None)
+
+
+async def async_may_read_all(hass: HomeAssistant, call: ServiceCall) -> bool:
+    """Whether the caller may see every entity; an automation may."""
+    user = await _async_user(hass, call)
+    return user is None or user.permissions.access_all_entities(POLICY_READ)
+
+
 async def async_readable_homes(
     hass: HomeAssistant, entry: BticinoConfigEntry, call: ServiceCall
 ) -> dict[str, Home]:
     """Return the homes whose calendar the caller may read; automations may read all."""
-    homes = dict(entry.runtime_data.coordinator.data.homes)
+    homes, user = entry.runtime_data.coordinator.data.homes, await _async_user(hass, call)
+    if user is None:
+        return dict(homes)
+    return {home_id: home for home_id, home in homes.items() if _may_read(hass, entry, user, home)}
+
+
+async def _async_user(hass: HomeAssistant, call: ServiceCall) -> User | None:
+    """Return who calls an action; None: an automation."""
     if call.context.user_id is None:
-        return homes
+        return None
     user = await hass.auth.async_get_user(call.context.user_id)
     if user is None:
         raise UnknownUser(context=call.context)
-    return {home_id: home for home_id, home in homes.items() if _may_read(hass, entry, user, home)}
+    return user
 
 
 def _may_read(hass: HomeAssistant, entry: BticinoConfigEntry, user: User, home: Home) -> bool:

@@ -1,12 +1,13 @@
 """Actions besides those of the entities."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 import uuid
 
-from homeassistant.const import ATTR_DEVICE_ID, Platform
-from homeassistant.core import callback
+from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID, Platform
+from homeassistant.core import SupportsResponse, callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import (
@@ -17,21 +18,39 @@ import voluptuous as vol
 
 from .client import CallPush, CallStep, ModuleKind
 from .const import CONF_SIMULATED_RINGS, DOMAIN
-from .history.actions import async_setup_history_actions
+from .errors import refused
+from .history.export import exported, span_of
+from .history.formatting import async_call_formatter
+from .history.reading import Span
 from .runtime import async_loaded_entries
-from .service_helpers import async_find_module
+from .service_helpers import (
+    async_find_accounts,
+    async_find_module,
+    async_may_read_all,
+    async_readable_homes,
+)
 
 if TYPE_CHECKING:
-    from homeassistant.core import HomeAssistant, ServiceCall
+    from collections.abc import Collection
+
+    from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
+    from homeassistant.util.json import JsonValueType
 
     from .calls.events import CallEvents
     from .client import Module
+    from .runtime import BticinoConfigEntry
 
 RESET_MISSED_CALLS: Final = "reset_missed_calls"
 SIMULATE_RING: Final = "simulate_ring"
+EXPORT_CALLS: Final = "export_calls"
+DELETE_CALLS: Final = "delete_calls"
 CAMERA_ACTIONS: Final = ("hang_up", "decline_ring", "next_panel")
 ATTR_OUTCOME: Final = "outcome"
 ATTR_SECONDS: Final = "seconds"
+ATTR_START: Final = "start"
+ATTR_END: Final = "end"
+ATTR_CALL_ID: Final = "call_id"
+ATTR_ALL: Final = "all"
 
 _OUTCOMES: Final = {
     "answered": CallStep.ACCEPTED,
@@ -44,6 +63,21 @@ _RING_SCHEMA: Final = vol.Schema(
         vol.Required(ATTR_DEVICE_ID): cv.string,
         vol.Optional(ATTR_OUTCOME, default="missed"): vol.In(_OUTCOMES),
         vol.Optional(ATTR_SECONDS, default=10): vol.All(vol.Coerce(float), vol.Range(1, 40)),
+    }
+)
+_EXPORT_SCHEMA: Final = vol.Schema(
+    {
+        vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
+        vol.Optional(ATTR_DEVICE_ID): cv.string,
+        vol.Optional(ATTR_START): cv.datetime,
+        vol.Optional(ATTR_END): cv.datetime,
+    }
+)
+_DELETE_SCHEMA: Final = vol.Schema(
+    {
+        vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
+        vol.Optional(ATTR_CALL_ID, default=[]): vol.All(cv.ensure_list, [cv.string]),
+        vol.Optional(ATTR_ALL, default=False): cv.boolean,
     }
 )
 
@@ -66,19 +100,99 @@ def async_setup_services(hass: HomeAssistant) -> None:
             func=f"async_{action}",
             schema=None,
         )
-    async_setup_history_actions(hass)
+    # Whoever may see the calls in the calendar may also export them.
+    hass.services.async_register(
+        DOMAIN,
+        EXPORT_CALLS,
+        partial(_export_calls, hass),
+        _EXPORT_SCHEMA,
+        SupportsResponse.ONLY,
+    )
+    async_register_admin_service(
+        hass, DOMAIN, DELETE_CALLS, partial(_delete_calls, hass), _DELETE_SCHEMA
+    )
 
 
-@callback
-def _reset_missed_calls(hass: HomeAssistant, call: ServiceCall) -> None:
+async def _reset_missed_calls(hass: HomeAssistant, call: ServiceCall) -> None:
     """Reset the missed calls of one intercom, or of all."""
     if device_id := call.data.get(ATTR_DEVICE_ID):
         entry, module = async_find_module(hass, device_id)
-        entry.runtime_data.history.async_mark_seen(module.intercom_id)
+        await entry.runtime_data.history.async_mark_seen(module.intercom_id)
         return
     for runtime in (entry.runtime_data for entry in async_loaded_entries(hass)):
-        for bridge in runtime.coordinator.data.bridges:
-            runtime.history.async_mark_seen(bridge.id)
+        bridges = (bridge.id for bridge in runtime.coordinator.data.bridges)
+        await runtime.history.async_mark_seen(*bridges)
+
+
+async def _export_calls(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:
+    """Answer with the calls of a span, oldest first, account by account."""
+    entries = async_find_accounts(hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
+    module = None
+    if device_id := call.data.get(ATTR_DEVICE_ID):
+        owner, module = async_find_module(hass, device_id)
+        entries = [entry for entry in entries if entry.entry_id == owner.entry_id]
+    kept = [entry for entry in entries if entry.runtime_data.history.is_kept]
+    if entries and not kept:
+        raise refused("no_history")
+    since, until = span_of(call.data.get(ATTR_START), call.data.get(ATTR_END))
+    if since >= until:
+        raise refused("end_before_start")
+    found: list[JsonValueType] = []
+    for entry in kept:
+        span = Span(
+            since=since, until=until, module_id=None if module is None else _calls_at(module)
+        )
+        found += await _exported(hass, entry, call, span)
+    return {"calls": found}
+
+
+def _calls_at(module: Module) -> str:
+    """Return the panel or intercom whose calls are a module's."""
+    return module.id if module.kind is ModuleKind.PANEL else module.intercom_id
+
+
+async def _exported(
+    hass: HomeAssistant, entry: BticinoConfigEntry, call: ServiceCall, span: Span
+) -> list[JsonValueType]:
+    """Return an account's calls in the homes that the caller may see; without excluded homes."""
+    homes = await async_readable_homes(hass, entry, call)
+    if await async_may_read_all(hass, call):
+        # Those of homes that are gone, too.
+        hidden = tuple(entry.runtime_data.coordinator.excluded_homes)
+        span = replace(span, homes=hidden, is_without=True)
+    else:
+        span = replace(span, homes=tuple(homes))
+    formatter = async_call_formatter(hass, entry.entry_id)
+    found: list[JsonValueType] = []
+    async for calls in entry.runtime_data.history.async_pages(span):
+        for record in calls:
+            home = homes.get(record.location.home_id or "")
+            name = home.name if home else None
+            found.append(exported(entry.entry_id, record, formatter, name))
+    return found
+
+
+async def _delete_calls(hass: HomeAssistant, call: ServiceCall) -> None:
+    """Delete single calls, all of which have to be there, or every call."""
+    ids, is_all = call.data[ATTR_CALL_ID], call.data[ATTR_ALL]
+    if bool(ids) == is_all:
+        raise refused("calls_or_all")
+    entries = async_find_accounts(hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
+    if is_all:
+        for entry in entries:
+            await entry.runtime_data.history.async_delete_all()
+    else:
+        await _delete(entries, ids)
+
+
+async def _delete(entries: Collection[BticinoConfigEntry], ids: Collection[str]) -> None:
+    histories = [entry.runtime_data.history for entry in entries]
+    found = [{call.id for call in await history.async_calls(ids)} for history in histories]
+    if set(ids).difference(*found):
+        raise refused("call_unknown")
+    for history, there in zip(histories, found, strict=True):
+        if there:
+            await history.async_delete(there)
 
 
 @callback

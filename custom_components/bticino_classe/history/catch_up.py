@@ -79,8 +79,8 @@ class CatchUp:
                 LOGGER.debug("The latest events could not be requested: %s", err)
                 failed[home_id] = last
             else:
-                self._history.async_add_events(events)
-                self._downloads.async_catch_up(events)
+                await self._history.async_add_events(events)
+                await self._downloads.async_catch_up(events)
         if failed:
             self._plan_retry(failed)
 

@@ -1,4 +1,4 @@
-"""The pictures of calls: had beside the calls, a few at a time, and kept in the history."""
+"""The pictures of calls: downloaded in the background, a few at a time, into the history."""
 
 import asyncio
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from ..client import (
     download_picture,
 )
 from ..const import DOMAIN, LOGGER
-from .records import DAY, KINDS, pictures_of
+from .records import DAY, KINDS, SNAPSHOT, picture_path, pictures_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Mapping
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from ..client import CallChange, Event, Picture
+    from ..client import Call, CallChange, Event, Picture
     from ..coordinator import BticinoCoordinator
     from .history import CallHistory
+    from .records import CallRecord
 
 SECOND_TRY_AFTER: Final = 2.0  # seconds: the cloud may ring before it has written the picture
 AT_ONCE: Final = 4  # downloads
-WAITING: Final = 32  # downloads: in a storm of rings those above it are left for the next start
-FRESH: Final = 30.0  # seconds that links in a list of events are taken for fresh
-LINK_COMES_WITHIN: Final = 3.0  # seconds from the ring: phones wait for what may come
+WAITING: Final = 32  # downloads: in a storm of rings, the others are left for the next start
+FRESH: Final = 30.0  # seconds that the links in a list of events are used
+LINK_COMES_WITHIN: Final = 3.0  # seconds from the ring
 PLACEHOLDER_FILE: Final = Path(__file__).parents[1] / "placeholder.jpg"
-# What can bring a link; the other changes of a call only repeat it.
-_BRINGING: Final = (
+# Changes that can bring a link; the others only repeat it.
+_WITH_LINKS: Final = (
     CallEventType.RING,
     CallEventType.UPDATED,
     CallEventType.LATE,
@@ -47,16 +48,21 @@ _BRINGING: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
-    """A picture that is to be had: of which call, of which kind, and where it was said to be."""
+    """A picture to download: of which call and kind, and its link."""
 
     call_id: str
+    called_at: float
     kind: str
     bridge_id: str
     link: Picture
 
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.call_id, self.kind
+
 
 class PictureDownloads:
-    """Downloads what calls bring links to; a ring never waits for it."""
+    """Downloads the pictures that calls have links to; a ring never waits for them."""
 
     def __init__(
         self,
@@ -67,69 +73,94 @@ class PictureDownloads:
     ) -> None:
         self._hass = hass
         self._entry = entry
+        self._account = coordinator.account
         self._coordinator = coordinator
         self._history = history
         self._under_way: set[tuple[str, str]] = set()
         self._waiting = 0
-        self._few = asyncio.Semaphore(AT_ONCE)
-        self._asking = asyncio.Lock()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._events_lock = asyncio.Lock()
         self._events: dict[str, tuple[float, tuple[Event, ...]]] = {}
 
     async def async_of(self, module_id: str) -> StillImage | None:
         """Return the last picture of a panel; of an intercom, the newest of all its panels."""
-        history = self._history
-        calls = [(call, kind) for kind in KINDS if (call := history.last(module_id, kind))]
+        calls = [(call, kind) for kind in KINDS if (call := self._history.last(module_id, kind))]
         # The whole view of a call comes before its close-up.
         for call, kind in sorted(calls, key=lambda each: -each[0].time):
-            if image := await history.async_picture(call, kind):
+            if image := await self._history.async_picture(call.id, kind):
                 return image
         return None
 
     def is_expected(self, call_id: str, kind: str) -> bool:
         """Whether a picture of a call may be there in a moment."""
-        history = self._history
-        if (call := history.call(call_id)) is None or not history.wants(call_id, kind):
+        call = self._history.recent(call_id)
+        if call is None or getattr(call, kind) is not None:
             return False
-        age = self._coordinator.account.clock.now() - call.time
+        age = self._account.clock.now() - call.time
         return (call_id, kind) in self._under_way or age < LINK_COMES_WITHIN
 
     @callback
-    def async_catch_up(self, events: Iterable[Event]) -> None:
-        """Have the pictures that calls in the cloud's list have and the history has not.
+    def path_of(self, call: Call) -> str | None:
+        """Return the path to the picture of a call in progress; None if none is expected."""
+        record = self._history.find(call.session_id, call.began_at)
+        if record is None:
+            return None
+        linked = [kind for kind in KINDS if getattr(call, kind) is not None]
+        hoped_for = linked or ([] if self._is_without_camera(record) else [SNAPSHOT])
+        expected = [kind for kind in hoped_for if self.is_expected(record.id, kind)]
+        kind = next(iter((*record.pictures, *expected)), None)
+        return None if kind is None else picture_path(self._entry.entry_id, record.id, kind)
 
-        They are had one after the other, the newest first: nobody waits for them.
+    async def async_catch_up(self, events: Iterable[Event]) -> None:
+        """Download what calls in the cloud's list have and the history has not, newest first.
+
+        Returns when it knows which; one download follows the other in the background.
         """
+        newest_first = sorted(events, key=lambda event: -event.time)
         wanted: list[_Wanted] = []
-        for event in sorted(events, key=lambda event: -event.time):
-            if (call := self._history.told_by(event)) is not None:
-                wanted += self._wanted(call.id, call.bridge_id, pictures_of(event))
+        for event, record in await self._history.async_recorded(newest_first):
+            wanted += self._wanted(record, pictures_of(event))
         if wanted:
             self._start(self._fetch_all(wanted))
 
     @callback
     def async_on_change(self, change: CallChange) -> None:
-        """Download the pictures that a change of a call links to."""
-        if change.type in _BRINGING:
-            call = change.call
-            history = self._history
-            known_as = history.known_as(call.session_id, call.began_at)
-            links = {kind: link for kind in KINDS if (link := getattr(call, kind)) is not None}
-            for wanted in self._wanted(known_as, call.bridge_id, links):
-                if self._waiting >= WAITING:
-                    LOGGER.debug("A call stays without its picture: too many are on their way")
-                    self._under_way.discard((wanted.call_id, wanted.kind))
-                else:
-                    self._start(self._fetch_of_ring(wanted))
+        """Download what a change of a call brings links to."""
+        call = change.call
+        record = self._history.find(call.session_id, call.began_at)
+        if change.type not in _WITH_LINKS or record is None:
+            return
+        links = {kind: link for kind in KINDS if (link := getattr(call, kind)) is not None}
+        for wanted in self._wanted(record, links):
+            if self._waiting >= WAITING:
+                LOGGER.debug("A call stays without its picture: too many downloads are waiting")
+                self._under_way.discard(wanted.key)
+            else:
+                self._start(self._fetch_of_ring(wanted))
 
-    def _wanted(
-        self, call_id: str, bridge_id: str, links: Mapping[str, Picture]
-    ) -> Iterator[_Wanted]:
-        """Yield the pictures that are still to be had; from now on they are under way."""
+    def _is_without_camera(self, record: CallRecord) -> bool:
+        """Whether others have rung where this call is, and a picture never came."""
+        module_id = record.module_id
+        if any(self._history.last(module_id, kind) is not None for kind in KINDS):
+            return False
+        return any(
+            module_id == each.module_id and not self.is_expected(each.id, SNAPSHOT)
+            for each in self._history.last_two(module_id)
+        )
+
+    def _wanted(self, record: CallRecord, links: Mapping[str, Picture]) -> Iterator[_Wanted]:
+        """Yield the pictures that are still missing; from now on they are under way."""
         for kind, link in links.items():
-            key = (call_id, kind)
-            if key not in self._under_way and self._history.wants(*key):
-                self._under_way.add(key)
-                yield _Wanted(call_id=call_id, kind=kind, bridge_id=bridge_id, link=link)
+            wanted = _Wanted(
+                call_id=record.id,
+                called_at=record.time,
+                kind=kind,
+                bridge_id=record.bridge_id,
+                link=link,
+            )
+            if wanted.key not in self._under_way and getattr(record, kind) is None:
+                self._under_way.add(wanted.key)
+                yield wanted
 
     def _start(self, fetching: Coroutine[Any, Any, None]) -> None:
         self._entry.async_create_background_task(
@@ -148,29 +179,27 @@ class PictureDownloads:
             self._waiting -= 1
 
     async def _fetch(self, wanted: _Wanted) -> None:
-        history = self._history
         try:
-            async with self._few:
+            async with self._slots:
                 image = await self._download(wanted)
-            await history.async_keep(wanted.call_id, wanted.kind, image)
+            await self._history.async_keep(wanted.call_id, wanted.kind, image)
         except BticinoError as err:
             LOGGER.debug("A call stays without its picture: %s", err)
             if self._is_hopeless(wanted, err):
-                history.async_give_up(wanted.call_id, wanted.kind)
+                await self._history.async_give_up(wanted.call_id, wanted.kind)
         finally:
-            self._under_way.discard((wanted.call_id, wanted.kind))
+            self._under_way.discard(wanted.key)
 
     def _is_hopeless(self, wanted: _Wanted, err: BticinoError) -> bool:
-        """Whether a picture need not be asked for again, at the next start or after a gap."""
-        call = self._history.call(wanted.call_id)
-        if call is None or not isinstance(err, PictureError):
+        """Whether a picture need not be requested again, at the next start or after a gap."""
+        if not isinstance(err, PictureError):
             return False
         if err.fault in {PictureFault.EARLY, PictureFault.DEAD}:
-            return self._coordinator.account.clock.now() - call.time > DAY
+            return self._account.clock.now() - wanted.called_at > DAY
         return err.fault is PictureFault.UNFIT
 
     async def _download(self, wanted: _Wanted) -> StillImage:
-        """Download; once more soon if it may not have been written yet, or by a new link."""
+        """Download; again soon if it may not have been written yet, or by a new link."""
         try:
             return await self._by(wanted.link)
         except PictureError as err:
@@ -183,31 +212,30 @@ class PictureDownloads:
         return await self._by(await self._renewed(wanted))
 
     async def _by(self, link: Picture) -> StillImage:
-        auth = self._coordinator.account.auth
+        auth = self._account.auth
         return await download_picture(auth.session, link, endpoints=auth.endpoints)
 
     async def _renewed(self, wanted: _Wanted) -> Picture:
         """Return a link that lives, from the cloud's list of events; DEAD: there is none."""
         bridge, died_at = self._coordinator.data.modules.get(wanted.bridge_id), self._now
         if bridge is None:
-            raise PictureError(reason="nobody knows its home", fault=PictureFault.DEAD)
-        async with self._asking:
-            # One list serves all who come to ask while it is fetched, and a while longer.
+            raise PictureError(reason="its home is unknown", fault=PictureFault.DEAD)
+        async with self._events_lock:
+            # One list serves all that need it while it is fetched, and a while longer.
             asked_at, events = self._events.get(bridge.home_id, (-FRESH, ()))
-            link = self._link(events, wanted) if self._now - asked_at < FRESH else None
+            link = await self._link(events, wanted) if self._now - asked_at < FRESH else None
             if link is None and died_at >= asked_at:
-                events = await self._coordinator.account.events(bridge.home_id)
+                events = await self._account.events(bridge.home_id)
                 self._events[bridge.home_id] = (self._now, events)
-                link = self._link(events, wanted)
+                link = await self._link(events, wanted)
         if link is None:
             raise PictureError(reason="no link to it lives", fault=PictureFault.DEAD)
         return link
 
-    def _link(self, events: Iterable[Event], wanted: _Wanted) -> Picture | None:
+    async def _link(self, events: Iterable[Event], wanted: _Wanted) -> Picture | None:
         """Find another link to a picture among events."""
-        for event in events:
-            call = self._history.told_by(event)
-            if call is not None and call.id == wanted.call_id:
+        for event, record in await self._history.async_recorded(events):
+            if record.id == wanted.call_id:
                 link = pictures_of(event).get(wanted.kind)
                 return None if link == wanted.link else link
         return None
@@ -219,6 +247,6 @@ class PictureDownloads:
 
 @singleton(HassKey[StillImage](f"{DOMAIN}_placeholder"), async_=True)
 async def async_placeholder(hass: HomeAssistant) -> StillImage:
-    """Return what is shown of a panel at which nobody has rung yet."""
+    """Return what is shown of a panel that has had no call yet."""
     content = await hass.async_add_executor_job(PLACEHOLDER_FILE.read_bytes)
     return StillImage(content=content, content_type="image/jpeg")

@@ -1,4 +1,4 @@
-"""Calls in words: in the language of the house, by the names that people gave its devices."""
+"""Calls as text: in the language of the house, with the names that people gave its devices."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -9,55 +9,51 @@ from homeassistant.helpers.translation import async_get_cached_translations
 
 from ..client import CallState
 from ..const import DOMAIN
+from .records import UNKNOWN_LOCATION, Location
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..coordinator import BticinoCoordinator
+    from homeassistant.core import HomeAssistant
+
+    from ..house import House
     from .records import CallRecord
 
 _MINUTE: Final = 60  # seconds
-# The sensor and the calendar call an outcome by the same word.
+# The sensor and the calendar use the same text for an outcome.
 _OUTCOME: Final = f"component.{DOMAIN}.entity.sensor.last_call_outcome.state"
 _TEXT: Final = f"component.{DOMAIN}.common"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFormatter:
-    """What it takes to speak of an account's calls, gathered once, also for off the event loop.
-
-    `names` are those of the devices by module, `homes` the ids of the homes by intercom.
-    """
+    """Texts, and the names of the devices by module, as they are at one moment."""
 
     texts: Mapping[str, str]
     names: Mapping[str, str]
-    homes: Mapping[str, str]
-
-    def home_id(self, call: CallRecord) -> str | None:
-        """Return the home that a call rang in; None if it is not shown."""
-        return self.homes.get(call.bridge_id)
 
     def panel(self, call: CallRecord) -> str | None:
-        """Return the name of the panel that somebody rang at, if anybody knows it."""
-        return self.names.get(call.panel_id or "")
+        """Return the name of the panel that rang, if it is known: today's, or that of its day."""
+        stored = call.location.name if call.location.module_id == call.panel_id else None
+        return None if call.panel_id is None else self.names.get(call.panel_id) or stored
 
     def title(self, call: CallRecord) -> str:
-        """Return what became of a call, and where somebody rang."""
+        """Return the outcome of a call and where it rang."""
         outcome = self.outcome(call)
-        place = self.panel(call) or self.names.get(call.bridge_id)
-        return f"{outcome} · {place}" if place else outcome
+        location = self.panel(call) or self.names.get(call.bridge_id) or call.location.name
+        return f"{outcome} · {location}" if location else outcome
 
     def outcome(self, call: CallRecord) -> str:
-        """Return what became of a call."""
+        """Return the outcome of a call."""
         return self.texts.get(f"{_OUTCOME}.{call.outcome}", call.outcome)
 
     @property
     def close_up(self) -> str:
-        """What the second picture of a call is called."""
+        """Return what the second picture of a call is called."""
         return self._text("close_up")
 
     def story(self, call: CallRecord) -> str | None:
-        """Return who answered, who ended it, and how long was talked, as far as it is known."""
+        """Return who answered, who ended it and how long it lasted, as far as it is known."""
         is_missed, is_known = call.outcome == CallState.MISSED, self.panel(call) is not None
         parts = (
             self._text("nobody_answered") if is_missed else None,
@@ -79,18 +75,32 @@ class CallFormatter:
 
 
 @callback
-def async_call_formatter(coordinator: BticinoCoordinator) -> CallFormatter:
-    """Gather the words as they are now: names and language may change at any time."""
-    hass, entry = coordinator.hass, coordinator.config_entry
+def async_call_formatter(hass: HomeAssistant, entry_id: str) -> CallFormatter:
+    """Collect texts and names as they are now: both may change at any time."""
     texts: dict[str, str] = {}
     for category in ("entity", "common"):
         texts |= async_get_cached_translations(hass, hass.config.language, category, DOMAIN)
-    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry_id)
     named = ((device.name_by_user or device.name, device.identifiers) for device in devices)
-    return CallFormatter(
-        texts=texts,
-        names={
-            key: name for name, ids in named for domain, key in ids if name and domain == DOMAIN
-        },
-        homes={m.id: m.home_id for m in coordinator.data.modules.values()},
+    names = {key: name for name, ids in named for domain, key in ids if name and domain == DOMAIN}
+    return CallFormatter(texts=texts, names=names)
+
+
+@callback
+def async_location(
+    hass: HomeAssistant, entry_id: str, house: House, panel_id: str | None, bridge_id: str
+) -> Location:
+    """Return where a call is shown, by the names that its device and home have now."""
+    module = house.modules.get(house.location_of(panel_id, bridge_id))
+    if module is None:
+        return UNKNOWN_LOCATION
+    registry = dr.async_get(hass)
+    device = registry.async_get_device_by_identifier((DOMAIN, module.id), entry_id)
+    name = (device.name_by_user or device.name) if device else None
+    home = house.homes.get(module.home_id)
+    return Location(
+        module_id=module.id,
+        name=name or module.name,
+        home_id=module.home_id,
+        home_name=home.name if home else None,
     )

@@ -1,17 +1,24 @@
-"""What became of the calls: each once, from pushes and from the cloud's list, with its pictures."""
+"""The history of calls: each call once, from pushes and from the list, with its pictures."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from ..client import SESSION_REUSE_SECONDS, CallState, StillImage
+from ..client import CallState
 from ..const import (
     CONF_BEGIN_ANEW,
     CONF_HISTORY,
@@ -19,50 +26,54 @@ from ..const import (
     DOMAIN,
     LOGGER,
 )
-from .archive import Archive, Index, MemoryArchive
-from .deletions import Deletions
-from .ledger import Ledger
-from .picture_files import Named, content_type, file_name
+from . import reading
+from .database import DamagedError, Database, NewerVersionError, UnusableError, remove_files
+from .formatting import async_location
+from .reading import Layout
 from .records import (
-    CLOCKS_DIFFER,
     DAY,
-    GONE,
+    MEMORY_LIMITS,
     CallRecord,
-    KeptPicture,
     Limits,
-    call_id,
     from_call,
     from_event,
     merged,
-    over,
-    sensible,
-    too_large,
-    too_many,
+    session_hash,
 )
-from .recovery import reconciled
-from .saving import Saving
+from .summary import Summary
+from .writing import Batch, Writer, apply, void
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable
     from datetime import datetime
+    import sqlite3
 
     from homeassistant.config_entries import ConfigEntry
-    from homeassistant.core import CALLBACK_TYPE, HomeAssistant
+    from homeassistant.core import CALLBACK_TYPE, Event as HassEvent, HomeAssistant
 
-    from ..client import CallChange, Event
+    from ..client import CallChange, Event, StillImage
+    from ..house import House
+    from .reading import Snapshot, Span
+    from .records import ListedCall, Location
+    from .writing import Committed
 
-# What is at hand where nothing is to be stored.
-_IN_MEMORY: Final = Limits(days=1, calls=100, megabytes=8)
 TIDY_INTERVAL: Final = timedelta(hours=1)
-SESSIONS_ALIKE: Final = 4  # calls that are told apart although an intercom counts anew
-# The histories that are open, by account: who removes an account has to wait for what they write.
+MOST_PENDING: Final = 1000  # calls, or listed calls, that wait for a disk that can be written
+AT_ONCE: Final = 50  # events that are read before others get their turn
+NOT_STORED: Final = "history_not_stored"
+DAMAGED: Final = "history_damaged"
+NEWER: Final = "history_newer"
+ISSUES: Final = (NOT_STORED, DAMAGED, NEWER)
+# The histories that are open, by account: for backups, and for whoever removes an account.
+FROZEN: Final[HassKey[bool]] = HassKey(f"{DOMAIN}_frozen")  # while a backup is written
 HISTORIES: Final[HassKey[dict[str, CallHistory]]] = HassKey(f"{DOMAIN}_histories")
 
 
 class CallHistory:
-    """The calls of an account, in memory and in its archive.
+    """The calls of an account: a database, and a summary of it in memory.
 
-    Times are those of `clock`; `panels_of` names the panels behind an intercom.
+    `clock` is the cloud's time, `house` the house as it is now. What changes is shown at once and
+    stored soon after; methods that can be awaited return when it is stored.
     """
 
     def __init__(
@@ -71,52 +82,87 @@ class CallHistory:
         entry: ConfigEntry,
         *,
         clock: Callable[[], float],
-        panels_of: Callable[[str], tuple[str, ...]],
+        house: Callable[[], House],
+        excluded_homes: Collection[str],
     ) -> None:
         options = entry.options.get(CONF_HISTORY, {})
         self.is_kept: bool = options.get(CONF_KEEP, True)
         self._hass = hass
         self._entry = entry
         self._clock = clock
-        self._panels_of = panels_of
-        self._archive = Archive(hass, entry.entry_id) if self.is_kept else MemoryArchive()
-        self._limits = Limits.chosen(options) if self.is_kept else _IN_MEMORY
-        self._ledger = Ledger()
-        self._deletions = Deletions(by_id={})
-        self._begun_at = 0.0
+        self._house = house
+        self._excluded_homes = tuple(excluded_homes)
+        self._limits = Limits.chosen(options) if self.is_kept else MEMORY_LIMITS
+        self._database = Database(
+            history_path(hass, entry.entry_id) if self.is_kept else None,
+            is_frozen=hass.data.get(FROZEN, False),
+        )
+        self._lock = asyncio.Lock()
+        self._summary = Summary()
+        self._pending: dict[str, CallRecord] = {}
+        self._listed: list[ListedCall] = []
         self._listeners: list[Callable[[], None]] = []
-        self._saving = Saving(hass, self._archive, self._index)
+        self._task: asyncio.Task[None] | None = None
+        self._deleted_until: float | None = None
+        self._is_begun = False
+        self._is_failing = False
 
     async def async_remove_unwanted(self) -> None:
-        """Remove what was kept, if nothing is to be, whatever becomes of the start."""
+        """Delete what was kept, if nothing is to be, even if the set-up fails later."""
         if not self.is_kept:
-            await Archive(self._hass, self._entry.entry_id).async_remove()
+            await async_remove_files(self._hass, self._entry.entry_id)
 
-    async def async_load(self, intercom_of: Callable[[str], str]) -> None:
-        """Take over what was kept; what happened before the first start counts as seen."""
+    async def async_load(self) -> None:
+        """Read what was kept; what happened before the first start counts as seen."""
         self._hass.data.setdefault(HISTORIES, {})[self._entry.entry_id] = self
-        found = await self._archive.async_load()
-        recovered = await self._hass.async_add_executor_job(reconciled, found, intercom_of)
-        if recovered.report:
-            LOGGER.warning("The history of calls was damaged: %s", recovered.report)
-        index = found.index
-        # The cloud's times are whole seconds.
-        self._begun_at = math.floor(self._now) if index.begun_at is None else index.begun_at
-        self._deletions = self._begun_anew(index.deletions)
-        self._ledger = await self._hass.async_add_executor_job(Ledger, map(over, recovered.calls))
-        await self._archive.async_remove_pictures(recovered.leftovers)
-        if index.begun_at is None or recovered.calls != list(index.calls):
-            self._changed()
-        self.async_tidy()
+        stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, self._on_stop)
+        self._entry.async_on_unload(stop)
+        self._deleted_until = self._begin_anew()
+        self._summary.tracking_since = math.floor(self._now)
+        with suppress(HomeAssistantError):
+            await self._async_commit(void)
 
-    def _begun_anew(self, deletions: Deletions) -> Deletions:
-        """Take nothing over that was while nothing was to be kept, nor what was deleted then."""
+    def _begin_anew(self) -> float | None:
+        """Return until when nothing is taken over: what was while nothing was to be kept."""
         was_off = self._entry.data.get(CONF_BEGIN_ANEW, False)
         if was_off is self.is_kept:
             data = {**self._entry.data, CONF_BEGIN_ANEW: not self.is_kept}
             self._hass.config_entries.async_update_entry(self._entry, data=data)
-        is_anew = was_off or not self.is_kept
-        return replace(deletions, until=math.floor(self._now) - 1.0) if is_anew else deletions
+        return math.floor(self._now) - 1.0 if was_off or not self.is_kept else None
+
+    async def async_close(self) -> None:
+        """Store what is still to be stored, and nothing after that: a reload reads it again."""
+        if self._database.is_closed:
+            return
+        if self._pending or self._listed:
+            with suppress(HomeAssistantError):
+                await self._async_commit(void)
+        async with self._lock:
+            await self._database.close()
+
+    async def async_switch_off(self) -> None:
+        """Delete everything now; what happens from now on is kept in memory.
+
+        HomeAssistantError: some of it could not be deleted.
+        """
+        async with self._lock:
+            try:
+                await self._database.remove()
+            except UnusableError as err:
+                raise self._failure(err) from err
+            self._is_begun = False
+
+    async def async_freeze(self, *, frozen: bool) -> None:
+        """Leave the file as it is while a backup copies it; the log is copied after it."""
+        async with self._lock:
+            with suppress(UnusableError):
+                await (self._database.freeze() if frozen else self._database.thaw())
+
+    @callback
+    def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
+        """Call a listener on every change; returns what ends that."""
+        self._listeners.append(listener)
+        return partial(self._listeners.remove, listener)
 
     @callback
     def async_start(self) -> None:
@@ -132,228 +178,329 @@ class CallHistory:
     def _on_hour(self, _now: datetime) -> None:
         self.async_tidy()
 
-    async def async_save(self) -> None:
-        """Wait until all is written that can be."""
-        await self._saving.async_settle()
-
-    async def async_close(self) -> None:
-        """Write what is still to be written, and nothing after that: a reload reads it again."""
-        await self._saving.async_close()
-
-    @callback
-    def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
-        """Tell a listener of every change; returns what ends that."""
-        self._listeners.append(listener)
-        return partial(self._listeners.remove, listener)
-
     @property
-    def calls(self) -> tuple[CallRecord, ...]:
-        """All calls, oldest first: what is sought among them is sought off the event loop."""
-        return self._ledger.calls
+    def layout(self) -> Layout:
+        """Where calls are shown at this moment."""
+        return Layout(house=self._house(), excluded_homes=self._excluded_homes)
 
-    def call(self, known_as: str) -> CallRecord | None:
-        """Return a call by its id."""
-        return self._ledger.get(known_as)
+    def recent(self, call_id: str) -> CallRecord | None:
+        """Return a call of the last day by its id."""
+        return self._summary.get(call_id)
 
-    def known_as(self, session_id: str, began_at: float) -> str:
-        """Return a call's id; one whose session comes again after an hour is another call."""
-        chain = [call_id(session_id)]
-        while len(chain) < SESSIONS_ALIKE:
-            chain.append(call_id(chain[-1]))
-        times = {each: self._time_of(each) for each in chain}
-        for each, time in times.items():
-            if time is not None and abs(time - began_at) <= SESSION_REUSE_SECONDS:
-                return each
-        return next((each for each, time in times.items() if time is None), chain[0])
-
-    def told_by(self, event: Event) -> CallRecord | None:
-        """Return the call that one of the cloud's events tells of, by the id that it has here."""
-        if (found := from_event(event)) is None:
-            return None
-        session_id, call = found
-        told = sensible(call, self._clock())
-        if call.time - told.time > CLOCKS_DIFFER:
-            return told  # its time says nothing
-        return replace(told, id=self.known_as(session_id, told.time))
+    def find(self, session_id: str, began_at: float) -> CallRecord | None:
+        """Return the call of the last day that has a session and began at about that time."""
+        return self._summary.find(session_hash(session_id), began_at)
 
     def last(self, module_id: str, kind: str | None = None) -> CallRecord | None:
         """Return the newest call of a panel or an intercom, if asked for with such a picture."""
-        return self._ledger.newest(module_id, kind)
+        return next(iter(self._summary.newest(module_id, kind)), None)
+
+    def last_two(self, module_id: str) -> tuple[CallRecord, ...]:
+        """Return the newest call of a panel or an intercom, and the one before."""
+        return self._summary.newest(module_id)
 
     def missed(self, bridge_id: str) -> int:
-        """Count the calls of an intercom that were missed since somebody looked."""
-        return self._ledger.number_of_unseen(bridge_id)
-
-    @callback
-    def async_mark_seen(self, bridge_id: str) -> None:
-        """Note that somebody has looked at an intercom's missed calls."""
-        for call in self._ledger.unseen(bridge_id):
-            self._ledger.put(replace(call, seen=True))
-        self._changed()
+        """Count the missed calls of an intercom that nobody has looked at."""
+        return min(self._summary.unseen(bridge_id), self._limits.calls)
 
     @callback
     def async_add(self, change: CallChange) -> None:
-        """Take note of what happened to a call."""
+        """Record what happened to a call."""
         call = change.call
-        if self._note(from_call(call, self.known_as(call.session_id, call.began_at))):
-            self._changed()
+        news = from_call(call, self._location(call.panel_id, call.bridge_id))
+        known = self._summary.find(news.session, news.time)
+        if known is not None:
+            self._put(merged(known, news))
+        elif not self._is_forgotten(news):
+            self._put(replace(news, seen=news.time < self._summary.tracking_since))
 
     @callback
     def async_answered_elsewhere(self, session_id: str) -> None:
-        """Note that somebody answers a call that rang before Home Assistant was started."""
+        """Record that somebody answered a call that rang before Home Assistant was started."""
         now = self._clock()
-        call = self.call(self.known_as(session_id, now))
+        call = self.find(session_id, now)
         if call is not None and call.outcome == CallState.ENDED and call.ended_at is None:
             answered = CallState.ANSWERED.value
-            self._ledger.put(
-                replace(call, outcome=answered, answered_at=now, answered_by="elsewhere")
-            )
-            self._changed()
+            self._put(replace(call, outcome=answered, answered_at=now, answered_by="elsewhere"))
 
-    @callback
-    def async_add_events(self, events: Iterable[Event]) -> None:
-        """Take note of the calls among the cloud's events, in whatever order they come."""
-        notes = [self._note_event(event) for event in sorted(events, key=lambda e: e.time)]
-        if any(notes):
-            self._changed()
+    async def async_add_events(self, events: Iterable[Event]) -> None:
+        """Record the calls among the cloud's events, in whatever order they come."""
+        for listed in await self._async_listed(sorted(events, key=lambda event: event.time)):
+            self._listed.append(listed)
+        del self._listed[:-MOST_PENDING]
+        with suppress(HomeAssistantError):
+            await self._async_commit(void)
 
-    def wants(self, known_as: str, kind: str) -> bool:
-        """Whether a picture of a call is still to be had."""
-        call = self.call(known_as)
-        return call is not None and getattr(call, kind) is None
+    async def async_mark_seen(self, *bridge_ids: str) -> None:
+        """Store that somebody has looked at the missed calls of some intercoms."""
+        await self._async_commit(lambda writer: writer.mark_seen(bridge_ids))
 
-    async def async_keep(self, known_as: str, kind: str, image: StillImage) -> None:
-        """Keep a picture of a call, unless the call is deleted meanwhile."""
-        call = self.call(known_as)
-        if call is None:
-            return
-        name = Named(module_id=call.module_id, time=call.time, call_id=call.id, kind=kind)
-        kept = KeptPicture(file=file_name(name, image.content_type), size=len(image.content))
-        if not await self._archive.async_write_picture(kept.file, image.content):
-            return
-        call = self.call(known_as)
-        if call is None:
-            await self._archive.async_remove_pictures([kept.file])
-        else:
-            self._ledger.put(call.pictured(kind, kept))
-            self._changed()
+    async def async_keep(self, call_id: str, kind: str, image: StillImage) -> None:
+        """Store a picture of a call, unless the call is deleted meanwhile."""
+        with suppress(HomeAssistantError):
+            await self._async_commit(lambda writer: writer.keep(call_id, kind, image))
 
-    @callback
-    def async_give_up(self, known_as: str, kind: str) -> None:
-        """Note that no such picture of a call will come."""
-        call = self.call(known_as)
-        if call is not None and self.wants(known_as, kind):
-            self._ledger.put(call.pictured(kind, GONE))
-            self._changed()
+    async def async_give_up(self, call_id: str, kind: str) -> None:
+        """Store that no such picture of a call will come."""
+        with suppress(HomeAssistantError):
+            await self._async_commit(lambda writer: writer.give_up(call_id, kind))
 
-    async def async_picture(self, call: CallRecord, kind: str) -> StillImage | None:
-        """Return a picture of a call; None if there is none."""
-        picture = call.kept(kind)
-        content = await self._archive.async_read_picture(picture.file) if picture else None
-        if picture is None or content is None:
-            return None
-        return StillImage(content=content, content_type=content_type(picture.file))
+    async def async_delete(self, ids: Collection[str]) -> None:
+        """Delete calls and their pictures for good, although the cloud goes on listing them."""
+        await self._async_commit(lambda writer: writer.delete(ids))
 
-    @callback
-    def async_delete(self, calls: Iterable[CallRecord]) -> None:
-        """Forget calls and their pictures for good, although the cloud will tell of them again."""
-        gone = tuple(calls)
-        self._deletions = self._deletions.of(gone, self._now)
-        self._drop(gone)
-
-    @callback
-    def async_delete_all(self) -> None:
-        """Forget every call there is."""
-        self._deletions = self._deletions.of_all(self.calls, self._now)
-        self._drop(self.calls)
+    async def async_delete_all(self) -> None:
+        """Delete every call there is."""
+        known = self._summary.modules
+        await self._async_commit(lambda writer: writer.delete_all(known))
 
     @callback
     def async_tidy(self) -> None:
-        """Forget what is older, or more, than is to be kept; write what could not be written."""
-        before = self._deletions
-        self._deletions = before.recent(self._now, self._limits.days)
-        gone = self._tidied()
-        if gone or before is not self._deletions or self._saving.is_behind:
-            self._changed(gone)
+        """Delete what is older, or more, than is to be kept; store what could not be stored."""
+        self._hass.async_create_task(self._tidy(), "bticino_classe tidy", eager_start=False)
 
-    def _tidied(self) -> list[str]:
-        """Forget what is too much, and return the pictures that go."""
-        old = too_many(self.calls, self._limits, self._now)
-        self._ledger.remove(old)
-        stripped = too_large(self.calls, self._limits, self._ledger.size)
-        for call in stripped:
-            self._ledger.put(call.without_pictures())
-        return [file for call in (*old, *stripped) for file in call.files]
+    async def _tidy(self) -> None:
+        with suppress(HomeAssistantError):
+            await self._async_commit(Writer.erase)
 
-    def _note(self, news: CallRecord) -> bool:
-        """Take note of a call; returns whether anything is new."""
-        known = self.call(news.id)
-        if known is None and self._is_forgotten(news):
-            return False
-        new = replace(news, seen=news.time < self._begun_at) if known is None else news
-        call = new if known is None else merged(known, new)
-        if call == known:
-            return False
-        self._ledger.put(call)
-        return True
+    async def async_read[Result](self, query: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Return the answer to a query; HomeAssistantError: the disk gives none."""
+        try:
+            return await self._database.read(query)
+        except DamagedError, NewerVersionError:
+            await self._async_commit(void)  # begins a new file
+        except UnusableError as err:
+            raise self._failure(err) from err
+        return await self.async_read(query)
 
-    def _note_event(self, event: Event) -> bool:
-        """Take note of a call in the cloud's list, where no outcome is not yet an end.
+    async def async_call(self, call_id: str) -> CallRecord | None:
+        """Return a call by its id; None if there is none that can be read."""
+        if (recent := self.recent(call_id)) is not None:
+            return recent
+        with suppress(HomeAssistantError):
+            return next(iter(await self.async_calls([call_id])), None)
+        return None
 
-        Who rang is not in the list: it is known where only one can.
-        """
-        if (news := self.told_by(event)) is None:
-            return False
-        known, panels = self.call(news.id), self._panels_of(news.bridge_id)
-        if len(panels) == 1:
-            news = replace(news, panel_id=panels[0])
-        if known is not None and news.outcome == CallState.ENDED:
-            news = replace(news, outcome=known.outcome)
-        return self._note(news)
+    async def async_calls(self, ids: Iterable[str]) -> list[CallRecord]:
+        """Return the calls that there are of some ids."""
+        wanted = tuple(ids)
+        await self.async_settle()
+        return await self.async_read(partial(reading.by_ids, ids=wanted))
 
-    def _is_forgotten(self, call: CallRecord) -> bool:
+    async def async_picture(self, call_id: str, kind: str) -> StillImage | None:
+        """Return a picture of a call; None if there is none that can be read."""
+        with suppress(HomeAssistantError):
+            return await self.async_read(partial(reading.picture, call_id=call_id, kind=kind))
+        return None
+
+    async def async_content_type(self, call_id: str, kind: str) -> str | None:
+        """Return the type of a picture of a call; None if there is none."""
+        return await self.async_read(partial(reading.content_type, call_id=call_id, kind=kind))
+
+    async def async_pages(self, span: Span) -> AsyncIterator[list[CallRecord]]:
+        """Yield the calls of a span in pages, oldest first."""
+        await self.async_settle()
+        after = (-math.inf, 0)
+        while True:
+            query = partial(reading.page, span=span, after=after)
+            calls, after = await self.async_read(query)
+            if not calls:
+                return
+            yield calls
+
+    async def async_recorded(self, events: Iterable[Event]) -> list[tuple[Event, CallRecord]]:
+        """Return the calls of events in the cloud's list, as far as they are stored."""
+        known = [(event, listed) for event in events if (listed := self._read_event(event))]
+
+        def find(db: sqlite3.Connection) -> list[tuple[Event, CallRecord]]:
+            found = ((event, reading.of_listed(db, listed)) for event, listed in known)
+            return [(event, record) for event, record in found if record is not None]
+
+        with suppress(HomeAssistantError):
+            return await self.async_read(find)
+        return []
+
+    async def async_settle(self) -> None:
+        """Wait until everything is stored that can be."""
+        if self._task is not None:
+            await self._task
+
+    async def _async_listed(self, events: Iterable[Event]) -> list[ListedCall]:
+        """Return the calls among events; the panel is not in the list, but may be the only one."""
+        found = []
+        for number, event in enumerate(events, 1):
+            if (listed := self._read_event(event)) is not None:
+                found.append(listed)
+            if not number % AT_ONCE:
+                await asyncio.sleep(0)
+        return found
+
+    def _read_event(self, event: Event) -> ListedCall | None:
+        if (listed := from_event(event, self._clock())) is None:
+            return None
+        record, panels = listed.record, self._house().panels_of(listed.record.bridge_id)
+        panel_id = panels[0] if len(panels) == 1 else None
+        location = self._location(panel_id, record.bridge_id)
+        seen = record.time < self._summary.tracking_since
+        record = replace(record, panel_id=panel_id, location=location, seen=seen)
+        return replace(listed, record=record)
+
+    def _put(self, record: CallRecord) -> None:
+        """Show a call at once, and store it soon."""
+        if record == self.recent(record.id):
+            return
+        self._summary.put(record)
+        self._pending[record.id] = record
+        while len(self._pending) > MOST_PENDING:
+            del self._pending[next(iter(self._pending))]
+        self._schedule()  # before listeners ask for what is stored
+        self._notify()
+
+    def _is_forgotten(self, news: CallRecord) -> bool:
         """Whether a call was deleted, or is older than is to be kept."""
-        if self._deletions.cover(call.id, call.time):
-            return True
-        oldest, is_full = self._ledger.oldest, len(self._ledger) >= self._limits.calls
-        if is_full and oldest is not None and call.time < oldest.time:
-            return True
-        return call.time < self._now - self._limits.days * DAY
+        is_old = news.time < self._now - self._limits.days * DAY
+        return is_old or self._summary.is_deleted(news.session, news.time)
 
     @property
     def _now(self) -> float:
-        """The time by which calls grow old: a cloud whose clock is wrong must not make them."""
+        """The time by which calls grow old: a cloud whose clock is wrong must not age them."""
         return min(self._clock(), dt_util.utcnow().timestamp())
 
-    def _time_of(self, known_as: str) -> float | None:
-        call = self.call(known_as)
-        deleted = self._deletions.by_id.get(known_as)
-        if call is not None:
-            return call.time
-        return None if deleted is None else deleted.called_at
+    def _location(self, panel_id: str | None, bridge_id: str) -> Location:
+        return async_location(self._hass, self._entry.entry_id, self._house(), panel_id, bridge_id)
 
-    def _drop(self, calls: Collection[CallRecord]) -> None:
-        self._ledger.remove(calls)
-        self._changed([file for call in calls for file in call.files])
+    def _schedule(self) -> None:
+        """Store what has changed in this moment in one go."""
+        if self._task is None or self._task.done():
+            self._task = self._hass.async_create_task(
+                self._flush(), "bticino_classe history", eager_start=False
+            )
 
-    def _changed(self, removed: Iterable[str] = ()) -> None:
-        """Tidy, write in one go with what else changes in this moment, and tell once."""
-        self._saving.async_soon([*removed, *self._tidied()])
-        for listener in tuple(self._listeners):
-            self._tell(listener)
+    async def _flush(self) -> None:
+        with suppress(HomeAssistantError):
+            await self._async_commit(void)
+            while self._pending:
+                await self._async_commit(void)
 
-    def _tell(self, listener: Callable[[], None]) -> None:
+    async def _async_commit[Result](self, work: Callable[[Writer], Result]) -> Result:
+        """Store what is pending and do some work in one transaction, then show it.
+
+        HomeAssistantError: nothing was stored; what is pending stays so.
+        """
+        async with self._lock:
+            try:
+                batch, committed = await self._async_apply(work)
+                self._on_committed(batch, committed.snapshot)
+                if committed.erases:
+                    await self._database.erase()
+            except UnusableError as err:
+                raise self._failure(err) from err
+        self._on_success()
+        return committed.result
+
+    async def _async_apply[Result](
+        self, work: Callable[[Writer], Result]
+    ) -> tuple[Batch, Committed[Result]]:
+        """Run a transaction; where the file is of no use, on a new one or in memory."""
+        batch = Batch(
+            calls=tuple(self._pending.values()),
+            listed=tuple(self._listed),
+            begins=not self._is_begun,
+            deleted_until=self._deleted_until,
+        )
+        run = partial(apply, batch=batch, work=work, limits=self._limits, now=self._now)
         try:
-            listener()
-        except Exception:  # noqa: BLE001 - one listener's fault must not cost the others the call
-            LOGGER.exception("A change of the history could not be shown")
+            return batch, await self._database.run(run)
+        except DamagedError as err:
+            LOGGER.warning("The history of calls is damaged (%s) and starts again", err)
+            await self._database.put_aside()
+            self._raise_issue(DAMAGED)
+        except NewerVersionError:
+            LOGGER.warning("The history of calls is of a newer version; it is left untouched")
+            await self._database.close()
+            self._database, self._limits = Database(None), MEMORY_LIMITS
+            self._raise_issue(NEWER)
+        self._is_begun = False
+        self._pending = {record.id: record for record in self._summary.recent} | self._pending
+        return await self._async_apply(work)
 
-    def _index(self) -> Index:
-        return Index(calls=self.calls, begun_at=self._begun_at, deletions=self._deletions)
+    def _on_committed(self, batch: Batch, stored: Snapshot) -> None:
+        self._is_begun = True
+        for call in batch.calls:
+            if self._pending.get(call.id) is call:
+                del self._pending[call.id]
+        del self._listed[: len(batch.listed)]
+        if self._summary.refresh(stored, self._pending.values()):
+            self._notify()
+
+    def _failure(self, err: UnusableError) -> HomeAssistantError:
+        """Return the error for a person; log it once, and raise an issue."""
+        if not self._is_failing and not self._database.is_closed:
+            LOGGER.warning("The history of calls cannot be stored: %s", err)
+            self._raise_issue(NOT_STORED)
+            self._is_failing = True
+        return HomeAssistantError(translation_domain=DOMAIN, translation_key=NOT_STORED)
+
+    def _on_success(self) -> None:
+        if self._is_failing:
+            LOGGER.info("The history of calls can be stored again")
+            ir.async_delete_issue(self._hass, DOMAIN, issue_id(self._entry.entry_id, NOT_STORED))
+        self._is_failing = False
+
+    def _raise_issue(self, key: str) -> None:
+        ir.async_create_issue(
+            self._hass,
+            DOMAIN,
+            issue_id(self._entry.entry_id, key),
+            is_fixable=False,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key=key,
+            translation_placeholders={"title": self._entry.title},
+        )
+
+    def _notify(self) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener()
+            except Exception:  # noqa: BLE001 - one listener's fault must not cost the others the call
+                LOGGER.exception("A change of the history could not be shown")
+
+    async def _on_stop(self, _event: HassEvent) -> None:
+        await self.async_close()
+
+
+def issue_id(entry_id: str, key: str) -> str:
+    """Return the id of an account's repair issue."""
+    return f"{key}_{entry_id}"
+
+
+def history_path(hass: HomeAssistant, entry_id: str) -> Path:
+    """Return the file of an account's history."""
+    return Path(hass.config.path(STORAGE_DIR, DOMAIN, f"{entry_id}.db"))
+
+
+async def async_remove_files(hass: HomeAssistant, entry_id: str) -> None:
+    """Delete the file of a history; log what could not be deleted."""
+    try:
+        await hass.async_add_executor_job(remove_files, history_path(hass, entry_id))
+    except OSError as err:
+        LOGGER.warning("Some of the history of calls could not be deleted: %s", err.strerror)
 
 
 async def async_remove_history(hass: HomeAssistant, entry_id: str) -> None:
-    """Remove all that is kept of an account's calls, once nothing writes any more."""
+    """Delete all that is kept of an account's calls, once nothing is written any more."""
     if history := hass.data.get(HISTORIES, {}).pop(entry_id, None):
         await history.async_close()
-    await Archive(hass, entry_id).async_remove()
+    await async_remove_files(hass, entry_id)
+    for key in ISSUES:
+        ir.async_delete_issue(hass, DOMAIN, issue_id(entry_id, key))
+
+
+async def async_freeze_histories(hass: HomeAssistant, *, frozen: bool) -> None:
+    """Leave the files of all histories as they are while a backup copies them, or end that.
+
+    What is stored meanwhile goes into the logs beside them, which may be copied at any moment.
+    """
+    hass.data[FROZEN] = frozen
+    for history in tuple(hass.data.get(HISTORIES, {}).values()):
+        await history.async_freeze(frozen=frozen)

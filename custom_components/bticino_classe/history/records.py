@@ -1,9 +1,8 @@
-"""Calls as they are remembered: the record, what two sources tell of one, what is too much."""
+"""Call records: the data, how reports about one call are merged, and how much is kept."""
 
-from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, replace
 import hashlib
-from itertools import takewhile
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from ..client import CallState
@@ -14,115 +13,130 @@ from ..const import (
     DEFAULT_CALLS,
     DEFAULT_DAYS,
     DEFAULT_MEGABYTES,
+    DOMAIN,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from ..client import Call, Event, Picture
 
 SNAPSHOT: Final = "snapshot"  # the whole view
 VIGNETTE: Final = "vignette"  # the close-up of a face
 KINDS: Final = (SNAPSHOT, VIGNETTE)
+GONE: Final = 0  # bytes: the picture is not kept (any more) and is not requested again
 DAY: Final = 86_400  # seconds
-END_OF_TIME: Final = 32_503_680_000  # seconds since 1970: what no calendar has to show
-CLOCKS_DIFFER: Final = 10.0  # seconds at the most
-MEGABYTE: Final = 1_000_000  # bytes
+CLOCKS_DIFFER: Final = 10.0  # seconds at most between two clocks
+PICTURE_URL: Final = f"/api/{DOMAIN}/picture/{{entry_id}}/{{call_id}}/{{kind}}"
 OUTCOMES: Final = tuple(state.value for state in CallState)
 
-# What stands when two sources differ: somebody did answer, the cloud did say "missed".
+# Which outcome stands when two sources differ.
 _RANKS: Final = {CallState.MISSED.value: 1, CallState.ANSWERED.value: 2}
 _RING: Final = "incoming_call"
 _OUTCOMES_BY_PART: Final = {"accepted_call": CallState.ANSWERED, "missed_call": CallState.MISSED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptPicture:
-    """A picture's file below the account's folder, and its size in bytes."""
+class Location:
+    """Where a call is shown, by the names of the day; None is unknown."""
 
-    file: str
-    size: int
+    module_id: str | None = None
+    name: str | None = None
+    home_id: str | None = None
+    home_name: str | None = None
 
 
-# The picture was not kept, or is no more, and is not asked for again.
-GONE: Final = KeptPicture(file="", size=0)
+UNKNOWN_LOCATION: Final = Location()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
-    """A call as it is remembered; times are in seconds since 1970, `seen` that somebody looked.
+    """A call as it is stored; times are in seconds since 1970.
 
-    `id` tells one call from another and nothing of it. `panel_id` is None where nobody knows who
-    rang; `answered_by` and `ended_by` are as in Call. A picture is None until it has been had.
+    `id` is random; `session` is a hash. `panel_id` is None where the panel is unknown;
+    `answered_by` and `ended_by` are as in Call. `snapshot` and `vignette` are the bytes of the
+    stored pictures: None while there is none yet, GONE when none will come.
     """
 
     id: str
+    session: str
     bridge_id: str
     time: float
     outcome: str
     panel_id: str | None = None
+    location: Location = UNKNOWN_LOCATION
     answered_at: float | None = None
     ended_at: float | None = None
     answered_by: str | None = None
     ended_by: str | None = None
-    snapshot: KeptPicture | None = None
-    vignette: KeptPicture | None = None
+    snapshot: int | None = None
+    vignette: int | None = None
     seen: bool = False
 
     @property
     def module_id(self) -> str:
-        """Where somebody rang: the panel, or the intercom where nobody knows."""
+        """The panel that rang, or the intercom where the panel is unknown."""
         return self.panel_id or self.bridge_id
 
     @property
+    def modules(self) -> set[str]:
+        """The panel and the intercom."""
+        return {self.module_id, self.bridge_id}
+
+    @property
     def is_unseen_miss(self) -> bool:
-        """Whether it was missed, and nobody has looked since."""
+        """Whether it was missed and has not been looked at."""
         return self.outcome == CallState.MISSED and not self.seen
 
     @property
-    def size(self) -> int:
-        """How many bytes its pictures take."""
-        return sum(p.size for p in (self.snapshot, self.vignette) if p is not None)
+    def pictures(self) -> tuple[str, ...]:
+        """The kinds of its stored pictures."""
+        return tuple(kind for kind in KINDS if getattr(self, kind))
 
-    def kept(self, kind: str) -> KeptPicture | None:
-        """Return its picture of a kind, if there is one."""
-        picture: KeptPicture | None = getattr(self, kind)
-        return None if picture == GONE else picture
-
-    def pictured(self, kind: str, picture: KeptPicture) -> CallRecord:
-        """Return it with another picture of a kind."""
-        if kind == SNAPSHOT:
-            return replace(self, snapshot=picture)
-        return replace(self, vignette=picture)
-
-    def without_pictures(self) -> CallRecord:
-        """Return it with its pictures gone; one that has not been had yet may still come."""
-        return replace(self, snapshot=self.snapshot and GONE, vignette=self.vignette and GONE)
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The files of its pictures."""
-        return tuple(picture.file for kind in KINDS if (picture := self.kept(kind)) is not None)
+    def pictured(self, sizes: Mapping[str, int | None]) -> CallRecord:
+        """Return it with other pictures, by kind."""
+        snapshot, vignette = (sizes.get(kind, getattr(self, kind)) for kind in KINDS)
+        return replace(self, snapshot=snapshot, vignette=vignette)
 
     @property
     def duration(self) -> float | None:
-        """How long was talked, in seconds; None while that is not known."""
+        """Seconds between answer and end; None if unknown."""
         if self.ended_at is None or self.answered_at is None:
             return None
         return max(0.0, self.ended_at - self.answered_at)
 
 
-def call_id(session_id: str) -> str:
-    """Return the id of a call, which is no way into it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedCall:
+    """A call of the cloud's list; `is_dated` is False if its time is unusable."""
+
+    record: CallRecord
+    is_dated: bool
+
+
+def new_id() -> str:
+    """Return an id for a new record; it gives no access to the call."""
+    return secrets.token_hex(8)
+
+
+def picture_path(entry_id: str, call_id: str, kind: str) -> str:
+    """Return the local path to a picture of a call, whether there is one or not."""
+    return PICTURE_URL.format(entry_id=entry_id, call_id=call_id, kind=kind)
+
+
+def session_hash(session_id: str) -> str:
+    """Return what is stored of a session id, so that the call is recognized."""
     return hashlib.sha256(session_id.encode()).hexdigest()[:16]
 
 
-def from_call(call: Call, known_as: str) -> CallRecord:
-    """Return a call that goes on, or has just ended, as it is remembered."""
+def from_call(call: Call, location: Location) -> CallRecord:
+    """Return the record of a call that is in progress or has just ended."""
     return CallRecord(
-        id=known_as,
+        id=new_id(),
+        session=session_hash(call.session_id),
         bridge_id=call.bridge_id,
         panel_id=call.panel_id,
+        location=location,
         time=call.began_at,
         outcome=(CallState.ANSWERED if call.answered_at is not None else call.state).value,
         answered_at=call.answered_at,
@@ -132,8 +146,8 @@ def from_call(call: Call, known_as: str) -> CallRecord:
     )
 
 
-def from_event(event: Event) -> tuple[str, CallRecord] | None:
-    """Return session and call of one of the cloud's events, whose parts come in any order.
+def from_event(event: Event, now: float) -> ListedCall | None:
+    """Return the call of an event in the cloud's list, whose parts come in any order.
 
     A call began with its earliest ring, and ended as any part says.
     """
@@ -142,109 +156,67 @@ def from_event(event: Event) -> tuple[str, CallRecord] | None:
     session_id = next((part.session_id for part in parts if part.session_id), None)
     if event.module_id is None or session_id is None:
         return None
-    said = {_OUTCOMES_BY_PART[p.type]: p.time for p in parts if p.type in _OUTCOMES_BY_PART}
-    outcome = max((CallState.ENDED, *said), key=_rank)
-    call = CallRecord(
-        id=call_id(session_id),
+    reported = {_OUTCOMES_BY_PART[p.type]: p.time for p in parts if p.type in _OUTCOMES_BY_PART}
+    outcome = max((CallState.ENDED, *reported), key=_rank)
+    record = CallRecord(
+        id=new_id(),
+        session=session_hash(session_id),
         bridge_id=event.module_id,
         time=min(part.time for part in rings or parts),
         outcome=outcome.value,
-        answered_at=said.get(CallState.ANSWERED),
-        ended_at=said.get(CallState.MISSED) if outcome is CallState.MISSED else None,
+        answered_at=reported.get(CallState.ANSWERED),
+        ended_at=reported.get(CallState.MISSED) if outcome is CallState.MISSED else None,
     )
-    return session_id, call
+    clamped = clamp_times(record, now)
+    return ListedCall(record=clamped, is_dated=record.time - clamped.time <= CLOCKS_DIFFER)
 
 
 def pictures_of(event: Event) -> dict[str, Picture]:
     """Return the links to the pictures of an event, by kind, wherever in it they are."""
-    places = (event, *event.parts)
-    links = {kind: next(filter(None, (getattr(p, kind) for p in places)), None) for kind in KINDS}
+    sources = (event, *event.parts)
+    links = {kind: next(filter(None, (getattr(s, kind) for s in sources)), None) for kind in KINDS}
     return {kind: link for kind, link in links.items() if link is not None}
 
 
 def merged(known: CallRecord, news: CallRecord) -> CallRecord:
-    """Return one call from what two sources tell of it, in whichever order they came.
+    """Return one record from two reports of a call, in whichever order they came.
 
-    When it began stays as it was first told, since two clocks differ, unless it was much earlier:
-    a push that it was missed tells of its end.
+    The start stays as first reported, since clocks differ, unless it was much earlier: a push
+    that the call was missed reports its end. Id, pictures and `seen` are those of `known`.
     """
     time = news.time if known.time - news.time > CLOCKS_DIFFER else known.time
-    outcome = max(news.outcome, known.outcome, key=_rank)
     filled = {
-        name: news_value
-        for name in ("panel_id", "answered_at", "answered_by", "ended_at", "ended_by", *KINDS)
-        if getattr(known, name) is None and (news_value := getattr(news, name)) is not None
+        name: value
+        for name in ("panel_id", "answered_at", "answered_by", "ended_at", "ended_by")
+        if getattr(known, name) is None and (value := getattr(news, name)) is not None
     }
-    seen = known.seen or news.seen
-    return replace(known, time=time, outcome=outcome, seen=seen, **filled)
+    is_located = known.location.home_id is not None and "panel_id" not in filled
+    return replace(
+        known,
+        time=time,
+        outcome=max(news.outcome, known.outcome, key=_rank),
+        location=known.location if is_located else news.location,
+        **filled,
+    )
 
 
 def _rank(outcome: str) -> int:
     return _RANKS.get(outcome, 0)
 
 
-def sensible(call: CallRecord, now: float) -> CallRecord:
-    """Return a call without times that are still to come, or were before it: those are none."""
-    began_at = min(call.time, now)
+def clamp_times(record: CallRecord, now: float) -> CallRecord:
+    """Return a record without times in the future or before its start."""
+    began_at = min(record.time, now)
     answered_at, ended_at = (
         None if at is None or at < began_at else min(at, now)
-        for at in (call.answered_at, call.ended_at)
+        for at in (record.answered_at, record.ended_at)
     )
-    return replace(call, time=began_at, answered_at=answered_at, ended_at=ended_at)
-
-
-def over(call: CallRecord) -> CallRecord:
-    """Return a call as it is after a restart: nobody rings any more, whatever became of it."""
-    ringing = call.outcome == CallState.RINGING
-    return replace(call, outcome=CallState.ENDED.value) if ringing else call
-
-
-def as_row(call: CallRecord) -> dict[str, Any]:
-    """Return a call as it is stored: only what there is to say."""
-    # By hand: `asdict` takes three times as long, and every change writes every call.
-    row = {name: value for name, usual in _USUAL if (value := getattr(call, name)) != usual}
-    for kind in KINDS:
-        if kind in row:
-            row[kind] = {"file": row[kind].file, "size": row[kind].size}
-    return row
-
-
-def from_rows(rows: object) -> Iterator[CallRecord]:
-    """Yield the calls that can be read: another version, or a fault, may have written others."""
-    for row in rows if isinstance(rows, list) else ():
-        with suppress(LookupError, TypeError, ValueError, AttributeError):
-            yield _from_row(row)
-
-
-def _from_row(row: Mapping[str, Any]) -> CallRecord:
-    known = {key: value for key, value in row.items() if key in _NAMES}
-    for kind in KINDS:
-        if kind in known:
-            known[kind] = KeptPicture(file=str(known[kind]["file"]), size=int(known[kind]["size"]))
-    if "id" not in known:  # as they were stored while there were no pictures
-        known["id"] = call_id(row["session_id"])
-    call = CallRecord(**known)
-    texts = (call.id, call.bridge_id, call.outcome, call.panel_id or "")
-    times = (call.time, call.answered_at or 0, call.ended_at or 0)
-    if not (all(isinstance(text, str) for text in texts) and all(map(_is_time, times))):
-        raise TypeError
-    return call
-
-
-def _is_time(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 <= value < END_OF_TIME
-
-
-_NAMES: Final = {field.name for field in fields(CallRecord)}
-_USUAL: Final = tuple(
-    (f.name, None if f.default is MISSING else f.default) for f in fields(CallRecord)
-)
+    return replace(record, time=began_at, answered_at=answered_at, ended_at=ended_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much is remembered at the most."""
+    """How much is kept at most."""
 
     days: int
     calls: int
@@ -252,7 +224,7 @@ class Limits:
 
     @classmethod
     def chosen(cls, options: Mapping[str, Any]) -> Limits:
-        """Return what a person has chosen, or what is usual."""
+        """Return the limits of the options, or the defaults."""
         return cls(
             days=int(options.get(CONF_DAYS, DEFAULT_DAYS)),
             calls=int(options.get(CONF_CALLS, DEFAULT_CALLS)),
@@ -260,20 +232,5 @@ class Limits:
         )
 
 
-def too_many(calls: Collection[CallRecord], limits: Limits, now: float) -> list[CallRecord]:
-    """Return the calls, given oldest first, that are too old or above the number."""
-    above, oldest = len(calls) - limits.calls, now - limits.days * DAY
-    numbered = takewhile(lambda each: each[0] < above or each[1].time < oldest, enumerate(calls))
-    return [call for _, call in numbered]
-
-
-def too_large(calls: Iterable[CallRecord], limits: Limits, size: int) -> list[CallRecord]:
-    """Return the calls, given oldest first and of `size` together, whose pictures have to go."""
-    above, found = size - limits.megabytes * MEGABYTE, []
-    for call in calls:
-        if above <= 0:
-            break
-        if call.size:
-            found.append(call)
-            above -= call.size
-    return found
+# For a history that is not stored.
+MEMORY_LIMITS: Final = Limits(days=1, calls=100, megabytes=8)

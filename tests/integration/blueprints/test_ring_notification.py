@@ -32,6 +32,7 @@ from tests.integration.conftest import (
     wait_online,
     wait_until,
 )
+from tests.integration.history.stored import calls_of
 from tests.simulator import Failure
 from tests.simulator.paths import SETSTATE
 from tests.simulator.pictures import jpeg
@@ -357,10 +358,11 @@ async def test_ring_without_a_picture(
 ) -> None:
     """The chosen image is shown; the panel's own camera is preferred."""
     history = online_entry.runtime_data.history
-    history.async_delete(history.calls)
+    await history.async_delete_all()
     simulator.ring(STREET, pictures=False, status=False)
     await wait_until(lambda: state_of(hass, STREET_DOORBELL) != "unknown")
-    history.async_give_up(history.calls[-1].id, "snapshot")
+    (call,) = await calls_of(hass)
+    await history.async_give_up(call.id, "snapshot")
     await automate(
         "ring_notification", doorbells=[STREET_DOORBELL], phones=[anna.device_id], pictures=pictures
     )

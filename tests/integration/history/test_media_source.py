@@ -23,6 +23,7 @@ from tests.integration.conftest import (
     the_entry,
     until,
 )
+from tests.integration.history.stored import calls_of
 from tests.simulator.pictures import jpeg
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ async def _browser(
     await hass.config.async_set_time_zone("Europe/Rome")
     assert await async_setup_component(hass, "media_source", {})
     history = the_entry(hass).runtime_data.history
-    history.async_delete(history.calls)
+    await history.async_delete([call.id for call in await calls_of(hass)])
     await settle(hass)
     return Browser(await hass_ws_client(hass))
 
@@ -99,9 +100,9 @@ async def _browser(
 async def ring(hass: HomeAssistant, simulator: Simulator, panel: str = STREET, **how: Any) -> Call:
     """Ring, and wait until the picture is there."""
     history = the_entry(hass).runtime_data.history
-    before = len(history.calls)
+    before = len(history._summary.recent)
     call = simulator.ring(panel, **how)
-    await until(lambda: len(history.calls) > before)
+    await until(lambda: len(history._summary.recent) > before)
     await heard(hass, 1)
     await settle(hass)
     return call
@@ -211,7 +212,8 @@ async def test_call_without_a_picture_is_listed(
     call = await ring(hass, simulator, pictures=False)
     simulator.miss(call)
     await settle(hass)
-    await until(lambda: the_entry(hass).runtime_data.history.calls[-1].outcome == "missed")
+    history = the_entry(hass).runtime_data.history
+    await until(lambda: history._summary.recent[-1].outcome == "missed")
     (item,) = await browser.open(*way(call))
     assert item["title"] == f"{local(call):%H:%M} · Missed"
     assert (item["can_play"], item["can_expand"], item["thumbnail"]) == (False, False, None)
@@ -332,7 +334,7 @@ async def test_nothing_but_calls_can_be_named(
     names = {
         "panel": simulator.house.find(STREET).id,
         "door": simulator.house.find("Cancello").id,
-        "call": entry.runtime_data.history.calls[-1].id,
+        "call": (await calls_of(hass))[-1].id,
     }
     media_id = f"{ROOT}/{'nobody' if foreign else entry.entry_id}/{tail.format(**names)}"
     browsed = await browser.ask("browse_media", media_id)
@@ -349,7 +351,7 @@ async def test_picture_that_was_deleted(
     (item, _) = await browser.open(*way(call))
     (day,) = await browser.open(*way(call)[:2])
     history = the_entry(hass).runtime_data.history
-    history.async_delete(history.calls)
+    await history.async_delete([call.id for call in await calls_of(hass)])
     assert not (await browser.ask("resolve_media", item["media_content_id"]))["success"]
     assert not (await browser.ask("browse_media", day["media_content_id"]))["success"]
     assert await browser.open(STREET) == []

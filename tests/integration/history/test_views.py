@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from custom_components.bticino_classe.history import downloads as room, http as views
-from custom_components.bticino_classe.history.http import picture_path
+from custom_components.bticino_classe.history.records import picture_path
 from tests.integration.conftest import Happenings, heard, settle, the_entry, until
+from tests.integration.history.stored import calls_of, history_of
 from tests.simulator import Failure
 from tests.simulator.paths import BLOB
 from tests.simulator.pictures import jpeg
@@ -41,8 +42,7 @@ async def _browser(
 
 def newest(hass: HomeAssistant) -> CallRecord:
     """Return the last call of the history."""
-    call: CallRecord = the_entry(hass).runtime_data.history.calls[-1]
-    return call
+    return max(history_of(hass)._summary.recent, key=lambda call: call.time)
 
 
 def path(hass: HomeAssistant, **changed: str) -> str:
@@ -214,7 +214,7 @@ async def _waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> asyncio.Task[Any]:
     """Somebody who waits for a picture that never comes, with all the patience there is."""
-    monkeypatch.setattr(views, "PATIENCE", 3600)
+    monkeypatch.setattr(views, "WAIT_SECONDS", 3600)
     monkeypatch.setattr(room, "LINK_COMES_WITHIN", 3600)
     simulator.fail(BLOB, Failure(never=True), times=2)
     simulator.ring(STREET)
@@ -233,7 +233,7 @@ async def test_patience_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However long the cloud takes."""
-    monkeypatch.setattr(views, "PATIENCE", 0.1)
+    monkeypatch.setattr(views, "WAIT_SECONDS", 0.1)
     simulator.fail(BLOB, Failure(never=True), times=2)
     simulator.ring(STREET)
     await until(lambda: told_path(hass))
@@ -242,8 +242,7 @@ async def test_patience_ends(
 
 async def test_deletion_ends_the_wait(hass: HomeAssistant, waiting: asyncio.Task[Any]) -> None:
     """There will be no picture of a call that is no more."""
-    history = the_entry(hass).runtime_data.history
-    history.async_delete(history.calls)
+    await history_of(hass).async_delete([newest(hass).id])
     assert (await waiting).status == HTTPStatus.NOT_FOUND
 
 
@@ -271,7 +270,7 @@ async def test_failed_download_ends_the_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever waits learns soon that nothing comes."""
-    monkeypatch.setattr(views, "PATIENCE", 3600)
+    monkeypatch.setattr(views, "WAIT_SECONDS", 3600)
     simulator.fail(BLOB, Failure(delay=0.3, status=302), times=2)
     simulator.ring(STREET)
     await until(lambda: told_path(hass))
@@ -287,10 +286,10 @@ async def test_panel_without_a_camera(
     hass: HomeAssistant, bell: Happenings, simulator: Simulator, is_known: bool
 ) -> None:
     """Once somebody has rung without leaving a picture, none is told of."""
-    history = the_entry(hass).runtime_data.history
-    assert [call.files for call in history.calls] == [()]
+    history = history_of(hass)
+    assert [call.pictures for call in await calls_of(hass)] == [()]
     if not is_known:
-        history.async_delete_all()
+        await history.async_delete_all()
     simulator.ring()
     await until(bell.rings)
     told = None if is_known else path(hass)

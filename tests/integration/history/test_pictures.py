@@ -16,6 +16,7 @@ from custom_components.bticino_classe.history import downloads as room
 from custom_components.bticino_classe.history.downloads import PictureDownloads, async_placeholder
 from custom_components.bticino_classe.history.records import DAY
 from tests.integration.conftest import Happenings, heard, online, restart, settle, the_entry, until
+from tests.integration.history.stored import calls_of
 from tests.simulator import Failure
 from tests.simulator.paths import BLOB, GETEVENTS, SIGNALING
 from tests.simulator.pictures import jpeg
@@ -220,8 +221,8 @@ async def test_dead_links_of_one_moment(hass: HomeAssistant, simulator: Simulato
     await heard(hass, 5)
     await settle(hass)
     assert simulator.journal.count(GETEVENTS) == 1
-    history = the_entry(hass).runtime_data.history
-    assert [len(call.files) for call in history.calls][-len(calls) :] == [2] * len(calls)
+    stored = (await calls_of(hass))[-len(calls) :]
+    assert [len(call.pictures) for call in stored] == [2] * len(calls)
 
 
 async def test_dead_link_while_the_cloud_is_down(

@@ -10,8 +10,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe.client import Event
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.history.archive import Archive, Index
-from custom_components.bticino_classe.history.records import CallRecord
+from custom_components.bticino_classe.history.records import CallRecord, Location
 from tests.integration.conftest import (
     Happenings,
     heard,
@@ -23,6 +22,7 @@ from tests.integration.conftest import (
     state_of,
     the_entry,
 )
+from tests.integration.history.stored import calls_of, fill
 from tests.simulator.houses import SEASIDE, two_homes
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
 CALENDAR, BY_THE_SEA = "calendar.casa_calls", "calendar.casa_al_mare_calls"
 BRIDGE = "00:03:50:30:00:0a"
+HOME = "64a1b2c3d4e5f60718293a4b"
 MINUTE, DAY = 60.0, 86_400.0
 
 type Shown = list[dict[str, Any]]
@@ -76,9 +77,17 @@ def listed(time: float, *more: tuple[str, float], bridge: str = BRIDGE) -> Event
     )
 
 
-def remember(hass: HomeAssistant, *events: Event) -> None:
+async def remember(hass: HomeAssistant, *events: Event) -> None:
     """Let the cloud have listed calls."""
-    the_entry(hass).runtime_data.history.async_add_events(events)
+    await the_entry(hass).runtime_data.history.async_add_events(events)
+
+
+def a_call(call_id: str, time: float) -> CallRecord:
+    """Return a missed call of the intercom."""
+    home = Location(module_id=BRIDGE, name="Classe 300X", home_id=HOME, home_name="Casa")
+    return CallRecord(
+        id=call_id, session=call_id, bridge_id=BRIDGE, time=time, outcome="missed", location=home
+    )
 
 
 async def choose(hass: HomeAssistant, **options: Any) -> None:
@@ -141,7 +150,7 @@ async def test_calls_are_events(
     )
     assert seconds(second) == 80
     assert first["location"] is second["location"] is None
-    ids = {call.id for call in the_entry(hass).runtime_data.history.calls}
+    ids = {call.id for call in await calls_of(hass)}
     assert {first["uid"], second["uid"]} < ids
     assert missed.session_id not in str(first)
 
@@ -234,7 +243,7 @@ async def test_off_when_nobody_tells_of_the_end(
 async def test_every_event_lasts(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> None:
     """Where the cloud's list tells of no end, or of one in the same second."""
     now = int(_now())
-    remember(
+    await remember(
         hass,
         listed(now - 300.0),
         listed(now - 200.0, ("missed_call", 0.0)),
@@ -256,7 +265,7 @@ async def test_only_what_lies_in_the_span(
     """A call that began before it and ended in it is in it, one that touches it is not."""
     now = int(_now())
     calls = [listed(now - 100.0 * n, ("missed_call", 20.0)) for n in range(1, 6)]
-    remember(hass, *calls)
+    await remember(hass, *calls)
 
     async def between(since: float, until: float) -> list[float]:
         events = await shown(hass_client, since, until)
@@ -364,11 +373,8 @@ async def test_ten_thousand_calls(hass: HomeAssistant, hass_client: ClientSessio
     entry, now = the_entry(hass), float(int(_now()))
     await choose(hass, history={"days": 400, "calls": 10_000})
     await hass.config_entries.async_unload(entry.entry_id)
-    calls = tuple(
-        CallRecord(id=f"call-{n}", bridge_id=BRIDGE, time=now - 3000.0 * n, outcome="missed")
-        for n in reversed(range(10_000))
-    )
-    await Archive(hass, entry.entry_id).async_save(Index(calls=calls, begun_at=now))
+    calls = tuple(a_call(f"call-{n}", now - 3000.0 * n) for n in reversed(range(10_000)))
+    await fill(hass, *calls, tracking_since=now)
     await restart(hass, entry)
     entity: Any = hass.data["calendar"].get_entity(CALENDAR)
     span = (datetime.fromtimestamp(now - 400 * DAY, UTC), datetime.fromtimestamp(now + DAY, UTC))
@@ -390,8 +396,7 @@ async def test_hour_that_comes_twice(
     await choose(hass, history={"days": 3650})
     await hass.config_entries.async_unload(entry.entry_id)
     last_second = datetime(2026, 11, 1, 8, 59, 44, tzinfo=UTC).timestamp()
-    call = CallRecord(id="call", bridge_id=BRIDGE, time=last_second, outcome="missed")
-    await Archive(hass, entry.entry_id).async_save(Index(calls=(call,), begun_at=0.0))
+    await fill(hass, a_call("call", last_second), tracking_since=last_second)
     await restart(hass, entry)
     (event,) = await shown(hass_client, last_second - DAY, last_second + DAY)
     assert event["start"]["dateTime"] == "2026-11-01T01:59:44-07:00"

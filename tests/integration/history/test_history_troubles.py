@@ -1,14 +1,9 @@
 """What the history outlasts: wrong clocks, full disks, damaged files, lists that do not come."""
 
 from datetime import timedelta
-import errno
-import json
-import os
-from pathlib import Path
 import time
 from typing import TYPE_CHECKING, Any
 
-from homeassistant.components.image import async_get_image
 from homeassistant.exceptions import ServiceValidationError
 import pytest
 from pytest_homeassistant_custom_component.common import (
@@ -18,9 +13,8 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.bticino_classe.client.push import CallPush, CallStep
 from custom_components.bticino_classe.history.catch_up import RETRY_SECONDS
-from custom_components.bticino_classe.history.downloads import async_placeholder
 from custom_components.bticino_classe.history.history import TIDY_INTERVAL
-from custom_components.bticino_classe.history.records import DAY, KeptPicture
+from custom_components.bticino_classe.history.records import DAY
 from tests.integration.conftest import (
     Happenings,
     act,
@@ -32,19 +26,22 @@ from tests.integration.conftest import (
     the_entry,
     until,
 )
-from tests.integration.test_history import (
+from tests.integration.history.stored import (
+    calls_of,
+    database,
+    edit,
+    files,
+    history_of,
+    new_calls,
+    pictures_of,
+)
+from tests.integration.history.test_history import (
     MISSED,
     OUTCOME,
     PUSH,
     STREET,
     YARD,
     called,
-    files,
-    folder,
-    hass_storage,
-    history_of,
-    index,
-    new_calls,
     start_again,
     with_options,
 )
@@ -58,21 +55,7 @@ if TYPE_CHECKING:
 
     from tests.simulator import Simulator
 
-__all__ = ["hass_storage"]
-
 HOUR = TIDY_INTERVAL + timedelta(seconds=1)
-
-
-def a_secret(hass: HomeAssistant) -> Path:
-    """Return a file of Home Assistant's that is none of ours."""
-    path = Path(hass.config.path("secrets.yaml"))
-    path.write_text("password: x")
-    return path
-
-
-def left(folder: str, name: str) -> list[str]:
-    """Return the files whose name begins so."""
-    return [path.name for path in Path(folder).iterdir() if path.name.startswith(name)]
 
 
 async def pass_time(hass: HomeAssistant, freezer: FrozenDateTimeFactory, seconds: float) -> None:
@@ -93,8 +76,8 @@ async def test_clock_of_the_cloud_that_jumps(
     the_entry(hass).runtime_data.account.clock._offset = 365 * DAY
     await pass_time(hass, freezer, HOUR.total_seconds())
     await called(hass, simulator, YARD, "miss")
-    assert len(new_calls(hass)) == 2
-    assert len(files(hass)) == 4
+    assert len(await new_calls(hass)) == 2
+    assert len(await pictures_of(hass)) == 4
 
 
 @pytest.mark.usefixtures("bell")
@@ -108,45 +91,7 @@ async def test_no_history_in_an_outage(hass: HomeAssistant, simulator: Simulator
         form["flow_id"], {"pulse_time": 5, "history": {"keep": False}}
     )
     await settle(hass)
-    assert not folder(hass).exists()
-    assert not index(hass).exists()
-
-
-@pytest.mark.usefixtures("bell")
-@pytest.mark.parametrize("how", ["removed", "not kept"])
-async def test_copy_of_a_damaged_index(hass: HomeAssistant, simulator: Simulator, how: str) -> None:
-    """Core puts one aside, which tells of calls too."""
-    await called(hass, simulator, STREET, "miss")
-    entry = the_entry(hass)
-    await hass.config_entries.async_unload(entry.entry_id)
-    index(hass).write_text("{")
-    name, storage = index(hass).name, hass.config.path(".storage")
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
-    assert any(name in each for each in left(storage, f"{name}.corrupt."))
-    if how == "removed":
-        await hass.config_entries.async_remove(entry.entry_id)
-    else:
-        await with_options(hass, keep=False)
-    assert left(storage, name) == []
-
-
-@pytest.mark.usefixtures("bell")
-@pytest.mark.parametrize(
-    "content", ["[]", "null", '"x"', '{"a": 1}', '{"version": "x", "data": {}, "key": "y"}']
-)
-async def test_index_that_is_something_else(
-    hass: HomeAssistant, simulator: Simulator, content: str
-) -> None:
-    """It costs neither bell nor doors, and the pictures tell of the calls."""
-    await called(hass, simulator, STREET, "miss")
-    entry = the_entry(hass)
-    await hass.config_entries.async_unload(entry.entry_id)
-    index(hass).write_text(content)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
-    assert state_of(hass, "lock.cancello") == "locked"
-    assert [call.outcome for call in new_calls(hass)] == ["missed"]
+    assert files(hass) == []
 
 
 async def test_list_that_does_not_come(
@@ -159,10 +104,10 @@ async def test_list_that_does_not_come(
     simulator.fail(GETEVENTS, Failure(status=503), times=1)
     simulator.miss(simulator.ring(STREET, offer=False, status=False))
     await start_again(hass)
-    assert (simulator.journal.count(GETEVENTS), new_calls(hass)) == (1, [])
+    assert (simulator.journal.count(GETEVENTS), await new_calls(hass)) == (1, [])
     await pass_time(hass, freezer, RETRY_SECONDS + 1)
     assert simulator.journal.count(GETEVENTS) == 2
-    assert [call.outcome for call in new_calls(hass)] == ["missed"]
+    assert [call.outcome for call in await new_calls(hass)] == ["missed"]
     await pass_time(hass, freezer, RETRY_SECONDS + 1)
     assert simulator.journal.count(GETEVENTS) == 2
 
@@ -184,9 +129,9 @@ async def test_ring_before_the_list(hass: HomeAssistant, simulator: Simulator) -
     simulator.sockets.handshake_status = None
     await until(lambda: simulator.journal.count(GETEVENTS))
     simulator.ring(STREET)
-    await until(lambda: len(new_calls(hass)) == 2)
+    await until(lambda: len(history_of(hass)._summary.recent) == 3)
     await settle(hass)
-    assert [call.outcome for call in new_calls(hass)] == ["missed", "missed", "ringing"]
+    assert [call.outcome for call in await new_calls(hass)] == ["missed", "missed", "ringing"]
 
 
 @pytest.mark.usefixtures("bell")
@@ -195,7 +140,7 @@ async def test_deleted_calls_that_the_list_tells_otherwise(
 ) -> None:
     """Its clock is some seconds later, and its word comes after a restart."""
     call = await called(hass, simulator, STREET, late=30)
-    history_of(hass).async_delete_all()
+    await history_of(hass).async_delete_all()
     await settle(hass)
     call.event["time"] = int(call.at + 3)
     call.event["subevents"][0]["time"] = int(call.at + 3)  # type: ignore[index]
@@ -203,7 +148,7 @@ async def test_deleted_calls_that_the_list_tells_otherwise(
     simulator.miss(call)
     await heard(hass, 2)
     await settle(hass)
-    assert history_of(hass).calls == ()
+    assert await calls_of(hass) == []
     assert state_of(hass, MISSED) == "0"
 
 
@@ -218,55 +163,26 @@ async def test_old_call_that_was_deleted(
     simulator.miss(simulator.ring(STREET, late=120 * DAY, offer=False, status=False))
     await start_again(hass)
     history = history_of(hass)
-    history.async_delete(history.calls[:1])
-    history.async_delete(history.calls[:1])
-    await settle(hass)
+    oldest = (await calls_of(hass))[:2]
+    await history.async_delete([call.id for call in oldest])
     await start_again(hass)
-    assert history_of(hass).calls == ()
+    assert await calls_of(hass) == []
     freezer.tick(201 * DAY)
     history_of(hass).async_tidy()
-    assert history_of(hass)._deletions.by_id == {}
+    await settle(hass)
+    count = "SELECT count(*) FROM deletions"
+    assert await history_of(hass).async_read(lambda db: db.execute(count).fetchone()) == (0,)
 
 
 @pytest.mark.usefixtures("bell")
 async def test_nothing_to_delete(hass: HomeAssistant, simulator: Simulator) -> None:
     """It is remembered all the same."""
-    history_of(hass).async_delete_all()
+    await history_of(hass).async_delete_all()
     await settle(hass)
-    history_of(hass).async_delete_all()
+    await history_of(hass).async_delete_all()
     await start_again(hass)
-    assert history_of(hass).calls == ()
+    assert await calls_of(hass) == []
     assert simulator.journal.count(GETEVENTS) == 1
-
-
-async def test_full_disk(
-    hass: HomeAssistant,
-    freezer: FrozenDateTimeFactory,
-    bell: Happenings,  # noqa: ARG001 - a house that rings
-    simulator: Simulator,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """What could not be written is within the hour; no picture goes that is still listed."""
-    await called(hass, simulator, STREET, "miss")
-    before = index(hass).read_bytes()
-
-    def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", full)
-        patched.setattr("atomicwrites._proper_fsync", full)
-        await called(hass, simulator, YARD, "miss")
-        history_of(hass).async_delete(new_calls(hass)[:1])
-        await settle(hass)
-        assert index(hass).read_bytes() == before
-        assert len(files(hass)) == 2
-    await pass_time(hass, freezer, HOUR.total_seconds())
-    assert index(hass).read_bytes() != before
-    assert files(hass) == []
-    known = new_calls(hass)
-    await start_again(hass)
-    assert [call.id for call in new_calls(hass)] == [call.id for call in known]
 
 
 @pytest.mark.usefixtures("bell")
@@ -287,49 +203,6 @@ async def test_limit_does_not_flap(hass: HomeAssistant, simulator: Simulator) ->
 
 
 @pytest.mark.usefixtures("bell")
-async def test_file_that_cannot_be_removed(
-    hass: HomeAssistant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It does not keep the others."""
-    await called(hass, simulator, STREET, "miss")
-    await called(hass, simulator, YARD, "miss")
-    stuck, unlink = files(hass)[0], Path.unlink
-
-    def stubborn(path: Path, **how: Any) -> None:
-        if path == stuck:
-            raise PermissionError(errno.EACCES, "Permission denied")
-        unlink(path, **how)
-
-    monkeypatch.setattr(Path, "unlink", stubborn)
-    history_of(hass).async_delete_all()
-    await settle(hass)
-    assert files(hass) == [stuck]
-    await called(hass, simulator, YARD, "miss")
-    await hass.config_entries.async_remove(the_entry(hass).entry_id)
-    assert [path for path in stuck.parents[1].rglob("*") if path.is_file()] == [stuck]
-
-
-@pytest.mark.usefixtures("bell")
-async def test_folder_that_is_a_link(
-    hass: HomeAssistant, simulator: Simulator, tmp_path: Path
-) -> None:
-    """Pictures that were moved to another disk are removed there."""
-    entry = the_entry(hass)
-    await called(hass, simulator, STREET, "miss")
-    await hass.config_entries.async_unload(entry.entry_id)
-    elsewhere = tmp_path / "elsewhere"
-    folder(hass).rename(elsewhere)
-    folder(hass).symlink_to(elsewhere)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
-    assert len(new_calls(hass)[0].files) == 2
-    link = folder(hass)
-    await hass.config_entries.async_remove(entry.entry_id)
-    assert not link.is_symlink()
-    assert list(elsewhere.iterdir()) == []
-
-
-@pytest.mark.usefixtures("bell")
 async def test_times_in_milliseconds_are_one_call(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
 ) -> None:
@@ -340,8 +213,8 @@ async def test_times_in_milliseconds_are_one_call(
     for _ in range(3):
         await start_again(hass)
         freezer.tick(2 * 3600)
-    assert len(new_calls(hass)) == 1
-    assert len(files(hass)) == 2
+    assert len(await new_calls(hass)) == 1
+    assert len(await pictures_of(hass)) == 2
 
 
 @pytest.mark.usefixtures("bell")
@@ -355,29 +228,8 @@ async def test_answered_after_a_restart_in_the_ring(
     simulator.answer_elsewhere(call)
     await heard(hass, 3)
     assert state_of(hass, OUTCOME) == "answered"
-    (known,) = new_calls(hass)
+    (known,) = await new_calls(hass)
     assert known.answered_by == "elsewhere"
-
-
-async def test_session_again_after_the_first_was_forgotten(
-    hass: HomeAssistant,
-    freezer: FrozenDateTimeFactory,
-    bell: Happenings,  # noqa: ARG001 - a house that rings
-    simulator: Simulator,
-) -> None:
-    """The second call stays one."""
-    bridge, panel = simulator.house.bridges()[0], simulator.house.find(STREET)
-    for pause in (0, 2 * 3600):
-        freezer.tick(pause)
-        for step in (CallStep.OFFERED, CallStep.MISSED):
-            push = CallPush(step=step, session_id="1", bridge_id=bridge.id, panel_id=panel.id)
-            the_entry(hass).runtime_data.calls.async_handle_push(push)
-    history = history_of(hass)
-    first, second = new_calls(hass)
-    assert history.known_as("1", first.time) == first.id
-    history._ledger.remove([first])
-    assert history.known_as("1", second.time + 1) == second.id
-    assert history.known_as("1", second.time + 7200) != second.id
 
 
 @pytest.mark.usefixtures("bell")
@@ -386,7 +238,7 @@ async def test_word_of_another_version(hass: HomeAssistant, simulator: Simulator
     await called(hass, simulator, STREET, "miss")
     entry = the_entry(hass)
     await hass.config_entries.async_unload(entry.entry_id)
-    index(hass).write_text(index(hass).read_text().replace('"missed"', '"transferred"'))
+    edit(database(hass), "UPDATE calls SET outcome = 'transferred' WHERE outcome = 'missed'")
     simulator.fail(GETEVENTS, Failure(status=503), times=9)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await online(entry)
@@ -409,10 +261,10 @@ async def test_kept_again_after_it_was_not(hass: HomeAssistant, simulator: Simul
     }
     await with_options(hass, keep=True)
     await start_again(hass)
-    assert history_of(hass).calls == ()
+    assert await calls_of(hass) == []
     await called(hass, simulator, STREET, "miss")
     await start_again(hass)
-    assert [call.outcome for call in history_of(hass).calls] == ["missed"]
+    assert [call.outcome for call in await calls_of(hass)] == ["missed"]
 
 
 @pytest.mark.usefixtures("bell")
@@ -421,7 +273,7 @@ async def test_removed_although_it_could_not_be_unloaded(
 ) -> None:
     """Its history writes no more."""
     entry = the_entry(hass)
-    gone, runtime = (folder(hass), index(hass)), entry.runtime_data
+    runtime = entry.runtime_data
 
     async def fail(*_: object) -> bool:
         return False
@@ -432,7 +284,7 @@ async def test_removed_although_it_could_not_be_unloaded(
     push = CallPush(step=CallStep.OFFERED, session_id="1", bridge_id=bridge.id, panel_id=panel.id)
     runtime.calls.async_handle_push(push)
     await settle(hass)
-    assert not any(path.exists() for path in gone)
+    assert files(hass) == []
     runtime.calls._stop_timer()
     runtime.push.socket.stop()
 
@@ -445,8 +297,8 @@ async def test_many_events_at_once(hass: HomeAssistant, simulator: Simulator) ->
     told: list[float] = []
     await start_again(hass)
     history_of(hass).async_listen(lambda: told.append(time.monotonic()))
-    assert len(history_of(hass).calls) >= 100
-    history_of(hass).async_delete_all()
+    assert len(await calls_of(hass)) >= 100
+    await history_of(hass).async_delete_all()
     assert len(told) == 1
 
 
@@ -474,52 +326,17 @@ async def test_panel_that_comes_back_has_its_picture(
 
 
 @pytest.mark.usefixtures("bell")
-async def test_file_that_vanishes_meanwhile(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Something drawn is shown, and the camera shows what else there is."""
-    call = await called(hass, simulator, STREET, "miss")
-    for path in files(hass):
-        path.unlink()
-    drawn = await async_placeholder(hass)
-    image = await async_get_image(hass, "image.posto_esterno_strada_last_call")
-    assert image.content == drawn.content
-    assert await the_entry(hass).runtime_data.downloads.async_of(call.panel_id) is None
-
-
-@pytest.mark.usefixtures("bell")
-async def test_index_that_leads_elsewhere(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Whoever writes into it gets no other file shown, and none removed."""
-    await called(hass, simulator, STREET, "miss")
-    entry = the_entry(hass)
-    secret = a_secret(hass)
-    await hass.config_entries.async_unload(entry.entry_id)
-    stored = json.loads(index(hass).read_text())
-    stored["data"]["calls"][-1]["snapshot"] = {"file": "../../../secrets.yaml", "size": 11}
-    index(hass).write_text(json.dumps(stored))
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
-    (call,) = new_calls(hass)
-    assert "../../../secrets.yaml" not in call.files
-    leading = call.pictured("snapshot", KeptPicture(file="../../../secrets.yaml", size=11))
-    history = history_of(hass)
-    assert await history.async_picture(leading, "snapshot") is None
-    history._ledger.put(leading)
-    history.async_delete_all()
-    await settle(hass)
-    assert left(hass.config.config_dir, secret.name) == [secret.name]
-
-
-@pytest.mark.usefixtures("bell")
 async def test_deleted_from_memory(hass: HomeAssistant, simulator: Simulator) -> None:
     """Where nothing is kept there is something to delete too."""
     await with_options(hass, keep=False)
     call = await called(hass, simulator, STREET, "miss")
     pictures = the_entry(hass).runtime_data.downloads
-    (known,) = history_of(hass).calls
+    (known,) = await calls_of(hass)
     assert await pictures.async_of(call.panel_id) is not None
-    history_of(hass).async_delete_all()
+    await history_of(hass).async_delete_all()
     await settle(hass)
     assert await pictures.async_of(call.panel_id) is None
-    assert await history_of(hass).async_picture(known, "snapshot") is None
+    assert await history_of(hass).async_picture(known.id, "snapshot") is None
 
 
 @pytest.mark.usefixtures("bell")

@@ -8,7 +8,8 @@ import pytest
 
 from custom_components.bticino_classe.history.downloads import async_placeholder
 from tests.integration.conftest import heard, restart, settle, state_of, the_entry
-from tests.integration.test_history import called, hass_storage, history_of, new_calls
+from tests.integration.history.stored import history_of, new_calls
+from tests.integration.history.test_history import called
 from tests.simulator.pictures import jpeg
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
     from tests.simulator import Simulator
-
-__all__ = ["hass_storage"]
 
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
 IMAGE, CLOSE_UP = (f"image.posto_esterno_strada{end}" for end in ("_last_call", "_last_close_up"))
@@ -43,7 +42,7 @@ async def test_nobody_has_rung(
 async def test_last_call_and_its_close_up(hass: HomeAssistant, simulator: Simulator) -> None:
     """The state is when it rang; it changes once for each call, and only at its panel."""
     first = await called(hass, simulator, STREET, "miss", late=60)
-    (known,) = new_calls(hass)
+    (known,) = await new_calls(hass)
     when = dt_util.utc_from_timestamp(known.time).isoformat()
     assert state_of(hass, IMAGE) == state_of(hass, CLOSE_UP) == when
     assert (await async_get_image(hass, IMAGE)).content == jpeg(first.picture_id("snapshot"))
@@ -77,10 +76,10 @@ async def test_deleted_call_is_not_shown(hass: HomeAssistant, simulator: Simulat
     first = await called(hass, simulator, STREET, "miss", late=60)
     await called(hass, simulator, STREET, "miss")
     history = history_of(hass)
-    history.async_delete([new_calls(hass)[-1]])
+    await history.async_delete([(await new_calls(hass))[-1].id])
     await settle(hass)
     assert (await async_get_image(hass, IMAGE)).content == jpeg(first.picture_id("snapshot"))
-    history.async_delete_all()
+    await history.async_delete_all()
     await settle(hass)
     assert state_of(hass, IMAGE) == "unknown"
     drawn = await async_placeholder(hass)

@@ -18,7 +18,8 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.bticino_classe.const import DOMAIN
 from tests.integration.conftest import heard, online, restart, settle, state_of, the_entry
-from tests.integration.test_calendar import choose, listed, remember
+from tests.integration.history.stored import calls_of, pictures_of
+from tests.integration.history.test_calendar import choose, listed, remember
 from tests.integration.test_services import device
 from tests.simulator.houses import SEASIDE
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-    from custom_components.bticino_classe.history.history import CallHistory
     from tests.simulator import Simulator
 
 STREET, YARD, INTERCOM = "Posto esterno strada", "Posto esterno cortile", "Classe 300X"
@@ -36,7 +36,7 @@ MISSED = "sensor.classe_300x_missed_calls"
 LAST, OUTCOME = "sensor.classe_300x_last_call", "sensor.classe_300x_outcome_of_the_last_call"
 CALENDAR = "calendar.casa_calls"
 DAY = 86_400.0
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 type Exported = list[dict[str, Any]]
 
@@ -69,21 +69,7 @@ async def three_calls(hass: HomeAssistant, simulator: Simulator) -> tuple[str, .
     simulator.hang_up(call)
     await heard(hass, 12)
     await settle(hass)
-    return tuple(call.id for call in history(hass).calls[-3:])
-
-
-def history(hass: HomeAssistant) -> CallHistory:
-    """Return what is remembered."""
-    found: CallHistory = the_entry(hass).runtime_data.history
-    return found
-
-
-async def pictures_on_disk(hass: HomeAssistant) -> int:
-    """Count the pictures below the configuration's folder."""
-    found = await hass.async_add_executor_job(
-        lambda: [*Path(hass.config.config_dir).rglob("*.jpg")]
-    )
-    return len([path for path in found if "custom_components" not in path.parts])
+    return tuple(call.id for call in (await calls_of(hass))[-3:])
 
 
 async def come_back(hass: HomeAssistant) -> None:
@@ -116,7 +102,7 @@ async def test_export_tells_all_there_is(
     await heard(hass, 9)
     await settle(hass)
     missed, answered = await export(hass)
-    ids = [each.id for each in history(hass).calls[-2:]]
+    ids = [each.id for each in (await calls_of(hass))[-2:]]
     path = f"/api/bticino_classe/picture/{the_entry(hass).entry_id}"
     assert missed == {
         "id": ids[0],
@@ -165,7 +151,7 @@ async def test_exported_paths_lead_to_the_pictures(
 async def test_export_of_a_span(hass: HomeAssistant) -> None:
     """The last thirty days unless told; what began at its end is not in it."""
     now = float(int(dt_util.utcnow().timestamp()))
-    remember(hass, *(listed(now - days * DAY) for days in (40, 29, 10, 3)))
+    await remember(hass, *(listed(now - days * DAY) for days in (40, 29, 10, 3)))
 
     async def days(**span: float) -> list[int]:
         times = {
@@ -268,19 +254,19 @@ async def test_deleted_call_is_gone_for_good(hass: HomeAssistant, simulator: Sim
     """Everywhere at once, with its pictures, although the cloud goes on listing it."""
     first, second, third = await three_calls(hass, simulator)
     assert (state_of(hass, MISSED), state_of(hass, OUTCOME)) == ("2", "answered")
-    assert await pictures_on_disk(hass) == 6
+    assert len(await pictures_of(hass)) == 6
     when = state_of(hass, LAST)
     await delete(hass, call_id=third)
     assert (state_of(hass, MISSED), state_of(hass, OUTCOME)) == ("2", "missed")
     assert state_of(hass, LAST) <= when
     await delete(hass, call_id=[first])
     assert state_of(hass, MISSED) == "1"
-    assert await pictures_on_disk(hass) == 2
+    assert len(await pictures_of(hass)) == 2
     assert [call["id"] for call in await export(hass)] == [second]
     await come_back(hass)
     assert [call["id"] for call in await export(hass)] == [second]
     assert (state_of(hass, MISSED), state_of(hass, OUTCOME)) == ("1", "missed")
-    assert await pictures_on_disk(hass) == 2
+    assert len(await pictures_of(hass)) == 2
 
 
 @pytest.mark.usefixtures("bell")
@@ -289,14 +275,14 @@ async def test_call_that_goes_on_is_deleted(hass: HomeAssistant, simulator: Simu
     call = simulator.ring(STREET)
     await heard(hass, 3)
     assert state_of(hass, CALENDAR) == "on"
-    await delete(hass, call_id=history(hass).calls[-1].id)
+    await delete(hass, call_id=(await calls_of(hass))[-1].id)
     assert state_of(hass, CALENDAR) == "off"
     simulator.miss(call)
     await heard(hass, 4)
     await settle(hass)
     assert await export(hass) == []
     assert (state_of(hass, CALENDAR), state_of(hass, MISSED)) == ("off", "0")
-    assert await pictures_on_disk(hass) == 0
+    assert len(await pictures_of(hass)) == 0
 
 
 @pytest.mark.usefixtures("freezer", "bell")
@@ -308,10 +294,10 @@ async def test_all_calls_are_deleted(
     await delete(hass, all=True, config_entry_id=the_entry(hass).entry_id)
     assert (state_of(hass, MISSED), state_of(hass, LAST)) == ("0", "unknown")
     assert state_of(hass, OUTCOME) == "unknown"
-    assert await pictures_on_disk(hass) == 0
+    assert len(await pictures_of(hass)) == 0
     await come_back(hass)
-    assert history(hass).calls == ()
-    assert await pictures_on_disk(hass) == 0
+    assert await calls_of(hass) == []
+    assert len(await pictures_of(hass)) == 0
     freezer.tick(1)
     simulator.ring(STREET)
     await heard(hass, 3)
@@ -329,7 +315,7 @@ async def test_nothing_is_deleted_by_mistake(hass: HomeAssistant, simulator: Sim
     assert await refusal(hass, call_id=[first, "unknown"]) == "call_unknown"
     assert await refusal(hass, all=True, config_entry_id="unknown") is not None
     assert len(await export(hass)) == 3
-    assert await pictures_on_disk(hass) == 6
+    assert len(await pictures_of(hass)) == 6
 
 
 @pytest.mark.usefixtures("bell")

@@ -1,20 +1,19 @@
 """The history of calls: each once, whole, at home, and no more of it than is wanted."""
 
 from fnmatch import fnmatch
-import json
 import logging
-from pathlib import Path
 import time
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.backup.const import EXCLUDE_FROM_BACKUP
+from homeassistant.exceptions import HomeAssistantError
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe.client.pictures import StillImage
 from custom_components.bticino_classe.client.push import CallPush, CallStep
-from custom_components.bticino_classe.const import CONF_HISTORY, DOMAIN
-from custom_components.bticino_classe.history.records import DAY, CallRecord
+from custom_components.bticino_classe.const import CONF_HISTORY
+from custom_components.bticino_classe.history.records import DAY, session_hash
 from tests.integration.conftest import (
     Happenings,
     heard,
@@ -25,6 +24,14 @@ from tests.integration.conftest import (
     the_entry,
     until,
 )
+from tests.integration.history.stored import (
+    calls_of,
+    database,
+    files,
+    history_of,
+    new_calls,
+    pictures_of,
+)
 from tests.simulator import Failure
 from tests.simulator.paths import BLOB, GETEVENTS
 from tests.simulator.pictures import jpeg
@@ -33,7 +40,6 @@ if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
 
-    from custom_components.bticino_classe.history.history import CallHistory
     from tests.simulator import Call, Simulator
 
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
@@ -41,39 +47,6 @@ PUSH = "binary_sensor.classe_300x_push_connection"
 MISSED = "sensor.classe_300x_missed_calls"
 OUTCOME = "sensor.classe_300x_outcome_of_the_last_call"
 FRAMES = {"miss": 1, "answer_elsewhere": 2, "hang_up": 1}  # what is pushed of each
-DAMAGED = "The history of calls was damaged"
-
-
-@pytest.fixture
-def hass_storage() -> dict[str, Any]:
-    """Home Assistant's storage is real here: on disk, in the test's own folder."""
-    return {}
-
-
-def history_of(hass: HomeAssistant) -> CallHistory:
-    """Return the history of the account."""
-    history: CallHistory = the_entry(hass).runtime_data.history
-    return history
-
-
-def new_calls(hass: HomeAssistant) -> list[CallRecord]:
-    """Return the calls, oldest first, without the one that the house begins with."""
-    return list(history_of(hass).calls)[1:]
-
-
-def folder(hass: HomeAssistant) -> Path:
-    """Return where the account's pictures are."""
-    return Path(hass.config.path(".storage", DOMAIN, the_entry(hass).entry_id))
-
-
-def index(hass: HomeAssistant) -> Path:
-    """Return the file of the index."""
-    return Path(hass.config.path(".storage", f"{DOMAIN}.{the_entry(hass).entry_id}"))
-
-
-def files(hass: HomeAssistant) -> list[Path]:
-    """Return the pictures on disk."""
-    return sorted(path for path in folder(hass).rglob("*") if path.is_file())
 
 
 async def called(
@@ -117,8 +90,8 @@ async def test_every_call_once(
     answered = await called(hass, simulator, YARD, "answer_elsewhere", "hang_up")
     ended = await called(hass, simulator, STREET, "hang_up")
     bare = await called(hass, simulator, STREET, "miss", pictures=False)
-    before = new_calls(hass)
-    told = [(c.panel_id, c.outcome, c.answered_by, c.ended_by, len(c.files)) for c in before]
+    before = await new_calls(hass)
+    told = [(c.panel_id, c.outcome, c.answered_by, c.ended_by, len(c.pictures)) for c in before]
     assert told == [
         (missed.panel_id, "missed", None, None, 2),
         (answered.panel_id, "answered", "elsewhere", "elsewhere", 2),
@@ -128,9 +101,10 @@ async def test_every_call_once(
     assert all(call.ended_at and call.ended_at >= call.time for call in before)
     assert before[1].duration is not None
     await start_again(hass)
-    assert new_calls(hass) == before
-    assert missed.session_id not in index(hass).read_text()
-    assert "sig=" not in index(hass).read_text() + caplog.text
+    assert await new_calls(hass) == before
+    stored = database(hass).read_bytes() + database(hass).with_suffix(".db-wal").read_bytes()
+    assert missed.session_id.encode() not in stored
+    assert b"sig=" not in stored + caplog.text.encode()
 
 
 @pytest.mark.usefixtures("bell")
@@ -147,10 +121,10 @@ async def test_gap_is_filled_with_pictures(hass: HomeAssistant, simulator: Simul
     simulator.sockets.handshake_status = None
     await until(lambda: state_of(hass, PUSH) == "on")
     await online(the_entry(hass))
-    first, second = sorted(new_calls(hass), key=lambda call: call.outcome, reverse=True)
-    assert (first.panel_id, first.outcome, len(first.files)) == (begun.panel_id, "missed", 2)
+    first, second = sorted(await new_calls(hass), key=lambda call: call.outcome, reverse=True)
+    assert (first.panel_id, first.outcome, len(first.pictures)) == (begun.panel_id, "missed", 2)
     # Which panel it was is nowhere in the list.
-    assert (second.panel_id, second.outcome, len(second.files)) == (None, "answered", 2)
+    assert (second.panel_id, second.outcome, len(second.pictures)) == (None, "answered", 2)
     assert second.answered_at is not None
 
 
@@ -172,12 +146,12 @@ async def test_long_gap(
         simulator.journal.clear()
         await start_again(hass)
         assert simulator.journal.count(GETEVENTS) == expected
-        assert len(new_calls(hass)) == 2
+        assert len(await new_calls(hass)) == 2
     await called(hass, simulator, STREET, "miss")
     simulator.journal.clear()
     await start_again(hass)
     assert simulator.journal.count(GETEVENTS) == 1
-    assert len(new_calls(hass)) == 3
+    assert len(await new_calls(hass)) == 3
 
 
 @pytest.mark.usefixtures("bell")
@@ -186,7 +160,7 @@ async def test_only_panel_is_who_rang(hass: HomeAssistant, simulator: Simulator)
     """Although the list names nobody."""
     call = simulator.ring(offer=False, status=False)
     await start_again(hass)
-    assert new_calls(hass)[-1].panel_id == call.panel_id
+    assert (await new_calls(hass))[-1].panel_id == call.panel_id
 
 
 @pytest.mark.usefixtures("bell")
@@ -199,7 +173,7 @@ async def test_parts_in_any_order(hass: HomeAssistant, simulator: Simulator) -> 
         if reverse:
             call.event["subevents"] = list(reversed(call.event["subevents"]))  # type: ignore[call-overload]
     await start_again(hass)
-    first, second = new_calls(hass)
+    first, second = await new_calls(hass)
     assert first.outcome == second.outcome == "answered"
     assert first.answered_at == int(call.at + 31)
     assert first.time <= second.time <= call.at
@@ -217,9 +191,9 @@ async def test_only_the_end_was_pushed(hass: HomeAssistant, simulator: Simulator
     the_entry(hass).runtime_data.calls.async_handle_push(ended)
     lost.add_subevent("missed_call", "m", lost.at + 60)
     await settle(hass)
-    assert [call.panel_id for call in new_calls(hass)] == [between.panel_id, None]
+    assert [call.panel_id for call in await new_calls(hass)] == [between.panel_id, None]
     await start_again(hass)
-    first, second = new_calls(hass)
+    first, second = await new_calls(hass)
     assert (first.panel_id, first.outcome, first.time) == (None, "missed", int(lost.at))
     assert second.panel_id == between.panel_id
     assert state_of(hass, MISSED) == "2"
@@ -234,131 +208,36 @@ async def test_end_that_overtakes_the_ring(hass: HomeAssistant, simulator: Simul
     simulator._begin(call, status_first=False)
     await heard(hass, 4)
     await settle(hass)
-    (known,) = new_calls(hass)
-    assert (known.panel_id, known.outcome, len(known.files)) == (call.panel_id, "missed", 2)
+    (known,) = await new_calls(hass)
+    assert (known.panel_id, known.outcome, len(known.pictures)) == (call.panel_id, "missed", 2)
 
 
 @pytest.mark.usefixtures("bell")
 async def test_kept_private_and_in_backups(hass: HomeAssistant, simulator: Simulator) -> None:
     """Nobody but Home Assistant's user reads it, and a backup has all of it."""
     call = await called(hass, simulator, STREET, "miss")
-    assert [path.read_bytes() for path in files(hass)] == [
+    assert await pictures_of(hass) == [
         jpeg(call.picture_id("snapshot")),
         jpeg(call.picture_id("vignette")),
     ]
-    assert {path.stat().st_mode & 0o777 for path in (*files(hass), index(hass))} == {0o600}
-    assert {path.stat().st_mode & 0o077 for path in folder(hass).iterdir()} == {0}
-    for path in (*files(hass), index(hass)):
+    folder = database(hass).parent
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    name = database(hass).name
+    assert files(hass) == [name, f"{name}-shm", f"{name}-wal"]
+    for path in (database(hass), database(hass).with_name(f"{name}-wal")):
         inside = path.relative_to(hass.config.config_dir).as_posix()
         assert not any(fnmatch(inside, pattern) for pattern in EXCLUDE_FROM_BACKUP)
 
 
 @pytest.mark.usefixtures("bell")
 async def test_removed_with_the_account(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Index, pictures, folder."""
+    """The file, what belongs to it, and the folder."""
     await called(hass, simulator, STREET, "miss")
-    gone = (folder(hass), index(hass))
-    assert all(path.exists() for path in gone)
+    assert files(hass)
+    folder = database(hass).parent
     await hass.config_entries.async_remove(the_entry(hass).entry_id)
-    assert not any(path.exists() for path in gone)
-
-
-@pytest.mark.usefixtures("bell")
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"{", b"\xff\xfe", b'{"version": 1, "data": 7}', b'{"version": 1, "data": {}}'],
-)
-async def test_damaged_index(
-    hass: HomeAssistant,
-    simulator: Simulator,
-    caplog: pytest.LogCaptureFixture,
-    content: bytes,
-) -> None:
-    """The pictures and the cloud's list tell most of it again, each call once; one warning."""
-    missed = await called(hass, simulator, STREET, "miss")
-    await called(hass, simulator, YARD, "answer_elsewhere", "hang_up")
-    known = new_calls(hass)
-    entry = the_entry(hass)
-    await hass.config_entries.async_unload(entry.entry_id)
-    index(hass).write_bytes(content)
-    caplog.clear()
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
-    again = new_calls(hass)
-    told = {(c.id, c.panel_id, c.outcome, c.files) for c in again}
-    assert len(again) == 2
-    assert told == {(c.id, c.panel_id, c.outcome, c.files) for c in known}
-    assert caplog.text.count(DAMAGED) == 1
-    assert missed.session_id not in caplog.text
-    caplog.clear()
-    await start_again(hass)
-    assert new_calls(hass) == again
-    assert DAMAGED not in caplog.text
-
-
-@pytest.mark.usefixtures("bell")
-async def test_row_that_cannot_be_read(
-    hass: HomeAssistant, simulator: Simulator, caplog: pytest.LogCaptureFixture
-) -> None:
-    """It costs that row, and its pictures tell of the call."""
-    await called(hass, simulator, STREET, "miss")
-    await called(hass, simulator, STREET, "miss")
-    known, entry = new_calls(hass), the_entry(hass)
-    await hass.config_entries.async_unload(entry.entry_id)
-    stored = json.loads(index(hass).read_text())
-    stored["data"]["calls"][-1]["time"] = "yesterday"
-    index(hass).write_text(json.dumps(stored))
-    simulator.fail(GETEVENTS, Failure(status=503), times=9)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
-    first, second = sorted(new_calls(hass), key=lambda call: call.id != known[0].id)
-    assert first == known[0]
-    assert (second.id, second.files, second.outcome) == (known[1].id, known[1].files, "ended")
-    assert caplog.text.count(DAMAGED) == 1
-
-
-@pytest.mark.usefixtures("bell")
-async def test_missing_files(
-    hass: HomeAssistant, simulator: Simulator, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The call stays, without its picture, which is not asked for again; one warning."""
-    call = await called(hass, simulator, STREET, "miss")
-    files(hass)[0].unlink()
-    simulator.journal.clear()
-    await start_again(hass)
-    (known,) = new_calls(hass)
-    assert (known.outcome, len(known.files)) == ("missed", 1)
-    assert caplog.text.count(DAMAGED) == 1
-    assert simulator.journal.count(BLOB) == 0
-    image = await the_entry(hass).runtime_data.downloads.async_of(call.panel_id)
-    assert image.content == jpeg(call.picture_id("vignette"))
-    caplog.clear()
-    await start_again(hass)
-    assert DAMAGED not in caplog.text
-
-
-@pytest.mark.usefixtures("bell")
-async def test_what_a_sudden_end_left(
-    hass: HomeAssistant, simulator: Simulator, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A picture that was written and not yet listed is found; half of one is removed."""
-    await called(hass, simulator, STREET, "miss")
-    entry = the_entry(hass)
-    known = new_calls(hass)
-    await hass.config_entries.async_unload(entry.entry_id)
-    stored = json.loads(index(hass).read_text())
-    del stored["data"]["calls"][-1]["snapshot"]
-    index(hass).write_text(json.dumps(stored))
-    half, strange = (files(hass)[0].with_name(name) for name in (".unfinished-x", "notes.txt"))
-    half.write_bytes(b"x")
-    strange.write_bytes(b"x")
-    simulator.journal.clear()
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
-    assert new_calls(hass) == known
-    assert simulator.journal.count(BLOB) == 0
-    assert (half.exists(), strange.exists()) == (False, True)
-    assert DAMAGED not in caplog.text
+    assert not folder.exists()
 
 
 @pytest.mark.usefixtures("bell")
@@ -366,14 +245,14 @@ async def test_never_more_calls_than_wanted(hass: HomeAssistant, simulator: Simu
     """The oldest go, with their pictures, and the cloud's list does not bring them back."""
     calls = [await called(hass, simulator, STREET, "miss") for _ in range(12)]
     await with_options(hass, keep=True, days=90, calls=10, megabytes=250)
-    assert len(history_of(hass).calls) == 10
-    assert len(files(hass)) == 20
+    assert len(await calls_of(hass)) == 10
+    assert len(await pictures_of(hass)) == 20
     await start_again(hass)
     await called(hass, simulator, YARD, "miss")
-    kept = history_of(hass).calls
+    kept = await calls_of(hass)
     assert len(kept) == 10
-    assert {path.read_bytes() for path in files(hass)} >= {jpeg(calls[-1].picture_id("snapshot"))}
-    assert len(files(hass)) == 20
+    assert {*await pictures_of(hass)} >= {jpeg(calls[-1].picture_id("snapshot"))}
+    assert len(await pictures_of(hass)) == 20
 
 
 @pytest.mark.usefixtures("bell")
@@ -383,14 +262,14 @@ async def test_never_more_megabytes_than_wanted(hass: HomeAssistant, simulator: 
     await with_options(hass, keep=True, days=90, calls=100, megabytes=1)
     for _ in range(3):
         await called(hass, simulator, STREET, "miss")
-        assert sum(path.stat().st_size for path in files(hass)) <= 1_000_000
-    assert [len(call.files) for call in new_calls(hass)] == [0, 0, 2] or [
-        len(call.files) for call in new_calls(hass)
+        assert sum(map(len, await pictures_of(hass))) <= 1_000_000
+    assert [len(call.pictures) for call in await new_calls(hass)] == [0, 0, 2] or [
+        len(call.pictures) for call in await new_calls(hass)
     ] == [0, 1, 2]
     simulator.journal.clear()
     await start_again(hass)
     assert simulator.journal.count(BLOB) == 0
-    assert len(new_calls(hass)) == 3
+    assert len(await new_calls(hass)) == 3
 
 
 async def test_never_older_than_wanted(
@@ -401,64 +280,56 @@ async def test_never_older_than_wanted(
 ) -> None:
     """Within the hour, although nobody rings."""
     old = await called(hass, simulator, STREET, "miss")
-    history = history_of(hass)
-    assert history.call(history.known_as(old.session_id, old.at))
+    (known,) = await new_calls(hass)
+    assert known.session == session_hash(old.session_id)
     freezer.tick(89 * DAY)
     async_fire_time_changed(hass)
-    await settle(hass)
-    assert history.call(history.known_as(old.session_id, old.at))
+    assert known in await calls_of(hass)
     freezer.tick(2 * DAY)
     async_fire_time_changed(hass)
     await settle(hass)
-    assert history.calls == ()
-    assert files(hass) == []
+    assert await calls_of(hass) == []
+    assert await pictures_of(hass) == []
 
 
 @pytest.mark.usefixtures("bell")
 async def test_no_history(hass: HomeAssistant, simulator: Simulator) -> None:
     """What is there is deleted, nothing is written any more, and the bell goes on as ever."""
     await called(hass, simulator, STREET, "miss", late=5)
-    assert files(hass)
+    assert await pictures_of(hass)
     await with_options(hass, keep=False, days=90, calls=100, megabytes=1)
     call = await called(hass, simulator, STREET, "miss")
-    assert not folder(hass).exists()
-    assert not index(hass).exists()
+    assert files(hass) == []
     assert (state_of(hass, MISSED), state_of(hass, OUTCOME)) == ("1", "missed")
     image = await the_entry(hass).runtime_data.downloads.async_of(call.panel_id)
     assert image.content == jpeg(call.picture_id("snapshot"))
     await start_again(hass)
-    assert not folder(hass).exists()
-    assert not index(hass).exists()
+    assert files(hass) == []
 
 
 @pytest.mark.usefixtures("bell")
 async def test_deleted_is_deleted(hass: HomeAssistant, simulator: Simulator) -> None:
-    """One, then all: neither the cloud's list nor a file that was left brings them back."""
+    """One, then all: the cloud's list does not bring them back."""
     await called(hass, simulator, STREET, "miss")
     other = await called(hass, simulator, YARD, "miss")
     history = history_of(hass)
-    first, second = new_calls(hass)
-    left = files(hass)[0]
-    content = left.read_bytes()
+    first, second = await new_calls(hass)
     assert state_of(hass, MISSED) == "2"
-    history.async_delete([first])
-    await settle(hass)
-    assert not left.exists()
-    left.write_bytes(content)
+    await history.async_delete([first.id])
+    assert len(await pictures_of(hass)) == 2
     await start_again(hass)
-    assert new_calls(hass) == [second]
-    assert not left.exists()
+    assert await new_calls(hass) == [second]
     assert state_of(hass, MISSED) == "1"
 
     history = history_of(hass)
-    history.async_delete_all()
+    await history.async_delete_all()
     simulator.miss(other)  # said a second time
     await settle(hass)
     await start_again(hass)
-    assert history_of(hass).calls == ()
-    assert files(hass) == []
+    assert await calls_of(hass) == []
+    assert await pictures_of(hass) == []
     newer = await called(hass, simulator, STREET, "miss")
-    assert [call.panel_id for call in history_of(hass).calls] == [newer.panel_id]
+    assert [call.panel_id for call in await calls_of(hass)] == [newer.panel_id]
 
 
 @pytest.mark.usefixtures("bell")
@@ -467,27 +338,10 @@ async def test_deleted_while_its_picture_comes(hass: HomeAssistant, simulator: S
     simulator.fail(BLOB, Failure(delay=0.2), times=2)
     simulator.ring(STREET)
     await until(lambda: simulator.journal.count(BLOB) == 2)
-    history_of(hass).async_delete_all()
+    await history_of(hass).async_delete_all()
     await settle(hass)
     assert [entry.status for entry in simulator.journal.of(BLOB)] == [200, 200]
-    assert files(hass) == []
-
-
-@pytest.mark.usefixtures("bell")
-async def test_folder_that_cannot_be_written(
-    hass: HomeAssistant, simulator: Simulator, caplog: pytest.LogCaptureFixture
-) -> None:
-    """One warning and one line when it can be again; the calls are kept."""
-    folder(hass).parent.mkdir(exist_ok=True)
-    folder(hass).write_text("a file is in the way")
-    for _ in range(2):
-        await called(hass, simulator, STREET, "miss")
-    assert caplog.text.count("Pictures of calls cannot be kept") == 1
-    assert [call.outcome for call in new_calls(hass)] == ["missed"] * 2
-    folder(hass).unlink()
-    await called(hass, simulator, STREET, "miss")
-    assert caplog.text.count("Pictures of calls can be kept again") == 1
-    assert len(files(hass)) == 2
+    assert await pictures_of(hass) == []
 
 
 async def test_session_that_comes_again(
@@ -505,50 +359,32 @@ async def test_session_that_comes_again(
             push = CallPush(step=step, session_id="1", bridge_id=bridge.id, panel_id=panel.id)
             bell_of.async_handle_push(push)
     await settle(hass)
-    first, second = new_calls(hass)
+    first, second = await new_calls(hass)
     assert (first.outcome, second.outcome) == ("missed", "missed")
     assert second.time - first.time >= 2 * 3600
     await start_again(hass)
-    assert new_calls(hass) == [first, second]
-    history = history_of(hass)
-    assert history.known_as("1", second.time + 60) == second.id
-    assert history.known_as("1", first.time) == first.id
+    assert await new_calls(hass) == [first, second]
+    found = history_of(hass).find("1", second.time + 60)
+    assert found is not None
+    assert found.id == second.id
 
 
 @pytest.mark.usefixtures("bell")
 async def test_picture_that_comes_after_the_account_was_removed(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """Neither index nor folder comes back."""
+    """The file does not come back."""
     call = await called(hass, simulator, STREET, pictures=False)
-    history, gone = history_of(hass), (folder(hass), index(hass))
-    known_as = history.known_as(call.session_id, call.at)
+    history = history_of(hass)
+    known = history.find(call.session_id, call.at)
+    assert known is not None
     await hass.config_entries.async_remove(the_entry(hass).entry_id)
     image = StillImage(content=jpeg(call.picture_id("snapshot")), content_type="image/jpeg")
-    await history.async_keep(known_as, "snapshot", image)
-    history.async_mark_seen(call.bridge_id)
+    await history.async_keep(known.id, "snapshot", image)
+    with pytest.raises(HomeAssistantError):
+        await history.async_mark_seen(call.bridge_id)
     await settle(hass)
-    assert not any(path.exists() for path in gone)
-
-
-@pytest.mark.usefixtures("bell")
-async def test_folder_that_cannot_be_read(
-    hass: HomeAssistant, simulator: Simulator, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A disk that is not there costs nothing that is listed."""
-    await called(hass, simulator, STREET, "miss")
-    known, entry = new_calls(hass), the_entry(hass)
-    await hass.config_entries.async_unload(entry.entry_id)
-    elsewhere = folder(hass).rename(folder(hass).with_name("elsewhere"))
-    folder(hass).write_text("a file is in the way")
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
-    assert new_calls(hass) == known
-    assert caplog.text.count("Pictures of calls cannot be looked at") == 1
-    folder(hass).unlink()
-    elsewhere.rename(folder(hass))
-    await start_again(hass)
-    assert new_calls(hass) == known
+    assert files(hass) == []
 
 
 async def test_listener_that_fails(
@@ -576,7 +412,7 @@ async def test_times_that_are_none(hass: HomeAssistant, simulator: Simulator) ->
         simulator.ring(STREET, offer=False, status=False).add_subevent(part, "x", at)
     await start_again(hass)
     now = time.time() + 5
-    known = new_calls(hass)
+    known = await new_calls(hass)
     assert sorted(call.outcome for call in known) == ["answered", "missed"]
     for call in known:
         assert 0 <= call.time < now

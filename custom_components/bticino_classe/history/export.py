@@ -1,0 +1,57 @@
+"""Calls as they are handed out by an action."""
+
+from datetime import MINYEAR, datetime, timedelta
+import math
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.util import dt as dt_util
+
+from .records import picture_path
+
+if TYPE_CHECKING:
+    from homeassistant.util.json import JsonValueType
+
+    from .formatting import CallFormatter
+    from .records import CallRecord
+
+DEFAULT_SPAN: Final = timedelta(days=30)
+
+
+def span_of(start: datetime | None, end: datetime | None) -> tuple[float, float]:
+    """Return first and last second of a span; without a start it is thirty days long."""
+    # Without an end there is none: the cloud's clock may be ahead of ours.
+    until = math.inf if end is None else _seconds(end)
+    if start is not None:
+        return _seconds(start), until
+    newest = dt_util.utcnow().timestamp() if end is None else until
+    return newest - DEFAULT_SPAN.total_seconds(), until
+
+
+def exported(
+    entry_id: str, call: CallRecord, formatter: CallFormatter, home_name: str | None
+) -> dict[str, JsonValueType]:
+    """Return a call as data: times with their zone, and the paths to its pictures."""
+    return {
+        "id": call.id,
+        "home": home_name or call.location.home_name,
+        "panel": formatter.panel(call),
+        "start": _iso(call.time),
+        "end": None if call.ended_at is None else _iso(call.ended_at),
+        "outcome": call.outcome,
+        "answered_by": call.answered_by,
+        "ended_by": call.ended_by,
+        "duration": None if call.duration is None else round(call.duration),
+        "pictures": [picture_path(entry_id, call.id, kind) for kind in call.pictures],
+    }
+
+
+def _iso(time: float) -> str:
+    return dt_util.as_local(dt_util.utc_from_timestamp(time)).isoformat()
+
+
+def _seconds(moment: datetime) -> float:
+    """Return seconds since 1970; the calendar's first and last days may have no other zone."""
+    try:
+        return dt_util.as_utc(moment).timestamp()
+    except OverflowError, ValueError:
+        return -math.inf if moment.year == MINYEAR else math.inf
