@@ -15,10 +15,12 @@ import pytest
 
 from custom_components.bticino_classe.client.push import CallPush, CallStep
 from custom_components.bticino_classe.const import CONF_HISTORY, CONF_KEEP, DOMAIN
+from custom_components.bticino_classe.history.media_tree import Period
 from tests.integration.conftest import (
     Happenings,
     heard,
     online,
+    restart,
     settle,
     the_entry,
     until,
@@ -373,3 +375,50 @@ async def test_user_without_permission_gets_no_picture(
         {"entities": {"entity_ids": {"camera.posto_esterno_cortile": True}}}
     )
     assert (await (await hass_client_no_auth()).get(url)).status == HTTPStatus.UNAUTHORIZED
+
+
+@pytest.mark.parametrize("replacement", ["classe_100x", "easykit_three_panels"])
+async def test_replaced_intercom(
+    hass: HomeAssistant, browser: Browser, simulator: Simulator, replacement: str
+) -> None:
+    """Its calls stay where they were, under the names of their day; each can be deleted."""
+    call = await ring(hass, simulator)
+    simulator.miss(await ring(hass, simulator, YARD))
+    entry = the_entry(hass)
+    simulator.use_house(replacement)
+    await restart(hass, entry)
+    await online(entry)
+    homes = await browser.titles()
+    folders = () if STREET in homes else ("Casa",)
+    assert {STREET, YARD} <= {*await browser.titles(*folders)}
+    (item, _) = await browser.open(*folders, *way(call))
+    assert await browser.link(item)
+    exported: Any = await hass.services.async_call(
+        DOMAIN, "export_calls", {}, blocking=True, return_response=True
+    )
+    (first, _) = [each for each in exported["calls"] if each["pictures"]]
+    assert (first["home"], first["panel"]) == ("Casa", STREET)
+    await hass.services.async_call(DOMAIN, "delete_calls", {"call_id": first["id"]}, blocking=True)
+    assert STREET not in await browser.titles(*folders)
+    assert YARD in await browser.titles(*folders)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "length"),
+    [
+        ("Europe/Rome", "2026-10-25", 25),
+        ("Europe/Rome", "2026-03-29", 23),
+        ("America/Sao_Paulo", "2018-11-04", 23),  # without a midnight
+        ("Atlantic/Azores", "2026-10-25", 25),  # the hour after midnight comes twice
+        ("Australia/Lord_Howe", "2026-04-05", 24.5),
+    ],
+)
+def test_day_on_which_the_clocks_change(zone: str, day: str, length: float) -> None:
+    """It begins and ends at local midnight, and meets the days around it."""
+    found = Period.read(day, ZoneInfo(zone))
+    assert found is not None
+    assert found.until - found.since == length * 3600
+    after = Period.around(datetime.fromtimestamp(found.until, ZoneInfo(zone)), "%Y-%m-%d")
+    assert after.since == found.until
+    before = Period.around(datetime.fromtimestamp(found.since - 1, ZoneInfo(zone)), "%Y-%m-%d")
+    assert before.until == found.since
