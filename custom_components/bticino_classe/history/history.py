@@ -93,10 +93,7 @@ class CallHistory:
         self._house = house
         self._excluded_homes = tuple(excluded_homes)
         self._limits = Limits.chosen(options) if self.is_kept else MEMORY_LIMITS
-        self._database = Database(
-            history_path(hass, entry.entry_id) if self.is_kept else None,
-            is_frozen=hass.data.get(FROZEN, False),
-        )
+        self._database = self._open(is_stored=self.is_kept)
         self._lock = asyncio.Lock()
         self._summary = Summary()
         self._pending: dict[str, CallRecord] = {}
@@ -117,6 +114,7 @@ class CallHistory:
         self._hass.data.setdefault(HISTORIES, {})[self._entry.entry_id] = self
         stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, self._on_stop)
         self._entry.async_on_unload(stop)
+        self._entry.async_on_unload(self.async_close)
         self._deleted_until = self._begin_anew()
         self._summary.tracking_since = math.floor(self._now)
         with suppress(HomeAssistantError):
@@ -166,8 +164,7 @@ class CallHistory:
 
     @callback
     def async_start(self) -> None:
-        """Tidy every hour, until the entry is unloaded and the history is closed."""
-        self._entry.async_on_unload(self.async_close)
+        """Tidy every hour, until the entry is unloaded."""
         self._entry.async_on_unload(
             async_track_time_interval(
                 self._hass, self._on_hour, TIDY_INTERVAL, cancel_on_shutdown=True
@@ -265,12 +262,16 @@ class CallHistory:
 
     async def async_read[Result](self, query: Callable[[sqlite3.Connection], Result]) -> Result:
         """Return the answer to a query; HomeAssistantError: the disk gives none."""
+        database = self._database
         try:
-            return await self._database.read(query)
-        except DamagedError, NewerVersionError:
-            await self._async_commit(void)  # begins a new file
+            return await database.read(query)
         except UnusableError as err:
             raise self._failure(err) from err
+        except (DamagedError, NewerVersionError) as err:
+            async with self._lock:
+                if database is self._database:  # nobody else was quicker
+                    await self._async_replace(err)
+        await self._async_commit(void)
         return await self.async_read(query)
 
     async def async_call(self, call_id: str) -> CallRecord | None:
@@ -411,18 +412,28 @@ class CallHistory:
         run = partial(apply, batch=batch, work=work, limits=self._limits, now=self._now)
         try:
             return batch, await self._database.run(run)
-        except DamagedError as err:
+        except (DamagedError, NewerVersionError) as err:
+            await self._async_replace(err)
+        return await self._async_apply(work)
+
+    async def _async_replace(self, err: DamagedError | NewerVersionError) -> None:
+        """Go on with a new file, or in memory; what is known of the last day is stored again."""
+        if isinstance(err, DamagedError):
             LOGGER.warning("The history of calls is damaged (%s) and starts again", err)
             await self._database.put_aside()
             self._raise_issue(DAMAGED)
-        except NewerVersionError:
+        else:
             LOGGER.warning("The history of calls is of a newer version; it is left untouched")
-            await self._database.close()
-            self._database, self._limits = Database(None), MEMORY_LIMITS
+            self._limits = MEMORY_LIMITS
             self._raise_issue(NEWER)
+        await self._database.close()
+        self._database = self._open(is_stored=isinstance(err, DamagedError))
         self._is_begun = False
         self._pending = {record.id: record for record in self._summary.recent} | self._pending
-        return await self._async_apply(work)
+
+    def _open(self, *, is_stored: bool) -> Database:
+        path = history_path(self._hass, self._entry.entry_id) if is_stored else None
+        return Database(path, is_frozen=self._hass.data.get(FROZEN, False))
 
     def _on_committed(self, batch: Batch, stored: Snapshot) -> None:
         self._is_begun = True

@@ -1,5 +1,6 @@
 """The file of the history: full disks, read-only disks, damage, newer versions, backups."""
 
+import asyncio
 from contextlib import closing
 from datetime import timedelta
 import errno
@@ -21,6 +22,7 @@ from custom_components.bticino_classe.client.push import CallPush, CallStep
 from custom_components.bticino_classe.const import CONF_HISTORY, DOMAIN
 from custom_components.bticino_classe.history.database import VERSION
 from custom_components.bticino_classe.history.history import ISSUES, TIDY_INTERVAL
+from custom_components.bticino_classe.history.records import KINDS
 from tests.integration.conftest import (
     Happenings,
     act,
@@ -257,6 +259,30 @@ async def test_damaged_while_in_use(hass: HomeAssistant, simulator: Simulator) -
     assert {call.id for call in known} < {call.id for call in await calls_of(hass)}
     assert issues(hass) == {"history_damaged"}
     assert state_of(hass, MISSED) == "2"
+
+
+@pytest.mark.usefixtures("bell")
+async def test_damage_that_only_a_query_meets(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Several at once put the file aside once; the calls of the last day are there again."""
+    simulator.pictures.size = 100_000
+    for _ in range(3):
+        await called(hass, simulator, STREET, "miss")
+    known = await calls_of(hass)
+    entry = the_entry(hass)
+    await hass.config_entries.async_unload(entry.entry_id)
+    overwrite(database(hass), 0.5, 200_000)
+    simulator.fail(GETEVENTS, Failure(status=503), times=9)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await online(entry)
+    history = history_of(hass)
+    asked = [history.async_picture(call.id, kind) for call in known for kind in KINDS]
+    found = await asyncio.gather(*asked)
+    assert None in found
+    assert len([name for name in files(hass) if name.endswith(".db")]) == 1
+    assert {call.id for call in known} == {call.id for call in await calls_of(hass)}
+    await called(hass, simulator, STREET, "miss")
+    assert issues(hass) <= {"history_damaged"}
+    assert state_of(hass, MISSED) == "4"
 
 
 @pytest.mark.usefixtures("bell")
