@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 import resource
 import tracemalloc
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from custom_components.bticino_classe.const import CONF_CALLS
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from homeassistant.core import HomeAssistant
+
+    from custom_components.bticino_classe.runtime import RuntimeData
 
     from .cloud import Cloud
 
@@ -76,27 +78,28 @@ async def _after(hass: HomeAssistant, cloud: Cloud, begin: int, end: int) -> Lef
         await press(cloud, watcher, end - begin, "--every", str(EVERY), "--ending", "miss")
         assert watcher.states == end - begin, "rings were lost"
     del watcher
-    coordinator = entry_of(hass).runtime_data.coordinator
-    bell = coordinator.bell
-    await bell.history.async_save()
+    runtime: RuntimeData = entry_of(hass).runtime_data
     await settle(hass)
-    remembered = _remembered(bell) + _pictures(coordinator.pictures)
-    found = leftovers(hass, remembered=remembered)
+    await runtime.history.async_settle()
+    await settle(hass)
+    count = "SELECT count(*) FROM calls"
+    (calls,) = await runtime.history.async_read(lambda db: db.execute(count).fetchone())
+    assert calls == KEPT, "calls are lost, or too many are kept"
+    found = leftovers(hass, remembered=_remembered(runtime))
     return Left(rings=end, resident=_resident(), leftovers=found)
 
 
-def _remembered(bell: Any) -> int:
-    """Count what the bell and its history keep of calls and pushes."""
-    book, history = bell.book, bell.history
-    assert len(history.calls) == KEPT, "calls are lost, or too many are kept"
-    kept = (book._tracked, book._early_steps, bell.channel._seen, bell.channel.unknown)
-    past = (history.calls, history._ledger._unseen, history._deletions.by_id, history._listeners)
-    others = (history._saving._removed, history._archive._rows, bell._listeners)
-    return sum(len(each) for each in (*kept, *past, *others))
-
-
-def _pictures(pictures: Any) -> int:
-    return len(pictures._under_way) + len(pictures._events)
+def _remembered(runtime: RuntimeData) -> int:
+    """Count what is kept in memory of calls, pushes and pictures."""
+    tracker, push, history = runtime.calls._tracker, runtime.push, runtime.history
+    summary, downloads = history._summary, runtime.downloads
+    kept = (
+        *(tracker._tracked, tracker._early_steps, push._seen, push.unknown),
+        *(summary._newest, summary._unseen, summary.recent, summary._deletions),
+        *(history._pending, history._listed, history._listeners, runtime.calls._listeners),
+        *(downloads._under_way, downloads._events),
+    )
+    return sum(len(each) for each in kept)
 
 
 def _resident() -> int:

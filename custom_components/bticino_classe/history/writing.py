@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .reading import Snapshot
     from .records import ListedCall
 
-DROPPED_AT_ONCE: Final = 100  # a hundredth of all calls
+DROPPED_AT_ONCE: Final = 200  # a part of all calls: half a percent
 MEGABYTE: Final = 1_000_000  # bytes
 REMEMBERED_DAYS: Final = 90  # for a deletion at least: the cloud's list may reach back that far
 # The parts of these texts are constants (S608).
