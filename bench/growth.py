@@ -92,11 +92,11 @@ async def _after(hass: HomeAssistant, cloud: Cloud, begin: int, end: int) -> Lef
 def _remembered(runtime: RuntimeData) -> int:
     """Count what is kept in memory of calls, pushes and pictures."""
     tracker, push, history = runtime.calls._tracker, runtime.push, runtime.history
-    summary, downloads = history._summary, runtime.downloads
+    store, summary, downloads = history._store, history._summary, runtime.downloads
     kept = (
         *(tracker._tracked, tracker._early_steps, push._seen, push.unknown),
         *(summary._newest, summary._unseen, summary.recent, summary._deletions),
-        *(history._pending, history._listed, history._listeners, runtime.calls._listeners),
+        *(store._pending, store._listed, history._listeners, runtime.calls._listeners),
         *(downloads._under_way, downloads._events),
     )
     return sum(len(each) for each in kept)

@@ -89,10 +89,7 @@ def measure(cloud: Cloud, folder: Path, sizes: Sequence[int], runs: int) -> Iter
 
 async def _look(hass: HomeAssistant, cloud: Cloud, calls: int, runs: int) -> Found:
     await settle(hass)
-    histories: list[CallHistory] = []
-    load = await _timed(runs, partial(_load, hass, histories))
-    for each in histories:
-        await each.async_close()
+    load = await _timed_loads(hass, runs)
     await set_up(hass)
     history = entry_of(hass).runtime_data.history
     found = await history.async_read(_count)
@@ -105,10 +102,7 @@ async def _look(hass: HomeAssistant, cloud: Cloud, calls: int, runs: int) -> Fou
     written_before = _written()
     rung = await _timed(RINGS, partial(_ring, hass, cloud))
     written = (_written() - written_before) / RINGS
-    bridge_id = entry_of(hass).runtime_data.coordinator.data.bridges[0].id
-    missed = history.missed(bridge_id)
-    reset = await _timed(1, partial(history.async_mark_seen, bridge_id))
-    assert history.missed(bridge_id) == 0
+    missed, reset = await _reset(hass, history)
     return Found(
         calls=calls,
         found=found,
@@ -122,6 +116,24 @@ async def _look(hass: HomeAssistant, cloud: Cloud, calls: int, runs: int) -> Fou
         reset=reset,
         written=written,
     )
+
+
+async def _timed_loads(hass: HomeAssistant, runs: int) -> Timed:
+    """Open the file; to close it again is not timed."""
+    histories: list[CallHistory] = []
+    load = await _timed(runs, partial(_load, hass, histories))
+    for each in histories:
+        await each.async_close()
+    return load
+
+
+async def _reset(hass: HomeAssistant, history: CallHistory) -> tuple[int, Timed]:
+    """Reset the missed calls, and return how many there were."""
+    bridge_id = entry_of(hass).runtime_data.coordinator.data.bridges[0].id
+    missed = history.missed(bridge_id)
+    reset = await _timed(1, partial(history.async_mark_seen, bridge_id))
+    assert history.missed(bridge_id) == 0
+    return missed, reset
 
 
 def _count(db: sqlite3.Connection) -> int:

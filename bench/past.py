@@ -10,7 +10,6 @@ from custom_components.bticino_classe.const import (
     CONF_MEGABYTES,
 )
 from custom_components.bticino_classe.history.database import Database
-from custom_components.bticino_classe.history.history import history_path
 from custom_components.bticino_classe.history.records import (
     DAY,
     KINDS,
@@ -18,6 +17,7 @@ from custom_components.bticino_classe.history.records import (
     Limits,
     Location,
 )
+from custom_components.bticino_classe.history.store import history_path
 from custom_components.bticino_classe.history.writing import Writer
 
 from .home import entry_of, set_up

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
@@ -14,7 +13,6 @@ from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_track_time_interval
-from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
@@ -27,12 +25,11 @@ from ..const import (
     LOGGER,
 )
 from . import reading
-from .database import DamagedError, Database, NewerVersionError, UnusableError, remove_files
+from .database import remove_files
 from .formatting import async_location
 from .reading import Layout
 from .records import (
     DAY,
-    MEMORY_LIMITS,
     CallRecord,
     Limits,
     from_call,
@@ -40,8 +37,8 @@ from .records import (
     merged,
     session_hash,
 )
-from .summary import Summary
-from .writing import Batch, Writer, apply, void
+from .store import FROZEN, ISSUES, CallStore, history_path, issue_id
+from .writing import Writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable
@@ -53,19 +50,12 @@ if TYPE_CHECKING:
 
     from ..client import CallChange, Event, StillImage
     from ..house import House
-    from .reading import Snapshot, Span
+    from .reading import Span
     from .records import ListedCall, Location
-    from .writing import Committed
 
 TIDY_INTERVAL: Final = timedelta(hours=1)
-MOST_PENDING: Final = 1000  # calls, or listed calls, that wait for a disk that can be written
 AT_ONCE: Final = 50  # events that are read before others get their turn
-NOT_STORED: Final = "history_not_stored"
-DAMAGED: Final = "history_damaged"
-NEWER: Final = "history_newer"
-ISSUES: Final = (NOT_STORED, DAMAGED, NEWER)
 # The histories that are open, by account: for backups, and for whoever removes an account.
-FROZEN: Final[HassKey[bool]] = HassKey(f"{DOMAIN}_frozen")  # while a backup is written
 HISTORIES: Final[HassKey[dict[str, CallHistory]]] = HassKey(f"{DOMAIN}_histories")
 
 
@@ -92,17 +82,15 @@ class CallHistory:
         self._clock = clock
         self._house = house
         self._excluded_homes = tuple(excluded_homes)
-        self._limits = Limits.chosen(options) if self.is_kept else MEMORY_LIMITS
-        self._database = self._open(is_stored=self.is_kept)
-        self._lock = asyncio.Lock()
-        self._summary = Summary()
-        self._pending: dict[str, CallRecord] = {}
-        self._listed: list[ListedCall] = []
         self._listeners: list[Callable[[], None]] = []
-        self._task: asyncio.Task[None] | None = None
-        self._deleted_until: float | None = None
-        self._is_begun = False
-        self._is_failing = False
+        self._store = CallStore(
+            hass,
+            entry,
+            limits=Limits.chosen(options) if self.is_kept else None,
+            now=self._now,
+            on_change=self._notify,
+        )
+        self._summary = self._store.summary
 
     async def async_remove_unwanted(self) -> None:
         """Delete what was kept, if nothing is to be, even if the set-up fails later."""
@@ -115,10 +103,8 @@ class CallHistory:
         stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, self._on_stop)
         self._entry.async_on_unload(stop)
         self._entry.async_on_unload(self.async_close)
-        self._deleted_until = self._begin_anew()
-        self._summary.tracking_since = math.floor(self._now)
-        with suppress(HomeAssistantError):
-            await self._async_commit(void)
+        self._summary.tracking_since = math.floor(self._now())
+        await self._store.async_load(deleted_until=self._begin_anew())
 
     def _begin_anew(self) -> float | None:
         """Return until when nothing is taken over: what was while nothing was to be kept."""
@@ -126,35 +112,22 @@ class CallHistory:
         if was_off is self.is_kept:
             data = {**self._entry.data, CONF_BEGIN_ANEW: not self.is_kept}
             self._hass.config_entries.async_update_entry(self._entry, data=data)
-        return math.floor(self._now) - 1.0 if was_off or not self.is_kept else None
+        return math.floor(self._now()) - 1.0 if was_off or not self.is_kept else None
 
     async def async_close(self) -> None:
         """Store what is still to be stored, and nothing after that: a reload reads it again."""
-        if self._database.is_closed:
-            return
-        if self._pending or self._listed:
-            with suppress(HomeAssistantError):
-                await self._async_commit(void)
-        async with self._lock:
-            await self._database.close()
+        await self._store.async_close()
 
     async def async_switch_off(self) -> None:
         """Delete everything now; what happens from now on is kept in memory.
 
         HomeAssistantError: some of it could not be deleted.
         """
-        async with self._lock:
-            try:
-                await self._database.remove()
-            except UnusableError as err:
-                raise self._failure(err) from err
-            self._is_begun = False
+        await self._store.async_remove()
 
     async def async_freeze(self, *, frozen: bool) -> None:
-        """Leave the file as it is while a backup copies it; the log is copied after it."""
-        async with self._lock:
-            with suppress(UnusableError):
-                await (self._database.freeze() if frozen else self._database.thaw())
+        """Leave the file as it is while a backup copies it, or end that."""
+        await self._store.async_freeze(frozen=frozen)
 
     @callback
     def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
@@ -198,7 +171,7 @@ class CallHistory:
 
     def missed(self, bridge_id: str) -> int:
         """Count the missed calls of an intercom that nobody has looked at."""
-        return min(self._summary.unseen(bridge_id), self._limits.calls)
+        return min(self._summary.unseen(bridge_id), self._store.limits.calls)
 
     @callback
     def async_add(self, change: CallChange) -> None:
@@ -222,34 +195,31 @@ class CallHistory:
 
     async def async_add_events(self, events: Iterable[Event]) -> None:
         """Record the calls among the cloud's events, in whatever order they come."""
-        for listed in await self._async_listed(sorted(events, key=lambda event: event.time)):
-            self._listed.append(listed)
-        del self._listed[:-MOST_PENDING]
-        with suppress(HomeAssistantError):
-            await self._async_commit(void)
+        listed = await self._async_listed(sorted(events, key=lambda event: event.time))
+        await self._store.async_put_listed(listed)
 
     async def async_mark_seen(self, *bridge_ids: str) -> None:
         """Store that somebody has looked at the missed calls of some intercoms."""
-        await self._async_commit(lambda writer: writer.mark_seen(bridge_ids))
+        await self._store.async_commit(lambda writer: writer.mark_seen(bridge_ids))
 
     async def async_keep(self, call_id: str, kind: str, image: StillImage) -> None:
         """Store a picture of a call, unless the call is deleted meanwhile."""
         with suppress(HomeAssistantError):
-            await self._async_commit(lambda writer: writer.keep(call_id, kind, image))
+            await self._store.async_commit(lambda writer: writer.keep(call_id, kind, image))
 
     async def async_give_up(self, call_id: str, kind: str) -> None:
         """Store that no such picture of a call will come."""
         with suppress(HomeAssistantError):
-            await self._async_commit(lambda writer: writer.give_up(call_id, kind))
+            await self._store.async_commit(lambda writer: writer.give_up(call_id, kind))
 
     async def async_delete(self, ids: Collection[str]) -> None:
         """Delete calls and their pictures for good, although the cloud goes on listing them."""
-        await self._async_commit(lambda writer: writer.delete(ids))
+        await self._store.async_commit(lambda writer: writer.delete(ids))
 
     async def async_delete_all(self) -> None:
         """Delete every call there is."""
         known = self._summary.modules
-        await self._async_commit(lambda writer: writer.delete_all(known))
+        await self._store.async_commit(lambda writer: writer.delete_all(known))
 
     @callback
     def async_tidy(self) -> None:
@@ -258,21 +228,15 @@ class CallHistory:
 
     async def _tidy(self) -> None:
         with suppress(HomeAssistantError):
-            await self._async_commit(Writer.erase)
+            await self._store.async_commit(Writer.erase)
+
+    async def async_settle(self) -> None:
+        """Wait until everything is stored that can be."""
+        await self._store.async_settle()
 
     async def async_read[Result](self, query: Callable[[sqlite3.Connection], Result]) -> Result:
         """Return the answer to a query; HomeAssistantError: the disk gives none."""
-        database = self._database
-        try:
-            return await database.read(query)
-        except UnusableError as err:
-            raise self._failure(err) from err
-        except (DamagedError, NewerVersionError) as err:
-            async with self._lock:
-                if database is self._database:  # nobody else was quicker
-                    await self._async_replace(err)
-        await self._async_commit(void)
-        return await self.async_read(query)
+        return await self._store.async_read(query)
 
     async def async_call(self, call_id: str) -> CallRecord | None:
         """Return a call by its id; None if there is none that can be read."""
@@ -321,11 +285,6 @@ class CallHistory:
             return await self.async_read(find)
         return []
 
-    async def async_settle(self) -> None:
-        """Wait until everything is stored that can be."""
-        if self._task is not None:
-            await self._task
-
     async def _async_listed(self, events: Iterable[Event]) -> list[ListedCall]:
         """Return the calls among events; the panel is not in the list, but may be the only one."""
         found = []
@@ -347,127 +306,20 @@ class CallHistory:
         return replace(listed, record=record)
 
     def _put(self, record: CallRecord) -> None:
-        """Show a call at once, and store it soon."""
-        if record == self.recent(record.id):
-            return
-        self._summary.put(record)
-        self._pending[record.id] = record
-        while len(self._pending) > MOST_PENDING:
-            del self._pending[next(iter(self._pending))]
-        self._schedule()  # before listeners ask for what is stored
-        self._notify()
+        if record != self.recent(record.id):
+            self._store.put(record)
 
     def _is_forgotten(self, news: CallRecord) -> bool:
         """Whether a call was deleted, or is older than is to be kept."""
-        is_old = news.time < self._now - self._limits.days * DAY
+        is_old = news.time < self._now() - self._store.limits.days * DAY
         return is_old or self._summary.is_deleted(news.session, news.time)
 
-    @property
     def _now(self) -> float:
         """The time by which calls grow old: a cloud whose clock is wrong must not age them."""
         return min(self._clock(), dt_util.utcnow().timestamp())
 
     def _location(self, panel_id: str | None, bridge_id: str) -> Location:
         return async_location(self._hass, self._entry.entry_id, self._house(), panel_id, bridge_id)
-
-    def _schedule(self) -> None:
-        """Store what has changed in this moment in one go."""
-        if self._task is None or self._task.done():
-            self._task = self._hass.async_create_task(
-                self._flush(), "bticino_classe history", eager_start=False
-            )
-
-    async def _flush(self) -> None:
-        with suppress(HomeAssistantError):
-            await self._async_commit(void)
-            while self._pending:
-                await self._async_commit(void)
-
-    async def _async_commit[Result](self, work: Callable[[Writer], Result]) -> Result:
-        """Store what is pending and do some work in one transaction, then show it.
-
-        HomeAssistantError: nothing was stored; what is pending stays so.
-        """
-        async with self._lock:
-            try:
-                batch, committed = await self._async_apply(work)
-                self._on_committed(batch, committed.snapshot)
-                if committed.erases:
-                    await self._database.erase()
-            except UnusableError as err:
-                raise self._failure(err) from err
-        self._on_success()
-        return committed.result
-
-    async def _async_apply[Result](
-        self, work: Callable[[Writer], Result]
-    ) -> tuple[Batch, Committed[Result]]:
-        """Run a transaction; where the file is of no use, on a new one or in memory."""
-        batch = Batch(
-            calls=tuple(self._pending.values()),
-            listed=tuple(self._listed),
-            begins=not self._is_begun,
-            deleted_until=self._deleted_until,
-        )
-        run = partial(apply, batch=batch, work=work, limits=self._limits, now=self._now)
-        try:
-            return batch, await self._database.run(run)
-        except (DamagedError, NewerVersionError) as err:
-            await self._async_replace(err)
-        return await self._async_apply(work)
-
-    async def _async_replace(self, err: DamagedError | NewerVersionError) -> None:
-        """Go on with a new file, or in memory; what is known of the last day is stored again."""
-        if isinstance(err, DamagedError):
-            LOGGER.warning("The history of calls is damaged (%s) and starts again", err)
-            await self._database.put_aside()
-            self._raise_issue(DAMAGED)
-        else:
-            LOGGER.warning("The history of calls is of a newer version; it is left untouched")
-            self._limits = MEMORY_LIMITS
-            self._raise_issue(NEWER)
-        await self._database.close()
-        self._database = self._open(is_stored=isinstance(err, DamagedError))
-        self._is_begun = False
-        self._pending = {record.id: record for record in self._summary.recent} | self._pending
-
-    def _open(self, *, is_stored: bool) -> Database:
-        path = history_path(self._hass, self._entry.entry_id) if is_stored else None
-        return Database(path, is_frozen=self._hass.data.get(FROZEN, False))
-
-    def _on_committed(self, batch: Batch, stored: Snapshot) -> None:
-        self._is_begun = True
-        for call in batch.calls:
-            if self._pending.get(call.id) is call:
-                del self._pending[call.id]
-        del self._listed[: len(batch.listed)]
-        if self._summary.refresh(stored, self._pending.values()):
-            self._notify()
-
-    def _failure(self, err: UnusableError) -> HomeAssistantError:
-        """Return the error for a person; log it once, and raise an issue."""
-        if not self._is_failing and not self._database.is_closed:
-            LOGGER.warning("The history of calls cannot be stored: %s", err)
-            self._raise_issue(NOT_STORED)
-            self._is_failing = True
-        return HomeAssistantError(translation_domain=DOMAIN, translation_key=NOT_STORED)
-
-    def _on_success(self) -> None:
-        if self._is_failing:
-            LOGGER.info("The history of calls can be stored again")
-            ir.async_delete_issue(self._hass, DOMAIN, issue_id(self._entry.entry_id, NOT_STORED))
-        self._is_failing = False
-
-    def _raise_issue(self, key: str) -> None:
-        ir.async_create_issue(
-            self._hass,
-            DOMAIN,
-            issue_id(self._entry.entry_id, key),
-            is_fixable=False,
-            severity=ir.IssueSeverity.WARNING,
-            translation_key=key,
-            translation_placeholders={"title": self._entry.title},
-        )
 
     def _notify(self) -> None:
         for listener in tuple(self._listeners):
@@ -478,16 +330,6 @@ class CallHistory:
 
     async def _on_stop(self, _event: HassEvent) -> None:
         await self.async_close()
-
-
-def issue_id(entry_id: str, key: str) -> str:
-    """Return the id of an account's repair issue."""
-    return f"{key}_{entry_id}"
-
-
-def history_path(hass: HomeAssistant, entry_id: str) -> Path:
-    """Return the file of an account's history."""
-    return Path(hass.config.path(STORAGE_DIR, DOMAIN, f"{entry_id}.db"))
 
 
 async def async_remove_files(hass: HomeAssistant, entry_id: str) -> None:

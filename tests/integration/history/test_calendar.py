@@ -382,7 +382,8 @@ async def test_ten_thousand_calls(hass: HomeAssistant, hass_client: ClientSessio
     while not search.done():
         turns += 1
         await asyncio.sleep(0)
-    assert len(await search) > 9_990
+    # Above the limit, half a percent is dropped at once.
+    assert len(await search) > 9_940
     assert turns > 1, "the loop was held: what is done on it is done after one turn"
     assert len(await shown(hass_client, now - DAY, now)) == 29
 

@@ -21,8 +21,9 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from custom_components.bticino_classe.client.push import CallPush, CallStep
 from custom_components.bticino_classe.const import CONF_HISTORY, DOMAIN
 from custom_components.bticino_classe.history.database import VERSION
-from custom_components.bticino_classe.history.history import ISSUES, TIDY_INTERVAL
+from custom_components.bticino_classe.history.history import TIDY_INTERVAL
 from custom_components.bticino_classe.history.records import KINDS
+from custom_components.bticino_classe.history.store import ISSUES
 from tests.integration.conftest import (
     Happenings,
     act,
