@@ -1,8 +1,12 @@
-"""The simulated cloud, for every test that asks for it."""
+"""The simulated cloud, and the checks at the end of every test."""
 
+import asyncio
+import gc
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from aiohttp.helpers import TimeoutHandle
+from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
 
 from custom_components.bticino_classe.client import Endpoints
@@ -11,15 +15,45 @@ from tests.simulator import Simulator
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-PATIENCE = 1.0  # seconds that the client waits for an answer in tests
+# A bound for what hangs, in seconds; nothing that works takes so long, on whatever machine.
+HANG_TIMEOUT = 60.0
+
+
+@pytest.fixture(autouse=True)
+async def enable_event_loop_debug() -> None:
+    """Leave asyncio's debug mode off: it records a stack for every callback and future.
+
+    PYTHONASYNCIODEBUG=1 turns it on.
+    """
+
+
+@pytest.fixture(autouse=True)
+async def no_loop_errors(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Fail the test if anything reaches the event loop's exception handler.
+
+    A future whose exception was not retrieved is reported when it is collected, so garbage is
+    collected here. Tasks and timers that are left fail the test in `verify_cleanup` of Home
+    Assistant's plugin.
+    """
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    gc.freeze()  # only what the test creates has to be searched for garbage
+    yield
+    request.node.funcargs.clear()  # they would keep futures alive
+    gc.collect()
+    assert errors == []
 
 
 @pytest.fixture
 async def simulator(
     socket_enabled: None,  # noqa: ARG001 - lets sockets of this machine be opened
 ) -> AsyncIterator[Simulator]:
-    """A cloud with a Classe 300X behind it."""
+    """A cloud with a Classe 300X behind it.
+
+    The client's time-out of a request expires as soon as the cloud lets it hang (`never`).
+    """
     cloud = Simulator(house="classe_300x", clock=_now)
+    cloud.on_hang = _expire_request_timeouts
     await cloud.start()
     yield cloud
     await cloud.stop()
@@ -38,5 +72,21 @@ def endpoints(simulator: Simulator) -> Endpoints:
         turn=simulator.url,
         push=simulator.push_url,
         signaling=simulator.signaling_url,
-        timeout=PATIENCE,
+        timeout=HANG_TIMEOUT,
     )
+
+
+def advance_loop(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Put the event loop's clock forward; the timers that are due by then fire."""
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    monkeypatch.setattr(loop, "time", lambda: before() + seconds)
+
+
+def _expire_request_timeouts() -> None:
+    """Fire the time-outs of the requests that are under way."""
+    for timer in tuple(get_scheduled_timer_handles(asyncio.get_running_loop())):
+        timeout = getattr(getattr(timer, "_callback", None), "__self__", None)
+        if isinstance(timeout, TimeoutHandle) and timeout._timeout == HANG_TIMEOUT:
+            timer._run()
+            timer.cancel()

@@ -37,6 +37,8 @@ class Cloud(Doorbell):
     configs_refused: int | None = None
     #: During an outage, HTTP status and whether the body is HTML; None: up.
     down: tuple[int, bool] | None = None
+    #: Called when a request starts to wait for a response that never comes.
+    on_hang: Callable[[], None] | None = None
 
     def __init__(
         self,

@@ -3,10 +3,14 @@
 from collections import defaultdict, deque
 from dataclasses import dataclass, fields
 import json
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from tests.simulator.paths import ERRORS
+
+if TYPE_CHECKING:
+    import asyncio
 
 MAINTENANCE_PAGE = """<!doctype html><html><head><title>Maintenance</title></head>
 <body><h1>We'll be back soon</h1><p>Our servers are having a nap.</p></body></html>"""
@@ -18,8 +22,9 @@ ANY_PATH = "*"
 class Failure:
     """One failure of one request; delays are in seconds.
 
-    A failure without a response of its own (`delay`, `cut` or `executed` alone) keeps the regular
-    response and only delays or breaks it. A cut without `executed` does not run the request.
+    A failure without a response of its own (`delay`, `until`, `cut` or `executed` alone) keeps the
+    regular response and only delays or breaks it. A cut without `executed` does not run the
+    request.
     """
 
     status: int | None = None
@@ -29,6 +34,8 @@ class Failure:
     #: An error in OAuth's format: {"error": "…"}.
     error: str | None = None
     delay: float = 0.0
+    #: The response waits until this is set.
+    until: asyncio.Event | None = None
     never: bool = False
     #: Half of the response is sent, then the connection is dropped.
     cut: bool = False

@@ -53,6 +53,18 @@ async def wait(request: web.Request, seconds: float | None) -> None:
     raise ConnectionDropped
 
 
+async def wait_for_event(request: web.Request, event: asyncio.Event) -> None:
+    """Wait for an event; drop the connection if the simulator stops before."""
+    tasks = [asyncio.create_task(each.wait()) for each in (event, request.app[STOPPING])]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+    if not event.is_set():
+        raise ConnectionDropped
+
+
 async def _record(request: web.Request) -> Entry:
     """Record the request in the journal before it is handled."""
     cloud = request.app[CLOUD]
@@ -101,7 +113,11 @@ async def _apply_failure(
 ) -> web.StreamResponse:
     """Apply an injected failure to a request."""
     response = await _handle(request, entry, handler) if failure.executed else None
+    if failure.never and (on_hang := request.app[CLOUD].on_hang) is not None:
+        on_hang()
     await wait(request, None if failure.never else failure.delay)
+    if failure.until is not None:
+        await wait_for_event(request, failure.until)
     if failure.drop:
         raise ConnectionDropped
     if failure.has_response:

@@ -1,5 +1,6 @@
 """Frames of clients on the signaling socket, and their acknowledgements."""
 
+import asyncio
 from collections import Counter
 import json
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ class Rtc(RtcHandlers):
         super().__init__(cloud)
         #: Number of valid frames from clients by kind, accepted or error.
         self.frames: Counter[str] = Counter()
+        self._acks_released = asyncio.Event()
+        self.release_acks()
         self._handlers: Mapping[str, Callable[[Connection, Any], Accepted]] = {
             "offer": self.handle_offer,
             "answer": self.handle_answer,
@@ -32,6 +35,14 @@ class Rtc(RtcHandlers):
             "terminate": self.handle_terminate,
             "player": self.handle_player,
         }
+
+    def hold_acks(self) -> None:
+        """Send no acknowledgement until `release_acks`."""
+        self._acks_released.clear()
+
+    def release_acks(self) -> None:
+        """Send the held acknowledgements, and all others at once."""
+        self._acks_released.set()
 
     @property
     def offers(self) -> int:
@@ -102,6 +113,7 @@ class Rtc(RtcHandlers):
         then: Callable[[], Coroutine[Any, Any, None]] | None,
     ) -> None:
         await pause(self.settings.ack_delay)
+        await self._acks_released.wait()
         if not (self.settings.silent_acks or connection.stalled):
             connection.send(Frame(payload=json.dumps(ack).encode()))
         if then is not None:

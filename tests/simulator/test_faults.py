@@ -91,6 +91,25 @@ async def test_delay_only(client: HttpClient, sim: Simulator) -> None:
     assert len(sim.openings) == 1
 
 
+async def test_held_response(client: HttpClient, sim: Simulator) -> None:
+    """A held response is sent when its event is set; `stop` drops the request."""
+    release = asyncio.Event()
+    sim.fail(SETSTATE, Failure(until=release))
+    held = asyncio.create_task(client.command(sim.house.doors()[0], lock=False))
+    await sim.journal.wait_for(SETSTATE)
+    assert (await client.api(HOMESDATA)).status == 200
+    assert sim.openings == []
+    release.set()
+    assert (await held).json["status"] == "ok"
+    assert len(sim.openings) == 1
+    sim.fail(SETSTATE, Failure(until=asyncio.Event()))
+    held = asyncio.create_task(client.command(sim.house.doors()[0], lock=False))
+    await sim.journal.wait_for(SETSTATE, count=2)
+    await sim.stop()
+    with pytest.raises(aiohttp.ClientError):
+        await held
+
+
 @pytest.mark.parametrize(
     "failure",
     [
@@ -169,10 +188,11 @@ async def test_stop_with_hanging_request(
 
 async def test_executed_but_never_answered(client: HttpClient, sim: Simulator) -> None:
     """A command can be run without ever getting a response."""
+    hangs = asyncio.Event()
+    sim.on_hang = hangs.set
     sim.fail(SETSTATE, Failure(never=True, executed=True))
     hanging = asyncio.create_task(client.command(sim.house.doors()[0], lock=False))
-    while not sim.openings:  # noqa: ASYNC110 - a door has no event
-        await asyncio.sleep(0)
+    await hangs.wait()
     assert not hanging.done()
     await sim.stop()
     with pytest.raises(aiohttp.ClientError):
