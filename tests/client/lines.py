@@ -41,6 +41,12 @@ class Line:
         """Send one frame."""
         await self.socket.send_json(frame)
 
+    def cut(self) -> None:
+        """End the connection without a close frame."""
+        request = self.socket._req
+        if request is not None and request.transport is not None:
+            request.transport.abort()
+
 
 async def obey(line: Line) -> None:
     """Confirm every subscription and send nothing else."""
@@ -103,6 +109,8 @@ class Cloud:
         trace: TracebackType | None,
     ) -> None:
         if self._runner is not None:
+            for line in self.lines:
+                line.cut()
             await self._runner.cleanup()
 
     async def _accept(self, request: web.Request) -> web.StreamResponse:

@@ -13,14 +13,21 @@ from custom_components.bticino_classe.client.websocket.connection import (
 )
 from custom_components.bticino_classe.client.websocket.keepalive import KeepalivePolicy
 from tests.client.lines import Cloud, Refusal, Script
+from tests.conftest import HANG_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from custom_components.bticino_classe.client.auth import AuthHandler
 
-STEADY = KeepalivePolicy(reply_within=5, handshake_within=5, stable_after=30, resubscribe_every=60)
-QUICK = replace(STEADY, stable_after=0.02)
+STEADY = KeepalivePolicy(
+    reply_within=HANG_TIMEOUT,
+    handshake_within=HANG_TIMEOUT,
+    stable_after=HANG_TIMEOUT,
+    resubscribe_every=HANG_TIMEOUT,
+)
+# A connection is stable as soon as it is online.
+QUICK = replace(STEADY, stable_after=0)
 ONLINE = [SocketState.CONNECTING, SocketState.SUBSCRIBING, SocketState.ONLINE]
 
 
@@ -53,7 +60,7 @@ class Client:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait until a condition is true."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_TIMEOUT):
         while not condition():  # noqa: ASYNC110 - many things are waited for
             await asyncio.sleep(0.001)
 

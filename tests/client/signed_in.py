@@ -1,6 +1,5 @@
 """An account that is signed in to the simulated cloud, and the contents of its home."""
 
-import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,6 @@ async def signed_in(
     simulator: Simulator, endpoints: Endpoints, *, limiter: RateLimiter | None = None
 ) -> AsyncIterator[Account]:
     """Yield an account with a token and an empty journal; the cloud must have no objections."""
-    asyncio.get_running_loop().set_debug(False)  # it takes two thirds of the time
     async with aiohttp.ClientSession() as session:
         auth = AuthHandler(
             simulator.email,

@@ -21,6 +21,7 @@ from custom_components.bticino_classe.client.websocket.connection import (
 from custom_components.bticino_classe.client.websocket.disconnect import no_token
 from tests.client.lines import Cloud, Line, Refusal, Script, answering, obey, refused
 from tests.client.running import ONLINE, QUICK, STEADY, Client, running, until
+from tests.conftest import HANG_TIMEOUT, advance_loop
 from tests.simulator import Failure
 from tests.simulator.paths import TOKEN
 
@@ -97,6 +98,18 @@ async def confirm_and_close(line: Line) -> None:
     await line.send({"status": "ok"})
 
 
+class Staying:
+    """Confirm the subscription, and close the connection once the client is online."""
+
+    client: Client
+
+    async def __call__(self, line: Line) -> None:
+        """Run the script."""
+        await confirm_and_close(line)
+        states = {SocketState.ONLINE, SocketState.STOPPED}
+        await until(lambda: self.client.socket.state in states)
+
+
 async def confirm_and_send_error(line: Line) -> None:
     """Confirm the subscription and send an error without a request."""
     await confirm_and_close(line)
@@ -110,7 +123,6 @@ async def confirm_and_send_error(line: Line) -> None:
         (answering("close"), "closed (1000)"),
         (confirm_and_close, "closed (1000)"),
         (confirm_and_send_error, "error (11)"),
-        (answering(None), "no answer to the subscription"),
         (answering(refused(13)), "subscription refused (13)"),
         (answering({"error": "who knows"}), "subscription refused"),
         (Refusal(status=502), "handshake refused (502)"),
@@ -122,13 +134,24 @@ async def test_socket_reconnects_after_every_disconnect(
     auth: AuthHandler, first: Script | Refusal, reason: str
 ) -> None:
     """The reason is kept."""
-    impatient = replace(STEADY, reply_within=0.5)
-    async with running(auth, first, obey, keepalive=impatient) as (client, cloud):
+    async with running(auth, first, obey) as (client, cloud):
         await until(lambda: cloud.handshakes == 2)
         await until(lambda: client.socket.state is SocketState.ONLINE)
         assert str(client.socket.last_disconnect) == reason
         assert SocketState.WAITING in client.states
         assert client.socket.counters["connections_ended"] == 1
+
+
+async def test_subscription_without_an_answer(
+    auth: AuthHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It times out, and the socket reconnects."""
+    async with running(auth, answering(None), obey) as (client, cloud):
+        await until(lambda: cloud.lines and cloud.lines[0].frames)
+        advance_loop(monkeypatch, HANG_TIMEOUT)
+        await until(lambda: client.socket.state is SocketState.ONLINE)
+        assert str(client.socket.last_disconnect) == "no answer to the subscription"
+        assert cloud.handshakes == 2
 
 
 async def test_cloud_that_cannot_be_reached(auth: AuthHandler) -> None:
@@ -167,11 +190,9 @@ async def test_delays_grow_until_a_connection_is_stable(auth: AuthHandler) -> No
         await until(lambda: cloud.handshakes == 4)
         assert client.backoff.failures >= 3
 
-    async def stay(line: Line) -> None:
-        await confirm_and_close(line)
-        await asyncio.sleep(0.15)
-
+    stay = Staying()
     async with running(auth, stay, keepalive=QUICK) as (client, cloud):
+        stay.client = client
         await until(lambda: cloud.handshakes == 4)
         assert client.backoff.failures == 1
 
@@ -274,10 +295,14 @@ async def test_subscription_is_renewed_before_the_token_expires(
 ) -> None:
     """Even if that is sooner than the interval."""
     monkeypatch.setattr(f"{ReconnectingSocket.__module__}.SHORTEST_SUBSCRIPTION", 0.01)
-    auth.set_tokens("short", "lived", auth._clock() + 62)
-    async with running(auth, obey, answering(None)) as (_, cloud):
-        await until(lambda: cloud.lines and cloud.lines[0].frames)
+    now = [1_790_000_000.0]
+    auth._clock = lambda: now[0]
+    auth.set_tokens("short", "lived", now[0] + 80)
+    async with running(auth, obey) as (client, cloud):
+        await until(lambda: client.socket.state is SocketState.ONLINE)
         assert cloud.lines[0].frames[0]["access_token"] == "short"
+        now[0] += 21
+        advance_loop(monkeypatch, 21)
         await until(lambda: len(cloud.lines[0].frames) > 1)
         assert cloud.lines[0].frames[1]["access_token"] != "short"
 
@@ -294,12 +319,12 @@ async def test_unanswered_resubscription_is_a_dead_connection(
     auth: AuthHandler, monkeypatch: pytest.MonkeyPatch, second: object, reason: str
 ) -> None:
     """A half-open connection is detected this way."""
-    monkeypatch.setattr(f"{ReconnectingSocket.__module__}.SHORTEST_SUBSCRIPTION", 0.01)
-    policy = replace(STEADY, resubscribe_every=0.02, reply_within=0.5)
-    async with running(auth, answering({"status": "ok"}, second), obey, keepalive=policy) as (
-        client,
-        cloud,
-    ):
+    async with running(auth, answering({"status": "ok"}, second), obey) as (client, cloud):
+        await until(lambda: client.socket.state is SocketState.ONLINE)
+        advance_loop(monkeypatch, HANG_TIMEOUT)
+        await until(lambda: len(cloud.lines[0].frames) == 2)
+        if second is None:
+            advance_loop(monkeypatch, HANG_TIMEOUT)
         await until(lambda: cloud.handshakes == 2)
         assert str(client.socket.last_disconnect) == reason
 
@@ -338,10 +363,16 @@ async def test_silent_connection_stays_and_pings_are_answered(auth: AuthHandler)
         assert cloud.lines[0].pings == 0
 
 
-async def test_pings_are_sent_if_the_policy_says_so(auth: AuthHandler) -> None:
+async def test_pings_are_sent_if_the_policy_says_so(
+    auth: AuthHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """For a cloud that drops clients which do not ping."""
-    async with running(auth, obey, keepalive=replace(STEADY, ping_every=0.02)) as (client, cloud):
-        await until(lambda: cloud.lines and cloud.lines[0].pings >= 2)
+    async with running(auth, obey, keepalive=replace(STEADY, ping_every=20)) as (client, cloud):
+        await until(lambda: client.socket.state is SocketState.ONLINE)
+        for pings in (1, 2):
+            advance_loop(monkeypatch, 21)
+            await until(lambda: cloud.lines[0].pings == pings)  # noqa: B023 - called at once
+            await client.socket.resubscribe()  # the answer comes after the pong
         assert client.states == ONLINE
 
 
@@ -349,10 +380,7 @@ async def test_connection_lost_while_subscribing(auth: AuthHandler) -> None:
     """A failed send ends the connection."""
 
     async def vanish(line: Line) -> None:
-        assert line.socket._req is not None
-        transport = line.socket._req.transport
-        assert transport is not None
-        transport.abort()
+        line.cut()
 
     async with running(auth, vanish, obey) as (client, cloud):
         await until(lambda: client.socket.state is SocketState.ONLINE)
@@ -406,11 +434,9 @@ async def test_short_interruption_is_not_logged(
     """The connection is back at once."""
     caplog.set_level(logging.INFO, "custom_components.bticino_classe")
 
-    async def stay(line: Line) -> None:
-        await confirm_and_close(line)
-        await asyncio.sleep(0.15)
-
+    stay = Staying()
     async with running(auth, stay, stay, obey, keepalive=QUICK) as (client, cloud):
+        stay.client = client
         await until(lambda: cloud.handshakes == 3)
         await until(lambda: client.socket.state is SocketState.ONLINE)
         assert logged_levels(caplog) == []
@@ -444,8 +470,7 @@ async def test_stopped_socket_does_not_reconnect(auth: AuthHandler) -> None:
         task = asyncio.create_task(client.socket.run())
         await until(lambda: cloud.handshakes == 1)
         client.socket.stop()
-        async with asyncio.timeout(2):
-            await task
+        await task
         assert client.socket.state is SocketState.STOPPED
         assert cloud.handshakes == 1
 

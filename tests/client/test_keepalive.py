@@ -1,7 +1,7 @@
 """Clouds that drop clients which ping, and clouds that drop clients which do not."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,22 +9,50 @@ import pytest
 from custom_components.bticino_classe.client.websocket.backoff import Backoff
 from custom_components.bticino_classe.client.websocket.keepalive import KeepalivePolicy
 from custom_components.bticino_classe.client.websocket.push_channel import PushChannel
+from tests.client.running import until
+from tests.conftest import advance_loop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from custom_components.bticino_classe.client.auth import AuthHandler
     from tests.simulator import Simulator
 
-PINGS = 0.2  # seconds
-LONG_ENOUGH = 2.5  # seconds, for what would drop a line to have dropped it several times
+PINGS = 20.0  # seconds
+SILENCE = 5 * PINGS
 
 
-@asynccontextmanager
-async def listening(
-    auth: AuthHandler, simulator: Simulator, ping_every: float | None
-) -> AsyncIterator[PushChannel]:
-    """Run a channel for a while; it must receive a ring afterwards."""
+@pytest.mark.parametrize(("ping_every", "drops"), [(None, False), (PINGS, True)])
+async def test_cloud_that_drops_clients_that_ping(
+    auth: AuthHandler,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    ping_every: float | None,
+    drops: bool,
+) -> None:
+    """The default policy keeps its connection; the other reconnects and still receives the ring."""
+    simulator.sockets.drop_clients_that_ping = True
+    assert await lost_connections(auth, simulator, monkeypatch, ping_every) == drops
+
+
+@pytest.mark.parametrize(("ping_every", "drops"), [(None, True), (PINGS, False)])
+async def test_cloud_that_drops_clients_that_do_not_ping(
+    auth: AuthHandler,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    ping_every: float | None,
+    drops: bool,
+) -> None:
+    """The other way round."""
+    simulator.sockets.drop_clients_that_do_not_ping_within = SILENCE
+    assert await lost_connections(auth, simulator, monkeypatch, ping_every) == drops
+
+
+async def lost_connections(
+    auth: AuthHandler,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    ping_every: float | None,
+) -> int:
+    """Return how many connections a channel loses in two minutes; then it must receive a ring."""
     received = asyncio.Event()
     channel = PushChannel(
         auth,
@@ -33,37 +61,18 @@ async def listening(
     )
     channel.listen_pushes(lambda _: received.set())
     task = asyncio.create_task(channel.socket.run())
-    try:
-        async with asyncio.timeout(10):
-            while not channel.is_online:  # noqa: ASYNC110 - there is none
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(LONG_ENOUGH)
-            while not received.is_set():
-                simulator.ring()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(received.wait(), 0.2)
-        yield channel
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-@pytest.mark.parametrize(("ping_every", "drops"), [(None, False), (PINGS, True)])
-async def test_cloud_that_drops_clients_that_ping(
-    auth: AuthHandler, simulator: Simulator, ping_every: float | None, drops: bool
-) -> None:
-    """The default policy keeps its connection; the other reconnects and still receives the ring."""
-    simulator.sockets.drop_clients_that_ping = True
-    async with listening(auth, simulator, ping_every) as channel:
-        assert (channel.socket.counters["connections_ended"] > 0) is drops
-
-
-@pytest.mark.parametrize(("ping_every", "drops"), [(None, True), (PINGS, False)])
-async def test_cloud_that_drops_clients_that_do_not_ping(
-    auth: AuthHandler, simulator: Simulator, ping_every: float | None, drops: bool
-) -> None:
-    """The other way round."""
-    simulator.sockets.drop_clients_that_do_not_ping_within = 5 * PINGS
-    async with listening(auth, simulator, ping_every) as channel:
-        assert (channel.socket.counters["connections_ended"] > 0) is drops
+    await until(lambda: channel.is_online)
+    (connection,) = simulator.connections
+    for pings in range(1, 7):
+        advance_loop(monkeypatch, PINGS + 1)
+        if ping_every is not None:
+            await until(lambda: connection.pings == pings)  # noqa: B023 - called at once
+        await channel.socket.resubscribe()  # the answer comes after a pong or a drop
+        if connection not in simulator.connections:
+            break
+    simulator.ring()
+    await until(received.is_set)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    return channel.socket.counters["connections_ended"]

@@ -9,6 +9,7 @@ from custom_components.bticino_classe.client.webrtc.session import CallObserver,
 from custom_components.bticino_classe.client.webrtc.signaling import CallTimeouts, SignalingChannel
 from custom_components.bticino_classe.client.websocket.backoff import Backoff
 from tests.client.lines import Cloud
+from tests.conftest import HANG_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,9 +26,14 @@ type Handler = Callable[[ScriptedIntercom, Line, Frame], Awaitable[None]]
 BRIDGE = "00:03:50:ab:cd:ef"
 PANEL = "abcdef-0101-aa11bb22cc33"
 USEFUL = "candidate:1 1 udp 2122260223 192.0.2.9 50000 typ host"
-# Long enough for a slow machine; a test that waits for a time-out shortens that one.
+# A test that waits for a time-out shortens that one.
 TIMEOUTS = CallTimeouts(
-    connected=20, acknowledged=20, answered=20, terminated=20, busy=0.01, idle=60
+    connected=HANG_TIMEOUT,
+    acknowledged=HANG_TIMEOUT,
+    answered=HANG_TIMEOUT,
+    terminated=HANG_TIMEOUT,
+    busy=0.01,
+    idle=HANG_TIMEOUT,
 )
 SHORT = 0.05
 

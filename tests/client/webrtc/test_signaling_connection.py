@@ -56,7 +56,7 @@ async def test_disconnects_when_idle(auth: AuthHandler) -> None:
         for handshakes in (1, 2):
             session = setup.session()
             await session.dial(OFFER)
-            await asyncio.sleep(2 * SHORT)
+            assert setup.channel._idle_timer is None
             assert not setup.channel.is_idle
             session.hang_up()
             await until(lambda: setup.channel.is_idle)
@@ -189,12 +189,11 @@ async def test_terminate_without_a_connection_is_counted(auth: AuthHandler) -> N
 
 async def test_close_does_not_wait_for_the_cloud(auth: AuthHandler) -> None:
     """Home Assistant must stop within seconds."""
-    timeouts = replace(TIMEOUTS, connected=60, terminated=SHORT)
+    timeouts = replace(TIMEOUTS, connected=3600, terminated=SHORT)
     async with signaling(auth, timeouts=timeouts) as setup:
         await setup.session().dial(OFFER)
         await setup.cloud.__aexit__(None, None, None)
-        async with asyncio.timeout(20):
-            await setup.channel.close()
+        await setup.channel.close()
 
 
 async def test_refused_credentials(auth: AuthHandler, simulator: Simulator) -> None:
