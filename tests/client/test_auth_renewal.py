@@ -219,7 +219,7 @@ async def test_task_that_is_cancelled_at_exit(
     auth: AuthHandler, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The caller is cancelled too; nothing hangs or is reported."""
-    simulator.fail(TOKEN, Failure(never=True))
+    simulator.fail(TOKEN, Failure(until=asyncio.Event()))
     caller = asyncio.create_task(auth.get_access_token())
     await simulator.journal.wait_for(TOKEN)
     auth._tasks["renew"].cancel()
@@ -314,9 +314,9 @@ async def test_callback_that_fails_loses_nothing(
 ) -> None:
     """An exception or a time-out is logged without secrets, and the new tokens are used."""
     caplog.set_level(logging.DEBUG)
-    auth.endpoints = replace(auth.endpoints, timeout=0.1)
     saver.fails = fails
     if not fails:
+        auth.endpoints = replace(auth.endpoints, timeout=0.1)  # the callback's time-out, too
         saver.go_on.clear()
     token = await auth.get_access_token()
     assert await auth.get_access_token() == token == saver.tokens[0]["access_token"]

@@ -50,8 +50,8 @@ UNCLEAR = [
 
 @pytest.fixture
 async def account(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Account]:
-    """An account with short time-outs."""
-    async with signed_in(simulator, replace(endpoints, timeout=0.2)) as account:
+    """An account."""
+    async with signed_in(simulator, endpoints) as account:
         yield account
 
 

@@ -26,6 +26,7 @@ from custom_components.bticino_classe.client.pictures import (
     resolve_host,
 )
 from tests.client.test_secrets import texts_of
+from tests.conftest import HANG_TIMEOUT
 from tests.simulator import Failure
 from tests.simulator.paths import BLOB
 from tests.simulator.pictures import jpeg
@@ -73,13 +74,15 @@ def link(simulator: Simulator) -> str:
 
 
 @asynccontextmanager
-async def picture_store(handler: Handler) -> AsyncIterator[tuple[str, Endpoints]]:
+async def picture_store(
+    handler: Handler, *, within: float = HANG_TIMEOUT
+) -> AsyncIterator[tuple[str, Endpoints]]:
     """Run a store that answers as a test wants; yields endpoints with its host."""
     app = web.Application()
     app.router.add_get("/{path:.*}", handler)
     async with TestServer(app, host="127.0.0.1") as server:
         base = str(server.make_url("")).rstrip("/")
-        yield base, replace(PRODUCTION, api=base, timeout=0.3)
+        yield base, replace(PRODUCTION, api=base, timeout=within)
 
 
 async def error_of(
@@ -139,8 +142,7 @@ async def test_no_picture(
 ) -> None:
     """Each failure has its reason and sends one request; error and log do not contain the link."""
     simulator.fail(BLOB, failure)
-    patient = replace(endpoints, timeout=0.3)
-    told_reason, told_fault = await error_of(session, link, patient)
+    told_reason, told_fault = await error_of(session, link, endpoints)
     assert told_reason is not None
     assert told_reason.endswith(reason)
     assert told_fault is fault
@@ -200,8 +202,7 @@ async def test_type_is_read_from_the_content(
         return web.Response(body=content, content_type="text/html")
 
     async with picture_store(answer) as (base, endpoints):
-        patient = replace(endpoints, timeout=10)
-        image = await download_picture(session, Picture(url=base + "/1"), endpoints=patient)
+        image = await download_picture(session, Picture(url=base + "/1"), endpoints=endpoints)
     assert image == StillImage(content=content, content_type=content_type)
 
 
@@ -247,8 +248,7 @@ async def test_too_large_picture_is_not_read_completely(session: aiohttp.ClientS
         return response
 
     async with picture_store(answer) as (base, endpoints):
-        patient = replace(endpoints, timeout=10)
-        assert await error_of(session, base + "/1" + SIGNED, patient) == (
+        assert await error_of(session, base + "/1" + SIGNED, endpoints) == (
             "too large",
             PictureFault.UNFIT,
         )
@@ -270,7 +270,7 @@ async def test_store_that_stops_sending(session: aiohttp.ClientSession) -> None:
             await asyncio.sleep(0.05)
         return response
 
-    async with picture_store(answer) as (base, endpoints):
+    async with picture_store(answer, within=0.3) as (base, endpoints):
         reason = await error_of(session, base + "/1" + SIGNED, endpoints)
     assert reason == ("TimeoutError", PictureFault.UNREACHED)
 

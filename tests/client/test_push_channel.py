@@ -20,6 +20,7 @@ from custom_components.bticino_classe.client.websocket.push_channel import (
     PushChannel,
 )
 from tests.client.lines import Cloud, Line, obey
+from tests.client.running import until
 from tests.client.test_push import BRIDGE, HOME, OFFER, SESSION, STATUS, end, reachability
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ async def listening(
         channel.listen_pushes(pushes.append)
         channel.socket._url = cloud.url
         task = asyncio.create_task(channel.socket.run())
-        async with asyncio.timeout(5):
-            while channel.socket.counters["frames"] <= len(frames) or not channel.is_online:  # noqa: ASYNC110 - many
-                await asyncio.sleep(0.001)
+        await until(lambda: channel.is_online and channel.socket.counters["frames"] > len(frames))
         try:
             yield channel, pushes
         finally:

@@ -73,8 +73,7 @@ async def account(
     caplog.set_level(logging.DEBUG)
     # Every pause is over at once, every window empty.
     budget = RateLimiter(clock=count(step=86_400).__next__)
-    patient = replace(endpoints, timeout=0.2)
-    async with signed_in(simulator, patient, limiter=budget) as account:
+    async with signed_in(simulator, endpoints, limiter=budget) as account:
         yield account
 
 
