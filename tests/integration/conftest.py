@@ -1,14 +1,16 @@
 """Home Assistant with the integration, connected to the simulated cloud."""
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry
 from homeassistant.const import CONF_PASSWORD, CONF_USERNAME
-from homeassistant.core import State
+from homeassistant.core import HassJob, State
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
+from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
 from pytest_homeassistant_custom_component.common import (
     async_capture_events,
@@ -17,6 +19,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.bticino_classe.const import DOMAIN, ENDPOINTS
 from custom_components.bticino_classe.coordinator import STATUS_INTERVAL
+from tests.conftest import HANG_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
     from custom_components.bticino_classe.client import Endpoints, PushChannel, SignalingChannel
     from tests.simulator import Entry, Simulator
+
+
+LOOP_TURNS = 10  # in which cancelled tasks end
 
 
 class EventRecorder:
@@ -62,15 +68,24 @@ def hass_config_dir(hass_tmp_config_dir: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _integration(
+async def _integration(
     enable_custom_integrations: None,  # noqa: ARG001 - lets Home Assistant find it
     hass: HomeAssistant,
     endpoints: Endpoints,
     simulator: Simulator,
-) -> None:
-    """Use the simulated cloud, without pushes: `online_entry` turns them on."""
+) -> AsyncIterator[None]:
+    """Use the simulated cloud, without pushes: `online_entry` turns them on.
+
+    A task or timer that outlives its account fails the test; Home Assistant's end would hide it.
+    """
     hass.data[ENDPOINTS] = endpoints
     simulator.sockets.handshake_status = 503
+    yield
+    for entry in hass.config_entries.async_loaded_entries(DOMAIN):
+        await hass.config_entries.async_unload(entry.entry_id)
+    for _ in range(LOOP_TURNS):
+        await asyncio.sleep(0)
+    assert leftovers() == []
 
 
 @pytest.fixture
@@ -117,6 +132,28 @@ def _events(
     return EventRecorder(hass)
 
 
+def leftovers() -> list[object]:
+    """Return the tasks and timers of the integration."""
+    tasks = [task for task in asyncio.all_tasks() if _is_of_integration(task.get_coro())]
+    timers = get_scheduled_timer_handles(asyncio.get_running_loop())
+    due = [each for each in timers if not each.cancelled() and _is_of_integration(_target(each))]
+    return [*tasks, *due]
+
+
+def _target(timer: asyncio.TimerHandle) -> object:
+    """Return what a timer calls, through Home Assistant's helpers."""
+    jobs = [each for each in getattr(timer, "_args", None) or () if isinstance(each, HassJob)]
+    return jobs[0].target if jobs else getattr(timer, "_callback", None)
+
+
+def _is_of_integration(work: object) -> bool:
+    """Return whether a coroutine or a function is defined in the integration."""
+    while isinstance(work, partial):
+        work = work.func
+    code = getattr(work, "cr_code", None) or getattr(work, "__code__", None)
+    return code is not None and "custom_components/bticino_classe" in code.co_filename
+
+
 async def sign_in(hass: HomeAssistant, credentials: dict[str, str]) -> ConfigEntry[Any]:
     """Add the account as a user does, and wait until it is set up."""
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
@@ -155,7 +192,7 @@ async def poll(
 
 async def wait_until(condition: Callable[[], object]) -> None:
     """Wait until a condition holds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_TIMEOUT):
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0)
 

@@ -1,5 +1,6 @@
 """Devices: complete, linked and named, also when an answer is incomplete."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import ConfigEntryState
@@ -338,11 +339,13 @@ async def test_device_deleted_during_a_poll(
     entry.runtime_data.coordinator.async_expect_modules("unknown")
     await wait_idle(hass)
     assert BOX in entry.runtime_data.coordinator.data.modules
-    simulator.fail(HOMESTATUS, Failure(delay=0.1))
+    response = asyncio.Event()
+    simulator.fail(HOMESTATUS, Failure(until=response))
     simulator.journal.clear()
     refresh = hass.async_create_task(entry.runtime_data.coordinator.async_refresh())
     await wait_until(lambda: simulator.journal.count(HOMESTATUS))
     entry.runtime_data.coordinator.async_remove_module(BOX)
+    response.set()
     await refresh
     assert BOX not in entry.runtime_data.coordinator.data.modules
 

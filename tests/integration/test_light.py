@@ -1,5 +1,6 @@
 """Lights: switched, polled, and shown as last reported."""
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -64,10 +65,12 @@ async def test_switching_wins_over_an_earlier_poll(
     """A poll that was requested before the command does not undo it."""
     off = {"id": LIGHT, "type": "BNSL", "status": "off", "bridge": "00:03:50:30:00:0a"}
     body: dict[str, object] = {"status": "ok", "body": {"home": {"modules": [off]}}}
-    simulator.fail(HOMESTATUS, Failure(delay=0.2, body=body))
+    response = asyncio.Event()
+    simulator.fail(HOMESTATUS, Failure(until=response, body=body))
     refresh = hass.async_create_task(entry.runtime_data.coordinator.async_refresh())
     await wait_until(lambda: simulator.journal.count(HOMESTATUS))
     await call_action(hass, "light", "turn_on", "light.luce_scale")
+    response.set()
     await refresh
     assert state_of(hass, "light.luce_scale") == "on"
     await entry.runtime_data.coordinator.async_refresh()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.core import State
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
 import pytest
 from pytest_homeassistant_custom_component.common import (
     async_capture_events,
@@ -15,8 +16,8 @@ from tests.integration.conftest import (
     advance,
     call_action,
     expect_refused,
+    get_entry,
     state_of,
-    update_entity,
     wait_idle,
     wait_until,
 )
@@ -168,12 +169,14 @@ async def test_unreachable_door_is_refused_before_sending(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
     """A second press waits for the first; meanwhile the intercom becomes unreachable."""
-    simulator.fail(SETSTATE, Failure(delay=0.3, executed=True))
+    response = asyncio.Event()
+    simulator.fail(SETSTATE, Failure(until=response, executed=True))
     first = hass.async_create_task(call_action(hass, "button", "press", "button.cancello_open"))
     second = hass.async_create_task(expect_refused(hass, "button", "press", "button.portone_open"))
     await wait_until(lambda: simulator.journal.commands)
     simulator.unplug_bridge()
-    await update_entity(hass, "lock.cancello")
+    await get_entry(hass).runtime_data.coordinator.async_refresh()
+    response.set()
     await first
     assert await second == "command_unreachable"
     assert len(simulator.journal.commands) == 1
@@ -183,7 +186,7 @@ async def test_unreachable_door_is_refused_before_sending(
 async def test_no_connection_means_not_sent(hass: HomeAssistant, simulator: Simulator) -> None:
     """The error says that nothing was sent."""
     await simulator.stop()
-    await asyncio.sleep(0.05)  # until the pooled connections are known to be closed
+    await wait_until(lambda: not pooled_connections(hass))
     assert await expect_refused(hass, "lock", "open", "lock.cancello") == "command_not_sent"
 
 
@@ -226,14 +229,17 @@ async def test_changed_password_is_reported_and_starts_reauth(
 @pytest.mark.usefixtures("entry")
 async def test_commands_are_sent_one_at_a_time(hass: HomeAssistant, simulator: Simulator) -> None:
     """Two doors in one action are two consecutive commands."""
-    simulator.fail(SETSTATE, Failure(delay=0.1), times=2)
+    response = asyncio.Event()
+    simulator.fail(SETSTATE, Failure(until=response))
     doors = ["lock.cancello", "lock.portone"]
     action = hass.async_create_task(
         hass.services.async_call("lock", "open", {"entity_id": doors}, blocking=True)
     )
     await wait_until(lambda: simulator.journal.commands)
-    await asyncio.sleep(0.05)
+    # A second command would have arrived before this poll is over.
+    await get_entry(hass).runtime_data.coordinator.async_refresh()
     assert len(simulator.journal.commands) == 1
+    response.set()
     await action
     assert len(simulator.openings) == 2
 
@@ -255,16 +261,19 @@ async def test_commands_of_all_platforms_are_sent_one_at_a_time(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
     """A lock, a button and a light are three consecutive commands."""
-    simulator.fail(SETSTATE, Failure(delay=0.1), times=3)
+    responses = [asyncio.Event() for _ in range(3)]
+    for response in responses:
+        simulator.fail(SETSTATE, Failure(until=response))
     actions = [
         hass.async_create_task(call_action(hass, "lock", "open", "lock.cancello")),
         hass.async_create_task(call_action(hass, "button", "press", "button.portone_open")),
         hass.async_create_task(call_action(hass, "light", "turn_on", "light.luce_scale")),
     ]
-    for count in (1, 2, 3):
+    for count, response in enumerate(responses, start=1):
         await wait_until(lambda: len(simulator.journal.commands) == count)  # noqa: B023 - at once
         answered = [command for command in simulator.journal.commands if command.status]
         assert len(answered) == count - 1
+        response.set()
     await asyncio.gather(*actions)
 
 
@@ -272,7 +281,7 @@ async def test_commands_of_all_platforms_are_sent_one_at_a_time(
 async def test_error_does_not_wait_for_the_poll(hass: HomeAssistant, simulator: Simulator) -> None:
     """It is raised at once although the poll that follows is not answered."""
     simulator.unplug_bridge()
-    simulator.fail(HOMESTATUS, Failure(never=True))
+    simulator.fail(HOMESTATUS, Failure(until=asyncio.Event()))
     assert await expect_refused(hass, "lock", "open", "lock.cancello") == "command_unreachable"
     assert all(request.status is None for request in simulator.journal.of(HOMESTATUS))
 
@@ -281,9 +290,19 @@ async def test_unload_during_a_command_leaves_no_timer(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
     """The door opens once; the harness fails on leftover timers."""
-    simulator.fail(SETSTATE, Failure(delay=0.2))
+    response = asyncio.Event()
+    simulator.fail(SETSTATE, Failure(until=response))
     action = hass.async_create_task(call_action(hass, "lock", "open", "lock.cancello"))
     await wait_until(lambda: simulator.journal.commands)
     assert await hass.config_entries.async_unload(entry.entry_id)
+    response.set()
     await action
     assert len(simulator.openings) == 1
+
+
+def pooled_connections(hass: HomeAssistant) -> list[object]:
+    """Return the open connections that the session keeps for its next request."""
+    connector = async_get_clientsession(hass).connector
+    assert connector is not None
+    pooled = [each for pool in connector._conns.values() for each, _ in pool]
+    return [each for each in pooled if each.is_connected()]

@@ -1,5 +1,6 @@
 """The intercom's settings: read before they are written, written once, read back."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 import logging
 from typing import TYPE_CHECKING, Any
@@ -137,13 +138,15 @@ async def test_settings_are_read_in_the_background(
         "home_id": HOME,
         "module_ids": [BRIDGE],
     }
-    simulator.fail(GETCONFIGS, Failure(never=True))
+    response = asyncio.Event()
+    simulator.fail(GETCONFIGS, Failure(until=response))
     await hass.config_entries.async_reload(get_entry(hass).entry_id)
     assert get_entry(hass).state is ConfigEntryState.LOADED
     assert [task for task in hass._background_tasks if "bticino_classe settings" in repr(task)]
     await simulator.journal.wait_for(GETCONFIGS, count=2)
     assert state_of(hass, "lock.cancello") == "locked"
     assert state_of(hass, DND) == "unavailable"
+    response.set()
     await wait_idle(hass)
     assert simulator.violations == []
 
@@ -454,7 +457,8 @@ async def test_unload_during_a_change(
     """An unloaded account reads no more, neither at once nor later."""
     simulator.use_house("classe_300x")
     entry = await sign_in(hass, credentials)
-    simulator.fail(SETCONFIGS, Failure(delay=0.2))
+    response = asyncio.Event()
+    simulator.fail(SETCONFIGS, Failure(until=response))
     change = hass.async_create_task(
         hass.services.async_call(
             "select",
@@ -465,6 +469,7 @@ async def test_unload_during_a_change(
     )
     await simulator.journal.wait_for(SETCONFIGS)
     await hass.config_entries.async_unload(entry.entry_id)
+    response.set()
     await change
     simulator.journal.clear()
     await wait_idle(hass)

@@ -1,13 +1,22 @@
 """Set-up, restart and unload: the requests they send, the reason when they fail."""
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_PASSWORD, CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import HassJob
+from homeassistant.helpers.event import async_call_later
 import pytest
 
-from tests.integration.conftest import call_action, reload_entry, state_of, wait_until
+from tests.integration.conftest import (
+    call_action,
+    leftovers,
+    reload_entry,
+    state_of,
+    wait_until,
+)
 from tests.simulator import Failure, empty_topology, too_many, usage_limit
 from tests.simulator.paths import GETCONFIGS, HOMESDATA, HOMESTATUS, PUSH, TOKEN, TURN
 
@@ -153,17 +162,18 @@ async def test_token_refresh_in_progress_is_saved_at_exit(
 ) -> None:
     """The rotated token is stored although Home Assistant stops or unloads the entry."""
     before = entry.data[CONF_TOKEN]["refresh_token"]
+    response = asyncio.Event()
     simulator.refuse_access_tokens()
-    simulator.fail(TOKEN, Failure(delay=0.2, executed=True))
+    simulator.fail(TOKEN, Failure(until=response, executed=True))
     action = hass.async_create_task(call_action(hass, "lock", "open", "lock.cancello"))
     await wait_until(lambda: simulator.journal.count(TOKEN))
+    action.cancel()
     if ending == "stop":
-        action.cancel()
         hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
-        await hass.async_block_till_done()
     else:
-        action.cancel()
-        await hass.config_entries.async_unload(entry.entry_id)
+        hass.async_create_task(hass.config_entries.async_unload(entry.entry_id))
+    response.set()
+    await hass.async_block_till_done()
     assert entry.data[CONF_TOKEN]["refresh_token"] != before
     await asyncio.gather(action, return_exceptions=True)
 
@@ -184,13 +194,31 @@ async def test_outdated_token_refresh_is_not_stored(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
     """The tokens of a newer sign-in are kept."""
+    response = asyncio.Event()
     simulator.refuse_access_tokens()
-    simulator.fail(TOKEN, Failure(delay=0.2, executed=True))
+    simulator.fail(TOKEN, Failure(until=response, executed=True))
     action = hass.async_create_task(call_action(hass, "lock", "open", "lock.cancello"))
     await wait_until(lambda: simulator.journal.count(TOKEN))
     new = {"access_token": "new", "refresh_token": "new", "expires_at": 1.0}
     hass.config_entries.async_update_entry(
         entry, data={**entry.data, CONF_PASSWORD: "another", CONF_TOKEN: new}
     )
+    response.set()
     await action
     assert entry.data[CONF_TOKEN] == new
+
+
+async def test_leftovers_are_found(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """The check at the end of each test finds tasks, and timers however they were started."""
+    coordinator = entry.runtime_data.coordinator
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    look = partial(coordinator.async_expect_modules, None)
+    cancel = async_call_later(hass, 3600, HassJob(look))
+    timer = hass.loop.call_later(3600, look)
+    task = hass.async_create_background_task(coordinator._async_update_data(), "poll")
+    assert len(leftovers()) == 3
+    cancel()
+    timer.cancel()
+    assert leftovers() == [task]
+    await task
+    assert leftovers() == []

@@ -1,5 +1,6 @@
 """A ring and its call: one event at the right panel, on every model."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from homeassistant.setup import async_setup_component
@@ -186,12 +187,14 @@ async def test_ring_does_not_wait_for_a_slow_command(
     hass: HomeAssistant, events: EventRecorder, simulator: Simulator
 ) -> None:
     """A command that waits for its answer does not delay pushes."""
-    simulator.fail(SETSTATE, Failure(delay=0.3))
+    response = asyncio.Event()
+    simulator.fail(SETSTATE, Failure(until=response))
     action = hass.async_create_task(call_action(hass, "lock", "open", "lock.box"))
     await wait_until(lambda: simulator.journal.commands)
     simulator.ring(STREET)
     await wait_until(events.rings)
     assert not action.done()
+    response.set()
     await action
 
 

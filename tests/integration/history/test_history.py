@@ -1,5 +1,6 @@
 """The history of calls: each once, whole, at home, and no more of it than is wanted."""
 
+import asyncio
 from fnmatch import fnmatch
 import logging
 import time
@@ -335,10 +336,12 @@ async def test_deleted_is_deleted(hass: HomeAssistant, simulator: Simulator) -> 
 @pytest.mark.usefixtures("bell")
 async def test_deleted_while_its_picture_comes(hass: HomeAssistant, simulator: Simulator) -> None:
     """The picture is not kept."""
-    simulator.fail(BLOB, Failure(delay=0.2), times=2)
+    response = asyncio.Event()
+    simulator.fail(BLOB, Failure(until=response), times=2)
     simulator.ring(STREET)
     await until(lambda: simulator.journal.count(BLOB) == 2)
     await history_of(hass).async_delete_all()
+    response.set()
     await settle(hass)
     assert [entry.status for entry in simulator.journal.of(BLOB)] == [200, 200]
     assert await pictures_of(hass) == []

@@ -1,5 +1,6 @@
 """What the history outlasts: wrong clocks, full disks, damaged files, lists that do not come."""
 
+import asyncio
 from datetime import timedelta
 import time
 from typing import TYPE_CHECKING, Any
@@ -125,11 +126,13 @@ async def test_ring_before_the_list(hass: HomeAssistant, simulator: Simulator) -
     for _ in range(60):
         simulator.unplug_bridge()
         simulator.plug_bridge()
-    simulator.fail(GETEVENTS, Failure(delay=0.4), times=1)
+    response = asyncio.Event()
+    simulator.fail(GETEVENTS, Failure(until=response), times=1)
     simulator.sockets.handshake_status = None
     await until(lambda: simulator.journal.count(GETEVENTS))
     simulator.ring(STREET)
     await until(lambda: len(history_of(hass)._summary.recent) == 3)
+    response.set()
     await settle(hass)
     assert [call.outcome for call in await new_calls(hass)] == ["missed", "missed", "ringing"]
 
@@ -285,8 +288,7 @@ async def test_removed_although_it_could_not_be_unloaded(
     runtime.calls.async_handle_push(push)
     await settle(hass)
     assert files(hass) == []
-    runtime.calls._stop_timer()
-    runtime.push.socket.stop()
+    await entry._async_process_on_unload(hass)  # as a successful unload does
 
 
 @pytest.mark.usefixtures("bell")

@@ -15,6 +15,7 @@ from tests.simulator.paths import BLOB
 from tests.simulator.pictures import jpeg
 
 if TYPE_CHECKING:
+    from aiohttp import ClientResponse
     from aiohttp.test_utils import TestClient
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockUser
@@ -193,17 +194,34 @@ async def test_ring_of_no_known_panel_is_judged_by_the_intercoms_doorbell(
 
 
 async def test_waits_for_a_picture_on_its_way(
-    hass: HomeAssistant, browser: TestClient[Any, Any], simulator: Simulator
+    hass: HomeAssistant,
+    browser: TestClient[Any, Any],
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A phone asks for what it was told with the ring, before the cloud has given it."""
-    simulator.fail(BLOB, Failure(delay=0.5), times=2)
+    monkeypatch.setattr(views, "WAIT_SECONDS", 3600)
+    response = asyncio.Event()
+    simulator.fail(BLOB, Failure(until=response), times=2)
     call = simulator.ring(STREET)
     await until(lambda: told_path(hass))
-    answers = await asyncio.gather(*(browser.get(told_path(hass) or "") for _ in range(5)))
-    for answer in answers:
+    waiting = [await _request_picture(hass, browser) for _ in range(5)]
+    response.set()
+    for answer in await asyncio.gather(*waiting):
         assert answer.status == HTTPStatus.OK
         assert await answer.read() == jpeg(call.picture_id("snapshot"))
     assert simulator.journal.count(BLOB) <= 2
+
+
+async def _request_picture(
+    hass: HomeAssistant, browser: TestClient[Any, Any]
+) -> asyncio.Task[ClientResponse]:
+    """Request the picture of the newest ring; returns once Home Assistant waits for it."""
+    listeners = the_entry(hass).runtime_data.history._listeners
+    before = len(listeners)
+    task = asyncio.create_task(browser.get(told_path(hass) or ""))
+    await until(lambda: len(listeners) > before)
+    return task
 
 
 @pytest.fixture(name="waiting")
@@ -216,14 +234,10 @@ async def _waiting(
     """Somebody who waits for a picture that never comes, with all the patience there is."""
     monkeypatch.setattr(views, "WAIT_SECONDS", 3600)
     monkeypatch.setattr(room, "LINK_COMES_WITHIN", 3600)
-    simulator.fail(BLOB, Failure(never=True), times=2)
+    simulator.fail(BLOB, Failure(until=asyncio.Event()), times=2)
     simulator.ring(STREET)
     await until(lambda: told_path(hass))
-    listeners = the_entry(hass).runtime_data.history._listeners
-    before = len(listeners)
-    task = asyncio.create_task(browser.get(told_path(hass) or ""))
-    await until(lambda: len(listeners) > before)
-    return task
+    return await _request_picture(hass, browser)
 
 
 async def test_patience_ends(
@@ -234,7 +248,7 @@ async def test_patience_ends(
 ) -> None:
     """However long the cloud takes."""
     monkeypatch.setattr(views, "WAIT_SECONDS", 0.1)
-    simulator.fail(BLOB, Failure(never=True), times=2)
+    simulator.fail(BLOB, Failure(until=asyncio.Event()), times=2)
     simulator.ring(STREET)
     await until(lambda: told_path(hass))
     assert (await browser.get(told_path(hass) or "")).status == HTTPStatus.NOT_FOUND
@@ -271,11 +285,14 @@ async def test_failed_download_ends_the_wait(
 ) -> None:
     """Whoever waits learns soon that nothing comes."""
     monkeypatch.setattr(views, "WAIT_SECONDS", 3600)
-    simulator.fail(BLOB, Failure(delay=0.3, status=302), times=2)
+    response = asyncio.Event()
+    simulator.fail(BLOB, Failure(until=response, status=302), times=2)
     simulator.ring(STREET)
     await until(lambda: told_path(hass))
     monkeypatch.setattr(room, "LINK_COMES_WITHIN", 0)
-    answer = await browser.get(told_path(hass) or "")
+    waiting = await _request_picture(hass, browser)
+    response.set()
+    answer = await waiting
     assert answer.status == HTTPStatus.NOT_FOUND
     assert [entry.status for entry in simulator.journal.of(BLOB)] == [302, 302]
 

@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.conftest import HANG_TIMEOUT
+
 if TYPE_CHECKING:
     from pytest_homeassistant_custom_component.typing import (
         MockHAClientWebSocket,
@@ -114,7 +116,7 @@ class BrowserClient:
 
     async def receive(self) -> None:
         """Receive the next message."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_TIMEOUT):
             message = await self._socket.receive_json()
         if message["type"] == "event":
             self._views[message["id"]].messages.append(message["event"])

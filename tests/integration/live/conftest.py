@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from custom_components.bticino_classe.live import manager
+from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import EventRecorder, state_of, wait_until
 from tests.integration.live.browser_client import STREET, BrowserClient
 
@@ -24,14 +26,22 @@ CANDIDATE = "candidate:7 1 udp 2122260223 203.0.113.77 50000 typ host generation
 
 @pytest.fixture(name="browser")
 async def _browser(
-    online_entry: ConfigEntry[Any], hass_ws_client: WebSocketGenerator
+    online_entry: ConfigEntry[Any],
+    hass_ws_client: WebSocketGenerator,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> BrowserClient:
-    """A browser that shows the street's camera; the intercom's time-outs are short."""
-    channel = online_entry.runtime_data.live.channel
-    channel.timeouts = replace(
-        channel.timeouts, connected=2, acknowledged=1, answered=1, terminated=1, busy=0.01
-    )
+    """A browser that shows the street's camera; a slow machine meets no time-out."""
+    monkeypatch.setattr(manager, "BUSY_WAIT_SECONDS", HANG_TIMEOUT)
+    monkeypatch.setattr(manager, "RETURN_PRIORITY_SECONDS", 0.01)
+    names = ("connected", "acknowledged", "answered", "terminated")
+    set_timeouts(online_entry, busy=0.01, **dict.fromkeys(names, HANG_TIMEOUT))
     return await BrowserClient.connect(hass_ws_client, STREET)
+
+
+def set_timeouts(entry: ConfigEntry[Any], **seconds: float) -> None:
+    """Change time-outs of the account's calls."""
+    channel = entry.runtime_data.live.channel
+    channel.timeouts = replace(channel.timeouts, **seconds)
 
 
 async def ring_and_wait(hass: HomeAssistant, simulator: Simulator, **options: Any) -> Call:

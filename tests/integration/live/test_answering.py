@@ -1,6 +1,5 @@
 """Answering a ring: by opening the camera, in a race with others, with the talk button."""
 
-import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -147,11 +146,11 @@ async def test_ring_is_answered_elsewhere_first(
 ) -> None:
     """The viewer gets the reason; the panel is not dialled instead."""
     call = await ring_and_wait(hass, simulator)
-    simulator.rtc.settings.ack_delay = 0.2
-    opening = asyncio.create_task(browser.open_view(offer()))
+    simulator.rtc.hold_acks()
+    view = await browser.open_view(offer())
     await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
-    view = await opening
     simulator.rescind(open_session(simulator))
+    simulator.rtc.release_acks()
     await view.wait_for("error")
     assert view.error_code == "call_answered_elsewhere"
     simulator.mark_answered(call, rescind=False)
@@ -165,11 +164,12 @@ async def test_ring_ends_while_it_is_being_answered(
 ) -> None:
     """Only the push reports it; the view does not freeze, but ends with an error."""
     call = await ring_and_wait(hass, simulator)
-    simulator.rtc.settings.ack_delay = 0.1
-    opening = asyncio.create_task(browser.open_view(offer()))
+    simulator.rtc.hold_acks()
+    view = await browser.open_view(offer())
     await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     simulator.push(pushes.end(call, "terminate", simulator.number()))
-    view = await opening
+    await wait_frames(hass, 4)  # subscription, offer, incoming, terminate
+    simulator.rtc.release_acks()
     await view.wait_for("error")
     await hass.async_block_till_done()
     assert call_events(events) == ["incoming", "answered", "ended"]
@@ -180,10 +180,11 @@ async def test_viewer_leaves_while_the_ring_is_being_answered(
 ) -> None:
     """The call is terminated, and it does not count as answered."""
     await ring_and_wait(hass, simulator)
-    simulator.rtc.settings.ack_delay = 0.1
+    simulator.rtc.hold_acks()
     view = await browser.open_view(offer())
     await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     await view.close()
+    simulator.rtc.release_acks()
     await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
     await wait_until(lambda: state_of(hass, RINGING) == "off")
     assert simulator.rtc.terminates == 1
@@ -195,10 +196,11 @@ async def test_camera_is_reopened_while_the_ring_is_being_answered(
 ) -> None:
     """Leaving has ended the ring, so the second view dials the panel."""
     await ring_and_wait(hass, simulator)
-    simulator.rtc.settings.ack_delay = 0.2
+    simulator.rtc.hold_acks()
     first = await browser.open_view(offer())
     await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     await first.close()
+    simulator.rtc.release_acks()
     await browser.watch(offer(version=2))
     assert (simulator.rtc.answers, simulator.rtc.offers, simulator.rtc.terminates) == (1, 1, 1)
     assert call_events(events) == ["incoming", "ended"]
@@ -226,10 +228,11 @@ async def test_viewer_leaves_as_the_answer_arrives(
 
     monkeypatch.setattr(live.channel, "notify", notify_and_leave)
     await ring_and_wait(hass, simulator)
-    simulator.rtc.settings.ack_delay = 0.1
+    simulator.rtc.hold_acks()
     view = await browser.open_view(offer())
     views.append(view)
     await view.send_candidate(CANDIDATE)
+    simulator.rtc.release_acks()
     await view.wait_for("answer")
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     await wait_until(lambda: state_of(hass, RINGING) == "off")
@@ -271,11 +274,12 @@ async def test_picture_arrives_while_the_ring_is_being_answered(
 ) -> None:
     """It is stored with the call."""
     call = await ring_and_wait(hass, simulator, status=False)
-    simulator.rtc.settings.ack_delay = 0.2
-    opening = asyncio.create_task(browser.open_view(offer()))
+    simulator.rtc.hold_acks()
+    view = await browser.open_view(offer())
     await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
     simulator._push_incoming(call)
-    view = await opening
+    await wait_frames(hass, 3)  # subscription, offer, incoming
+    simulator.rtc.release_acks()
     await view.wait_for("answer")
     street = panel_id(simulator, "Posto esterno strada")
     await wait_until(lambda: get_entry(hass).runtime_data.history.last(street, "snapshot"))

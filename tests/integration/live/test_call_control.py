@@ -27,6 +27,7 @@ from tests.integration.live.conftest import (
     RINGING,
     call_events,
     ring_and_wait,
+    set_timeouts,
 )
 
 if TYPE_CHECKING:
@@ -83,10 +84,11 @@ async def test_decline_a_ring(
 async def test_ring_is_declined_once(hass: HomeAssistant, simulator: Simulator) -> None:
     """A second attempt during the first is refused."""
     await ring_and_wait(hass, simulator)
-    simulator.rtc.settings.ack_delay = 0.1
+    simulator.rtc.hold_acks()
     first = asyncio.create_task(call_action(hass, DOMAIN, "decline_ring", STREET))
     await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
     assert await expect_refused(hass, DOMAIN, "decline_ring", STREET) == "nobody_rings"
+    simulator.rtc.release_acks()
     await first
     assert simulator.rtc.terminates == 1
 
@@ -95,6 +97,7 @@ async def test_ring_is_declined_once(hass: HomeAssistant, simulator: Simulator) 
 async def test_failed_decline(hass: HomeAssistant, simulator: Simulator) -> None:
     """An error is raised, and the ring continues."""
     await ring_and_wait(hass, simulator)
+    set_timeouts(get_entry(hass), connected=0.05)
     simulator.sockets.handshake_status = 503
     assert await expect_refused(hass, DOMAIN, "decline_ring", STREET) == "cannot_connect"
     assert state_of(hass, RINGING) == "on"

@@ -1,12 +1,16 @@
 """Live view: Home Assistant's player, the cloud and the intercom."""
 
+from datetime import timedelta
 import logging
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
+from custom_components.bticino_classe.live import manager
 from tests.integration.conftest import (
     get_entry,
     skip_backoff,
@@ -25,6 +29,7 @@ from tests.integration.live.conftest import (
     CANDIDATE,
     IN_CALL,
     ring_and_wait,
+    set_timeouts,
 )
 
 if TYPE_CHECKING:
@@ -143,7 +148,7 @@ async def test_second_viewer_gets_a_busy_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody is cut off, and no request is sent to the intercom."""
-    monkeypatch.setattr("custom_components.bticino_classe.live.manager.BUSY_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(manager, "BUSY_WAIT_SECONDS", 0.05)
     first = await browser.watch(offer())
     second = await (await BrowserClient.connect(hass_ws_client, camera)).open_view(
         offer("firefox_watch_shaped")
@@ -161,17 +166,25 @@ async def test_second_viewer_gets_a_busy_message(
 
 
 async def test_returning_viewer_comes_before_a_waiting_one(
-    browser: BrowserClient, simulator: Simulator, hass_ws_client: WebSocketGenerator
+    hass: HomeAssistant,
+    browser: BrowserClient,
+    simulator: Simulator,
+    hass_ws_client: WebSocketGenerator,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The talk button closes the view for a moment, in which nobody else may take over."""
+    monkeypatch.setattr(manager, "RETURN_PRIORITY_SECONDS", 20)
     watching = await browser.watch(offer())
     waiting = await (await BrowserClient.connect(hass_ws_client, STREET)).open_view(
         offer(version=2)
     )
     await watching.close()
-    await browser.watch(offer("chromium_talk", version=3))
+    returning = await browser.open_view(offer("chromium_talk", version=3))
+    monkeypatch.setattr(manager, "RETURN_PRIORITY_SECONDS", 0.01)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=21))
     await waiting.wait_for("error")
     assert waiting.error_code == "call_busy"
+    await returning.wait_for("answer")
     assert simulator.rtc.peak == 1
 
 
@@ -201,26 +214,28 @@ async def test_messages_are_in_the_configured_language(
 
 
 @pytest.mark.parametrize(
-    ("settings", "error"),
+    ("settings", "timeouts", "error"),
     [
-        ({"refuse_offers": 41}, "call_unreachable"),
-        ({"refuse_offers": 26}, "too_many_requests"),
-        ({"refuse_offers": 99}, "call_failed"),
-        ({"silent_acks": True}, "call_no_answer"),
-        ({"silent_answers": True}, "call_no_answer"),
-        ({"slots": 0}, "call_busy"),
+        ({"refuse_offers": 41}, {}, "call_unreachable"),
+        ({"refuse_offers": 26}, {}, "too_many_requests"),
+        ({"refuse_offers": 99}, {}, "call_failed"),
+        ({"silent_acks": True}, {"acknowledged": 0.05}, "call_no_answer"),
+        ({"silent_answers": True}, {"answered": 0.05}, "call_no_answer"),
+        ({"slots": 0}, {}, "call_busy"),
     ],
 )
-async def test_viewer_gets_the_reason_of_a_failure(
+async def test_viewer_gets_the_reason_of_a_failure(  # noqa: PLR0917 - a table's columns
     hass: HomeAssistant,
     browser: BrowserClient,
     simulator: Simulator,
     settings: dict[str, Any],
+    timeouts: dict[str, float],
     error: str,
 ) -> None:
     """One message, and nothing is left of the view."""
     for name, value in settings.items():
         setattr(simulator.rtc.settings, name, value)
+    set_timeouts(get_entry(hass), **timeouts)
     view = await browser.open_view(offer())
     await view.wait_for("error")
     assert view.error_code == error
@@ -268,10 +283,11 @@ async def test_view_closed_before_its_acknowledgement(
     browser: BrowserClient, simulator: Simulator
 ) -> None:
     """Only the acknowledgement says which session to end; the next view waits for it."""
-    simulator.rtc.settings.ack_delay = 0.2
+    simulator.rtc.hold_acks()
     first = await browser.open_view(offer())
     await simulator.rtc.wait_for(lambda: simulator.rtc.offers)
     await first.close()
+    simulator.rtc.release_acks()
     await browser.watch(offer(version=2))
     assert (simulator.rtc.offers, simulator.rtc.terminates, simulator.rtc.peak) == (2, 1, 1)
 
@@ -291,10 +307,11 @@ async def test_browser_disconnects_before_the_answer(
     hass: HomeAssistant, browser: BrowserClient, simulator: Simulator
 ) -> None:
     """The acknowledgement still says which session to end."""
-    simulator.rtc.settings.ack_delay = 0.1
+    simulator.rtc.hold_acks()
     await browser.open_view(offer())
     await simulator.rtc.wait_for(lambda: simulator.rtc.offers)
     await browser.disconnect()
+    simulator.rtc.release_acks()
     await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
     await wait_until(lambda: not simulator.rtc.open)
     assert state_of(hass, STREET) == "idle"
