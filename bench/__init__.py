@@ -1,6 +1,6 @@
-"""Measurements: requests, times, rings, views, history, outages, memory; docs/benchmarks.md."""
+"""Measures requests, times, memory and what is left behind; see docs/benchmarks.md."""
 
 import logging
 
-# It complains, when imported, of a library that shrinks pictures and that nothing here needs.
+# On import it logs an error about a missing library for resizing pictures, which nothing here uses.
 logging.getLogger("homeassistant.components.camera.img_util").setLevel(logging.CRITICAL)

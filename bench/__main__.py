@@ -1,4 +1,4 @@
-"""scripts/bench: measures, prints a table, and writes JSON where it is asked to."""
+"""Measures the integration, prints a table of figures, and writes them as JSON if asked to."""
 
 import argparse
 from dataclasses import dataclass
@@ -9,37 +9,36 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from . import (
-    counts,
-    fleet,
-    growth,
+    first_picture,
     history,
     imports,
-    memory,
     outages,
     pictures,
-    rate,
+    requests,
+    ring_leaks,
     rings,
-    seeing,
-    startup,
+    starts,
     tokens,
     views,
 )
-from .cloud import Cloud
-from .figures import Figure, as_json, table
+from .support.cloud import Cloud
+from .support.report import as_json, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
-EPILOG: Final = "docs/benchmarks.md describes the method and has the last results."
+    from .support.report import Figure
+
+EPILOG: Final = "docs/benchmarks.md describes the method and has the latest results."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """How much is measured: sizes in modules, runs that a median is taken of.
+    """How much is measured.
 
-    `halts` are numbers of rings; from the first to the last nothing may grow. So are `views`, the
-    numbers of viewers who leave. `histories` are numbers of calls, each looked at so many times;
-    `pictures` are rings with large ones.
+    `sizes` are numbers of modules, `runs` restarts of which the median is taken, `batches` of 1000
+    tokens. Leaks are counted between the first and the last of `ring_stops` and `view_stops`.
+    `histories` are numbers of calls.
     """
 
     sizes: Sequence[int]
@@ -47,93 +46,125 @@ class Extent:
     batches: int
     panels: Sequence[int]
     rings: int
-    halts: Sequence[int]
-    views: tuple[int, int]
+    ring_stops: Sequence[int]
+    view_stops: tuple[int, int]
     histories: Sequence[int]
-    looks: int
-    pictures: int
-    sights: int = 0
-    outages: int = 0
+    history_runs: int
+    picture_rings: int
+    first_pictures: int
+    outages: int
 
 
-WHOLE: Final = Extent(
+FULL: Final = Extent(
     sizes=(4, 51, 501),
     runs=9,
     batches=200,
     panels=(1, 10, 100),
     rings=1000,
-    halts=range(1000, 10_001, 1000),
-    views=(80, 280),
+    ring_stops=range(1000, 10_001, 1000),
+    view_stops=(80, 280),
     histories=(100, 1000, 10_000),
-    looks=5,
-    pictures=50,
-    sights=5,
+    history_runs=5,
+    picture_rings=50,
+    first_pictures=5,
     outages=100,
 )
-# All that is remembered of calls has to be at its largest at the first halt.
+# At the first stop, every bounded collection of calls and pushes has to be full.
 QUICK: Final = Extent(
     sizes=(4, 51),
     runs=1,
     batches=3,
     panels=(1,),
     rings=50,
-    halts=(250, 500),
-    views=(80, 120),
+    ring_stops=(250, 500),
+    view_stops=(80, 120),
     histories=(100, 1000),
-    looks=1,
-    pictures=5,
+    history_runs=1,
+    picture_rings=5,
+    first_pictures=1,
+    outages=2,
 )
+
+type Part = Callable[[Cloud, Path, Extent], Iterator[Figure]]
+
+PARTS: Final[dict[str, Part]] = {
+    "requests": lambda cloud, folder, _: requests.measure(cloud, folder),
+    "tokens": lambda cloud, _, extent: tokens.measure(cloud, extent.batches),
+    "starts": lambda cloud, folder, extent: starts.measure(
+        cloud, folder, extent.sizes, extent.runs
+    ),
+    "rings": lambda cloud, folder, extent: rings.measure(
+        cloud, folder, extent.panels, extent.rings
+    ),
+    "ring_leaks": lambda cloud, folder, extent: ring_leaks.measure(
+        cloud, folder, extent.ring_stops
+    ),
+    "views": lambda cloud, folder, extent: views.measure(cloud, folder, *extent.view_stops),
+    "pictures": lambda cloud, folder, extent: pictures.measure(cloud, folder, extent.picture_rings),
+    "history": lambda cloud, folder, extent: history.measure(
+        cloud, folder, extent.histories, extent.history_runs
+    ),
+    "memory": lambda cloud, folder, extent: starts.measure_memory(cloud, folder, extent.sizes),
+    "first_picture": lambda cloud, folder, extent: first_picture.measure(
+        cloud, folder, extent.first_pictures
+    ),
+    "ring_rate": lambda cloud, folder, _: rings.measure_rate(cloud, folder),
+    "outages": lambda cloud, folder, extent: outages.measure(cloud, folder, extent.outages),
+    "fleet": lambda *_: outages.measure_fleet(),
+    "imports": lambda _cloud, _folder, extent: imports.measure(extent.runs),
+}
+QUICK_PARTS: Final = [*PARTS][: [*PARTS].index("memory")]
 
 
 def main() -> int:
-    """Measure; 0 whether or not aims are met, since times depend on the machine."""
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__, epilog=EPILOG)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
-    parser.add_argument("--quick", action="store_true", help="counts alone are of use then")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING)
-    # It warns of every custom integration, once in each life.
-    logging.getLogger("homeassistant.loader").setLevel(logging.ERROR)
-    logging.getLogger("aiohttp_fast_zlib").setLevel(logging.ERROR)
-    # The outages that are measured are no news.
-    logging.getLogger("custom_components.bticino_classe").setLevel(logging.ERROR)
-    figures = _figures(quick=arguments.quick)
+    """Measure and return 0, even if an aim is missed: times depend on the machine."""
+    arguments = _arguments()
+    _silence_loggers()
+    quick: bool = arguments.quick
+    names = arguments.only or (QUICK_PARTS if quick else PARTS)
+    figures = _measure(names, QUICK if quick else FULL)
     print(table(figures))
     if arguments.json:
-        arguments.json.write_text(as_json(figures, quick=arguments.quick))
+        arguments.json.write_text(as_json(figures, quick=quick))
     return 0
 
 
-def _figures(*, quick: bool) -> list[Figure]:
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__, epilog=EPILOG)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
+    parser.add_argument("--quick", action="store_true", help="smaller; only the counts are exact")
+    parser.add_argument(
+        "--only",
+        type=_part_names,
+        metavar="PART,...",
+        help=f"measure only these parts: {', '.join(PARTS)}",
+    )
+    return parser.parse_args()
+
+
+def _part_names(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in PARTS]:
+        raise argparse.ArgumentTypeError(f"no such part: {', '.join(unknown)}")
+    return names
+
+
+def _silence_loggers() -> None:
+    logging.basicConfig(level=logging.WARNING)
+    # They warn about every custom integration, about the missing isal, and about the outages.
+    for name in (
+        "homeassistant.loader",
+        "aiohttp_fast_zlib",
+        "custom_components.bticino_classe",
+    ):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _measure(names: Collection[str], extent: Extent) -> list[Figure]:
     with Cloud() as cloud, TemporaryDirectory() as folder:
-        figures = list(_first(cloud, Path(folder), QUICK if quick else WHOLE))
-        return figures if quick else [*figures, *_more(cloud, Path(folder), WHOLE)]
-
-
-def _first(cloud: Cloud, folder: Path, extent: Extent) -> Iterator[Figure]:
-    yield from counts.measure(cloud, _new(folder / "counts"))
-    yield from tokens.measure(cloud, extent.batches)
-    yield from startup.measure(cloud, _new(folder / "startup"), extent.sizes, extent.runs)
-    yield from rings.measure(cloud, _new(folder / "rings"), extent.panels, extent.rings)
-    yield from growth.measure(cloud, _new(folder / "growth"), extent.halts)
-    yield from views.measure(cloud, _new(folder / "views"), *extent.views)
-    yield from pictures.measure(cloud, _new(folder / "pictures"), extent.pictures)
-    past = _new(folder / "history")
-    yield from history.measure(cloud, past, extent.histories, extent.looks)
-
-
-def _more(cloud: Cloud, folder: Path, extent: Extent) -> Iterator[Figure]:
-    yield from memory.measure(cloud, _new(folder / "memory"), extent.sizes)
-    yield from seeing.measure(cloud, _new(folder / "seeing"), extent.sights)
-    yield from rate.measure(cloud, _new(folder / "rate"))
-    yield from outages.measure(cloud, _new(folder / "outages"), extent.outages)
-    yield from fleet.measure()
-    yield from imports.measure(extent.runs)
-
-
-def _new(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
+        return [
+            figure for name in names for figure in PARTS[name](cloud, Path(folder) / name, extent)
+        ]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""A history of many calls: opened at a start, browsed, listed, reset, written with every ring."""
+"""A history of many calls: opened, browsed, listed, reset, and written by a missed call."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -17,132 +16,149 @@ from custom_components.bticino_classe.history.history import CallHistory
 from custom_components.bticino_classe.house import House
 from custom_components.bticino_classe.media_source import async_get_media_source
 
-from .figures import Figure
-from .held import Held, holding
-from .home import entry_of, live, set_up, sign_in
-from .past import file_of, fill, places
-from .settling import settle
-from .watching import miss, ring, watching
+from .support.history_data import Place, file_of, fill
+from .support.home_assistant import Installation, entry_of, runtime_of, set_up
+from .support.loop_monitor import LoopUsage, blocked_figures, monitor_loop
+from .support.report import KIB, Figure, counts, median_ms
+from .support.ring_recorder import record_rings
+from .support.waiting import wait_idle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
     import sqlite3
 
-    from homeassistant.components.media_source import MediaSource
     from homeassistant.core import HomeAssistant
 
-    from .cloud import Cloud
+    from .support.cloud import Cloud
 
 HOUSE: Final = "panels_1"
-MS: Final = 1000.0  # per second
-KIB: Final = 1024  # bytes
-LEVELS: Final = 3  # below the root: a panel's months, a month's days, a day's calls
-LINEAR: Final = 2.0  # by the square would be 10
-MOST_HELD_MS: Final = 5.0
 RINGS: Final = 5
-LOAD_MS: Final = 20.0
-WRITTEN_KIB: Final = 64.0
 CALENDAR_DAYS: Final = 60
+MAX_LOAD_MS: Final = 20.0
+MAX_WRITTEN_KIB: Final = 64.0
+MAX_GROWTH: Final = 2.0  # quadratic growth would give 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timed:
-    """Something that was done several times: seconds of each, and the worst for the loop."""
+class Timing:
+    """What was done several times: the seconds of each, and the work of the event loop."""
 
     seconds: Sequence[float]
-    held: Held
+    usage: LoopUsage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a history of so many calls costs; `written` are bytes, by a call without pictures."""
+class Result:
+    """A history of `calls`: how many were found and listed, and what was measured."""
 
     calls: int
     found: int
     listed: int
     missed: int
     file_bytes: int
-    load: Timed
-    browse: Timed
-    calendar: Timed
-    ring: Timed
-    reset: Timed
-    written: float
+    written_bytes: float
+    load: Timing
+    browse: Timing
+    calendar: Timing
+    ring: Timing
+    reset: Timing
 
 
 def measure(cloud: Cloud, folder: Path, sizes: Sequence[int], runs: int) -> Iterator[Figure]:
-    """Measure at each size, each in a folder of its own."""
-    found = []
+    """Measure a history of each size, each on a folder of its own."""
+    results = []
     for calls in sizes:
-        cloud.move(HOUSE)
-        home = folder / str(calls)
-        home.mkdir()
-        live(home, cloud.endpoints, partial(sign_in, credentials=cloud.credentials))
-        at = live(home, cloud.endpoints, places)
-        live(home, cloud.endpoints, partial(fill, number=calls, at=at, now=time.time()))
-        found.append(
-            live(home, cloud.endpoints, partial(_look, cloud=cloud, calls=calls, runs=runs))
-        )
-        yield from _figures(found[-1])
-    yield from _growth(found)
+        installation = Installation.create(cloud, folder / str(calls), HOUSE)
+        place = installation.run(Place.find)
+        installation.run(partial(fill, calls=calls, place=place, now=time.time()))
+        measured = partial(_measure, cloud=cloud, calls=calls, runs=runs)
+        results.append(installation.run(measured))
+        yield from _figures(results[-1])
+    yield from _growth(results)
 
 
-async def _look(hass: HomeAssistant, cloud: Cloud, calls: int, runs: int) -> Found:
-    await settle(hass)
-    load = await _timed_loads(hass, runs)
+async def _measure(hass: HomeAssistant, cloud: Cloud, calls: int, runs: int) -> Result:
+    await wait_idle(hass)
+    load = await _load(hass, runs)
     await set_up(hass)
-    history = entry_of(hass).runtime_data.history
-    found = await history.async_read(_count)
-    source = await async_get_media_source(hass)
-    listed: list[int] = []
-    browse = await _timed(runs, partial(_browse, hass, source, listed))
-    calendar = await _timed(runs, partial(_list_events, hass))
+    history = runtime_of(hass).history
+    found = await history.async_read(_count_calls)
+    listed, browse = await _browse(hass, runs)
+    calendar = await _time(runs, partial(_list_events, hass))
     file_bytes = file_of(hass).stat().st_size
-    await _ring(hass, cloud)  # what is only slow the first time
-    written_before = _written()
-    rung = await _timed(RINGS, partial(_ring, hass, cloud))
-    written = (_written() - written_before) / RINGS
-    missed, reset = await _reset(hass, history)
-    return Found(
+    written, ring = await _ring(hass, cloud)
+    bridge_id = runtime_of(hass).coordinator.data.bridges[0].id
+    missed = history.missed(bridge_id)
+    reset = await _time(1, partial(history.async_mark_seen, bridge_id))
+    assert history.missed(bridge_id) == 0
+    return Result(
         calls=calls,
         found=found,
-        listed=listed[-1],
+        listed=listed,
         missed=missed,
         file_bytes=file_bytes,
+        written_bytes=written,
         load=load,
         browse=browse,
         calendar=calendar,
-        ring=rung,
+        ring=ring,
         reset=reset,
-        written=written,
     )
 
 
-async def _timed_loads(hass: HomeAssistant, runs: int) -> Timed:
-    """Open the file; to close it again is not timed."""
-    histories: list[CallHistory] = []
-    load = await _timed(runs, partial(_load, hass, histories))
-    for each in histories:
-        await each.async_close()
-    return load
+async def _time(runs: int, act: Callable[[], Awaitable[None]]) -> Timing:
+    seconds = []
+    async with monitor_loop() as usage:
+        for _ in range(runs):
+            start = time.perf_counter()
+            await act()
+            seconds.append(time.perf_counter() - start)
+    return Timing(seconds=seconds, usage=usage)
 
 
-async def _reset(hass: HomeAssistant, history: CallHistory) -> tuple[int, Timed]:
-    """Reset the missed calls, and return how many there were."""
-    bridge_id = entry_of(hass).runtime_data.coordinator.data.bridges[0].id
-    missed = history.missed(bridge_id)
-    reset = await _timed(1, partial(history.async_mark_seen, bridge_id))
-    assert history.missed(bridge_id) == 0
-    return missed, reset
+async def _load(hass: HomeAssistant, runs: int) -> Timing:
+    """Open the file as a start does; the account is not set up."""
+    house, entry = House.of([], {}), entry_of(hass)
+    opened: list[CallHistory] = []
+
+    async def load() -> None:
+        history = CallHistory(hass, entry, clock=time.time, house=lambda: house, excluded_homes=())
+        opened.append(history)
+        await history.async_load()
+
+    timing = await _time(runs, load)
+    for history in opened:
+        await history.async_close()
+    return timing
 
 
-def _count(db: sqlite3.Connection) -> int:
-    found: int = db.execute("SELECT count(*) FROM calls").fetchone()[0]
-    return found
+def _count_calls(db: sqlite3.Connection) -> int:
+    (count,) = db.execute("SELECT count(*) FROM calls").fetchone()
+    return int(count)
+
+
+async def _browse(hass: HomeAssistant, runs: int) -> tuple[int, Timing]:
+    """Open the media browser down to the oldest day; return the number of its pictures."""
+    source = await async_get_media_source(hass)
+    days: list[Sequence[object]] = []
+
+    async def browse() -> None:
+        item = await source.async_browse_media(MediaSourceItem(hass, DOMAIN, "", None))
+        for _level in ("months of a panel", "days of a month", "pictures of a day"):
+            assert item.children, "there is nothing to browse"
+            oldest = item.children[-1]
+            assert isinstance(oldest, BrowseMediaSource)
+            item = await source.async_browse_media(
+                MediaSourceItem(hass, DOMAIN, oldest.identifier or "", None)
+            )
+        days.append(item.children or ())
+
+    timing = await _time(runs, browse)
+    return len(days[-1]), timing
 
 
 async def _list_events(hass: HomeAssistant) -> None:
-    """Ask the calendar for its events, as its page does."""
+    """Request the events of the calendar, as its page does."""
     (entity_id,) = hass.states.async_entity_ids("calendar")
     entity = hass.data["calendar"].get_entity(entity_id)
     end = dt_util.utcnow()
@@ -150,106 +166,72 @@ async def _list_events(hass: HomeAssistant) -> None:
     assert await entity.async_get_events(hass, start, end)
 
 
-async def _timed(runs: int, act: Callable[[], Awaitable[None]]) -> Timed:
-    seconds = []
-    async with holding() as held:
-        for _ in range(runs):
-            began = time.perf_counter()
-            await act()
-            seconds.append(time.perf_counter() - began)
-    return Timed(seconds=seconds, held=held)
+async def _ring(hass: HomeAssistant, cloud: Cloud) -> tuple[float, Timing]:
+    """Miss calls without pictures; return the bytes that each writes, at its ring and its end."""
+
+    async def ring() -> None:
+        with record_rings(hass, cloud) as recorder:
+            await recorder.ring(pictures=False)
+            await wait_idle(hass)
+            await recorder.miss()
+            await wait_idle(hass)
+
+    await ring()  # warm-up
+    before = _written_bytes()
+    timing = await _time(RINGS, ring)
+    return (_written_bytes() - before) / RINGS, timing
 
 
-async def _load(hass: HomeAssistant, histories: list[CallHistory]) -> None:
-    """Open the file as a start does."""
-    house = House.of([], {})
-    history = CallHistory(
-        hass, entry_of(hass), clock=time.time, house=lambda: house, excluded_homes=()
-    )
-    await history.async_load()
-    histories.append(history)
-
-
-async def _browse(hass: HomeAssistant, source: MediaSource, listed: list[int]) -> None:
-    """Open the media browser and go down to the calls of the newest day."""
-    item = await source.async_browse_media(MediaSourceItem(hass, DOMAIN, "", None))
-    for _ in range(LEVELS):
-        assert item.children, "there is nothing to browse"
-        first = item.children[0]
-        assert isinstance(first, BrowseMediaSource)
-        next_one = MediaSourceItem(hass, DOMAIN, first.identifier or "", None)
-        item = await source.async_browse_media(next_one)
-    listed.append(len(item.children or ()))
-
-
-async def _ring(hass: HomeAssistant, cloud: Cloud) -> None:
-    """Let one call without pictures be missed; both that and the ring are written."""
-    with watching(hass) as watcher:
-        await ring(hass, cloud, watcher, pictures=False)
-        await settle(hass)
-        await miss(hass, cloud, watcher)
-        await settle(hass)
-
-
-def _written() -> int:
-    """Return how many bytes this process has written into files so far; sockets do not count."""
+def _written_bytes() -> int:
+    """Return the bytes that this process has written into files so far, without sockets."""
     lines = Path("/proc/self/io").read_text().splitlines()
     return int(dict(line.split(": ") for line in lines)["wchar"])
 
 
-def _figures(found: Found) -> Iterator[Figure]:
-    key, text = f"history_{found.calls}", f"history of {found.calls} calls"
-    yield Figure(key=f"{key}.found", text=f"{text}: found", value=found.found, unit="")
-    yield Figure(key=f"{key}.listed", text=f"{text}: listed of a day", value=found.listed, unit="")
-    yield from _times(f"{key}.load", f"{text}: read at a start", found.load)
-    yield from _times(f"{key}.browse", f"{text}: browsed down to a day", found.browse)
-    yield from _times(f"{key}.calendar", f"{text}: {CALENDAR_DAYS} days of events", found.calendar)
-    yield from _times(f"{key}.ring", f"{text}: a missed call", found.ring)
-    what = f"{text}: reset of {found.missed} missed calls"
-    yield from _times(f"{key}.reset", what, found.reset)
-    what = f"{text}: on disk, of each"
-    each = found.file_bytes / found.calls
-    yield Figure(key=f"{key}.row_bytes", text=what, value=each, unit="B")
-    what = f"{text}: written by a missed call without pictures"
-    written = found.written / KIB
-    yield Figure(key=f"{key}.written_kib", text=what, value=written, unit="KiB", aim=WRITTEN_KIB)
-
-
-def _times(key: str, text: str, timed: Timed) -> Iterator[Figure]:
-    samples = [each * MS for each in timed.seconds]
-    aim = LOAD_MS if key.endswith("load") else None
+def _figures(result: Result) -> Iterator[Figure]:
+    key, text = f"history_{result.calls}", f"history of {result.calls} calls"
+    yield from counts(
+        key,
+        text,
+        ("found", "found", result.found, None),
+        ("listed", "pictures listed of a day", result.listed, None),
+    )
+    for name, what, timing, aim in (
+        ("load", "opened at a start", result.load, MAX_LOAD_MS),
+        ("browse", "browsed down to a day", result.browse, None),
+        ("calendar", f"{CALENDAR_DAYS} days of the calendar", result.calendar, None),
+        ("ring", "a missed call until stored", result.ring, None),
+        ("reset", f"reset of {result.missed} missed calls", result.reset, None),
+    ):
+        yield median_ms(f"{key}.{name}_ms", f"{text}: {what}", timing.seconds, aim=aim)
+        yield from blocked_figures(f"{key}.{name}", f"{text}: {what}", timing.usage)
     yield Figure(
-        key=f"{key}_ms", text=text, value=median(samples), unit="ms", samples=samples, aim=aim
+        key=f"{key}.row_bytes",
+        text=f"{text}: on disk, for each call",
+        value=result.file_bytes / result.calls,
+        unit="B",
     )
     yield Figure(
-        key=f"{key}_held_ms",
-        text=f"{text}: the event loop's longest callback",
-        value=timed.held.longest * MS,
-        unit="ms",
-        aim=MOST_HELD_MS,
-    )
-    yield Figure(
-        key=f"{key}_late_ms",
-        text=f"{text}: the event loop late by",
-        value=timed.held.late * MS,
-        unit="ms",
-        aim=MOST_HELD_MS,
+        key=f"{key}.written_kib",
+        text=f"{text}: written by a missed call without pictures",
+        value=result.written_bytes / KIB,
+        unit="KiB",
+        aim=MAX_WRITTEN_KIB,
     )
 
 
-def _growth(found: Sequence[Found]) -> Iterator[Figure]:
-    """Compare what each call adds, between the last two sizes and the two before."""
-    for name, text in (("load", "reading"), ("browse", "browsing")):
+def _growth(results: Sequence[Result]) -> Iterator[Figure]:
+    """Compare what each call adds between the last two sizes and the two before."""
+    for name, text in (("load", "opening"), ("browse", "browsing")):
         slopes = [
             (min(getattr(large, name).seconds) - min(getattr(small, name).seconds))
             / (large.calls - small.calls)
-            for small, large in pairwise(found)
+            for small, large in pairwise(results)
         ]
         if len(slopes) > 1:
             yield Figure(
                 key=f"history.{name}_growth",
-                text=f"{text} a history: growth, the last to the one before (1 is linear)",
+                text=f"history, growth of the time of each call when {text} (1 is linear)",
                 value=slopes[-1] / slopes[0],
-                unit="",
-                aim=LINEAR,
+                aim=MAX_GROWTH,
             )

@@ -1,8 +1,7 @@
-"""How long it takes from the cloud's return until the socket is online again."""
+"""How long it takes from the end of an outage until homes are online again."""
 
 from dataclasses import dataclass
 from functools import partial
-from statistics import quantiles
 from typing import TYPE_CHECKING, Final
 
 from custom_components.bticino_classe.client import RateLimiter
@@ -10,27 +9,30 @@ from custom_components.bticino_classe.client.websocket.backoff import LONGEST_DE
 from custom_components.bticino_classe.client.websocket.keepalive import KeepalivePolicy
 from custom_components.bticino_classe.const import RATE_LIMITERS
 
-from .cloud import Cloud
-from .figures import Figure
-from .home import entry_of, live, set_up, sign_in
-from .passing import passing
-from .settling import look_again
+from .support.clock import FastClock, fast_clock
+from .support.cloud import Cloud
+from .support.home_assistant import Installation, entry_of, runtime_of, set_up
+from .support.report import Figure, percentile
+from .support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections import Counter
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from homeassistant.core import HomeAssistant
 
-    from .passing import Passing
-
-STABLE: Final = KeepalivePolicy().stable_after + 1.0  # seconds online until delays begin anew
-MARGIN: Final = 60.0  # seconds
+HOUSE: Final = "panels_1"
+STABLE_SECONDS: Final = KeepalivePolicy().stable_after + 1.0  # online until the backoff is reset
+MARGIN_SECONDS: Final = 60.0
+FLEET_OUTAGES: Final = {"a moment": 0.01, "10 s": 10.0, "1 min": 60.0, "10 min": 600.0}
+MAX_IN_ONE_SECOND_PERCENT: Final = 1.0
+BACK_PERCENTS: Final = (50, 95, 99)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """What happens to the sockets, for how many seconds."""
+    """An outage of the push socket."""
 
     key: str
     text: str
@@ -39,26 +41,49 @@ class Outage:
 
 
 OUTAGES: Final = (
-    Outage(key="cut", text="cut, at once there again", begin=Cloud.cut, seconds=0.0),
-    Outage(key="mute", text="10 s without an answer", begin=Cloud.drop_handshakes, seconds=10.0),
-    Outage(key="told", text="10 s of 503", begin=Cloud.take_down, seconds=10.0),
-    Outage(key="told_long", text="10 min of 503", begin=Cloud.take_down, seconds=600.0),
+    Outage(
+        key="cut",
+        text="a cut, the cloud back at once",
+        begin=Cloud.drop_connections,
+        seconds=0.0,
+    ),
+    Outage(
+        key="no_answer_10s",
+        text="10 s without an answer",
+        begin=Cloud.stop_answering,
+        seconds=10.0,
+    ),
+    Outage(key="503_10s", text="10 s of 503", begin=Cloud.take_down, seconds=10.0),
+    Outage(key="503_10min", text="10 min of 503", begin=Cloud.take_down, seconds=600.0),
 )
 
 
 def measure(cloud: Cloud, folder: Path, times: int) -> Iterator[Figure]:
-    """Let each outage happen so often; delays pass in a moment, connections are real."""
-    cloud.move("panels_1")
-    live(folder, cloud.endpoints, partial(sign_in, credentials=cloud.credentials))
+    """Repeat each outage with real connections and a fast clock."""
+    installation = Installation.create(cloud, folder, HOUSE)
     for outage in OUTAGES:
-        suffer = partial(_suffer, cloud=cloud, outage=outage, times=times)
-        yield from _figures(outage, live(folder, cloud.endpoints, suffer))
+        recover = partial(_recover, cloud=cloud, outage=outage, times=times)
+        yield from _figures(outage, installation.run(recover))
 
 
-def _figures(outage: Outage, seconds: list[float]) -> Iterator[Figure]:
-    cuts = quantiles(seconds, n=100, method="inclusive")
-    values = {"p50": cuts[49], "p95": cuts[94], "max": max(seconds)}
-    for name, value in values.items():
+def measure_fleet() -> Iterator[Figure]:
+    """Compute with the client's own delays when 10 000 homes are back."""
+    # Imported late, so that no other measurement has the test's libraries in memory.
+    from tests.client.test_backoff import arrivals  # noqa: PLC0415
+
+    for is_overload, answer in ((True, "503"), (False, "no answer")):
+        for duration, seconds in FLEET_OUTAGES.items():
+            key = f"fleet_{answer.replace(' ', '_')}_{seconds:.0f}s"
+            text = f"10 000 homes, {duration} of {answer}"
+            yield from _fleet_figures(key, text, arrivals(seconds, is_overload=is_overload))
+
+
+def _figures(outage: Outage, seconds: Sequence[float]) -> Iterator[Figure]:
+    for name, value in (
+        ("p50", percentile(seconds, 50)),
+        ("p95", percentile(seconds, 95)),
+        ("max", max(seconds)),
+    ):
         yield Figure(
             key=f"back_{outage.key}.{name}_s",
             text=f"online again after {outage.text}, {name}",
@@ -68,25 +93,45 @@ def _figures(outage: Outage, seconds: list[float]) -> Iterator[Figure]:
         )
 
 
-async def _suffer(hass: HomeAssistant, cloud: Cloud, outage: Outage, times: int) -> list[float]:
-    entry = entry_of(hass)
-    # The limit of requests has to go by the clock that is put forward further down.
-    budget = RateLimiter(clock=lambda: hass.loop.time())  # noqa: PLW0108 - replaced by then
-    hass.data[RATE_LIMITERS] = {entry.entry_id: budget}
+async def _recover(hass: HomeAssistant, cloud: Cloud, outage: Outage, times: int) -> list[float]:
+    # The rate limiter has to follow the fast clock, which replaces `loop.time` below.
+    limiter = RateLimiter(clock=lambda: hass.loop.time())  # noqa: PLW0108 - replaced by then
+    hass.data[RATE_LIMITERS] = {entry_of(hass).entry_id: limiter}
     await set_up(hass)
-    with passing(hass) as clocks:
-        return [await _once(hass, clocks, cloud, outage) for _ in range(times)]
+    with fast_clock(hass) as clock:
+        return [await _recover_once(hass, clock, cloud, outage) for _ in range(times)]
 
 
-async def _once(hass: HomeAssistant, clocks: Passing, cloud: Cloud, outage: Outage) -> float:
-    """Return the seconds from the end of one outage until the socket is online."""
-    push = entry_of(hass).runtime_data.push
-    await clocks.seconds(STABLE)
+async def _recover_once(
+    hass: HomeAssistant, clock: FastClock, cloud: Cloud, outage: Outage
+) -> float:
+    """Return the seconds from the end of an outage until the socket is online."""
+    push = runtime_of(hass).push
+    await clock.advance(STABLE_SECONDS)
     outage.begin(cloud)
-    await look_again(lambda: not push.is_online)
-    await clocks.seconds(outage.seconds)
+    await wait_until(lambda: not push.is_online)
+    await clock.advance(outage.seconds)
     cloud.bring_up()
-    began = clocks.monotonic()
-    await clocks.until(lambda: push.is_online, at_most=LONGEST_DELAY + MARGIN)
-    assert push.is_online, "it never came back"
-    return clocks.monotonic() - began
+    start = clock.monotonic()
+    await clock.advance_until(lambda: push.is_online, at_most=LONGEST_DELAY + MARGIN_SECONDS)
+    assert push.is_online, "the socket did not reconnect"
+    return clock.monotonic() - start
+
+
+def _fleet_figures(key: str, text: str, homes: Counter[int]) -> Iterator[Figure]:
+    """Yield when homes are back; they are counted by seconds since the end of the outage."""
+    yield Figure(
+        key=f"{key}.most_percent",
+        text=f"{text}: most in one second",
+        value=max(homes.values()) / homes.total() * 100,
+        unit="%",
+        aim=MAX_IN_ONE_SECOND_PERCENT,
+    )
+    seconds = sorted(homes.elements())
+    for percent in BACK_PERCENTS:
+        yield Figure(
+            key=f"{key}.back_{percent}_s",
+            text=f"{text}: {percent} % are back within",
+            value=seconds[len(seconds) * percent // 100 - 1] + 1,
+            unit="s",
+        )

@@ -1,4 +1,4 @@
-"""What the pictures of a ring cost: requests, and the time of the event loop for large ones."""
+"""Requests for the pictures of a ring, and the work of the event loop with large pictures."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from .cloud import EVENTS_PATH, PICTURE_PATH
-from .figures import Figure, count
-from .held import Held, holding
-from .home import live, set_up, sign_in
-from .settling import settle
-from .watching import miss, ring, watching
+from .support.cloud import EVENTS_PATH, PICTURE_PATH
+from .support.home_assistant import Installation, set_up
+from .support.loop_monitor import LoopUsage, blocked_figures, monitor_loop
+from .support.report import MS_PER_SECOND, Figure, counts, median_ms
+from .support.ring_recorder import RingRecorder, record_rings
+from .support.waiting import wait_idle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,109 +19,107 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
-    from .cloud import Cloud, Requests
-    from .watching import Watcher
+    from .support.cloud import Cloud, Requests
 
 HOUSE: Final = "panels_1"
-LARGE: Final = 2_000_000  # bytes
-PAUSE: Final = 0.03  # seconds after a call: the last downloads fall into the next ring
-MS: Final = 1000.0  # per second
-MOST_HELD_MS: Final = 5.0
-UNDISTURBED: Final = 2.0  # times as late as without pictures
+LARGE_BYTES: Final = 2_000_000
+PAUSE_SECONDS: Final = 0.03  # after a call: short enough that downloads overlap the next ring
+MAX_DELAY_RATIO: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """Rings one after the other: seconds from read to state of each, and what the loop did."""
+class Rings:
+    """Rings one after another: seconds from read to state, and the work of the event loop."""
 
     delays: Sequence[float]
-    held: Held
+    usage: LoopUsage
 
 
-def measure(cloud: Cloud, folder: Path, rings: int) -> Iterator[Figure]:
-    """Ring with living links, with dead ones, without pictures and with large ones."""
-    cloud.move(HOUSE)
-    live(folder, cloud.endpoints, partial(sign_in, credentials=cloud.credentials))
-    living, dead = live(folder, cloud.endpoints, partial(_ask, cloud=cloud))
-    yield from _requests("pictures", "a ring with pictures", living, pictures=2, events=0)
-    # Both are refused once; one look at the events renews both links.
-    yield from _requests("dead_links", "a ring with dead links", dead, pictures=4, events=1)
-    none, large = live(folder, cloud.endpoints, partial(_compare, cloud=cloud, rings=rings))
-    yield from _times("no_pictures", "a ring without pictures", none)
-    yield from _times("large_pictures", "a ring with two pictures of 2 MB", large)
+def measure(cloud: Cloud, folder: Path, count: int) -> Iterator[Figure]:
+    """Ring with valid and expired links, then without pictures and with large ones."""
+    installation = Installation.create(cloud, folder, HOUSE)
+    valid, expired = installation.run(partial(_ring_with_links, cloud=cloud))
+    yield from _request_figures("pictures", "ring with pictures", valid, downloads=2, events=0)
+    # Both downloads fail once; one list of events has new links for both.
+    text = "ring with expired links"
+    yield from _request_figures("expired_links", text, expired, downloads=4, events=1)
+    none, large = installation.run(partial(_compare, cloud=cloud, count=count))
+    yield from _time_figures("no_pictures", "ring without pictures", none)
+    yield from _time_figures("large_pictures", "ring with two pictures of 2 MB", large)
     yield Figure(
-        key="large_pictures.later",
-        text="a ring with two pictures of 2 MB: times as late as one without",
+        key="large_pictures.delay_ratio",
+        text="ring with two pictures of 2 MB: read to state, times a ring without",
         value=median(large.delays) / median(none.delays),
-        unit="",
-        aim=UNDISTURBED,
+        aim=MAX_DELAY_RATIO,
     )
 
 
-async def _ask(hass: HomeAssistant, cloud: Cloud) -> tuple[Requests, Requests]:
+async def _ring_with_links(hass: HomeAssistant, cloud: Cloud) -> tuple[Requests, Requests]:
     await set_up(hass)
-    living = await _asked(hass, cloud, dead=0)
-    return living, await _asked(hass, cloud, dead=2)
+    valid = await _requests(hass, cloud, expired_links=0)
+    return valid, await _requests(hass, cloud, expired_links=2)
 
 
-async def _asked(hass: HomeAssistant, cloud: Cloud, *, dead: int) -> Requests:
-    """Return what one missed call asks of the cloud, of which some links are dead."""
-    cloud.forget()
-    cloud.refuse_pictures(dead)
-    with watching(hass) as watcher:
-        await ring(hass, cloud, watcher, pictures=True)
-        await settle(hass)
-        await miss(hass, cloud, watcher)
-    await settle(hass)
+async def _requests(hass: HomeAssistant, cloud: Cloud, *, expired_links: int) -> Requests:
+    """Return the requests of a missed call."""
+    cloud.reset()
+    cloud.expire_links(expired_links)
+    with record_rings(hass, cloud) as recorder:
+        await recorder.ring(pictures=True)
+        await recorder.read_all()
+        await wait_idle(hass)
+        await recorder.miss()
+        await recorder.read_all()
+    await wait_idle(hass)
     return cloud.requests()
 
 
-def _requests(
-    key: str, text: str, found: Requests, *, pictures: int, events: int
+def _request_figures(
+    key: str, text: str, sent: Requests, *, downloads: int, events: int
 ) -> Iterator[Figure]:
-    others = found.by_path.total() - found.by_path[PICTURE_PATH] - found.by_path[EVENTS_PATH]
-    yield count(f"{key}.downloads", f"{text}: downloads", found.pictures, aim=pictures)
-    yield count(f"{key}.events", f"{text}: looks at the events", found.events, aim=events)
-    yield count(f"{key}.others", f"{text}: other requests", others, aim=0)
+    others = sent.by_path.total() - sent.by_path[PICTURE_PATH] - sent.by_path[EVENTS_PATH]
+    yield from counts(
+        key,
+        text,
+        ("downloads", "downloads", sent.pictures, downloads),
+        ("events", "requests for events", sent.events, events),
+        ("others", "other requests", others, 0),
+    )
 
 
-async def _compare(hass: HomeAssistant, cloud: Cloud, rings: int) -> tuple[Rung, Rung]:
+async def _compare(hass: HomeAssistant, cloud: Cloud, count: int) -> tuple[Rings, Rings]:
     await set_up(hass)
-    none = await _rung(hass, cloud, rings, pictures=False)
-    cloud.fatten_pictures(LARGE)
-    large = await _rung(hass, cloud, rings, pictures=True)
-    cloud.fatten_pictures(0)
+    none = await _ring(hass, cloud, count, pictures=False)
+    cloud.set_picture_size(LARGE_BYTES)
+    large = await _ring(hass, cloud, count, pictures=True)
+    cloud.set_picture_size(0)
     return none, large
 
 
-async def _rung(hass: HomeAssistant, cloud: Cloud, rings: int, *, pictures: bool) -> Rung:
-    with watching(hass) as watcher:
-        await _missed(hass, cloud, watcher, pictures=pictures)  # only slow the first time
-        await settle(hass)
-        watcher.seen.clear()
-        async with holding() as held:
-            for _ in range(rings):
-                await _missed(hass, cloud, watcher, pictures=pictures)
-                await asyncio.sleep(PAUSE)
-            await settle(hass)
-    return Rung(delays=[each.shown - each.read for each in watcher.seen.values()], held=held)
+async def _ring(hass: HomeAssistant, cloud: Cloud, count: int, *, pictures: bool) -> Rings:
+    with record_rings(hass, cloud) as recorder:
+        await _ring_and_miss(recorder, pictures=pictures)  # warm-up
+        await wait_idle(hass)
+        recorder.clear()
+        async with monitor_loop() as usage:
+            for _ in range(count):
+                await _ring_and_miss(recorder, pictures=pictures)
+                await asyncio.sleep(PAUSE_SECONDS)
+            await wait_idle(hass)
+    return Rings(delays=[ring.shown - ring.read for ring in recorder.rings.values()], usage=usage)
 
 
-async def _missed(hass: HomeAssistant, cloud: Cloud, watcher: Watcher, *, pictures: bool) -> None:
-    await ring(hass, cloud, watcher, pictures=pictures)
-    await miss(hass, cloud, watcher)
+async def _ring_and_miss(recorder: RingRecorder, *, pictures: bool) -> None:
+    await recorder.ring(pictures=pictures)
+    await recorder.miss()
 
 
-def _times(key: str, text: str, rung: Rung) -> Iterator[Figure]:
-    delays = [each * MS for each in rung.delays]
-    held, late = rung.held.longest * MS, rung.held.late * MS
-    worked = rung.held.worked * MS / len(delays)
-    what = f"{text}: read to state"
-    yield Figure(key=f"{key}.ms", text=what, value=median(delays), unit="ms", samples=delays)
-    what = f"{text}: the event loop's work, until all is kept"
-    yield Figure(key=f"{key}.worked_ms", text=what, value=worked, unit="ms")
-    what = f"{text}: the event loop's longest callback"
-    yield Figure(key=f"{key}.held_ms", text=what, value=held, unit="ms", aim=MOST_HELD_MS)
+def _time_figures(key: str, text: str, rings: Rings) -> Iterator[Figure]:
+    yield median_ms(f"{key}.ms", f"{text}: read to state", rings.delays)
     yield Figure(
-        key=f"{key}.late_ms", text=f"{text}: the event loop late by", value=late, unit="ms"
+        key=f"{key}.loop_ms",
+        text=f"{text}: work of the event loop until stored",
+        value=rings.usage.busy * MS_PER_SECOND / len(rings.delays),
+        unit="ms",
     )
+    yield from blocked_figures(f"{key}.loop", text, rings.usage)

@@ -1,49 +1,64 @@
-"""What was measured, as data, as a table and as JSON."""
+"""The measured figures, as a table and as JSON."""
 
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 import json
 import os
 import platform
+from statistics import median, quantiles
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-HEADINGS: Final = ("", "measured", "aim", "")
+HEADINGS: Final = ("Figure", "Measured", "Aim", "")
+MS_PER_SECOND: Final = 1000.0
+KIB: Final = 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One measured value; `aim` is the most that it may be, `samples` what it is the median of."""
+    """A measured value; `aim` is its upper limit, `samples` the values it is a percentile of."""
 
     key: str
     text: str
     value: float
-    unit: str
+    unit: str = ""
     aim: float | None = None
     samples: Sequence[float] = ()
 
     @property
     def met(self) -> bool:
-        """Whether the aim is met; a figure without one always is."""
+        """Whether the value is within the aim; always, without an aim."""
         return self.aim is None or self.value <= self.aim
 
 
-def count(key: str, text: str, value: int, *, aim: int) -> Figure:
-    """Return a number of things."""
-    return Figure(key=key, text=text, value=value, unit="", aim=aim)
+def counts(key: str, text: str, *rows: tuple[str, str, int, int | None]) -> Iterator[Figure]:
+    """Yield numbers without a unit; a row has the end of the key and of the text, value and aim."""
+    for name, what, value, aim in rows:
+        yield Figure(key=f"{key}.{name}", text=f"{text}: {what}", value=value, aim=aim)
+
+
+def median_ms(key: str, text: str, seconds: Iterable[float], *, aim: float | None = None) -> Figure:
+    """Return the median of durations that are given in seconds, in milliseconds."""
+    samples = [each * MS_PER_SECOND for each in seconds]
+    return Figure(key=key, text=text, value=median(samples), unit="ms", aim=aim, samples=samples)
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Return a percentile, interpolated."""
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def table(figures: Iterable[Figure]) -> str:
-    """Return the figures in columns that line up."""
+    """Return the figures in aligned columns."""
     rows = [HEADINGS, *(_row(figure) for figure in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     return "\n".join(_line(row, widths) for row in rows)
 
 
 def as_json(figures: Iterable[Figure], *, quick: bool) -> str:
-    """Return the figures, their samples, and what they were measured on."""
+    """Return the figures with their samples, and what they were measured on."""
     content = {
         "measured_with": {
             "python": platform.python_version(),
@@ -64,7 +79,7 @@ def _row(figure: Figure) -> tuple[str, ...]:
 
 
 def _number(value: float) -> str:
-    """Three digits that count are as many as a measurement on a shared machine is worth."""
+    """Return an integer in full, anything else with three significant digits."""
     return f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits
 
 

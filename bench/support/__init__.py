@@ -1,0 +1,1 @@
+"""What the measurements share: Home Assistant, the simulated cloud, rings, viewers, the report."""

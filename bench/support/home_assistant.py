@@ -1,0 +1,168 @@
+"""A real Home Assistant core on a configuration folder: started, used, stopped."""
+
+import asyncio
+from dataclasses import dataclass
+import gc
+from time import perf_counter, process_time
+from typing import TYPE_CHECKING, Any, Final, Self
+from unittest.mock import patch
+
+from aiohttp.resolver import AsyncResolver
+from homeassistant import loader
+from homeassistant.bootstrap import CORE_INTEGRATIONS, async_load_base_functionality
+from homeassistant.config_entries import SOURCE_USER, ConfigEntries, ConfigEntry, ConfigEntryState
+from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.core import HomeAssistant
+from homeassistant.core_config import async_process_ha_core_config
+from homeassistant.helpers import aiohttp_client, entity_registry as er
+from homeassistant.runner import create_event_loop
+from homeassistant.setup import async_setup_component
+
+from custom_components.bticino_classe.const import DOMAIN, ENDPOINTS
+
+from .waiting import wait_idle
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from custom_components.bticino_classe.runtime import RuntimeData
+
+    from .cloud import Cloud
+
+EXPIRED: Final = 1.0  # seconds since the epoch
+AVAILABLE_IN_CALL: Final = "-next_panel"
+# Settings of the intercom, which are requested in the background after the set-up.
+AVAILABLE_LATER: Final = (
+    "-do_not_disturb",
+    "-do_not_disturb_duration",
+    "-do_not_disturb_until",
+    "-professional_studio",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUpTime:
+    """Seconds that a set-up took, and seconds of processor time of this process."""
+
+    elapsed: float
+    processor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A configuration folder whose account is in the simulated cloud."""
+
+    cloud: Cloud
+    folder: Path
+
+    @classmethod
+    def create(cls, cloud: Cloud, folder: Path, house: str) -> Self:
+        """Have the cloud load a house, and sign in on a new folder."""
+        cloud.load_house(house)
+        folder.mkdir(parents=True)
+        installation = cls(cloud, folder)
+        installation.run(installation.sign_in)
+        return installation
+
+    def run[Result](self, act: Callable[[HomeAssistant], Awaitable[Result]]) -> Result:
+        """Start Home Assistant with its own event loop, run `act`, stop; return its result.
+
+        What Home Assistant stores is on disk afterwards, so the next run is a restart.
+        """
+        with asyncio.Runner(loop_factory=create_event_loop) as runner:
+            return runner.run(self._run(act))
+
+    async def sign_in(self, hass: HomeAssistant) -> None:
+        """Add the account through the config flow."""
+        flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+        credentials = self.cloud.credentials
+        result = await hass.config_entries.flow.async_configure(flow["flow_id"], credentials)
+        assert result["type"] == "create_entry", result
+        await hass.async_block_till_done()
+        _check_set_up(hass)
+        await wait_idle(hass)
+
+    async def _run[Result](self, act: Callable[[HomeAssistant], Awaitable[Result]]) -> Result:
+        hass = HomeAssistant(str(self.folder))
+        await _start(hass)
+        hass.data[ENDPOINTS] = self.cloud.endpoints
+        try:
+            return await act(hass)
+        finally:
+            await hass.async_stop(force=True)
+
+
+async def set_up(hass: HomeAssistant) -> SetUpTime:
+    """Set up the stored account; return the time until every entity has a state."""
+    gc.collect()  # so that garbage of an earlier run is not collected while it is measured
+    start, processor_start = perf_counter(), process_time()
+    await async_setup_component(hass, DOMAIN, {})
+    taken = SetUpTime(elapsed=perf_counter() - start, processor=process_time() - processor_start)
+    _check_set_up(hass)
+    await wait_idle(hass)
+    return taken
+
+
+async def set_up_with_expired_token(hass: HomeAssistant) -> None:
+    """Set up the stored account after its access token has expired."""
+    entry = entry_of(hass)
+    token = {**entry.data["token"], "expires_at": EXPIRED}
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "token": token})
+    await set_up(hass)
+
+
+def entry_of(hass: HomeAssistant) -> ConfigEntry[Any]:
+    """Return the account's config entry."""
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    return entry
+
+
+def runtime_of(hass: HomeAssistant) -> RuntimeData:
+    """Return the parts of the account, which has to be set up."""
+    runtime: RuntimeData = entry_of(hass).runtime_data
+    return runtime
+
+
+async def _start(hass: HomeAssistant) -> None:
+    """Do what Home Assistant's bootstrap does before it sets up integrations."""
+    loader.async_setup(hass)
+    hass.config.skip_pip = True
+    hass.config_entries = ConfigEntries(hass, {"homeassistant": {}})
+    await loader.async_get_custom_components(hass)
+    assert await async_load_base_functionality(hass)
+    for domain in CORE_INTEGRATIONS:
+        assert await async_setup_component(hass, domain, {})
+    await async_process_ha_core_config(hass, {})
+    # In a real installation another integration has created the session before. Its resolver would
+    # open multicast sockets, and there is no name to resolve.
+    with patch.object(aiohttp_client, "_async_make_resolver", lambda _: _Resolver()):
+        aiohttp_client.async_get_clientsession(hass)
+
+
+class _Resolver(AsyncResolver):
+    """A resolver without multicast, closed the way Home Assistant closes its own."""
+
+    async def real_close(self) -> None:
+        """Close the resolver."""
+        await self.close()
+
+
+def _check_set_up(hass: HomeAssistant) -> None:
+    """Fail unless the account is loaded and every enabled entity is available.
+
+    What needs a call only has to have a state; what is requested after the set-up is left out.
+    """
+    entry = entry_of(hass)
+    assert entry.state is ConfigEntryState.LOADED, entry
+    entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    enabled = [
+        entity
+        for entity in entities
+        if entity.disabled_by is None and not entity.unique_id.endswith(AVAILABLE_LATER)
+    ]
+    assert enabled, "no entity was added"
+    assert all(hass.states.get(entity.entity_id) for entity in enabled)
+    lasting = [e.entity_id for e in enabled if not e.unique_id.endswith(AVAILABLE_IN_CALL)]
+    unavailable = [each for each in lasting if hass.states.is_state(each, STATE_UNAVAILABLE)]
+    assert not unavailable, unavailable
