@@ -24,7 +24,7 @@ SETTINGS_PATH: Final = "/syncapi/v1/getconfigs"
 PUSH_PATH: Final = "/ws/"
 SIGNALING_PATH: Final = "/appws/"
 PICTURE_PATH: Final = "/blob/"  # of all pictures: the store is no part of the API
-PATIENCE: Final = 10.0  # seconds
+PATIENCE: Final = 60.0  # seconds
 MANY: Final = 1000  # attempts
 SAID: Final = {"FRAME", "PUSH", "DEVICE"}  # what the journal holds besides requests
 
@@ -191,6 +191,11 @@ class Cloud:
         pushes = [entry for entry in self._ask("journal")["entries"] if entry["method"] == "PUSH"]
         rings = [entry for entry in pushes if entry["body"]["kind"] == "offer"]
         return {entry["body"]["session"]: entry["at"] for entry in rings}
+
+    def frames_sent(self) -> int:
+        """Count the frames sent on the open push socket, replies to subscriptions among them."""
+        connections = self._ask("state")["connections"]
+        return sum(each["frames_sent"] for each in connections if each["path"] == PUSH_PATH)
 
     def refuse_sockets(self, status: int | None) -> None:
         """Answer handshakes with a status; None lets them be opened."""

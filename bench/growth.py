@@ -60,6 +60,9 @@ def measure(cloud: Cloud, folder: Path, rings: Sequence[int]) -> Iterator[Figure
 async def _endure(hass: HomeAssistant, cloud: Cloud, rings: Sequence[int]) -> tuple[Left, Left]:
     limit(hass, **{CONF_CALLS: KEPT})
     await set_up(hass)
+    with watching(hass) as watcher:
+        await press(cloud, watcher, 1, "--ending", "miss")
+    await settle(hass)  # the first pictures add entities
     found = []
     cloud.note_pushes(on=False)
     tracemalloc.start()

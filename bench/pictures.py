@@ -70,8 +70,10 @@ async def _asked(hass: HomeAssistant, cloud: Cloud, *, dead: int) -> Requests:
     cloud.refuse_pictures(dead)
     with watching(hass) as watcher:
         await ring(hass, cloud, watcher, pictures=True)
+        await watcher.all_read(cloud)
         await settle(hass)
         await miss(hass, cloud, watcher)
+        await watcher.all_read(cloud)
     await settle(hass)
     return cloud.requests()
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from custom_components.bticino_classe.live.manager import LiveViewManager
 
 OFFERS: Final = ROOT / "tests" / "client" / "webrtc" / "offers"
-PATIENCE: Final = 30.0  # seconds
+PATIENCE: Final = 60.0  # seconds
 _ORIGINS: Final = count(1)
 
 

@@ -1,7 +1,7 @@
 """What a view costs, what a browser's offer weighs, what viewers leave behind who just go."""
 
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 import tracemalloc
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,7 @@ from .figures import Figure, count
 from .home import entry_of, live, set_up, sign_in
 from .leftovers import Leftovers, leftovers, more
 from .settling import settle
-from .viewing import View, browsers, offer_of, quiet
+from .viewing import PATIENCE, View, browsers, offer_of, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -99,6 +99,8 @@ async def _weigh(hass: HomeAssistant, cloud: Cloud) -> dict[str, int]:
 
 async def _leave(hass: HomeAssistant, cloud: Cloud, halts: tuple[int, int]) -> tuple[Left, Left]:
     await set_up(hass)
+    channel = entry_of(hass).runtime_data.live.channel
+    channel.timeouts = replace(channel.timeouts, terminated=PATIENCE)
     before = cloud.calls()
     tracemalloc.start()
     try:

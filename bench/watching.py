@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .cloud import Cloud
 
 LOOK_SECONDS: Final = 0.01
-LOST_AFTER: Final = 10.0  # seconds without any further ring
+LOST_AFTER: Final = 60.0  # seconds without any further ring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,12 @@ class Watcher:
         self._shown = self._read = 0.0
         self.states = self.missed = 0
         self.seen: dict[str, Seen] = {}
+        self._counters = entry.runtime_data.push.socket.counters
+
+    async def all_read(self, cloud: Cloud) -> None:
+        """Wait until every push that was sent has been read, and its effects have begun."""
+        sent = await asyncio.to_thread(cloud.frames_sent)
+        await look_again(lambda: self._counters["frames"] >= sent)
 
     @callback
     def on_state(self, event: Event[EventStateChangedData]) -> None:
@@ -120,6 +126,7 @@ async def press(cloud: Cloud, watcher: Watcher, rings: int, *options: str) -> fl
     said, _ = await presser.communicate()
     assert presser.returncode == 0, said
     await _arrival(watcher, wanted)
+    await watcher.all_read(cloud)
     return float(said)
 
 

