@@ -149,6 +149,8 @@ class CallEvents:
 
     def _publish(self, changes: tuple[CallChange, ...]) -> None:
         for change in changes:
+            if change.call.is_over:
+                self.answers.async_forget_left(change.call.session_id)
             for listener in tuple(self._listeners):
                 self._call_listener(listener, change)
         self._set_timer()

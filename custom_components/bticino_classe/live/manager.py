@@ -10,6 +10,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 
 from ..client import (
     BticinoError,
+    CallEventType,
     CallObserver,
     CallSession,
     LineBusyError,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from homeassistant.core import Event
 
     from ..calls.events import CallEvents
-    from ..client import Call, Candidate, Module, RingOffer
+    from ..client import Call, CallChange, Candidate, Module, RingOffer
     from ..coordinator import BticinoCoordinator
     from .viewer_session import WebRTCClient
 
@@ -65,16 +66,18 @@ class LiveViewManager:
         self.ice_servers.async_start()
         stop = self._hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._on_stop)
         self._entry.async_on_unload(stop)
+        self._entry.async_on_unload(self._calls.async_listen(self._on_call))
 
     async def async_close(self) -> None:
         """End all sessions."""
         for viewer in tuple(self._viewers.values()):
             viewer.end("call_hung_up")
+        self._calls.answers.async_close()
         await self.channel.close()
 
     @callback
     def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
-        """Call a listener when a viewer is connected or gone; returns what removes it."""
+        """Call a listener when a viewer or a call comes or goes; returns what removes it."""
         self._listeners.append(listener)
         return partial(self._listeners.remove, listener)
 
@@ -164,6 +167,12 @@ class LiveViewManager:
         elif call_id is not None:
             self._calls.answers.async_end(call_id)
         self._notify()
+
+    @callback
+    def _on_call(self, change: CallChange) -> None:
+        # Of a call whose panel is unknown, the camera may be at another module than the call.
+        if change.type is not CallEventType.UPDATED:
+            self._notify()
 
     def _notify(self) -> None:
         for listener in tuple(self._listeners):
