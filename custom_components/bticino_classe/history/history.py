@@ -24,6 +24,7 @@ from ..const import (
     DOMAIN,
     LOGGER,
 )
+from ..listeners import Listeners
 from . import reading
 from .database import remove_files
 from .formatting import async_location
@@ -84,13 +85,13 @@ class CallHistory:
         self._clock = clock
         self._house = house
         self._excluded_homes = tuple(excluded_homes)
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners = Listeners[()]()
         self._store = CallStore(
             hass,
             entry,
             limits=Limits.chosen(options) if self.is_kept else None,
             now=self._now,
-            on_change=self._notify,
+            on_change=self._listeners.async_notify,
         )
         self._summary = self._store.summary
 
@@ -134,8 +135,7 @@ class CallHistory:
     @callback
     def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
         """Call a listener on every change; returns what ends that."""
-        self._listeners.append(listener)
-        return partial(self._listeners.remove, listener)
+        return self._listeners.async_add(listener)
 
     @callback
     def async_start(self) -> None:
@@ -325,13 +325,6 @@ class CallHistory:
 
     def _location(self, panel_id: str | None, bridge_id: str) -> Location:
         return async_location(self._hass, self._entry.entry_id, self._house(), panel_id, bridge_id)
-
-    def _notify(self) -> None:
-        for listener in tuple(self._listeners):
-            try:
-                listener()
-            except Exception:  # noqa: BLE001 - one listener's fault must not cost the others the call
-                LOGGER.exception("A change of the history could not be shown")
 
     async def _on_stop(self, _event: HassEvent) -> None:
         await self.async_close()

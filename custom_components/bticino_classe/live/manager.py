@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
@@ -18,6 +17,7 @@ from ..client import (
     origin_of,
 )
 from ..const import LOGGER
+from ..listeners import Listeners
 from .ice_servers import IceServers
 from .viewer_session import ViewerSession
 
@@ -55,7 +55,7 @@ class LiveViewManager:
         self._coordinator = coordinator
         self._calls = calls
         self._viewers: dict[str, ViewerSession] = {}
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners = Listeners[()]()
         self._recent_offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
         self.channel = SignalingChannel(coordinator.account.auth)
         self.ice_servers = IceServers(hass, entry, coordinator.account)
@@ -78,8 +78,7 @@ class LiveViewManager:
     @callback
     def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
         """Call a listener when a viewer or a call comes or goes; returns what removes it."""
-        self._listeners.append(listener)
-        return partial(self._listeners.remove, listener)
+        return self._listeners.async_add(listener)
 
     async def async_view(
         self, camera: Module, offer: str, viewer_id: str, client: WebRTCClient
@@ -175,8 +174,7 @@ class LiveViewManager:
             self._notify()
 
     def _notify(self) -> None:
-        for listener in tuple(self._listeners):
-            listener()
+        self._listeners.async_notify()
 
     def _viewers_at(self, camera: Module) -> list[ViewerSession]:
         viewers = self._viewers.values()
