@@ -54,7 +54,7 @@ class BticinoRinging(BticinoCallEntity, BinarySensorEntity):
         return self._runtime.calls.is_ringing_at(self.module.id)
 
 
-class BticinoInCall(BticinoCallEntity, BinarySensorEntity):
+class BticinoInCall(BticinoLocalEntity, BinarySensorEntity):
     """On while a viewer is connected here, or a call is answered here or elsewhere."""
 
     _attr_translation_key = "in_call"

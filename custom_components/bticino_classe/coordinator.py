@@ -155,7 +155,8 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     def async_adapt_interval(self) -> None:
         """Apply the polling interval that fits the current state, from now on."""
         before, self.update_interval = self.update_interval, self._wanted_interval
-        if before != self.update_interval:
+        # Without listeners, nothing is polled: the entry may be unloaded.
+        if before != self.update_interval and self._listeners:
             self._schedule_refresh()
 
     @property

@@ -125,6 +125,10 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
         for listen in self._sources:
             self.async_on_remove(listen(self.async_write_ha_state))
 
+    @callback
+    def async_entity_id_changed(self, old_entity_id: str) -> None:
+        """Keep the listeners when renamed (Home Assistant 2026.11)."""
+
     async def async_command(self, command: Command) -> None:
         """Send one command, once; a failure is raised as a translated HomeAssistantError."""
         async with self.coordinator.command_locks[self.module.home_id]:

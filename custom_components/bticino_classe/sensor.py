@@ -188,10 +188,6 @@ class BticinoCallSensor(BticinoLocalEntity, SensorEntity):
         super().__init__(runtime, module, description)
         self._sources = (runtime.history.async_listen,)
 
-    @callback
-    def async_entity_id_changed(self, old_entity_id: str) -> None:
-        """Keep the listeners when renamed (Home Assistant 2026.11)."""
-
     @property
     @override
     def native_value(self) -> Value:

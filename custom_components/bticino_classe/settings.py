@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
@@ -17,6 +16,7 @@ from .client import (
     UnreachableError,
 )
 from .const import LOGGER
+from .listeners import Listeners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,7 +45,7 @@ class IntercomSettings:
         self._hass = hass
         self._entry = entry
         self._coordinator = coordinator
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners = Listeners[()]()
         self._settings: dict[str, Settings] = {}
         self._refused_homes: set[str] = set()
         self._reported: dict[str, int | None] = {}
@@ -64,8 +64,7 @@ class IntercomSettings:
     @callback
     def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
         """Call a listener after every read; returns what removes it."""
-        self._listeners.append(listener)
-        return partial(self._listeners.remove, listener)
+        return self._listeners.async_add(listener)
 
     def find(self, bridge_id: str, kind: SettingKind) -> Setting | None:
         """Return a setting; None if the intercom does not report it."""
@@ -114,8 +113,7 @@ class IntercomSettings:
             homes = self._coordinator.data.homes.values()
             read = [await self._read(home) for home in homes if home.id not in self._refused_homes]
             self._plan_next(complete=all(read))
-        for listener in tuple(self._listeners):
-            listener()
+        self._listeners.async_notify()
 
     async def _read(self, home: Home) -> bool:
         """Read the settings of a home; returns False if it should be retried soon."""

@@ -1,5 +1,7 @@
 """Polling: reachability, outages, rate limits."""
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 import logging
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from tests.integration.conftest import (
     poll,
     reload_entry,
     state_of,
+    wait_until,
 )
 from tests.simulator import Failure, too_many
 from tests.simulator.paths import HOMESDATA, HOMESTATUS, TOKEN
@@ -63,6 +66,27 @@ async def test_doors_follow_their_intercom(
         simulator.fail(HOMESTATUS, Failure(body=body))
         await entry.runtime_data.coordinator.async_refresh()
         assert state_of(hass, "lock.cancello") == shown
+
+
+async def test_push_during_the_list_of_modules(
+    hass: HomeAssistant, online_entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """The states that are requested after the push are newer, and they are shown."""
+    released, coordinator = asyncio.Event(), online_entry.runtime_data.coordinator
+    auth = coordinator.account.auth
+    auth.endpoints = replace(auth.endpoints, timeout=30)
+    coordinator._topology_until = None
+    simulator.fail(HOMESDATA, Failure(until=released))
+    poll = asyncio.create_task(coordinator.async_refresh())
+    await simulator.journal.wait_for(HOMESDATA)
+    module = simulator.house.find("Box")
+    simulator.set_reachable(module, False)
+    await wait_until(lambda: state_of(hass, "lock.box") == "unavailable")
+    module.reachable = True  # without a push
+    released.set()
+    await poll
+    await hass.async_block_till_done()
+    assert state_of(hass, "lock.box") == "locked"
 
 
 @pytest.mark.parametrize("status", [500, 503])

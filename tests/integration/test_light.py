@@ -1,6 +1,7 @@
 """Lights: switched, polled, and shown as last reported."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -90,3 +91,20 @@ async def test_light_is_polled_soon_after_switching(
     before = simulator.journal.count(HOMESTATUS)
     await poll(hass, freezer)
     assert simulator.journal.count(HOMESTATUS) == before
+
+
+async def test_reload_while_a_light_is_switched(
+    hass: HomeAssistant, online_entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """The command is carried out; no poll is planned for the account that is gone."""
+    released, coordinator = asyncio.Event(), online_entry.runtime_data.coordinator
+    auth = coordinator.account.auth
+    auth.endpoints = replace(auth.endpoints, timeout=30)
+    simulator.fail(SETSTATE, Failure(until=released))
+    switching = asyncio.create_task(call_action(hass, "light", "turn_on", "light.luce_scale"))
+    await simulator.journal.wait_for(SETSTATE)
+    await hass.config_entries.async_unload(online_entry.entry_id)
+    released.set()
+    await switching
+    assert simulator.lights == {LIGHT: True}
+    assert coordinator._unsub_refresh is None

@@ -41,6 +41,7 @@ class _Answer:
     hang_up: Callable[[], None]
     state: AnswerState = AnswerState.SENDING
     held: list[CallPush] = field(default_factory=list)
+    left_at: float | None = None
     cancel_timer: CALLBACK_TYPE | None = None
 
 
@@ -98,14 +99,12 @@ class LocalAnswers:
         if answer.state is AnswerState.SENDING:
             self.async_end(session_id)
             return
-        left_at = self._clock()
 
         @callback
         def end(_now: datetime) -> None:
-            del self._answers[session_id]
-            self._ended(session_id, left_at)
+            self._end_left(answer)
 
-        answer.state = AnswerState.LEFT
+        answer.state, answer.left_at = AnswerState.LEFT, self._clock()
         answer.cancel_timer = async_call_later(self._hass, RECONNECT_GRACE_SECONDS, end)
 
     @callback
@@ -113,6 +112,14 @@ class LocalAnswers:
         """Register that the viewer's session has ended for good."""
         if self._answers.pop(session_id, None) is not None:
             self._ended(session_id, None)
+
+    @callback
+    def async_forget_left(self, session_id: str) -> None:
+        """Register that the call of a viewer who has left is over, so nobody can return to it."""
+        answer = self._answers.get(session_id)
+        if answer is not None and answer.state is AnswerState.LEFT:
+            self._stop_timer(answer)
+            del self._answers[session_id]
 
     @callback
     def async_resume(self, camera: Module) -> str | None:
@@ -150,9 +157,14 @@ class LocalAnswers:
 
     @callback
     def async_close(self) -> None:
-        """Stop all timers."""
-        for answer in self._answers.values():
-            self._stop_timer(answer)
+        """End the calls whose viewers have left, without waiting for their return."""
+        for answer in tuple(self._answers.values()):
+            if answer.state is AnswerState.LEFT:
+                self._end_left(answer)
+
+    def _end_left(self, answer: _Answer) -> None:
+        self.async_forget_left(answer.session_id)
+        self._ended(answer.session_id, answer.left_at)
 
     @staticmethod
     def _stop_timer(answer: _Answer) -> None:

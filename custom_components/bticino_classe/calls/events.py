@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 
 from ..client import Call, CallChange, CallPush, CallStep, CallTracker
-from ..const import LOGGER
+from ..listeners import Listeners
 from .answers import LocalAnswers
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class CallEvents:
         self._push = push
         self._on_unknown_answer = on_unknown_answer
         self._clock = coordinator.account.clock.now
-        self._listeners: list[CallListener] = []
+        self._listeners = Listeners[CallChange]()
         self._cancel_timer: CALLBACK_TYPE | None = None
         self._declining: set[str] = set()
         self._tracker = CallTracker(
@@ -73,8 +72,7 @@ class CallEvents:
     @callback
     def async_listen(self, listener: CallListener) -> CALLBACK_TYPE:
         """Call a listener with every change of a call; returns what removes it."""
-        self._listeners.append(listener)
-        return partial(self._listeners.remove, listener)
+        return self._listeners.async_add(listener)
 
     @property
     def ringing(self) -> tuple[Call, ...]:
@@ -149,15 +147,10 @@ class CallEvents:
 
     def _publish(self, changes: tuple[CallChange, ...]) -> None:
         for change in changes:
-            for listener in tuple(self._listeners):
-                self._call_listener(listener, change)
+            if change.call.is_over:
+                self.answers.async_forget_left(change.call.session_id)
+            self._listeners.async_notify(change)
         self._set_timer()
-
-    def _call_listener(self, listener: CallListener, change: CallChange) -> None:
-        try:
-            listener(change)
-        except Exception:  # noqa: BLE001 - a fault of one listener must not cost the others the ring
-            LOGGER.exception("A change of a call could not be handled")
 
     def _set_timer(self) -> None:
         self._stop_timer()

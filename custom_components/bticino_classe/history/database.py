@@ -17,6 +17,7 @@ MAGIC: Final = b"SQLite format 3\0"
 VERSION_AT: Final = slice(60, 64)  # of the file's header
 VACUUM_PAGES: Final = 1000  # in one step, between which others get their turn
 CHECKPOINT_PAGES: Final = 1000
+DAMAGED_SUFFIX: Final = ".damaged-"
 SETTINGS: Final = (
     "auto_vacuum = INCREMENTAL",
     "journal_mode = WAL",
@@ -80,6 +81,7 @@ _UNUSABLE: Final = frozenset(
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
         sqlite3.SQLITE_AUTH,
     }
 )
@@ -135,6 +137,10 @@ class Database:
     async def put_aside(self) -> None:
         """Rename a damaged file; the next use begins a new one."""
         await self._submit(self._put_aside)
+
+    async def remove_damaged(self) -> None:
+        """Delete the damaged files that were put aside."""
+        await self._submit(self._remove_damaged)
 
     async def remove(self) -> None:
         """Close and delete the file with all its parts; everything is in memory from now on."""
@@ -217,7 +223,12 @@ class Database:
         if self._path is not None:
             stamp = time.strftime("%Y%m%d-%H%M%S")
             for part in parts_of(self._path):
-                part.replace(part.with_name(f"{part.name}.damaged-{stamp}"))
+                part.replace(part.with_name(f"{part.name}{DAMAGED_SUFFIX}{stamp}"))
+
+    def _remove_damaged(self) -> None:
+        if self._path is not None:
+            for part in self._path.parent.glob(f"{self._path.name}*{DAMAGED_SUFFIX}*"):
+                part.unlink(missing_ok=True)
 
     def _remove(self) -> None:
         self._disconnect()

@@ -9,10 +9,10 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
-from homeassistant.core import callback
+from homeassistant.core import CALLBACK_TYPE, HassJob, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.helpers.event import async_call_later, async_track_time_interval
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
@@ -24,6 +24,7 @@ from ..const import (
     DOMAIN,
     LOGGER,
 )
+from ..listeners import Listeners
 from . import reading
 from .database import remove_files
 from .formatting import async_location
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from homeassistant.config_entries import ConfigEntry
-    from homeassistant.core import CALLBACK_TYPE, Event as HassEvent, HomeAssistant
+    from homeassistant.core import Event as HassEvent, HomeAssistant
 
     from ..client import CallChange, Event, StillImage
     from ..house import House
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 
 TIDY_INTERVAL: Final = timedelta(hours=1)
 AT_ONCE: Final = 50  # events that are read before others get their turn
+LONGEST_BACKUP_SECONDS: Final = 6 * 3600.0  # after which its end is assumed to be lost
+_CANCEL_THAW: Final[HassKey[CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_cancel_thaw")
 # The histories that are open, by account: for backups, and for whoever removes an account.
 HISTORIES: Final[HassKey[dict[str, CallHistory]]] = HassKey(f"{DOMAIN}_histories")
 
@@ -82,13 +85,13 @@ class CallHistory:
         self._clock = clock
         self._house = house
         self._excluded_homes = tuple(excluded_homes)
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners = Listeners[()]()
         self._store = CallStore(
             hass,
             entry,
             limits=Limits.chosen(options) if self.is_kept else None,
             now=self._now,
-            on_change=self._notify,
+            on_change=self._listeners.async_notify,
         )
         self._summary = self._store.summary
 
@@ -132,8 +135,7 @@ class CallHistory:
     @callback
     def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
         """Call a listener on every change; returns what ends that."""
-        self._listeners.append(listener)
-        return partial(self._listeners.remove, listener)
+        return self._listeners.async_add(listener)
 
     @callback
     def async_start(self) -> None:
@@ -179,10 +181,12 @@ class CallHistory:
         call = change.call
         news = from_call(call, self._location(call.panel_id, call.bridge_id))
         known = self._summary.find(news.session, news.time)
-        if known is not None:
-            self._put(merged(known, news))
-        elif not self._is_forgotten(news):
-            self._put(replace(news, seen=news.time < self._summary.tracking_since))
+        if known is None and self._is_forgotten(news):
+            return
+        # A call of the list that is just being stored keeps its id: events name it from now on.
+        known = known or self._store.find_listed(news)
+        is_seen = news.time < self._summary.tracking_since
+        self._put(replace(news, seen=is_seen) if known is None else merged(known, news))
 
     @callback
     def async_answered_elsewhere(self, session_id: str) -> None:
@@ -217,9 +221,10 @@ class CallHistory:
         await self._store.async_commit(lambda writer: writer.delete(ids))
 
     async def async_delete_all(self) -> None:
-        """Delete every call there is."""
+        """Delete every call there is, also those in damaged files that were put aside."""
         known = self._summary.modules
         await self._store.async_commit(lambda writer: writer.delete_all(known))
+        await self._store.async_remove_damaged()
 
     @callback
     def async_tidy(self) -> None:
@@ -321,13 +326,6 @@ class CallHistory:
     def _location(self, panel_id: str | None, bridge_id: str) -> Location:
         return async_location(self._hass, self._entry.entry_id, self._house(), panel_id, bridge_id)
 
-    def _notify(self) -> None:
-        for listener in tuple(self._listeners):
-            try:
-                listener()
-            except Exception:  # noqa: BLE001 - one listener's fault must not cost the others the call
-                LOGGER.exception("A change of the history could not be shown")
-
     async def _on_stop(self, _event: HassEvent) -> None:
         await self.async_close()
 
@@ -354,6 +352,21 @@ async def async_freeze_histories(hass: HomeAssistant, *, frozen: bool) -> None:
 
     What is stored meanwhile goes into the logs beside them, which may be copied at any moment.
     """
+    _plan_thaw(hass, frozen=frozen)
     hass.data[FROZEN] = frozen
     for history in tuple(hass.data.get(HISTORIES, {}).values()):
         await history.async_freeze(frozen=frozen)
+
+
+def _plan_thaw(hass: HomeAssistant, *, frozen: bool) -> None:
+    """Plan the end of a backup whose end is not reported: deleted calls have to be overwritten."""
+
+    async def thaw(_now: datetime) -> None:
+        LOGGER.warning("A backup has not ended for hours; the history of calls is changed again")
+        await async_freeze_histories(hass, frozen=False)
+
+    if cancel := hass.data.pop(_CANCEL_THAW, None):
+        cancel()
+    if frozen:
+        job = HassJob(thaw, cancel_on_shutdown=True)
+        hass.data[_CANCEL_THAW] = async_call_later(hass, LONGEST_BACKUP_SECONDS, job)

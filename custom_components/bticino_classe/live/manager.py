@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
@@ -10,6 +9,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 
 from ..client import (
     BticinoError,
+    CallEventType,
     CallObserver,
     CallSession,
     LineBusyError,
@@ -17,6 +17,7 @@ from ..client import (
     origin_of,
 )
 from ..const import LOGGER
+from ..listeners import Listeners
 from .ice_servers import IceServers
 from .viewer_session import ViewerSession
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from homeassistant.core import Event
 
     from ..calls.events import CallEvents
-    from ..client import Call, Candidate, Module, RingOffer
+    from ..client import Call, CallChange, Candidate, Module, RingOffer
     from ..coordinator import BticinoCoordinator
     from .viewer_session import WebRTCClient
 
@@ -54,7 +55,7 @@ class LiveViewManager:
         self._coordinator = coordinator
         self._calls = calls
         self._viewers: dict[str, ViewerSession] = {}
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners = Listeners[()]()
         self._recent_offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
         self.channel = SignalingChannel(coordinator.account.auth)
         self.ice_servers = IceServers(hass, entry, coordinator.account)
@@ -65,18 +66,19 @@ class LiveViewManager:
         self.ice_servers.async_start()
         stop = self._hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._on_stop)
         self._entry.async_on_unload(stop)
+        self._entry.async_on_unload(self._calls.async_listen(self._on_call))
 
     async def async_close(self) -> None:
         """End all sessions."""
         for viewer in tuple(self._viewers.values()):
             viewer.end("call_hung_up")
+        self._calls.answers.async_close()
         await self.channel.close()
 
     @callback
     def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
-        """Call a listener when a viewer is connected or gone; returns what removes it."""
-        self._listeners.append(listener)
-        return partial(self._listeners.remove, listener)
+        """Call a listener when a viewer or a call comes or goes; returns what removes it."""
+        return self._listeners.async_add(listener)
 
     async def async_view(
         self, camera: Module, offer: str, viewer_id: str, client: WebRTCClient
@@ -165,9 +167,14 @@ class LiveViewManager:
             self._calls.answers.async_end(call_id)
         self._notify()
 
+    @callback
+    def _on_call(self, change: CallChange) -> None:
+        # Of a call whose panel is unknown, the camera may be at another module than the call.
+        if change.type is not CallEventType.UPDATED:
+            self._notify()
+
     def _notify(self) -> None:
-        for listener in tuple(self._listeners):
-            listener()
+        self._listeners.async_notify()
 
     def _viewers_at(self, camera: Module) -> list[ViewerSession]:
         viewers = self._viewers.values()

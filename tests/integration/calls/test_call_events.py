@@ -351,4 +351,4 @@ async def test_failing_listener_does_not_affect_the_others(
     await wait_frames(hass, 3)
     assert events.rings() == [DOORBELL]
     assert received
-    assert "A change of a call could not be handled" in caplog.text
+    assert "A change could not be handled" in caplog.text

@@ -405,7 +405,7 @@ async def test_listener_that_fails(
     await called(hass, simulator, STREET)
     assert len(bell.rings()) == 1
     assert len(told) > 1
-    assert "A change of the history could not be shown" in caplog.text
+    assert "A change could not be handled" in caplog.text
 
 
 @pytest.mark.usefixtures("bell")

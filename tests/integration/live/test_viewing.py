@@ -60,6 +60,28 @@ async def test_view(hass: HomeAssistant, browser: BrowserClient, simulator: Simu
     assert state_of(hass, IN_CALL) == "off"
 
 
+async def test_view_with_a_faulty_listener(
+    hass: HomeAssistant,
+    browser: BrowserClient,
+    simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The fault is logged; the view and the states of all entities are not affected."""
+
+    def fail() -> None:
+        raise ValueError
+
+    get_entry(hass).runtime_data.live._listeners._listeners.insert(0, fail)
+    view = await browser.watch(offer())
+    await hass.async_block_till_done()
+    assert state_of(hass, STREET) == "streaming"
+    await view.close()
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
+    await hass.async_block_till_done()
+    assert state_of(hass, STREET) == "idle"
+    assert "ValueError" in caplog.text
+
+
 async def test_candidates_are_exchanged(browser: BrowserClient, simulator: Simulator) -> None:
     """Only those that the intercom can reach; its own come after its answer."""
     simulator.rtc.settings.candidates_before_answer = True
