@@ -6,14 +6,23 @@ import fcntl
 import json
 import os
 from pathlib import Path
+import random
 import re
 import signal
 import socket
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from playwright.async_api import StorageState
 
 ROOT: Final = Path(__file__).parents[2]
 PYTHON: Final = ROOT / ".venv-live" / "bin" / "python"
-PATIENCE: Final = 120.0  # seconds, for a start on a slow machine
+PATIENCE: Final = 300.0  # seconds, for a start on a slow machine
+# Below the ports that systems give to outgoing connections.
+PORTS: Final = range(20_000, 30_000)
+# What Home Assistant logs of anything that reaches its event loop's exception handler, and of
+# coroutines that nobody awaited.
+LOOP_ERRORS: Final = ("Error doing job", "never awaited", "never retrieved", "Task was destroyed")
 LINE: Final = re.compile(
     r"Home Assistant: (?P<url>http://\S+/) \(user (?P<user>\S+), password (?P<password>\S+)\) \| "
     r"BTicino account: (?P<email>\S+), password (?P<account_password>\S+) \| "
@@ -26,6 +35,8 @@ class Development:
 
     process: Process
     ready: dict[str, str]
+    #: What a browser stores of a signed-in user, once one has signed in.
+    signed_in: StorageState | None = None
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -92,6 +103,10 @@ class Development:
         """The end of what Home Assistant wrote."""
         return "\n".join(self.log().splitlines()[-lines:])
 
+    def loop_errors(self) -> list[str]:
+        """What reached the exception handler of Home Assistant's event loop."""
+        return [line for line in self.log().splitlines() if any(e in line for e in LOOP_ERRORS)]
+
     def complaints(self) -> list[str]:
         """What Home Assistant wrote as an error that names us."""
         lines = self.log().splitlines()
@@ -100,10 +115,8 @@ class Development:
 
 def free_ports() -> tuple[int, int]:
     """Two ports that nobody listens on."""
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+    free = (port for port in random.sample(PORTS, len(PORTS)) if not answers(port))
+    return next(free), next(free)
 
 
 async def expect_clean_end(server: Development, number: signal.Signals) -> None:

@@ -12,7 +12,7 @@ TOKEN: Final = "/oauth2/token"
 HOMESTATUS: Final = "/syncapi/v1/homestatus"
 SETSTATE: Final = "/syncapi/v1/setstate"
 COUNTED: Final = ("offers", "answers", "terminates")
-PATIENCE: Final = 60.0  # seconds
+PATIENCE: Final = 120.0  # seconds
 PAUSE: Final = 0.05  # seconds
 
 type Json = dict[str, Any]

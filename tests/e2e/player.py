@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Browser, Page, StorageState
 
     from tests.e2e.visitor import Visitor
 
 TONE: Final = 700  # hertz, from the visitor's microphone
 RATE: Final = 48_000  # samples a second
 BEEP: Final = 38_400  # samples from one tone to the next; the second half is silent
-SECONDS: Final = 60.0  # that something in a view may take
+SECONDS: Final = 120.0  # that something in a view may take
 PAUSE: Final = 0.1  # seconds
 # What a machine without a network needs besides; harmless on any other.
 WEBRTC_FLAGS: Final = (
@@ -79,10 +79,12 @@ async def browser(path: str, folder: Path) -> AsyncIterator[Browser]:
         await running.close()
 
 
-async def new_page(running: Browser) -> Page:
-    """A page of a person of its own."""
+async def new_page(running: Browser, signed_in: StorageState | None = None) -> Page:
+    """A page of a person of its own, who may have signed in before."""
     width, height = DESKTOP
-    context = await running.new_context(viewport={"width": width, "height": height})
+    context = await running.new_context(
+        viewport={"width": width, "height": height}, storage_state=signed_in
+    )
     await context.add_init_script(KEEP_CONNECTIONS)
     return await context.new_page()
 

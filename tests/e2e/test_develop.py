@@ -16,7 +16,11 @@ from tests.e2e.operating import HOMESTATUS, PATIENCE, PAUSE, TOKEN, Operator
 if TYPE_CHECKING:
     import aiohttp
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(900),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 NEW = "casa-nuova"
 

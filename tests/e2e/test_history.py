@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
     from tests.e2e.development import Development
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(900),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
 PUSH = "binary_sensor.classe_300x_push_connection"

@@ -2,26 +2,27 @@
 
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
 from dev.owner import Owner
-from tests.e2e.conftest import FAILED
-from tests.e2e.development import Development
 from tests.e2e.operating import Operator
-from tests.e2e.player import TONE, Player, browser, new_page, picture_all, until
-from tests.e2e.visitor import Visitor, chromium
+from tests.e2e.player import TONE, Player, new_page, until
+from tests.e2e.visitor import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import aiohttp
     from playwright.async_api import Browser
+
+    from tests.e2e.development import Development
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(240),
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(900),
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("house"),
 ]
 
 STREET, COURT = "Posto esterno strada", "Posto esterno cortile"
@@ -29,46 +30,16 @@ IN_CALL = "binary_sensor.posto_esterno_strada_in_call"
 EVENT = "event.posto_esterno_strada_call"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def development(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Development]:
-    """One house that is set up, for all tests here: a start takes longer than a view."""
-    server = Development(tmp_path_factory.mktemp("view") / "state")
-    await server.start("--configured")
-    yield server
-    await server.close()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def one_browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """A browser with a microphone; the tests are left out where there is none."""
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium on this machine: install chromium to run the tests in a browser")
-    async with browser(path, tmp_path_factory.mktemp("browser")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def running(request: pytest.FixtureRequest, one_browser: Browser) -> AsyncIterator[Browser]:
-    """The browser without anybody's page; of pages that were there at a failure pictures stay."""
-    yield one_browser
-    if request.node.stash.get(FAILED, False):
-        await picture_all(one_browser, f"failed-{request.node.name}")
-    for context in tuple(one_browser.contexts):
-        await context.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def operator(development: Development) -> AsyncIterator[Operator]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def operator(house: Development, session: aiohttp.ClientSession) -> AsyncIterator[Operator]:
     """The operator of the house; in the end each call of the test was ended once."""
-    async with aiohttp.ClientSession() as session:
-        operator = Operator(session, development.ready["operator"])
-        await operator.do("reset_rtc")
-        await operator.do("rtc", view_seconds=180)
-        await operator.count_calls_from_now()
-        yield operator
-        await _expect_nothing_left(operator)
-    assert development.complaints() == []
+    operator = Operator(session, house.ready["operator"])
+    await operator.do("reset_rtc")
+    await operator.do("rtc", view_seconds=600)
+    await operator.count_calls_from_now()
+    yield operator
+    await _expect_nothing_left(operator)
+    assert house.complaints() == []
 
 
 async def _expect_nothing_left(operator: Operator) -> None:
@@ -81,11 +52,9 @@ async def _expect_nothing_left(operator: Operator) -> None:
     assert await operator.violations() == []
 
 
-async def test_view_and_talk(
-    development: Development, running: Browser, operator: Operator
-) -> None:
+async def test_view_and_talk(house: Development, running: Browser, operator: Operator) -> None:
     """From the device's page to a conversation, and nothing is left of it."""
-    visitor, player = await somebody(development, running)
+    visitor, player = await somebody(house, running)
     await player.open_from_device(STREET)
     await player.plays()
     await player.hears(loud=False)
@@ -109,13 +78,13 @@ async def test_view_and_talk(
 
 
 async def test_ring_is_answered_by_opening_the_camera(
-    development: Development, running: Browser, operator: Operator
+    house: Development, running: Browser, operator: Operator
 ) -> None:
     """The ringing call is joined, and pressing talk does not end it for the house."""
-    visitor, player = await somebody(development, running)
+    visitor, player = await somebody(house, running)
     await visitor.open_device(STREET)
     await operator.do("ring", panel=STREET)
-    async with Owner(development.ready["url"]) as owner:
+    async with Owner(house.ready["url"]) as owner:
         await owner.sign_in()
         await until_state(owner, "binary_sensor.posto_esterno_strada_ringing", "on")
         await player.open_on_this_page(STREET)
@@ -133,12 +102,12 @@ async def test_ring_is_answered_by_opening_the_camera(
         assert await event_type(owner) == "ended"
 
 
-async def test_two_viewers(development: Development, running: Browser, operator: Operator) -> None:
+async def test_two_viewers(house: Development, running: Browser, operator: Operator) -> None:
     """The second is told that the line is busy, and the first is not disturbed."""
-    _, first = await somebody(development, running)
+    _, first = await somebody(house, running)
     await first.open_from_device(STREET)
     await first.plays()
-    visitor, second = await somebody(development, running)
+    visitor, second = await somebody(house, running)
     await second.open_from_device(STREET)
     await second.says("Somebody else is on the line")
     await visitor.picture("busy")
@@ -159,10 +128,10 @@ async def test_two_viewers(development: Development, running: Browser, operator:
 
 
 async def test_line_is_cut_in_mid_call(
-    development: Development, running: Browser, operator: Operator
+    house: Development, running: Browser, operator: Operator
 ) -> None:
     """Pictures go on; the end is said on the next line. Without the intercom, it is said why."""
-    visitor, player = await somebody(development, running)
+    visitor, player = await somebody(house, running)
     await player.open_from_device(COURT)
     await player.plays()
     await operator.do("drop_connections")
@@ -174,12 +143,14 @@ async def test_line_is_cut_in_mid_call(
     await player.says("no connection to the cloud")
     await visitor.picture("unreachable")
     await player.close()
+    await operator.do("plug")
 
 
-async def somebody(development: Development, running: Browser) -> tuple[Visitor, Player]:
+async def somebody(house: Development, running: Browser) -> tuple[Visitor, Player]:
     """Somebody with a browser of their own, signed in."""
-    visitor = Visitor(await new_page(running), development)
-    await visitor.sign_in()
+    visitor = Visitor(await new_page(running, house.signed_in), house)
+    if house.signed_in is None:
+        await visitor.sign_in()
     return visitor, Player(visitor)
 
 

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from tests.e2e.development import Development
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(900),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 CLOSED = {"Cancello": 0, "Portone": 0, "Box": 0}
 WRONG = "not the password"

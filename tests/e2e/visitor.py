@@ -24,7 +24,7 @@ FLAGS: Final = (
 ARTIFACTS: Final = Path(__file__).parents[2] / "artifacts"
 DESKTOP: Final = (1280, 800)
 PHONE: Final = (390, 844)
-PATIENCE: Final = 30_000  # milliseconds
+PATIENCE: Final = 120_000  # milliseconds
 
 
 def chromium() -> str | None:
@@ -37,19 +37,19 @@ class Visitor:
 
     def __init__(self, page: Page, server: Development) -> None:
         self.page = page
+        self._server = server
         self.url = server.ready["url"]
-        self._user = server.ready["user"]
-        self._password = server.ready["password"]
         page.set_default_timeout(PATIENCE)
 
     async def sign_in(self) -> None:
         """From the bare address to the first page behind the login."""
         await self.page.goto(self.url)
-        await self.page.locator("input[name=username]").fill(self._user)
-        await self.page.locator("input[name=password]").fill(self._password)
+        await self.page.locator("input[name=username]").fill(self._server.ready["user"])
+        await self.page.locator("input[name=password]").fill(self._server.ready["password"])
         await self.page.get_by_role("button", name="Log in").click()
         await self.page.locator("ha-sidebar").wait_for()
         await self._drawn()
+        self._server.signed_in = await self.page.context.storage_state()
 
     async def begin_to_add(self) -> None:
         """Settings, Devices & services, Add integration, BTicino Classe: to the sign-in form."""
