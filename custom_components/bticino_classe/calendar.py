@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 PARALLEL_UPDATES = 0
 
 KEY: Final = "calls"
-SHORTEST: Final = 1.0  # seconds: no calendar can show less
-LONGEST: Final = 86_400.0  # seconds: earlier calls are not looked for
-# Seconds after the last known step of a call whose end is unknown or still to come.
-UNTOLD: Final = 30.0
+SHORTEST: Final = 1.0  # seconds; the shortest event that a calendar can show
+LONGEST: Final = 86_400.0  # seconds; calls that began earlier are not searched
+# Seconds after the last known step of a call whose end is unknown or has not come yet.
+UNKNOWN_END: Final = 30.0
 AT_ONCE: Final = 20  # events that are built before others get their turn
 
 
@@ -60,7 +60,7 @@ async def async_setup_entry(
 
 
 class BticinoCalendar(CalendarEntity):
-    """Shows the calls of a home; there is nothing to write into it."""
+    """Shows the calls of a home; read-only."""
 
     _attr_has_entity_name = True
     _attr_should_poll = False
@@ -80,7 +80,7 @@ class BticinoCalendar(CalendarEntity):
 
     @callback
     def async_entity_id_changed(self, old_entity_id: str) -> None:
-        """Go on listening when renamed (Home Assistant 2026.11)."""
+        """Keep the listeners when renamed (Home Assistant 2026.11)."""
 
     @property
     @override
@@ -121,31 +121,31 @@ class BticinoCalendar(CalendarEntity):
 def _times(call: CallRecord) -> tuple[float, float]:
     """Return when a call began and ended, in seconds since 1970."""
     if call.ended_at is None:
-        return call.time, max(call.time, call.answered_at or 0.0) + UNTOLD
+        return call.time, max(call.time, call.answered_at or 0.0) + UNKNOWN_END
     return call.time, max(call.ended_at, call.time + SHORTEST)
 
 
 def _until_now(call: CallRecord) -> tuple[float, float]:
-    """Return the times of a call that goes on, although the cloud's clock may be ahead of ours."""
+    """Return the times of a call in progress; the cloud's clock may be ahead of ours."""
     now = dt_util.utcnow().timestamp()
-    return min(call.time, now), now + UNTOLD
+    return min(call.time, now), now + UNKNOWN_END
 
 
-def _event(call: CallRecord, words: CallFormatter, times: tuple[float, float]) -> CalendarEvent:
+def _event(call: CallRecord, formatter: CallFormatter, times: tuple[float, float]) -> CalendarEvent:
     start, end = (dt_util.as_local(dt_util.utc_from_timestamp(time)) for time in times)
     return CalendarEvent(
         start=start,
-        # Core goes by the clock on the wall, and shows no event at all if one ends before it began
-        # because the clocks were put back meanwhile.
+        # Core compares local times, and shows no events at all if one ends before it begins because
+        # the clocks were put back in between.
         end=max(start, end, key=lambda moment: moment.replace(tzinfo=None)),
-        summary=words.title(call),
-        description=words.story(call),
+        summary=formatter.title(call),
+        description=formatter.description(call),
         uid=call.id,
     )
 
 
 def _remove_unwanted(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
-    """Remove the calendars of homes that are left out; all of them where no call is kept."""
+    """Remove the calendars of excluded homes; all of them if no calls are kept."""
     runtime, registry = entry.runtime_data, er.async_get(hass)
     coordinator = runtime.coordinator
     for home_id in coordinator.all_homes:

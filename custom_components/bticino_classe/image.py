@@ -35,7 +35,7 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the pictures that there may be; those that only some panels send once one has come."""
+    """Add the expected pictures now, and those that only some panels send with the first one."""
     runtime = entry.runtime_data
     known: set[tuple[str, str]] = set()
 
@@ -56,7 +56,7 @@ async def async_setup_entry(
 def _places(
     hass: HomeAssistant, entry: BticinoConfigEntry, known: Collection[tuple[str, str]]
 ) -> Iterator[tuple[Module, str]]:
-    """Yield the modules that have pictures, with the kind of picture; the known ones stay."""
+    """Yield the modules that have pictures, and the kinds of pictures, with all known ones."""
     registry, runtime = er.async_get(hass), entry.runtime_data
     for module in runtime.coordinator.data.modules.values():
         if module.kind not in {ModuleKind.BRIDGE, ModuleKind.PANEL}:
@@ -74,12 +74,12 @@ def _places(
 
 
 def _is_camera(runtime: RuntimeData, module: Module) -> bool:
-    """Whether pictures of a module are to be expected: a panel, or an intercom without any."""
+    """Whether pictures of a module are expected: a panel, or an intercom without panels."""
     return module.kind is ModuleKind.PANEL or not runtime.coordinator.data.panels_of(module.id)
 
 
 def _has_own(runtime: RuntimeData, module: Module, kind: str) -> bool:
-    """Whether a picture came that no other module shows: an intercom's are of unknown panels."""
+    """Whether a module has a picture of its own; an intercom has those of unknown panels."""
     call = runtime.history.last(module.id, kind)
     return call is not None and module.id == call.module_id
 
@@ -102,7 +102,7 @@ class BticinoLastCall(BticinoLocalEntity, ImageEntity):
 
     @callback
     def async_entity_id_changed(self, old_entity_id: str) -> None:
-        """Go on showing when renamed (Home Assistant 2026.11)."""
+        """Keep the listeners when renamed (Home Assistant 2026.11)."""
 
     @property
     @override
@@ -112,7 +112,7 @@ class BticinoLastCall(BticinoLocalEntity, ImageEntity):
 
     @override
     async def async_image(self) -> bytes | None:
-        """Return the picture as it was kept, or a drawn one."""
+        """Return the stored picture, or a placeholder."""
         history, call = self._runtime.history, self._call
         image = None if call is None else await history.async_picture(call.id, self._kind)
         image = image or await async_placeholder(self.hass)

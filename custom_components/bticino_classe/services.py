@@ -100,7 +100,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
             func=f"async_{action}",
             schema=None,
         )
-    # Whoever may see the calls in the calendar may also export them.
+    # Users who may see the calls in the calendar may also export them.
     hass.services.async_register(
         DOMAIN,
         EXPORT_CALLS,

@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+import threading
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
@@ -222,3 +223,21 @@ async def test_leftovers_are_found(hass: HomeAssistant, entry: ConfigEntry[Any])
     assert leftovers() == [task]
     await task
     assert leftovers() == []
+
+
+async def test_setup_that_fails_after_the_platforms(
+    hass: HomeAssistant, online_entry: ConfigEntry[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No task, timer or thread is left."""
+    forward = hass.config_entries.async_forward_entry_setups
+
+    async def fail(*arguments: Any) -> None:
+        await forward(*arguments)
+        raise OSError
+
+    await hass.config_entries.async_unload(online_entry.entry_id)
+    monkeypatch.setattr(hass.config_entries, "async_forward_entry_setups", fail)
+    assert not await hass.config_entries.async_setup(online_entry.entry_id)
+    assert online_entry.state is ConfigEntryState.SETUP_ERROR
+    assert leftovers() == []
+    assert not [each for each in threading.enumerate() if "bticino" in each.name]

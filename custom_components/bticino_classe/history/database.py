@@ -114,11 +114,11 @@ class Database:
         self.is_closed = False
 
     async def run[Result](self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Return what a function returns, once its changes are on disk."""
+        """Return a function's result once its changes are on disk."""
         return await self._submit(lambda: self._transaction(work))
 
     async def read[Result](self, query: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Return what a function finds; it also works on a disk that is full."""
+        """Return the result of a query; this also works on a full disk."""
         return await self._submit(lambda: query(self._opened()))
 
     async def freeze(self) -> None:
@@ -126,7 +126,7 @@ class Database:
         await self._submit(lambda: self._set_frozen(frozen=True))
 
     async def thaw(self) -> None:
-        """Write what was logged meanwhile into the file."""
+        """Write the log into the file."""
         await self._submit(lambda: self._set_frozen(frozen=False))
 
     async def erase(self) -> None:
@@ -208,7 +208,7 @@ class Database:
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self._is_frozen)
 
     def _vacuum(self) -> bool:
-        """Give some free pages back; returns whether there are more."""
+        """Release some free pages; returns whether there are more."""
         connection = self._connection
         if connection is None or self._is_frozen:
             return False
@@ -244,7 +244,7 @@ def parts_of(path: Path) -> list[Path]:
 
 
 def remove_files(path: Path) -> None:
-    """Delete a database, and what was put aside of it; OSError: some of it is left."""
+    """Delete a database and its damaged copies; OSError: some of it is left."""
     for part in sorted(path.parent.glob(f"{path.name}*")):
         part.unlink(missing_ok=True)
     if path.parent.exists() and not any(path.parent.iterdir()):
@@ -265,7 +265,7 @@ def _translated[Result](work: Callable[[], Result]) -> Result:
 
 
 def _prepare(path: Path) -> None:
-    """Keep others from reading; raise NewerVersionError without having touched the file."""
+    """Make the file private; raise NewerVersionError before it is changed."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
     try:

@@ -106,13 +106,13 @@ class PictureDownloads:
         if record is None:
             return None
         linked = [kind for kind in KINDS if getattr(call, kind) is not None]
-        hoped_for = linked or ([] if self._is_without_camera(record) else [SNAPSHOT])
-        expected = [kind for kind in hoped_for if self.is_expected(record.id, kind)]
+        possible = linked or ([] if self._is_without_camera(record) else [SNAPSHOT])
+        expected = [kind for kind in possible if self.is_expected(record.id, kind)]
         kind = next(iter((*record.pictures, *expected)), None)
         return None if kind is None else picture_path(self._entry.entry_id, record.id, kind)
 
     async def async_catch_up(self, events: Iterable[Event]) -> None:
-        """Download what calls in the cloud's list have and the history has not, newest first.
+        """Download the pictures in the cloud's list that the history does not have, newest first.
 
         Returns when it knows which; one download follows the other in the background.
         """
@@ -139,7 +139,7 @@ class PictureDownloads:
                 self._start(self._fetch_of_ring(wanted))
 
     def _is_without_camera(self, record: CallRecord) -> bool:
-        """Whether others have rung where this call is, and a picture never came."""
+        """Whether earlier calls at the same module never had a picture."""
         module_id = record.module_id
         if any(self._history.last(module_id, kind) is not None for kind in KINDS):
             return False
@@ -185,13 +185,13 @@ class PictureDownloads:
             await self._history.async_keep(wanted.call_id, wanted.kind, image)
         except BticinoError as err:
             LOGGER.debug("A call stays without its picture: %s", err)
-            if self._is_hopeless(wanted, err):
+            if self._is_final(wanted, err):
                 await self._history.async_give_up(wanted.call_id, wanted.kind)
         finally:
             self._under_way.discard(wanted.key)
 
-    def _is_hopeless(self, wanted: _Wanted, err: BticinoError) -> bool:
-        """Whether a picture need not be requested again, at the next start or after a gap."""
+    def _is_final(self, wanted: _Wanted, err: BticinoError) -> bool:
+        """Whether a picture will never be available, so that it is not requested again."""
         if not isinstance(err, PictureError):
             return False
         if err.fault in {PictureFault.EARLY, PictureFault.DEAD}:
@@ -216,20 +216,20 @@ class PictureDownloads:
         return await download_picture(auth.session, link, endpoints=auth.endpoints)
 
     async def _renewed(self, wanted: _Wanted) -> Picture:
-        """Return a link that lives, from the cloud's list of events; DEAD: there is none."""
-        bridge, died_at = self._coordinator.data.modules.get(wanted.bridge_id), self._now
+        """Return a valid link from the cloud's list of events; raises PictureError without one."""
+        bridge, needed_at = self._coordinator.data.modules.get(wanted.bridge_id), self._now
         if bridge is None:
             raise PictureError(reason="its home is unknown", fault=PictureFault.DEAD)
         async with self._events_lock:
             # One list serves all that need it while it is fetched, and a while longer.
-            asked_at, events = self._events.get(bridge.home_id, (-FRESH, ()))
-            link = await self._link(events, wanted) if self._now - asked_at < FRESH else None
-            if link is None and died_at >= asked_at:
+            listed_at, events = self._events.get(bridge.home_id, (-FRESH, ()))
+            link = await self._link(events, wanted) if self._now - listed_at < FRESH else None
+            if link is None and needed_at >= listed_at:
                 events = await self._account.events(bridge.home_id)
                 self._events[bridge.home_id] = (self._now, events)
                 link = await self._link(events, wanted)
         if link is None:
-            raise PictureError(reason="no link to it lives", fault=PictureFault.DEAD)
+            raise PictureError(reason="no valid link", fault=PictureFault.DEAD)
         return link
 
     async def _link(self, events: Iterable[Event], wanted: _Wanted) -> Picture | None:
@@ -247,6 +247,6 @@ class PictureDownloads:
 
 @singleton(HassKey[StillImage](f"{DOMAIN}_placeholder"), async_=True)
 async def async_placeholder(hass: HomeAssistant) -> StillImage:
-    """Return what is shown of a panel that has had no call yet."""
+    """Return the image of a panel without a call."""
     content = await hass.async_add_executor_job(PLACEHOLDER_FILE.read_bytes)
     return StillImage(content=content, content_type="image/jpeg")

@@ -52,8 +52,8 @@ class CallFormatter:
         """Return what the second picture of a call is called."""
         return self._text("close_up")
 
-    def story(self, call: CallRecord) -> str | None:
-        """Return who answered, who ended it and how long it lasted, as far as it is known."""
+    def description(self, call: CallRecord) -> str | None:
+        """Return who answered, who ended the call and how long it lasted, if known."""
         is_missed, is_known = call.outcome == CallState.MISSED, self.panel(call) is not None
         parts = (
             self._text("nobody_answered") if is_missed else None,

@@ -58,7 +58,7 @@ TIDY_INTERVAL: Final = timedelta(hours=1)
 AT_ONCE: Final = 50  # events that are read before others get their turn
 LONGEST_BACKUP_SECONDS: Final = 6 * 3600.0  # after which its end is assumed to be lost
 _CANCEL_THAW: Final[HassKey[CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_cancel_thaw")
-# The histories that are open, by account: for backups, and for whoever removes an account.
+# The open histories by account, for backups and for the removal of an account.
 HISTORIES: Final[HassKey[dict[str, CallHistory]]] = HassKey(f"{DOMAIN}_histories")
 
 
@@ -96,12 +96,12 @@ class CallHistory:
         self._summary = self._store.summary
 
     async def async_remove_unwanted(self) -> None:
-        """Delete what was kept, if nothing is to be, even if the set-up fails later."""
+        """Delete the files if the options say so, also if the set-up fails later."""
         if not self.is_kept:
             await async_remove_files(self._hass, self._entry.entry_id)
 
     async def async_load(self) -> None:
-        """Read what was kept; what happened before the first start counts as seen."""
+        """Read the stored calls; those before the first start count as seen."""
         self._hass.data.setdefault(HISTORIES, {})[self._entry.entry_id] = self
         stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, self._on_stop)
         self._entry.async_on_unload(stop)
@@ -110,7 +110,7 @@ class CallHistory:
         await self._store.async_load(deleted_until=self._begin_anew())
 
     def _begin_anew(self) -> float | None:
-        """Return until when nothing is taken over: what was while nothing was to be kept."""
+        """Return until when calls count as deleted: those while no history was to be kept."""
         was_off = self._entry.data.get(CONF_BEGIN_ANEW, False)
         if was_off is self.is_kept:
             data = {**self._entry.data, CONF_BEGIN_ANEW: not self.is_kept}
@@ -118,7 +118,7 @@ class CallHistory:
         return math.floor(self._now()) - 1.0 if was_off or not self.is_kept else None
 
     async def async_close(self) -> None:
-        """Store what is still to be stored, and nothing after that: a reload reads it again."""
+        """Store what is pending, and nothing after that: a reload reads it again."""
         await self._store.async_close()
 
     async def async_switch_off(self) -> None:
@@ -134,7 +134,7 @@ class CallHistory:
 
     @callback
     def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
-        """Call a listener on every change; returns what ends that."""
+        """Call a listener on every change; returns what removes it."""
         return self._listeners.async_add(listener)
 
     @callback
@@ -164,7 +164,7 @@ class CallHistory:
         return self._summary.find(session_hash(session_id), began_at)
 
     def last(self, module_id: str, kind: str | None = None) -> CallRecord | None:
-        """Return the newest call of a panel or an intercom, if asked for with such a picture."""
+        """Return the newest call of a panel or an intercom, with a kind of picture if given."""
         return next(iter(self._summary.newest(module_id, kind)), None)
 
     def last_two(self, module_id: str) -> tuple[CallRecord, ...]:
@@ -172,7 +172,7 @@ class CallHistory:
         return self._summary.newest(module_id)
 
     def missed(self, bridge_id: str) -> int:
-        """Count the missed calls of an intercom that nobody has looked at."""
+        """Return the number of missed calls of an intercom that are not marked as seen."""
         return min(self._summary.unseen(bridge_id), self._store.limits.calls)
 
     @callback
@@ -190,7 +190,7 @@ class CallHistory:
 
     @callback
     def async_answered_elsewhere(self, session_id: str) -> None:
-        """Record that somebody answered a call that rang before Home Assistant was started."""
+        """Record the answer to a call that rang before Home Assistant was started."""
         now = self._clock()
         call = self.find(session_id, now)
         if call is not None and call.outcome == CallState.ENDED and call.ended_at is None:
@@ -203,7 +203,7 @@ class CallHistory:
         await self._store.async_put_listed(listed)
 
     async def async_mark_seen(self, *bridge_ids: str) -> None:
-        """Store that somebody has looked at the missed calls of some intercoms."""
+        """Mark the missed calls of some intercoms as seen."""
         await self._store.async_commit(lambda writer: writer.mark_seen(bridge_ids))
 
     async def async_keep(self, call_id: str, kind: str, image: StillImage) -> None:
@@ -217,7 +217,7 @@ class CallHistory:
             await self._store.async_commit(lambda writer: writer.give_up(call_id, kind))
 
     async def async_delete(self, ids: Collection[str]) -> None:
-        """Delete calls and their pictures for good, although the cloud goes on listing them."""
+        """Delete calls and their pictures for good, although the cloud still lists them."""
         await self._store.async_commit(lambda writer: writer.delete(ids))
 
     async def async_delete_all(self) -> None:
@@ -228,7 +228,7 @@ class CallHistory:
 
     @callback
     def async_tidy(self) -> None:
-        """Delete what is older, or more, than is to be kept; store what could not be stored."""
+        """Delete what exceeds the limits; store what could not be stored before."""
         self._hass.async_create_task(self._tidy(), "bticino_classe tidy", eager_start=False)
 
     async def _tidy(self) -> None:
@@ -315,7 +315,7 @@ class CallHistory:
             self._store.put(record)
 
     def _is_forgotten(self, news: CallRecord) -> bool:
-        """Whether a call was deleted, or is older than is to be kept."""
+        """Whether a call was deleted or is older than the limit."""
         is_old = news.time < self._now() - self._store.limits.days * DAY
         return is_old or self._summary.is_deleted(news.session, news.time)
 

@@ -222,7 +222,7 @@ def page(
 
 
 def groups(db: sqlite3.Connection, *, pictured: bool) -> list[CallRecord]:
-    """Return the newest call of each intercom, home and panel, if asked for with a picture."""
+    """Return the newest call of each intercom, home and panel, optionally with a picture."""
     only = "WHERE snapshot > 0 OR vignette > 0" if pictured else ""
     sql = f"SELECT {COLUMNS}, max(time) FROM calls {only} GROUP BY home_id, bridge_id, panel_id"  # noqa: S608 - constants
     return [as_record(row[:-1]) for row in db.execute(sql)]

@@ -179,7 +179,7 @@ def pictures_of(event: Event) -> dict[str, Picture]:
 
 
 def merged(known: CallRecord, news: CallRecord) -> CallRecord:
-    """Return one record from two reports of a call, in whichever order they came.
+    """Return one record from two reports of a call, in any order.
 
     The start stays as first reported, since clocks differ, unless it was much earlier: a push
     that the call was missed reports its end. Id, pictures and `seen` are those of `known`.

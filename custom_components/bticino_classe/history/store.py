@@ -53,7 +53,7 @@ class CallStore:
         now: Callable[[], float],
         on_change: Callable[[], None],
     ) -> None:
-        """`limits` are None where nothing is to be stored on disk."""
+        """Without `limits`, calls are kept in memory only."""
         self.limits = limits or MEMORY_LIMITS
         self.summary = Summary()
         self._hass = hass
@@ -71,7 +71,7 @@ class CallStore:
         self._is_failing = False
 
     async def async_load(self, *, deleted_until: float | None) -> None:
-        """Read what was kept; calls until a time count as deleted."""
+        """Read the stored calls; those until a time count as deleted."""
         self._deleted_until = deleted_until
         # A backup may have begun or ended during the set-up.
         await self.async_freeze(frozen=self._hass.data.get(FROZEN, False))
@@ -126,7 +126,7 @@ class CallStore:
         return next(near, None)
 
     async def async_remove_damaged(self) -> None:
-        """Delete the damaged files that were put aside; HomeAssistantError: they are there."""
+        """Delete the damaged files that were put aside; HomeAssistantError: some are left."""
         try:
             await self._database.remove_damaged()
         except UnusableError as err:
@@ -191,7 +191,7 @@ class CallStore:
     async def _async_apply[Result](
         self, work: Callable[[Writer], Result]
     ) -> tuple[Batch, Committed[Result]]:
-        """Run a transaction; where the file is of no use, on a new one or in memory."""
+        """Run a transaction; if the file cannot be used, on a new one or in memory."""
         for _ in range(MOST_ATTEMPTS):
             batch = Batch(
                 calls=tuple(self._pending.values()),
@@ -220,7 +220,7 @@ class CallStore:
                 raise self._failure(failure) from failure
 
     async def _async_replace(self, err: DamagedError | NewerVersionError) -> None:
-        """Go on with a new file, or in memory; what is known of the last day is stored again."""
+        """Continue with a new file, or in memory; the calls of the last day are stored again."""
         is_useless = self._is_replaced and not self._is_begun  # a new file, damaged at once
         is_stored = isinstance(err, DamagedError) and not is_useless
         if is_stored:

@@ -1,4 +1,4 @@
-"""What entities and rings need of the history at once, in memory."""
+"""The part of the history that entities and rings need without waiting, in memory."""
 
 from typing import TYPE_CHECKING
 
@@ -56,11 +56,11 @@ class Summary:
         )
 
     def newest(self, module_id: str, kind: str | None = None) -> tuple[CallRecord, ...]:
-        """Return the last two calls of a panel or an intercom, if asked for with a picture."""
+        """Return the last two calls of a panel or an intercom, with a kind of picture if given."""
         return self._newest.get((module_id, kind), ())
 
     def unseen(self, bridge_id: str) -> int:
-        """Count the missed calls of an intercom that nobody has looked at."""
+        """Return the number of missed calls of an intercom that are not marked as seen."""
         return self._unseen.get(bridge_id, 0)
 
     def refresh(self, stored: Snapshot, pending: Iterable[CallRecord]) -> bool:

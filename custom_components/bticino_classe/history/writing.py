@@ -44,7 +44,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed[Result]:
-    """What a transaction has changed, and what was asked of it."""
+    """The result of a transaction, and the summary after it."""
 
     result: Result
     snapshot: Snapshot
@@ -116,7 +116,7 @@ class Writer:
             self.insert(news)
 
     def keep(self, call_id: str, kind: str, image: StillImage) -> bool:
-        """Store a picture of a call; False: the call is no more."""
+        """Store a picture of a call; return False if the call was deleted."""
         if (call := self._call(call_id)) is None:
             return False
         self._db.execute(
@@ -133,7 +133,7 @@ class Writer:
             self._update(call, call.pictured({kind: GONE}))
 
     def mark_seen(self, bridge_ids: Iterable[str]) -> None:
-        """Note that somebody has looked at the missed calls of some intercoms."""
+        """Mark the missed calls of some intercoms as seen."""
         for bridge_id in bridge_ids:
             self._db.execute(_MARK_SEEN, (bridge_id,))
             self.touched.add(bridge_id)

@@ -122,7 +122,7 @@ async def test_ring_does_not_wait_for_its_picture(
     assert bell.rings() == [DOORBELL]
     assert await pictures.async_of(call.bridge_id) is None
     entry = the_entry(hass)
-    listeners = entry.runtime_data.calls._listeners
+    listeners = entry.runtime_data.calls._listeners._listeners
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert GIVEN_UP not in caplog.text  # the download was cancelled and did not time out
     assert [task for task in hass._background_tasks if "picture" in repr(task)] == []

@@ -217,7 +217,7 @@ async def _request_picture(
     hass: HomeAssistant, browser: TestClient[Any, Any]
 ) -> asyncio.Task[ClientResponse]:
     """Request the picture of the newest ring; returns once Home Assistant waits for it."""
-    listeners = the_entry(hass).runtime_data.history._listeners
+    listeners = the_entry(hass).runtime_data.history._listeners._listeners
     before = len(listeners)
     task = asyncio.create_task(browser.get(told_path(hass) or ""))
     await until(lambda: len(listeners) > before)
@@ -270,7 +270,7 @@ async def test_who_goes_away_leaves_nothing(
     hass: HomeAssistant, browser: TestClient[Any, Any], waiting: asyncio.Task[Any]
 ) -> None:
     """A phone that lost its network."""
-    listeners = the_entry(hass).runtime_data.history._listeners
+    listeners = the_entry(hass).runtime_data.history._listeners._listeners
     before = len(listeners)
     waiting.cancel()
     await browser.close()
