@@ -91,11 +91,11 @@ class CallStore:
     async def async_remove(self) -> None:
         """Delete the file; what happens from now on is kept in memory."""
         async with self._lock:
+            self._is_begun = False  # also if only a part could be deleted
             try:
                 await self._database.remove()
             except UnusableError as err:
                 raise self._failure(err) from err
-            self._is_begun = False
 
     async def async_freeze(self, *, frozen: bool) -> None:
         """Leave the file as it is while a backup copies it; the log is copied after it."""

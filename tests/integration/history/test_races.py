@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.bticino_classe.const import DOMAIN, ENDPOINTS
+from custom_components.bticino_classe.const import CONF_HISTORY, DOMAIN, ENDPOINTS
 from custom_components.bticino_classe.history.history import LONGEST_BACKUP_SECONDS
 from custom_components.bticino_classe.history.records import KINDS
 from tests.integration.conftest import (
@@ -237,3 +237,28 @@ async def test_backup_whose_end_is_lost(
     await advance(hass, freezer, LONGEST_BACKUP_SECONDS + 1)
     assert log_size(hass) == 0
     await platform.async_post_backup(hass)
+
+
+async def test_history_is_switched_off_but_a_damaged_copy_stays(
+    hass: HomeAssistant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form reports it, and calls are stored as before until it works."""
+    await called(hass, simulator, STREET, "miss")
+    copy = database(hass).with_name(f"{database(hass).name}.damaged-1")
+    copy.touch()
+    form = await hass.config_entries.options.async_init(get_entry(hass).entry_id)
+    unlink = Path.unlink
+
+    def fail(path: Path, **options: Any) -> None:
+        if path == copy:
+            raise OSError(errno.EROFS, "Read-only file system")
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    result = await hass.config_entries.options.async_configure(
+        form["flow_id"], {"pulse_time": 5, CONF_HISTORY: {"keep": False}}
+    )
+    assert result["errors"] == {"base": "history_not_deleted"}
+    call = await called(hass, simulator, YARD, "miss")
+    assert [each.panel_id for each in await calls_of(hass)] == [call.panel_id]
+    assert state_of(hass, MISSED) == "1"
