@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp.helpers import TimeoutHandle
 from homeassistant.util.async_ import get_scheduled_timer_handles
+from hypothesis import HealthCheck, settings
 import pytest
 
 from custom_components.bticino_classe.client import Endpoints
@@ -14,6 +15,10 @@ from tests.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+# No example is too slow, on whatever machine.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # A bound for what hangs, in seconds; nothing that works takes so long, on whatever machine.
 HANG_TIMEOUT = 60.0

@@ -53,7 +53,7 @@ ON_THE_WIRE = settings(
     max_examples=25,
     deadline=None,
     # The cloud is the same for all examples; each uses up the failure that it set.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

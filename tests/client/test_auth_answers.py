@@ -35,7 +35,7 @@ EXAMPLES = settings(
     deadline=None,
     database=None,
     # The simulator's failures are used up, or taken back, by each example.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 JSON = st.recursive(

@@ -121,7 +121,7 @@ def secrets_of(account: Account, simulator: Simulator) -> set[str]:
     max_examples=40,
     deadline=None,
     # Log and cloud are emptied for each example.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_echoed_secret_appears_nowhere(
     account: Account,

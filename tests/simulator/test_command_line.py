@@ -23,7 +23,7 @@ async def run(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     command = (sys.executable, "-m", "tests.simulator", *arguments)
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=pipe, stderr=pipe)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             yield process
     finally:
         if process.returncode is None:
