@@ -96,7 +96,7 @@ def _owners(runtime: RuntimeData) -> tuple[object, ...]:
     """Return what keeps calls, pushes and pictures in memory."""
     calls, history = runtime.calls, runtime.history
     own = (calls, history, runtime.push, runtime.downloads)
-    return (*own, calls._tracker, history._store, history._summary)
+    return (*own, calls._tracker, history._summary)
 
 
 def _resident_bytes() -> int:

@@ -16,8 +16,8 @@ from .client import PRODUCTION, Account, AuthHandler, RateLimiter
 from .const import DOMAIN, ENDPOINTS, RATE_LIMITERS
 from .devices import async_cleanup_registry, async_sync_devices
 from .errors import async_load_error_translations
-from .history.history import async_remove_history
 from .history.http import PictureView
+from .history.store import async_remove_history
 from .runtime import BticinoConfigEntry, RuntimeData, async_runtime
 from .service_helpers import async_picture_source
 from .services import async_setup_services

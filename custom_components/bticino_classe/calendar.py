@@ -12,7 +12,6 @@ from homeassistant.util import dt as dt_util
 from .const import DOMAIN, MANUFACTURER
 from .entity import unique_id
 from .history.formatting import async_call_formatter
-from .history.reading import Span
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,11 +27,10 @@ if TYPE_CHECKING:
 PARALLEL_UPDATES = 0
 
 KEY: Final = "calls"
-SHORTEST: Final = 1.0  # seconds; the shortest event that a calendar can show
-LONGEST: Final = 86_400.0  # seconds; calls that began earlier are not searched
-# Seconds after the last known step of a call whose end is unknown or has not come yet.
-UNKNOWN_END: Final = 30.0
-AT_ONCE: Final = 20  # events that are built before others get their turn
+MIN_SECONDS: Final = 1.0  # that an event lasts
+MAX_SECONDS: Final = 86_400.0  # that a call lasts: earlier calls are not searched
+UNKNOWN_END_SECONDS: Final = 30.0  # after the last known step of a call without a known end
+EVENT_BATCH: Final = 20  # events that are built before the event loop continues
 
 
 async def async_setup_entry(
@@ -40,10 +38,10 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add a calendar for every home, and for those that appear later, if calls are kept."""
+    """Add a calendar for every home, also for those that appear later, if calls are kept."""
     runtime = entry.runtime_data
     coordinator = runtime.coordinator
-    _remove_unwanted(hass, entry)
+    _remove_obsolete(hass, entry)
     if not runtime.history.is_kept:
         return
     known: set[str] = set()
@@ -60,7 +58,7 @@ async def async_setup_entry(
 
 
 class BticinoCalendar(CalendarEntity):
-    """Shows the calls of a home; read-only."""
+    """Shows the calls of a home; it is read-only."""
 
     _attr_has_entity_name = True
     _attr_should_poll = False
@@ -80,7 +78,7 @@ class BticinoCalendar(CalendarEntity):
 
     @callback
     def async_entity_id_changed(self, old_entity_id: str) -> None:
-        """Keep the listeners when renamed (Home Assistant 2026.11)."""
+        """Keep the listener when renamed (Home Assistant 2026.11)."""
 
     @property
     @override
@@ -95,15 +93,15 @@ class BticinoCalendar(CalendarEntity):
         self, hass: HomeAssistant, start_date: datetime, end_date: datetime
     ) -> list[CalendarEvent]:
         start, end = start_date.timestamp(), end_date.timestamp()
-        span = Span(since=start - LONGEST, until=end, homes=(self._home_id,))
         in_progress, formatter = {call.id for call in self._in_progress()}, self._formatter()
+        pages = self._runtime.history.async_pages(start - MAX_SECONDS, end, homes=(self._home_id,))
         found: list[CalendarEvent] = []
-        async for calls in self._runtime.history.async_pages(span):
+        async for calls in pages:
             for number, call in enumerate(calls, 1):
                 times = _until_now(call) if call.id in in_progress else _times(call)
                 if times[1] > start:
                     found.append(_event(call, formatter, times))
-                if not number % AT_ONCE:
+                if not number % EVENT_BATCH:
                     await asyncio.sleep(0)
         return found
 
@@ -119,24 +117,24 @@ class BticinoCalendar(CalendarEntity):
 
 
 def _times(call: CallRecord) -> tuple[float, float]:
-    """Return when a call began and ended, in seconds since 1970."""
+    """Return the start and end of a call that has ended, in seconds since 1970."""
     if call.ended_at is None:
-        return call.time, max(call.time, call.answered_at or 0.0) + UNKNOWN_END
-    return call.time, max(call.ended_at, call.time + SHORTEST)
+        return call.time, max(call.time, call.answered_at or 0.0) + UNKNOWN_END_SECONDS
+    return call.time, max(call.ended_at, call.time + MIN_SECONDS)
 
 
 def _until_now(call: CallRecord) -> tuple[float, float]:
     """Return the times of a call in progress; the cloud's clock may be ahead of ours."""
     now = dt_util.utcnow().timestamp()
-    return min(call.time, now), now + UNKNOWN_END
+    return min(call.time, now), now + UNKNOWN_END_SECONDS
 
 
 def _event(call: CallRecord, formatter: CallFormatter, times: tuple[float, float]) -> CalendarEvent:
     start, end = (dt_util.as_local(dt_util.utc_from_timestamp(time)) for time in times)
     return CalendarEvent(
         start=start,
-        # Core compares local times, and shows no events at all if one ends before it begins because
-        # the clocks were put back in between.
+        # Core compares local times, and shows no events at all if one ends before it starts
+        # because the clocks were put back during the call.
         end=max(start, end, key=lambda moment: moment.replace(tzinfo=None)),
         summary=formatter.title(call),
         description=formatter.description(call),
@@ -144,12 +142,12 @@ def _event(call: CallRecord, formatter: CallFormatter, times: tuple[float, float
     )
 
 
-def _remove_unwanted(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
-    """Remove the calendars of excluded homes; all of them if no calls are kept."""
+def _remove_obsolete(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
+    """Remove the calendars of excluded homes, or all calendars if no calls are kept."""
     runtime, registry = entry.runtime_data, er.async_get(hass)
     coordinator = runtime.coordinator
     for home_id in coordinator.all_homes:
         if home_id in coordinator.excluded_homes or not runtime.history.is_kept:
-            wanted = unique_id(entry, home_id, KEY)
-            if entity_id := registry.async_get_entity_id(Platform.CALENDAR, DOMAIN, wanted):
+            calendar = unique_id(entry, home_id, KEY)
+            if entity_id := registry.async_get_entity_id(Platform.CALENDAR, DOMAIN, calendar):
                 registry.async_remove(entity_id)

@@ -35,13 +35,13 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the expected pictures now, and those that only some panels send with the first one."""
+    """Add an image for each location with a camera, and others once a picture exists."""
     runtime = entry.runtime_data
     known: set[tuple[str, str]] = set()
 
     @callback
     def add_new() -> None:
-        now = {(module.id, kind): module for module, kind in _places(hass, entry, known)}
+        now = {(module.id, kind): module for module, kind in _image_sources(hass, entry, known)}
         known.intersection_update(now)
         new = [(now[key], key[1]) for key in now if key not in known]
         known.update(now)
@@ -53,10 +53,10 @@ async def async_setup_entry(
     entry.async_on_unload(runtime.history.async_listen(add_new))
 
 
-def _places(
+def _image_sources(
     hass: HomeAssistant, entry: BticinoConfigEntry, known: Collection[tuple[str, str]]
 ) -> Iterator[tuple[Module, str]]:
-    """Yield the modules that have pictures, and the kinds of pictures, with all known ones."""
+    """Yield the modules that have or had a picture or have a camera, with the kind of picture."""
     registry, runtime = er.async_get(hass), entry.runtime_data
     for module in runtime.coordinator.data.modules.values():
         if module.kind not in {ModuleKind.BRIDGE, ModuleKind.PANEL}:
@@ -64,8 +64,8 @@ def _places(
         for kind, key in KEYS.items():
             if (
                 (module.id, kind) in known
-                or (kind == SNAPSHOT and _is_camera(runtime, module))
-                or _has_own(runtime, module, kind)
+                or (kind == SNAPSHOT and _has_camera(runtime, module))
+                or _has_picture(runtime, module, kind)
                 or registry.async_get_entity_id(
                     Platform.IMAGE, DOMAIN, unique_id(entry, module.id, key)
                 )
@@ -73,36 +73,26 @@ def _places(
                 yield module, kind
 
 
-def _is_camera(runtime: RuntimeData, module: Module) -> bool:
+def _has_camera(runtime: RuntimeData, module: Module) -> bool:
     """Whether pictures of a module are expected: a panel, or an intercom without panels."""
     return module.kind is ModuleKind.PANEL or not runtime.coordinator.data.panels_of(module.id)
 
 
-def _has_own(runtime: RuntimeData, module: Module, kind: str) -> bool:
-    """Whether a module has a picture of its own; an intercom has those of unknown panels."""
+def _has_picture(runtime: RuntimeData, module: Module, kind: str) -> bool:
+    """Whether the newest picture of a module is shown only there, not at one of its panels."""
     call = runtime.history.last(module.id, kind)
     return call is not None and module.id == call.module_id
 
 
 class BticinoLastCall(BticinoLocalEntity, ImageEntity):
-    """The picture of the last call that has one; the state is when that call was."""
+    """The picture of the last call that has one; the state is the time of that call."""
 
     def __init__(self, runtime: RuntimeData, module: Module, kind: str) -> None:
         ImageEntity.__init__(self, runtime.coordinator.hass)
         super().__init__(runtime, module, KEYS[kind])
         self._attr_translation_key = KEYS[kind]
         self._kind = kind
-        self._shown: str | None = None
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        await super().async_added_to_hass()
-        self._shown = self._call_id
-        self.async_on_remove(self._runtime.history.async_listen(self._on_change))
-
-    @callback
-    def async_entity_id_changed(self, old_entity_id: str) -> None:
-        """Keep the listeners when renamed (Home Assistant 2026.11)."""
+        self._sources = (runtime.history.async_listen,)
 
     @property
     @override
@@ -122,13 +112,3 @@ class BticinoLastCall(BticinoLocalEntity, ImageEntity):
     @property
     def _call(self) -> CallRecord | None:
         return self._runtime.history.last(self.module.id, self._kind)
-
-    @property
-    def _call_id(self) -> str | None:
-        return None if self._call is None else self._call.id
-
-    @callback
-    def _on_change(self) -> None:
-        if self._call_id != self._shown:
-            self._shown = self._call_id
-            self.async_write_ha_state()

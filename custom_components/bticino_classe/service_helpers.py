@@ -1,4 +1,4 @@
-"""The accounts, modules and homes that an action is called for."""
+"""Accounts, modules and homes of an action, and what its caller may read."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ def async_find_module(hass: HomeAssistant, device_id: str) -> tuple[BticinoConfi
 
 @callback
 def async_find_accounts(hass: HomeAssistant, entry_id: str | None) -> list[BticinoConfigEntry]:
-    """Return the account of that entry, or all loaded ones; ServiceValidationError if none is."""
+    """Return the account of an entry, or all loaded accounts; ServiceValidationError: none."""
     if entry_id is not None:
         return [async_get_config_entry(hass, DOMAIN, entry_id)]
     entries = async_loaded_entries(hass)
@@ -50,7 +50,7 @@ def async_find_accounts(hass: HomeAssistant, entry_id: str | None) -> list[Btici
 
 @callback
 def async_picture_source(hass: HomeAssistant, entry_id: str) -> PictureSource | None:
-    """Return the pictures of an account, and who may see them."""
+    """Return the pictures of a loaded account, and how to check permissions for them."""
     if (entry := async_loaded_entry(hass, entry_id)) is None:
         return None
     return PictureSource(
@@ -62,7 +62,7 @@ def async_picture_source(hass: HomeAssistant, entry_id: str) -> PictureSource | 
 
 
 def _entity_of(hass: HomeAssistant, entry: BticinoConfigEntry, call: CallRecord) -> str | None:
-    """Return the camera where a call is shown; an intercom without one has its doorbell."""
+    """Return the camera where a call is shown, or the doorbell if there is no camera."""
     registry, location = er.async_get(hass), entry.runtime_data.history.layout.location_of(call)
     keys = ((Platform.CAMERA, "camera"), (Platform.EVENT, "doorbell"))
     found = (
@@ -73,7 +73,7 @@ def _entity_of(hass: HomeAssistant, entry: BticinoConfigEntry, call: CallRecord)
 
 
 async def async_may_read_all(hass: HomeAssistant, call: ServiceCall) -> bool:
-    """Whether the caller may see every entity; an automation may."""
+    """Whether the caller may read every entity; an automation may."""
     user = await _async_user(hass, call)
     return user is None or user.permissions.access_all_entities(POLICY_READ)
 
@@ -89,7 +89,7 @@ async def async_readable_homes(
 
 
 async def _async_user(hass: HomeAssistant, call: ServiceCall) -> User | None:
-    """Return who calls an action; None: an automation."""
+    """Return the user who calls an action; None: an automation."""
     if call.context.user_id is None:
         return None
     user = await hass.auth.async_get_user(call.context.user_id)

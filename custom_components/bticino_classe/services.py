@@ -1,7 +1,6 @@
 """Actions besides those of the entities."""
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 import uuid
@@ -21,7 +20,6 @@ from .const import CONF_SIMULATED_RINGS, DOMAIN
 from .errors import refused
 from .history.export import exported, span_of
 from .history.formatting import async_call_formatter
-from .history.reading import Span
 from .runtime import async_loaded_entries
 from .service_helpers import (
     async_find_accounts,
@@ -84,7 +82,7 @@ _DELETE_SCHEMA: Final = vol.Schema(
 
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
-    """Register the actions; they exist while no account is loaded, too."""
+    """Register the actions, whether an account is loaded or not."""
     hass.services.async_register(
         DOMAIN, RESET_MISSED_CALLS, partial(_reset_missed_calls, hass), _RESET_SCHEMA
     )
@@ -100,7 +98,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
             func=f"async_{action}",
             schema=None,
         )
-    # Users who may see the calls in the calendar may also export them.
+    # Not for administrators only: a user may export the calls that the calendar shows.
     hass.services.async_register(
         DOMAIN,
         EXPORT_CALLS,
@@ -114,7 +112,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
 
 async def _reset_missed_calls(hass: HomeAssistant, call: ServiceCall) -> None:
-    """Reset the missed calls of one intercom, or of all."""
+    """Reset the missed calls of one intercom, or of all intercoms."""
     if device_id := call.data.get(ATTR_DEVICE_ID):
         entry, module = async_find_module(hass, device_id)
         await entry.runtime_data.history.async_mark_seen(module.intercom_id)
@@ -125,11 +123,12 @@ async def _reset_missed_calls(hass: HomeAssistant, call: ServiceCall) -> None:
 
 
 async def _export_calls(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:
-    """Answer with the calls of a span, oldest first, account by account."""
+    """Return the calls of a time span, oldest first, account by account."""
     entries = async_find_accounts(hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
-    module = None
+    module_id = None
     if device_id := call.data.get(ATTR_DEVICE_ID):
         owner, module = async_find_module(hass, device_id)
+        module_id = module.id if module.kind is ModuleKind.PANEL else module.intercom_id
         entries = [entry for entry in entries if entry.entry_id == owner.entry_id]
     kept = [entry for entry in entries if entry.runtime_data.history.is_kept]
     if entries and not kept:
@@ -139,41 +138,18 @@ async def _export_calls(hass: HomeAssistant, call: ServiceCall) -> ServiceRespon
         raise refused("end_before_start")
     found: list[JsonValueType] = []
     for entry in kept:
-        span = Span(
-            since=since, until=until, module_id=None if module is None else _calls_at(module)
-        )
-        found += await _exported(hass, entry, call, span)
+        homes = await async_readable_homes(hass, entry, call)
+        # Users who may read everything also get the calls of former homes.
+        only = None if await async_may_read_all(hass, call) else homes
+        formatter = async_call_formatter(hass, entry.entry_id)
+        history = entry.runtime_data.history
+        async for page in history.async_pages(since, until, homes=only, module_id=module_id):
+            found += [exported(entry.entry_id, each, formatter, homes) for each in page]
     return {"calls": found}
 
 
-def _calls_at(module: Module) -> str:
-    """Return the panel or intercom whose calls are a module's."""
-    return module.id if module.kind is ModuleKind.PANEL else module.intercom_id
-
-
-async def _exported(
-    hass: HomeAssistant, entry: BticinoConfigEntry, call: ServiceCall, span: Span
-) -> list[JsonValueType]:
-    """Return an account's calls in the homes that the caller may see; without excluded homes."""
-    homes = await async_readable_homes(hass, entry, call)
-    if await async_may_read_all(hass, call):
-        # Those of homes that are gone, too.
-        hidden = tuple(entry.runtime_data.coordinator.excluded_homes)
-        span = replace(span, homes=hidden, is_without=True)
-    else:
-        span = replace(span, homes=tuple(homes))
-    formatter = async_call_formatter(hass, entry.entry_id)
-    found: list[JsonValueType] = []
-    async for calls in entry.runtime_data.history.async_pages(span):
-        for record in calls:
-            home = homes.get(record.location.home_id or "")
-            name = home.name if home else None
-            found.append(exported(entry.entry_id, record, formatter, name))
-    return found
-
-
 async def _delete_calls(hass: HomeAssistant, call: ServiceCall) -> None:
-    """Delete single calls, all of which have to be there, or every call."""
+    """Delete single calls, all of which must exist, or every call."""
     ids, is_all = call.data[ATTR_CALL_ID], call.data[ATTR_ALL]
     if bool(ids) == is_all:
         raise refused("calls_or_all")

@@ -58,8 +58,6 @@ class EventRecorder:
         """Return the doorbells that rang."""
         return [entity_id for entity_id, kind in self.recorded() if kind == "ring"]
 
-    told = recorded  # alias for branches in progress
-
 
 @pytest.fixture
 def hass_config_dir(hass_tmp_config_dir: str) -> str:
@@ -275,25 +273,3 @@ def request_values(entries: list[Entry], *path: str) -> list[Any]:
             value = value[key]
         found.append(value)
     return found
-
-
-# Aliases for branches in progress
-
-
-@pytest.fixture(name="bell")
-def _bell(events: EventRecorder) -> EventRecorder:
-    return events
-
-
-Happenings = EventRecorder
-act = call_action
-fields = form_fields
-heard = wait_frames
-look_again = update_entity
-online = wait_online
-refused = expect_refused
-requested = request_values
-restart = reload_entry
-settle = wait_idle
-the_entry = get_entry
-until = wait_until

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 STREET = "Posto esterno strada"
 MISSED = "sensor.classe_300x_missed_calls"
-device = device_id_of  # alias for branches in progress
 
 
 async def call_domain_action(

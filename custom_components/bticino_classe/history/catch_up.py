@@ -1,4 +1,4 @@
-"""Calls that were not pushed: requested from the cloud's list of events when the line is back."""
+"""Adds calls that were not pushed, from the cloud's list of events, after a reconnect."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS: Final = 300.0
 EVENTS: Final = 100  # requested after a start or a gap
-EVENTS_AFTER_LONG_GAP: Final = 500  # where the first do not reach back to the last known call
+EVENTS_AFTER_LONG_GAP: Final = 500  # if the first do not go back to the last known call
 
 
 class CatchUp:
-    """Adds the calls of a gap to the history; no ring is made of them."""
+    """Adds the calls of a gap to the history; they do not ring."""
 
     def __init__(
         self,
@@ -53,13 +53,13 @@ class CatchUp:
             return  # the entry is being unloaded
         self._stop_retry()
         if state is SocketState.ONLINE:
-            # Read before the first push arrives: the gap ends with it.
+            # Read now: the first push that arrives ends the gap.
             homes = self._coordinator.data.homes.values()
             since = {home.id: self._last_time(home) for home in homes}
-            self._begin(since, refresh=self._was_online)
+            self._start(since, refresh=self._was_online)
             self._was_online = True
 
-    def _begin(self, since: Mapping[str, float | None], *, refresh: bool) -> None:
+    def _start(self, since: Mapping[str, float | None], *, refresh: bool) -> None:
         self._entry.async_create_background_task(
             self._hass, self._async_catch_up(since, refresh=refresh), "bticino_classe catch up"
         )
@@ -85,7 +85,7 @@ class CatchUp:
             self._plan_retry(failed)
 
     async def _events_since(self, home_id: str, last: float | None) -> tuple[Event, ...]:
-        """Return the latest events of a home; more if they do not reach back far enough."""
+        """Return the latest events of a home; more if they do not go back far enough."""
         account = self._coordinator.account
         events = await account.events(home_id, size=EVENTS)
         if last is None or len(events) < EVENTS or last >= min(event.time for event in events):
@@ -98,12 +98,12 @@ class CatchUp:
         return max((call.time for call in calls), default=None)
 
     def _plan_retry(self, failed: Mapping[str, float | None]) -> None:
-        """Request the events of some homes again later, unless the line is lost before."""
+        """Request the events of some homes again later, unless the connection is lost before."""
 
         @callback
         def retry(_now: datetime) -> None:
             self._cancel_retry = None
-            self._begin(failed, refresh=False)
+            self._start(failed, refresh=False)
 
         self._stop_retry()
         job = HassJob(retry, cancel_on_shutdown=True)

@@ -1,4 +1,4 @@
-"""The SQLite file of an account's history: one connection, in one worker thread of its own."""
+"""The SQLite file of an account's history: one connection, used in one thread."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 HEADER_BYTES: Final = 100
 MAGIC: Final = b"SQLite format 3\0"
-VERSION_AT: Final = slice(60, 64)  # of the file's header
-VACUUM_PAGES: Final = 1000  # in one step, between which others get their turn
+USER_VERSION_BYTES: Final = slice(60, 64)  # of the file's header
+VACUUM_PAGES: Final = 1000  # in one step; reads and writes run between the steps
 CHECKPOINT_PAGES: Final = 1000
-DAMAGED_SUFFIX: Final = ".damaged-"
+DAMAGED: Final = ".damaged-"  # in the names of renamed files, before the date
 SETTINGS: Final = (
     "auto_vacuum = INCREMENTAL",
     "journal_mode = WAL",
@@ -26,7 +26,7 @@ SETTINGS: Final = (
     "foreign_keys = ON",
 )
 
-# A picture is in a table of its own, so that calls are read without it.
+# Pictures have their own table, so that calls are read without them.
 _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value REAL NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE calls (
@@ -69,23 +69,6 @@ CREATE TABLE deletions (
 CREATE INDEX deletions_by_session ON deletions (session, time);
 """
 
-# The file cannot be used at the moment; every other error means that it is damaged.
-_UNUSABLE: Final = frozenset(
-    {
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_INTERRUPT,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_AUTH,
-    }
-)
-
 
 class DamagedError(Exception):
     """The file cannot be read as a history."""
@@ -96,58 +79,54 @@ class NewerVersionError(Exception):
 
 
 class UnusableError(Exception):
-    """The file cannot be read or written now; the text is the reason without a path."""
+    """The file cannot be read or written now; the text is the reason, without a path."""
 
 
 class Database:
-    """Runs functions on the connection, one after the other, each in a transaction.
+    """Runs functions on the connection, one at a time.
 
     Opens the file when it is first needed; `path` None keeps everything in memory. Raises
-    UnusableError, DamagedError or NewerVersionError; nothing is changed then.
+    UnusableError, DamagedError or NewerVersionError; nothing has changed then.
     """
 
     def __init__(self, path: Path | None, *, is_frozen: bool = False) -> None:
         self._path = path
+        self._is_frozen = is_frozen
         self._connection: sqlite3.Connection | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="bticino_classe history")
-        self._is_frozen = is_frozen
         self.is_closed = False
 
     async def run[Result](self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Return a function's result once its changes are on disk."""
+        """Run a function in a transaction; returns its result once the changes are on disk."""
         return await self._submit(lambda: self._transaction(work))
 
     async def read[Result](self, query: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Return the result of a query; this also works on a full disk."""
-        return await self._submit(lambda: query(self._opened()))
+        """Run a query; this also works on a full disk."""
+        return await self._submit(lambda: query(self._open()))
 
-    async def freeze(self) -> None:
-        """Leave the file itself as it is until `thaw`: changes go to the write-ahead log only."""
-        await self._submit(lambda: self._set_frozen(frozen=True))
+    async def set_frozen(self, *, frozen: bool) -> None:
+        """Write changes to the write-ahead log only, until this is called with False."""
+        await self._submit(lambda: self._set_frozen(frozen=frozen))
 
-    async def thaw(self) -> None:
-        """Write the log into the file."""
-        await self._submit(lambda: self._set_frozen(frozen=False))
+    async def erase(self, *, damaged_before: float) -> None:
+        """Overwrite deleted content in the log, shrink the file, delete older damaged copies.
 
-    async def erase(self) -> None:
-        """Overwrite what was deleted: in the file, which shrinks, and in the log."""
+        Does nothing while the file is frozen.
+        """
+        await self._submit(lambda: self._delete_damaged(damaged_before))
         while await self._submit(self._vacuum):
             pass
 
-    async def put_aside(self) -> None:
-        """Rename a damaged file; the next use begins a new one."""
-        await self._submit(self._put_aside)
-
-    async def remove_damaged(self) -> None:
-        """Delete the damaged files that were put aside."""
-        await self._submit(self._remove_damaged)
+    async def rename_damaged(self) -> None:
+        """Rename the damaged file; the next use creates a new one."""
+        await self._submit(self._rename_damaged)
 
     async def remove(self) -> None:
-        """Close and delete the file with all its parts; everything is in memory from now on."""
+        """Close and delete the file and all that belongs to it; use memory from now on."""
         await self._submit(self._remove)
 
     async def close(self) -> None:
-        """Close the file; nothing is read or written after that."""
+        """Close the file for good."""
         if not self.is_closed:
             self.is_closed = True
             loop = asyncio.get_running_loop()
@@ -159,10 +138,10 @@ class Database:
             reason = "closed"
             raise UnusableError(reason)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, _translated, work)
+        return await loop.run_in_executor(self._executor, _translate_errors, work)
 
     def _transaction[Result](self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        connection = self._opened()
+        connection = self._open()
         connection.execute("BEGIN IMMEDIATE")
         try:
             result = work(connection)
@@ -173,23 +152,19 @@ class Database:
             raise
         return result
 
-    def _opened(self) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = self._connect()
+            if self._path is not None:
+                _prepare(self._path)
+            connection = sqlite3.connect(self._path or ":memory:", autocommit=True)
+            try:
+                _configure(connection)
+                self._apply_frozen(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
         return self._connection
-
-    def _connect(self) -> sqlite3.Connection:
-        if self._path is not None:
-            _prepare(self._path)
-        connection = sqlite3.connect(self._path or ":memory:", autocommit=True)
-        try:
-            _configure(connection)
-            _migrate(connection)
-            self._apply_frozen(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -208,7 +183,7 @@ class Database:
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self._is_frozen)
 
     def _vacuum(self) -> bool:
-        """Release some free pages; returns whether there are more."""
+        """Return some free pages to the disk; returns whether there are more."""
         connection = self._connection
         if connection is None or self._is_frozen:
             return False
@@ -218,17 +193,17 @@ class Database:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return bool(left)
 
-    def _put_aside(self) -> None:
+    def _rename_damaged(self) -> None:
         self._disconnect()
-        if self._path is not None:
-            stamp = time.strftime("%Y%m%d-%H%M%S")
-            for part in parts_of(self._path):
-                part.replace(part.with_name(f"{part.name}{DAMAGED_SUFFIX}{stamp}"))
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        for file in _files(self._path):
+            if DAMAGED not in file.name:
+                file.replace(file.with_name(f"{file.name}{DAMAGED}{stamp}"))
 
-    def _remove_damaged(self) -> None:
-        if self._path is not None:
-            for part in self._path.parent.glob(f"{self._path.name}*{DAMAGED_SUFFIX}*"):
-                part.unlink(missing_ok=True)
+    def _delete_damaged(self, before: float) -> None:
+        for file in [] if self._is_frozen else _files(self._path):
+            if DAMAGED in file.name and file.stat().st_mtime < before:
+                file.unlink()
 
     def _remove(self) -> None:
         self._disconnect()
@@ -237,27 +212,27 @@ class Database:
             self._path = None
 
 
-def parts_of(path: Path) -> list[Path]:
-    """Return the files that belong to a database."""
-    names = (path.name, f"{path.name}-wal", f"{path.name}-shm", f"{path.name}-journal")
-    return [part for name in names if (part := path.with_name(name)).exists()]
-
-
 def remove_files(path: Path) -> None:
-    """Delete a database and its damaged copies; OSError: some of it is left."""
-    for part in sorted(path.parent.glob(f"{path.name}*")):
-        part.unlink(missing_ok=True)
+    """Delete a database and its damaged copies; OSError: some files are left."""
+    for file in _files(path):
+        file.unlink(missing_ok=True)
     if path.parent.exists() and not any(path.parent.iterdir()):
         path.parent.rmdir()
 
 
-def _translated[Result](work: Callable[[], Result]) -> Result:
-    """Run a function; its errors become those of this module."""
+def _files(path: Path | None) -> list[Path]:
+    """Return the existing files of a database: main file, log, shared memory, damaged copies."""
+    return [] if path is None else sorted(path.parent.glob(f"{path.name}*"))
+
+
+def _translate_errors[Result](work: Callable[[], Result]) -> Result:
+    """Run a function; errors of SQLite and the disk become those of this module."""
     try:
         return work()
     except sqlite3.Error as err:
+        # Operational: full, read-only, busy and the like; SQLITE_ERROR is an unexpected schema.
         code = getattr(err, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if code in _UNUSABLE:
+        if isinstance(err, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:
             raise UnusableError(err.sqlite_errorname) from None
         raise DamagedError(str(err)) from None
     except OSError as err:
@@ -265,7 +240,7 @@ def _translated[Result](work: Callable[[], Result]) -> Result:
 
 
 def _prepare(path: Path) -> None:
-    """Make the file private; raise NewerVersionError before it is changed."""
+    """Make the file private; NewerVersionError: it was written by a newer version."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
     try:
@@ -275,17 +250,14 @@ def _prepare(path: Path) -> None:
         path.touch(mode=0o600)
         return
     path.chmod(0o600)
-    if header.startswith(MAGIC) and int.from_bytes(header[VERSION_AT]) > VERSION:
+    if header.startswith(MAGIC) and int.from_bytes(header[USER_VERSION_BYTES]) > VERSION:
         raise NewerVersionError
 
 
 def _configure(connection: sqlite3.Connection) -> None:
+    """Apply the settings; create the tables in one transaction if they are missing."""
     for setting in SETTINGS:
         connection.execute(f"PRAGMA {setting}")
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Create what is missing, all or nothing."""
     with closing(connection.execute("PRAGMA user_version")) as found:
         (version,) = found.fetchone()
     if version > VERSION:

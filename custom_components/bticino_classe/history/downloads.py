@@ -1,7 +1,8 @@
-"""The pictures of calls: downloaded in the background, a few at a time, into the history."""
+"""Downloads the pictures of calls into the history, in the background."""
 
 import asyncio
 from dataclasses import dataclass
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
     from .history import CallHistory
     from .records import CallRecord
 
-SECOND_TRY_AFTER: Final = 2.0  # seconds: the cloud may ring before it has written the picture
-AT_ONCE: Final = 4  # downloads
-WAITING: Final = 32  # downloads: in a storm of rings, the others are left for the next start
-FRESH: Final = 30.0  # seconds that the links in a list of events are used
-LINK_COMES_WITHIN: Final = 3.0  # seconds from the ring
+RETRY_SECONDS: Final = 2.0  # the cloud may ring before it has written the picture
+MAX_PARALLEL: Final = 4  # downloads
+MAX_WAITING: Final = 32  # downloads of rings; more are left for the next start
+EVENTS_VALID_SECONDS: Final = 30.0  # how long the links in a list of events are used
+LINK_EXPECTED_SECONDS: Final = 3.0  # after the ring
 PLACEHOLDER_FILE: Final = Path(__file__).parents[1] / "placeholder.jpg"
-# Changes that can bring a link; the others only repeat it.
+# Changes that can contain a new link; the others only repeat it.
 _WITH_LINKS: Final = (
     CallEventType.RING,
     CallEventType.UPDATED,
@@ -47,22 +48,20 @@ _WITH_LINKS: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """A picture to download: of which call and kind, and its link."""
+class _Download:
+    """A picture to download: its call, kind and link."""
 
-    call_id: str
-    called_at: float
+    call: CallRecord
     kind: str
-    bridge_id: str
     link: Picture
 
     @property
     def key(self) -> tuple[str, str]:
-        return self.call_id, self.kind
+        return self.call.id, self.kind
 
 
 class PictureDownloads:
-    """Downloads the pictures that calls have links to; a ring never waits for them."""
+    """Downloads the pictures of calls; a ring never waits for them."""
 
     def __init__(
         self,
@@ -76,28 +75,28 @@ class PictureDownloads:
         self._account = coordinator.account
         self._coordinator = coordinator
         self._history = history
-        self._under_way: set[tuple[str, str]] = set()
+        self._in_progress: set[tuple[str, str]] = set()
         self._waiting = 0
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_PARALLEL)
         self._events_lock = asyncio.Lock()
         self._events: dict[str, tuple[float, tuple[Event, ...]]] = {}
 
     async def async_of(self, module_id: str) -> StillImage | None:
-        """Return the last picture of a panel; of an intercom, the newest of all its panels."""
+        """Return the newest picture of a panel, or of all panels of an intercom."""
         calls = [(call, kind) for kind in KINDS if (call := self._history.last(module_id, kind))]
-        # The whole view of a call comes before its close-up.
+        # Stable sort: the whole view of a call comes before its close-up.
         for call, kind in sorted(calls, key=lambda each: -each[0].time):
             if image := await self._history.async_picture(call.id, kind):
                 return image
         return None
 
     def is_expected(self, call_id: str, kind: str) -> bool:
-        """Whether a picture of a call may be there in a moment."""
+        """Whether a picture of a call may be stored in a moment."""
         call = self._history.recent(call_id)
         if call is None or getattr(call, kind) is not None:
             return False
         age = self._account.clock.now() - call.time
-        return (call_id, kind) in self._under_way or age < LINK_COMES_WITHIN
+        return (call_id, kind) in self._in_progress or age < LINK_EXPECTED_SECONDS
 
     @callback
     def path_of(self, call: Call) -> str | None:
@@ -112,34 +111,31 @@ class PictureDownloads:
         return None if kind is None else picture_path(self._entry.entry_id, record.id, kind)
 
     async def async_catch_up(self, events: Iterable[Event]) -> None:
-        """Download the pictures in the cloud's list that the history does not have, newest first.
-
-        Returns when it knows which; one download follows the other in the background.
-        """
+        """Start to download the missing pictures of calls in the cloud's list, newest first."""
         newest_first = sorted(events, key=lambda event: -event.time)
-        wanted: list[_Wanted] = []
+        missing: list[_Download] = []
         for event, record in await self._history.async_recorded(newest_first):
-            wanted += self._wanted(record, pictures_of(event))
-        if wanted:
-            self._start(self._fetch_all(wanted))
+            missing += self._missing(record, pictures_of(event))
+        if missing:
+            self._start(self._fetch_all(missing))
 
     @callback
     def async_on_change(self, change: CallChange) -> None:
-        """Download what a change of a call brings links to."""
+        """Start to download the pictures for which a change of a call has links."""
         call = change.call
         record = self._history.find(call.session_id, call.began_at)
         if change.type not in _WITH_LINKS or record is None:
             return
         links = {kind: link for kind in KINDS if (link := getattr(call, kind)) is not None}
-        for wanted in self._wanted(record, links):
-            if self._waiting >= WAITING:
-                LOGGER.debug("A call stays without its picture: too many downloads are waiting")
-                self._under_way.discard(wanted.key)
+        for download in self._missing(record, links):
+            if self._waiting >= MAX_WAITING:
+                LOGGER.debug("A picture is not downloaded: too many downloads are waiting")
+                self._in_progress.discard(download.key)
             else:
-                self._start(self._fetch_of_ring(wanted))
+                self._start(self._fetch_of_ring(download))
 
     def _is_without_camera(self, record: CallRecord) -> bool:
-        """Whether earlier calls at the same module never had a picture."""
+        """Whether there were calls at the same location, but never a picture."""
         module_id = record.module_id
         if any(self._history.last(module_id, kind) is not None for kind in KINDS):
             return False
@@ -148,96 +144,93 @@ class PictureDownloads:
             for each in self._history.last_two(module_id)
         )
 
-    def _wanted(self, record: CallRecord, links: Mapping[str, Picture]) -> Iterator[_Wanted]:
-        """Yield the pictures that are still missing; from now on they are under way."""
+    def _missing(self, record: CallRecord, links: Mapping[str, Picture]) -> Iterator[_Download]:
+        """Yield the missing pictures, and mark them as in progress."""
         for kind, link in links.items():
-            wanted = _Wanted(
-                call_id=record.id,
-                called_at=record.time,
-                kind=kind,
-                bridge_id=record.bridge_id,
-                link=link,
-            )
-            if wanted.key not in self._under_way and getattr(record, kind) is None:
-                self._under_way.add(wanted.key)
-                yield wanted
+            download = _Download(call=record, kind=kind, link=link)
+            if download.key not in self._in_progress and getattr(record, kind) is None:
+                self._in_progress.add(download.key)
+                yield download
 
     def _start(self, fetching: Coroutine[Any, Any, None]) -> None:
         self._entry.async_create_background_task(
             self._hass, fetching, "bticino_classe picture of a call"
         )
 
-    async def _fetch_all(self, wanted: Iterable[_Wanted]) -> None:
-        for each in wanted:
-            await self._fetch(each)
+    async def _fetch_all(self, downloads: Iterable[_Download]) -> None:
+        for download in downloads:
+            await self._fetch(download)
 
-    async def _fetch_of_ring(self, wanted: _Wanted) -> None:
+    async def _fetch_of_ring(self, download: _Download) -> None:
         self._waiting += 1
         try:
-            await self._fetch(wanted)
+            await self._fetch(download)
         finally:
             self._waiting -= 1
 
-    async def _fetch(self, wanted: _Wanted) -> None:
+    async def _fetch(self, download: _Download) -> None:
+        """Download a picture and store it."""
         try:
             async with self._slots:
-                image = await self._download(wanted)
-            await self._history.async_keep(wanted.call_id, wanted.kind, image)
+                image = await self._request(download)
+            await self._history.async_keep(*download.key, image)
         except BticinoError as err:
-            LOGGER.debug("A call stays without its picture: %s", err)
-            if self._is_final(wanted, err):
-                await self._history.async_give_up(wanted.call_id, wanted.kind)
+            LOGGER.debug("A picture could not be downloaded: %s", err)
+            if self._is_final(download, err):
+                await self._history.async_give_up(*download.key)
         finally:
-            self._under_way.discard(wanted.key)
+            self._in_progress.discard(download.key)
 
-    def _is_final(self, wanted: _Wanted, err: BticinoError) -> bool:
-        """Whether a picture will never be available, so that it is not requested again."""
+    def _is_final(self, download: _Download, err: BticinoError) -> bool:
+        """Whether a picture is not requested again, at the next start or after a gap."""
         if not isinstance(err, PictureError):
             return False
         if err.fault in {PictureFault.EARLY, PictureFault.DEAD}:
-            return self._account.clock.now() - wanted.called_at > DAY
+            return self._account.clock.now() - download.call.time > DAY
         return err.fault is PictureFault.UNFIT
 
-    async def _download(self, wanted: _Wanted) -> StillImage:
-        """Download; again soon if it may not have been written yet, or by a new link."""
+    async def _request(self, download: _Download) -> StillImage:
+        """Request a picture; once more if it may not be written yet, or with a new link."""
         try:
-            return await self._by(wanted.link)
+            return await self._get(download.link)
         except PictureError as err:
             fault = err.fault
             if fault not in {PictureFault.EARLY, PictureFault.DEAD}:
                 raise
         if fault is PictureFault.EARLY:
-            await asyncio.sleep(SECOND_TRY_AFTER)
-            return await self._by(wanted.link)
-        return await self._by(await self._renewed(wanted))
+            await asyncio.sleep(RETRY_SECONDS)
+            return await self._get(download.link)
+        return await self._get(await self._new_link(download))
 
-    async def _by(self, link: Picture) -> StillImage:
+    async def _get(self, link: Picture) -> StillImage:
         auth = self._account.auth
         return await download_picture(auth.session, link, endpoints=auth.endpoints)
 
-    async def _renewed(self, wanted: _Wanted) -> Picture:
-        """Return a valid link from the cloud's list of events; raises PictureError without one."""
-        bridge, needed_at = self._coordinator.data.modules.get(wanted.bridge_id), self._now
+    async def _new_link(self, download: _Download) -> Picture:
+        """Return a valid link from the cloud's list of events; PictureError: there is none."""
+        bridge = self._coordinator.data.modules.get(download.call.bridge_id)
+        expired_at = self._now
         if bridge is None:
             raise PictureError(reason="its home is unknown", fault=PictureFault.DEAD)
         async with self._events_lock:
-            # One list serves all that need it while it is fetched, and a while longer.
-            listed_at, events = self._events.get(bridge.home_id, (-FRESH, ()))
-            link = await self._link(events, wanted) if self._now - listed_at < FRESH else None
-            if link is None and needed_at >= listed_at:
+            # A list serves all downloads that waited for it, and later ones for a short time.
+            requested_at, events = self._events.get(bridge.home_id, (-math.inf, ()))
+            is_valid = self._now - requested_at < EVENTS_VALID_SECONDS
+            link = await self._find_link(events, download) if is_valid else None
+            if link is None and expired_at >= requested_at:
                 events = await self._account.events(bridge.home_id)
                 self._events[bridge.home_id] = (self._now, events)
-                link = await self._link(events, wanted)
+                link = await self._find_link(events, download)
         if link is None:
             raise PictureError(reason="no valid link", fault=PictureFault.DEAD)
         return link
 
-    async def _link(self, events: Iterable[Event], wanted: _Wanted) -> Picture | None:
-        """Find another link to a picture among events."""
+    async def _find_link(self, events: Iterable[Event], download: _Download) -> Picture | None:
+        """Return another link to a picture among events."""
         for event, record in await self._history.async_recorded(events):
-            if record.id == wanted.call_id:
-                link = pictures_of(event).get(wanted.kind)
-                return None if link == wanted.link else link
+            if record.id == download.call.id:
+                link = pictures_of(event).get(download.kind)
+                return None if link == download.link else link
         return None
 
     @property
@@ -247,6 +240,6 @@ class PictureDownloads:
 
 @singleton(HassKey[StillImage](f"{DOMAIN}_placeholder"), async_=True)
 async def async_placeholder(hass: HomeAssistant) -> StillImage:
-    """Return the image of a panel without a call."""
+    """Return the image that is shown until a panel has a picture."""
     content = await hass.async_add_executor_job(PLACEHOLDER_FILE.read_bytes)
     return StillImage(content=content, content_type="image/jpeg")

@@ -1,4 +1,4 @@
-"""Calls as they are handed out by an action."""
+"""Calls as data, for the export action."""
 
 from datetime import MINYEAR, datetime, timedelta
 import math
@@ -9,8 +9,11 @@ from homeassistant.util import dt as dt_util
 from .records import picture_path
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from homeassistant.util.json import JsonValueType
 
+    from ..client import Home
     from .formatting import CallFormatter
     from .records import CallRecord
 
@@ -18,8 +21,8 @@ DEFAULT_SPAN: Final = timedelta(days=30)
 
 
 def span_of(start: datetime | None, end: datetime | None) -> tuple[float, float]:
-    """Return first and last second of a span; without a start it is thirty days long."""
-    # Without an end there is none: the cloud's clock may be ahead of ours.
+    """Return the start and end of a time span in seconds; by default the last thirty days."""
+    # No end by default: the cloud's clock may be ahead of ours.
     until = math.inf if end is None else _seconds(end)
     if start is not None:
         return _seconds(start), until
@@ -28,12 +31,14 @@ def span_of(start: datetime | None, end: datetime | None) -> tuple[float, float]
 
 
 def exported(
-    entry_id: str, call: CallRecord, formatter: CallFormatter, home_name: str | None
+    entry_id: str, call: CallRecord, formatter: CallFormatter, homes: Mapping[str, Home]
 ) -> dict[str, JsonValueType]:
     """Return a call as data: times with their zone, and the paths to its pictures."""
+    location = call.location
+    home = homes.get(location.home_id or "")
     return {
         "id": call.id,
-        "home": home_name or call.location.home_name,
+        "home": (home.name if home else None) or location.home_name,
         "panel": formatter.panel(call),
         "start": _iso(call.time),
         "end": None if call.ended_at is None else _iso(call.ended_at),
@@ -50,7 +55,7 @@ def _iso(time: float) -> str:
 
 
 def _seconds(moment: datetime) -> float:
-    """Return seconds since 1970; the calendar's first and last days may have no other zone."""
+    """Return seconds since 1970; dates near the limits of datetime cannot be converted to UTC."""
     try:
         return dt_util.as_utc(moment).timestamp()
     except OverflowError, ValueError:

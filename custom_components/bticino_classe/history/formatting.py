@@ -1,4 +1,4 @@
-"""Calls as text: in the language of the house, with the names that people gave its devices."""
+"""Calls as text: in Home Assistant's language, with the names of the devices."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -27,18 +27,18 @@ _TEXT: Final = f"component.{DOMAIN}.common"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFormatter:
-    """Texts, and the names of the devices by module, as they are at one moment."""
+    """Formats calls with the current texts, and the current names of the devices by module."""
 
     texts: Mapping[str, str]
     names: Mapping[str, str]
 
     def panel(self, call: CallRecord) -> str | None:
-        """Return the name of the panel that rang, if it is known: today's, or that of its day."""
+        """Return the name of the panel that rang: the current name, else the stored one."""
         stored = call.location.name if call.location.module_id == call.panel_id else None
         return None if call.panel_id is None else self.names.get(call.panel_id) or stored
 
     def title(self, call: CallRecord) -> str:
-        """Return the outcome of a call and where it rang."""
+        """Return the outcome of a call and its location."""
         outcome = self.outcome(call)
         location = self.panel(call) or self.names.get(call.bridge_id) or call.location.name
         return f"{outcome} · {location}" if location else outcome
@@ -49,11 +49,11 @@ class CallFormatter:
 
     @property
     def close_up(self) -> str:
-        """Return what the second picture of a call is called."""
+        """Return the title of a close-up."""
         return self._text("close_up")
 
     def description(self, call: CallRecord) -> str | None:
-        """Return who answered, who ended the call and how long it lasted, if known."""
+        """Return who answered, who ended the call and how long it lasted, as far as known."""
         is_missed, is_known = call.outcome == CallState.MISSED, self.panel(call) is not None
         parts = (
             self._text("nobody_answered") if is_missed else None,
@@ -76,7 +76,7 @@ class CallFormatter:
 
 @callback
 def async_call_formatter(hass: HomeAssistant, entry_id: str) -> CallFormatter:
-    """Collect texts and names as they are now: both may change at any time."""
+    """Collect texts and names; both may change at any time."""
     texts: dict[str, str] = {}
     for category in ("entity", "common"):
         texts |= async_get_cached_translations(hass, hass.config.language, category, DOMAIN)
@@ -90,7 +90,7 @@ def async_call_formatter(hass: HomeAssistant, entry_id: str) -> CallFormatter:
 def async_location(
     hass: HomeAssistant, entry_id: str, house: House, panel_id: str | None, bridge_id: str
 ) -> Location:
-    """Return where a call is shown, by the names that its device and home have now."""
+    """Return where a call is shown, with the current names of the device and the home."""
     module = house.modules.get(house.location_of(panel_id, bridge_id))
     if module is None:
         return UNKNOWN_LOCATION

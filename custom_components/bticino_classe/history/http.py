@@ -1,4 +1,4 @@
-"""The pictures of calls over HTTP, for users who may see the camera of their location."""
+"""The HTTP view of the pictures, for users who may see the camera at which a call is shown."""
 
 import asyncio
 from contextlib import suppress
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from .history import CallHistory
     from .records import CallRecord
 
-WAIT_SECONDS: Final = 5.0  # a phone shows a notification once it has the picture, or a 404
-POLL_SECONDS: Final = 0.5  # nothing notifies of a failed download or an unload
-KEPT_BY_BROWSERS: Final = "private, max-age=86400, immutable"
+WAIT_SECONDS: Final = 5.0  # phones delay a notification until they have the picture or a 404
+POLL_SECONDS: Final = 0.5  # failed downloads and unloading do not notify listeners
+CACHE_FOR_A_DAY: Final = "private, max-age=86400, immutable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureSource:
     """The pictures of an account.
 
-    `entity_of` names the entity whose readers may see a call, `is_loaded` ends with the account.
+    `entity_of` returns the entity whose read permission applies to a call.
     """
 
     history: CallHistory
@@ -45,9 +45,9 @@ class PictureSource:
 
 
 class PictureView(HomeAssistantView):
-    """Answers with a picture of the history; a request names a call, never a path.
+    """Serves the pictures of the history; a URL contains the id of a call, never a path.
 
-    `find_source` returns the pictures of an entry id, None if that is not set up.
+    `find_source` returns the pictures of an entry id; None if the entry is not loaded.
     """
 
     url = PICTURE_URL
@@ -59,27 +59,25 @@ class PictureView(HomeAssistantView):
     async def get(
         self, request: web.Request, entry_id: str, call_id: str, kind: str
     ) -> web.StreamResponse:
-        """Answer with a picture, which may still be on its way; a 404 does not say what is missing.
+        """Respond with a picture, which may still be downloading, or 404 without a reason.
 
         Unauthorized: the user may not see the camera.
         """
-        source = self._find_source(request.app[KEY_HASS], entry_id)
-        if source is not None and kind in KINDS:
-            call = await source.history.async_call(call_id)
-            if call is not None and source.history.layout.shows(call):
-                _check(source, request[KEY_HASS_USER], call)
-                await _wait_for_picture(source, call_id, kind)
-                if image := await source.history.async_picture(call_id, kind):
-                    headers = {CACHE_CONTROL: KEPT_BY_BROWSERS}
-                    return web.Response(
-                        body=image.content, content_type=image.content_type, headers=headers
-                    )
+        source = self._find_source(request.app[KEY_HASS], entry_id) if kind in KINDS else None
+        if source is not None and (call := await source.history.async_call(call_id)):
+            _check_permission(source, request[KEY_HASS_USER], call)
+            await _wait_for_picture(source, call_id, kind)
+            if image := await source.history.async_picture(call_id, kind):
+                headers = {CACHE_CONTROL: CACHE_FOR_A_DAY}
+                return web.Response(
+                    body=image.content, content_type=image.content_type, headers=headers
+                )
         headers = {CACHE_CONTROL: "no-store"}
         return self.json_message("No such picture", HTTPStatus.NOT_FOUND, headers=headers)
 
 
-def _check(source: PictureSource, user: User, call: CallRecord) -> None:
-    """Raise Unauthorized for a call at a location that the user may not see."""
+def _check_permission(source: PictureSource, user: User, call: CallRecord) -> None:
+    """Raise Unauthorized if the user may not see where a call is shown."""
     entity_id = source.entity_of(call)
     if entity_id is None:
         may_see = user.permissions.access_all_entities(POLICY_READ)
@@ -90,7 +88,7 @@ def _check(source: PictureSource, user: User, call: CallRecord) -> None:
 
 
 async def _wait_for_picture(source: PictureSource, call_id: str, kind: str) -> None:
-    """Wait, but not for long, until an expected picture is there or will not come."""
+    """Wait until an expected picture is stored or will not come, or the time is over."""
     loop = asyncio.get_running_loop()
     changed, deadline = asyncio.Event(), loop.time() + WAIT_SECONDS
     stop_listening = source.history.async_listen(changed.set)

@@ -1,11 +1,11 @@
-"""How past calls are laid out for browsing: location, month, day."""
+"""The folders in which calls are browsed: location, month, day."""
 
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import partial
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from homeassistant.util import dt as dt_util
 
@@ -26,7 +26,7 @@ _LONGEST_MONTH: Final = timedelta(days=31)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """Calls that belong together: what they share, the newest, and the newest with a picture."""
+    """Some calls: the newest, and the newest with a picture."""
 
     key: str
     newest: CallRecord
@@ -47,18 +47,18 @@ class Period:
         return len(self.key) == len("2026-11-28")
 
     @classmethod
-    def read(cls, text: str, zone: tzinfo) -> Period | None:
-        """Return the month or day that a text names; None: it names none."""
+    def parse(cls, key: str, zone: tzinfo) -> Self | None:
+        """Return the month or day with a key; None if there is none."""
         for length, rest in ((MONTH, "-01"), (DAY, "")):
             with suppress(ValueError):
-                day = date.fromisoformat(text + rest)
+                day = date.fromisoformat(key + rest)
                 found = cls.around(datetime.combine(day, time.min, zone), length)
-                return found if found.key == text else None
+                return found if found.key == key else None
         return None
 
     @classmethod
-    def around(cls, moment: datetime, length: str) -> Period:
-        """Return the month or day that has a local moment in it."""
+    def around(cls, moment: datetime, length: str) -> Self:
+        """Return the month or day that contains a local time."""
         start = moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         if length == MONTH:
             start = start.replace(day=1)
@@ -71,75 +71,46 @@ class Period:
 ALWAYS: Final = Period(key="", since=-math.inf, until=math.inf)
 
 
-async def async_locations(history: CallHistory) -> list[Folder]:
-    """Return the places that have calls, by location: also those that are gone from the house."""
+async def async_locations(history: CallHistory) -> dict[str, Folder]:
+    """Return the locations that have calls, including those that left the house."""
     return await history.async_read(partial(_locations, layout=history.layout))
 
 
-async def async_periods(history: CallHistory, location_id: str, within: str = "") -> list[Folder]:
-    """Return the months that a location has calls in, or the days of a month, newest first."""
+async def async_periods(
+    history: CallHistory, location_id: str, within: Period = ALWAYS
+) -> list[Folder]:
+    """Return the months with calls at a location, or the days of a month; newest first."""
     zone = dt_util.get_default_time_zone()
-    period = Period.read(within, zone) if within else ALWAYS
-    if period is None or period.is_day:
-        return []
-    return await history.async_read(
-        partial(
-            _periods,
-            layout=history.layout,
-            location_id=location_id,
-            period=period,
-            zone=zone,
-        )
-    )
+    query = partial(_periods, layout=history.layout, location_id=location_id)
+    return await history.async_read(partial(query, within=within, zone=zone))
 
 
-async def async_calls_of_day(
-    history: CallHistory, location_id: str, day: str
-) -> list[tuple[str, CallRecord]]:
-    """Return the calls of a location on a day, newest first, each with its time of day."""
-    zone = dt_util.get_default_time_zone()
-    period = Period.read(day, zone)
-    if period is None or not period.is_day:
-        return []
-    calls = await history.async_read(
-        partial(
-            reading.at_location,
-            layout=history.layout,
-            location_id=location_id,
-            since=period.since,
-            until=period.until,
-        )
-    )
-    return [(_local(call, zone).strftime("%H:%M"), call) for call in calls]
+async def async_calls(history: CallHistory, location_id: str, day: Period) -> list[CallRecord]:
+    """Return the calls at a location on a day, newest first."""
+    query = partial(reading.at_location, layout=history.layout, location_id=location_id)
+    return await history.async_read(partial(query, span=(day.since, day.until)))
 
 
-def _locations(db: sqlite3.Connection, layout: Layout) -> list[Folder]:
-    found, covers = (
-        _by_location(reading.groups(db, pictured=pictured), layout) for pictured in (False, True)
-    )
-    return [Folder(key=key, newest=newest, cover=covers.get(key)) for key, newest in found.items()]
+def local_time(call: CallRecord, zone: tzinfo | None = None) -> datetime:
+    """Return when a call began, in a time zone or in that of Home Assistant."""
+    return datetime.fromtimestamp(call.time, zone or dt_util.get_default_time_zone())
 
 
-def _by_location(calls: list[CallRecord], layout: Layout) -> dict[str, CallRecord]:
-    """Return the newest call of each location that is shown."""
-    oldest_first = sorted(calls, key=lambda call: call.time)
-    return {layout.location_of(call): call for call in oldest_first if layout.shows(call)}
+def _locations(db: sqlite3.Connection, layout: Layout) -> dict[str, Folder]:
+    newest = reading.newest_by_location(db, layout, has_picture=False)
+    covers = reading.newest_by_location(db, layout, has_picture=True)
+    return {key: Folder(key=key, newest=newest[key], cover=covers.get(key)) for key in newest}
 
 
 def _periods(
-    db: sqlite3.Connection, layout: Layout, location_id: str, period: Period, zone: tzinfo
+    db: sqlite3.Connection, layout: Layout, location_id: str, within: Period, zone: tzinfo
 ) -> list[Folder]:
-    """Step from each newest call to the one before its month or day: two look-ups for each."""
-    found, until = [], period.until
-    look = partial(reading.newest_at, db, layout, location_id)
-    while (newest := look(since=period.since, until=until)[0]) is not None:
-        length = DAY if period.key else MONTH
-        each = Period.around(_local(newest, zone), length)
-        _, cover = look(since=each.since, until=until)
-        found.append(Folder(key=each.key, newest=newest, cover=cover))
-        until = min(each.since, newest.time)
+    """Go back from the newest call of each month or day: two queries for each."""
+    found, until = [], within.until
+    newest_at = partial(reading.newest_at, db, layout, location_id)
+    while newest := newest_at((within.since, until)):
+        period = Period.around(local_time(newest, zone), DAY if within.key else MONTH)
+        cover = newest_at((period.since, until), has_picture=True)
+        found.append(Folder(key=period.key, newest=newest, cover=cover))
+        until = min(period.since, newest.time)
     return found
-
-
-def _local(call: CallRecord, zone: tzinfo) -> datetime:
-    return datetime.fromtimestamp(call.time, zone)

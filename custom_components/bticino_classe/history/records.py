@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 import hashlib
+import math
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, override
 
-from ..client import CallState
+from ..client import SESSION_REUSE_SECONDS, CallState
 from ..const import (
     CONF_CALLS,
     CONF_DAYS,
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 SNAPSHOT: Final = "snapshot"  # the whole view
 VIGNETTE: Final = "vignette"  # the close-up of a face
 KINDS: Final = (SNAPSHOT, VIGNETTE)
-GONE: Final = 0  # bytes: the picture is not kept (any more) and is not requested again
+GONE: Final = 0  # bytes: the picture was deleted or never came; it is not requested again
 DAY: Final = 86_400  # seconds
-CLOCKS_DIFFER: Final = 10.0  # seconds at most between two clocks
+MAX_CLOCK_DIFFERENCE: Final = 10.0  # seconds
 PICTURE_URL: Final = f"/api/{DOMAIN}/picture/{{entry_id}}/{{call_id}}/{{kind}}"
 OUTCOMES: Final = tuple(state.value for state in CallState)
 
-# Which outcome stands when two sources differ.
+# The higher outcome wins when two reports differ.
 _RANKS: Final = {CallState.MISSED.value: 1, CallState.ANSWERED.value: 2}
 _RING: Final = "incoming_call"
 _OUTCOMES_BY_PART: Final = {"accepted_call": CallState.ANSWERED, "missed_call": CallState.MISSED}
@@ -38,7 +39,7 @@ _OUTCOMES_BY_PART: Final = {"accepted_call": CallState.ANSWERED, "missed_call": 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """Where a call is shown, by the names of the day; None is unknown."""
+    """Where a call is shown, with the names at the time of the call; None is unknown."""
 
     module_id: str | None = None
     name: str | None = None
@@ -53,9 +54,9 @@ UNKNOWN_LOCATION: Final = Location()
 class CallRecord:
     """A call as it is stored; times are in seconds since 1970.
 
-    `id` is random; `session` is a hash. `panel_id` is None where the panel is unknown;
-    `answered_by` and `ended_by` are as in Call. `snapshot` and `vignette` are the bytes of the
-    stored pictures: None while there is none yet, GONE when none will come.
+    `id` is random; `session` is a hash. `panel_id` is None if the panel is unknown;
+    `answered_by` and `ended_by` are as in Call. `snapshot` and `vignette` are the sizes of the
+    stored pictures in bytes: None while there is none yet, GONE if none will come.
     """
 
     id: str
@@ -75,7 +76,7 @@ class CallRecord:
 
     @property
     def module_id(self) -> str:
-        """The panel that rang, or the intercom where the panel is unknown."""
+        """The panel that rang, or the intercom if the panel is unknown."""
         return self.panel_id or self.bridge_id
 
     @property
@@ -85,18 +86,13 @@ class CallRecord:
 
     @property
     def is_unseen_miss(self) -> bool:
-        """Whether it was missed and has not been looked at."""
+        """Whether it was missed and has not been marked as seen."""
         return self.outcome == CallState.MISSED and not self.seen
 
     @property
     def pictures(self) -> tuple[str, ...]:
         """The kinds of its stored pictures."""
         return tuple(kind for kind in KINDS if getattr(self, kind))
-
-    def pictured(self, sizes: Mapping[str, int | None]) -> CallRecord:
-        """Return it with other pictures, by kind."""
-        snapshot, vignette = (sizes.get(kind, getattr(self, kind)) for kind in KINDS)
-        return replace(self, snapshot=snapshot, vignette=vignette)
 
     @property
     def duration(self) -> float | None:
@@ -105,13 +101,22 @@ class CallRecord:
             return None
         return max(0.0, self.ended_at - self.answered_at)
 
+    @property
+    def match_seconds(self) -> float:
+        """By how much the times of two reports of this call may differ."""
+        return SESSION_REUSE_SECONDS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListedCall:
-    """A call of the cloud's list; `is_dated` is False if its time is unusable."""
+class ListedCall(CallRecord):
+    """A call from the cloud's list; `is_dated` is False if its time is unusable."""
 
-    record: CallRecord
     is_dated: bool
+
+    @property
+    @override
+    def match_seconds(self) -> float:
+        return SESSION_REUSE_SECONDS if self.is_dated else math.inf
 
 
 def new_id() -> str:
@@ -120,12 +125,12 @@ def new_id() -> str:
 
 
 def picture_path(entry_id: str, call_id: str, kind: str) -> str:
-    """Return the local path to a picture of a call, whether there is one or not."""
+    """Return the local path to a picture of a call, whether it exists or not."""
     return PICTURE_URL.format(entry_id=entry_id, call_id=call_id, kind=kind)
 
 
 def session_hash(session_id: str) -> str:
-    """Return what is stored of a session id, so that the call is recognized."""
+    """Return the hash that is stored instead of a session id."""
     return hashlib.sha256(session_id.encode()).hexdigest()[:16]
 
 
@@ -147,9 +152,9 @@ def from_call(call: Call, location: Location) -> CallRecord:
 
 
 def from_event(event: Event, now: float) -> ListedCall | None:
-    """Return the call of an event in the cloud's list, whose parts come in any order.
+    """Return the call of an event in the cloud's list; the event's parts come in any order.
 
-    A call began with its earliest ring, and ended as any part says.
+    The call begins with its earliest ring; any part may report how it ended.
     """
     parts = [part for part in event.parts if part.type in {_RING, *_OUTCOMES_BY_PART}]
     rings = [part for part in parts if part.type == _RING]
@@ -158,7 +163,7 @@ def from_event(event: Event, now: float) -> ListedCall | None:
         return None
     reported = {_OUTCOMES_BY_PART[p.type]: p.time for p in parts if p.type in _OUTCOMES_BY_PART}
     outcome = max((CallState.ENDED, *reported), key=_rank)
-    record = CallRecord(
+    listed = ListedCall(
         id=new_id(),
         session=session_hash(session_id),
         bridge_id=event.module_id,
@@ -166,35 +171,41 @@ def from_event(event: Event, now: float) -> ListedCall | None:
         outcome=outcome.value,
         answered_at=reported.get(CallState.ANSWERED),
         ended_at=reported.get(CallState.MISSED) if outcome is CallState.MISSED else None,
+        is_dated=True,
     )
-    clamped = clamp_times(record, now)
-    return ListedCall(record=clamped, is_dated=record.time - clamped.time <= CLOCKS_DIFFER)
+    clamped = clamp_times(listed, now)
+    return replace(clamped, is_dated=listed.time - clamped.time <= MAX_CLOCK_DIFFERENCE)
 
 
 def pictures_of(event: Event) -> dict[str, Picture]:
-    """Return the links to the pictures of an event, by kind, wherever in it they are."""
+    """Return the links to the pictures of an event and its parts, by kind."""
     sources = (event, *event.parts)
     links = {kind: next(filter(None, (getattr(s, kind) for s in sources)), None) for kind in KINDS}
     return {kind: link for kind, link in links.items() if link is not None}
 
 
 def merged(known: CallRecord, news: CallRecord) -> CallRecord:
-    """Return one record from two reports of a call, in any order.
+    """Return one record from two reports of a call, received in any order.
 
-    The start stays as first reported, since clocks differ, unless it was much earlier: a push
-    that the call was missed reports its end. Id, pictures and `seen` are those of `known`.
+    The start stays as first reported, since clocks differ, unless it was much earlier: the push
+    of a missed call reports its end. Id, pictures and `seen` are those of `known`.
     """
-    time = news.time if known.time - news.time > CLOCKS_DIFFER else known.time
+    time = news.time if known.time - news.time > MAX_CLOCK_DIFFERENCE else known.time
     filled = {
         name: value
         for name in ("panel_id", "answered_at", "answered_by", "ended_at", "ended_by")
         if getattr(known, name) is None and (value := getattr(news, name)) is not None
     }
     is_located = known.location.home_id is not None and "panel_id" not in filled
+    # max() returns the first of equal outcomes. A push is newer, but "ended" in the cloud's list
+    # only means that no outcome was reported.
+    outcomes = [news.outcome, known.outcome]
+    if isinstance(news, ListedCall):
+        outcomes.reverse()
     return replace(
         known,
         time=time,
-        outcome=max(news.outcome, known.outcome, key=_rank),
+        outcome=max(outcomes, key=_rank),
         location=known.location if is_located else news.location,
         **filled,
     )
@@ -204,7 +215,7 @@ def _rank(outcome: str) -> int:
     return _RANKS.get(outcome, 0)
 
 
-def clamp_times(record: CallRecord, now: float) -> CallRecord:
+def clamp_times[Record: CallRecord](record: Record, now: float) -> Record:
     """Return a record without times in the future or before its start."""
     began_at = min(record.time, now)
     answered_at, ended_at = (
@@ -216,15 +227,15 @@ def clamp_times(record: CallRecord, now: float) -> CallRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much is kept at most."""
+    """The maximum age, number of calls and size of pictures."""
 
     days: int
     calls: int
     megabytes: int
 
     @classmethod
-    def chosen(cls, options: Mapping[str, Any]) -> Limits:
-        """Return the limits of the options, or the defaults."""
+    def from_options(cls, options: Mapping[str, Any]) -> Limits:
+        """Return the limits in the options, or the defaults."""
         return cls(
             days=int(options.get(CONF_DAYS, DEFAULT_DAYS)),
             calls=int(options.get(CONF_CALLS, DEFAULT_CALLS)),
@@ -232,5 +243,5 @@ class Limits:
         )
 
 
-# For a history that is not stored.
+# For a history that is not stored on disk.
 MEMORY_LIMITS: Final = Limits(days=1, calls=100, megabytes=8)

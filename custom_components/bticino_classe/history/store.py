@@ -1,162 +1,93 @@
-"""What the history stores: pending changes, commits, and what happens if the disk fails."""
+"""How the history is stored: pending changes, commits, and failures of the disk."""
 
 import asyncio
 from contextlib import suppress
-from functools import partial
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
+from homeassistant.core import CALLBACK_TYPE, HassJob, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.storage import STORAGE_DIR
+from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from ..client import SESSION_REUSE_SECONDS
 from ..const import DOMAIN, LOGGER
-from .database import DamagedError, Database, NewerVersionError, UnusableError
+from ..listeners import Listeners
+from .database import DamagedError, Database, NewerVersionError, UnusableError, remove_files
 from .records import MEMORY_LIMITS
 from .summary import Summary
-from .writing import Batch, Writer, apply, void
+from .writing import Writer, no_op
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     import sqlite3
 
     from homeassistant.config_entries import ConfigEntry
-    from homeassistant.core import HomeAssistant
+    from homeassistant.core import Event, HomeAssistant
 
-    from .reading import Snapshot
     from .records import CallRecord, Limits, ListedCall
-    from .writing import Committed
 
-MOST_PENDING: Final = 1000  # calls, or listed calls, that wait for a disk that can be written
-MOST_ATTEMPTS: Final = 3  # with the file, with a new one, in memory
+MAX_PENDING: Final = 1000  # calls, and listed calls, that wait until the disk can be written
+MAX_ATTEMPTS: Final = 3  # with the file, with a new one, in memory
+MAX_BACKUP_SECONDS: Final = 6 * 3600.0  # then its end is assumed to be lost
 NOT_STORED: Final = "history_not_stored"
 DAMAGED: Final = "history_damaged"
 NEWER: Final = "history_newer"
 ISSUES: Final = (NOT_STORED, DAMAGED, NEWER)
 FROZEN: Final[HassKey[bool]] = HassKey(f"{DOMAIN}_frozen")  # while a backup is written
+CANCEL_UNFREEZE: Final[HassKey[CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_cancel_unfreeze")
+STORES: Final[HassKey[dict[str, CallStore]]] = HassKey(f"{DOMAIN}_stores")  # open, by entry id
 
 
 class CallStore:
-    """Stores calls in the background, in the order in which they changed.
+    """A database of calls, and a summary of it in memory.
 
-    `now` is the time by which calls grow old; `on_change` is called when `summary` has changed.
+    Changes are shown at once and stored soon after. Listeners are called on every change.
     """
 
     def __init__(
         self,
         hass: HomeAssistant,
         entry: ConfigEntry,
-        *,
+        clock: Callable[[], float],
         limits: Limits | None,
-        now: Callable[[], float],
-        on_change: Callable[[], None],
     ) -> None:
-        """Without `limits`, calls are kept in memory only."""
-        self.limits = limits or MEMORY_LIMITS
-        self.summary = Summary()
+        """`clock` is the cloud's time; `limits` None means that nothing is stored on disk."""
         self._hass = hass
         self._entry = entry
-        self._now = now
-        self._on_change = on_change
-        self._database = self._open(is_stored=limits is not None)
+        self._clock = clock
+        self._limits = limits or MEMORY_LIMITS
+        self._database = self._new_database(in_memory=limits is None)
+        self._summary = Summary()
+        self._listeners = Listeners[()]()
         self._lock = asyncio.Lock()
         self._pending: dict[str, CallRecord] = {}
-        self._listed: dict[str, ListedCall] = {}
+        self._pending_listed: dict[str, ListedCall] = {}
         self._task: asyncio.Task[None] | None = None
         self._deleted_until: float | None = None
-        self._is_begun = False
+        self._is_first_commit = True
         self._is_replaced = False
         self._is_failing = False
 
-    async def async_load(self, *, deleted_until: float | None) -> None:
-        """Read the stored calls; those until a time count as deleted."""
-        self._deleted_until = deleted_until
-        # A backup may have begun or ended during the set-up.
-        await self.async_freeze(frozen=self._hass.data.get(FROZEN, False))
-        with suppress(HomeAssistantError):
-            await self.async_commit(void)
+    @callback
+    def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
+        """Call a listener on every change; returns a function that removes it."""
+        return self._listeners.async_add(listener)
 
-    async def async_close(self) -> None:
-        """Store what is still pending, and nothing after that."""
-        if self._database.is_closed:
-            return
-        if self._pending or self._listed:
-            with suppress(HomeAssistantError):
-                await self.async_commit(void)
-        async with self._lock:
-            await self._database.close()
-
-    async def async_remove(self) -> None:
-        """Delete the file; what happens from now on is kept in memory."""
-        async with self._lock:
-            self._is_begun = False  # also if only a part could be deleted
-            try:
-                await self._database.remove()
-            except UnusableError as err:
-                raise self._failure(err) from err
-
-    async def async_freeze(self, *, frozen: bool) -> None:
-        """Leave the file as it is while a backup copies it; the log is copied after it."""
-        async with self._lock:
-            with suppress(UnusableError):
-                await (self._database.freeze() if frozen else self._database.thaw())
-
-    def put(self, record: CallRecord) -> None:
-        """Show a call at once, and store it soon."""
-        self.summary.put(record)
-        self._pending[record.id] = record
-        _limit(self._pending)
-        self._schedule()  # before listeners ask for what is stored
-        self._on_change()
-
-    async def async_put_listed(self, calls: list[ListedCall]) -> None:
-        """Store calls of the cloud's list, now or when the disk can be written."""
-        self._listed |= {each.record.id: each for each in calls}
-        _limit(self._listed)
-        with suppress(HomeAssistantError):
-            await self.async_commit(void)
-
-    def find_listed(self, news: CallRecord) -> CallRecord | None:
-        """Return a call among those of the cloud's list that are not stored yet."""
-        records = (listed.record for listed in self._listed.values() if listed.is_dated)
-        same = (record for record in records if record.session == news.session)
-        near = (each for each in same if abs(each.time - news.time) <= SESSION_REUSE_SECONDS)
-        return next(near, None)
-
-    async def async_remove_damaged(self) -> None:
-        """Delete the damaged files that were put aside; HomeAssistantError: some are left."""
-        try:
-            await self._database.remove_damaged()
-        except UnusableError as err:
-            raise self._failure(err) from err
-
-    async def async_commit[Result](self, work: Callable[[Writer], Result]) -> Result:
-        """Store what is pending and do some work in one transaction, then show it.
-
-        HomeAssistantError: nothing was stored; what is pending stays so. A caller that is cancelled
-        does not cancel it: what is stored has to be shown.
-        """
-        task = self._hass.async_create_task(self._commit(work), "bticino_classe commit")
-        task.add_done_callback(_retrieve_exception)
-        await asyncio.wait([task])
-        return task.result()
-
-    async def _commit[Result](self, work: Callable[[Writer], Result]) -> Result:
-        async with self._lock:
-            try:
-                batch, committed = await self._async_apply(work)
-                self._on_committed(batch, committed.snapshot)
-                if committed.erases:
-                    await self._database.erase()
-            except UnusableError as err:
-                raise self._failure(err) from err
-        self._on_success()
-        return committed.result
+    async def async_settle(self) -> None:
+        """Wait until everything is stored that can be."""
+        if self._task is not None:
+            await self._task
 
     async def async_read[Result](self, query: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Return the answer to a query; HomeAssistantError: the disk gives none."""
+        """Run a query, after pending changes are stored; HomeAssistantError: it failed."""
+        await self.async_settle()
         database = self._database
         try:
             return await database.read(query)
@@ -164,106 +95,207 @@ class CallStore:
             raise self._failure(err) from err
         except (DamagedError, NewerVersionError) as err:
             await self._async_replace_once(database, err)
-        await self.async_commit(void)
+        await self._async_commit()
         try:
             return await self._database.read(query)
         except (UnusableError, DamagedError, NewerVersionError) as err:
             raise self._failure(err) from err
 
-    async def async_settle(self) -> None:
-        """Wait until everything is stored that can be."""
-        if self._task is not None:
-            await self._task
+    async def async_freeze(self, *, frozen: bool) -> None:
+        """Leave the file unchanged while a backup copies it, and its log after it."""
+        async with self._lock:
+            with suppress(UnusableError):
+                await self._database.set_frozen(frozen=frozen)
 
-    def _schedule(self) -> None:
-        """Store what has changed in this moment in one go."""
+    async def async_switch_off(self) -> None:
+        """Delete everything now; from now on, calls are kept in memory.
+
+        HomeAssistantError: some files could not be deleted.
+        """
+        async with self._lock:
+            self._is_first_commit = True  # also if only some files could be deleted
+            try:
+                await self._database.remove()
+            except UnusableError as err:
+                raise self._failure(err) from err
+
+    async def async_close(self) -> None:
+        """Store pending changes, then close the database for good."""
+        if self._database.is_closed:
+            return
+        if self._pending or self._pending_listed:
+            await self._async_try_commit()
+        async with self._lock:
+            await self._database.close()
+
+    async def _async_open(self, *, deleted_until: float | None) -> None:
+        """Read what is stored; calls until a given time count as deleted."""
+        self._hass.data.setdefault(STORES, {})[self._entry.entry_id] = self
+        stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, self._on_stop)
+        self._entry.async_on_unload(stop)
+        self._entry.async_on_unload(self.async_close)
+        self._summary.tracking_since = math.floor(self._now())
+        self._deleted_until = deleted_until
+        # A backup may have begun or ended during the set-up.
+        await self.async_freeze(frozen=self._hass.data.get(FROZEN, False))
+        await self._async_try_commit()
+
+    def _put(self, record: CallRecord) -> None:
+        """Show a call at once, and store it soon."""
+        if record == self._summary.recent.get(record.id):
+            return
+        self._summary.put(record)
+        self._pending[record.id] = record
+        _limit(self._pending)
         if self._task is None or self._task.done():
+            # Not eager: the task stores all changes of this moment in one transaction.
             self._task = self._hass.async_create_task(
                 self._flush(), "bticino_classe history", eager_start=False
             )
+        self._listeners.async_notify()
+
+    async def _async_put_listed(self, calls: list[ListedCall]) -> None:
+        """Store calls of the cloud's list, now or when the disk can be written."""
+        self._pending_listed |= {call.id: call for call in calls}
+        _limit(self._pending_listed)
+        await self._async_try_commit()
+
+    def _find_listed(self, news: CallRecord) -> CallRecord | None:
+        """Return the same call among those of the cloud's list that are not stored yet."""
+        return next(
+            (
+                listed
+                for listed in self._pending_listed.values()
+                if listed.is_dated
+                and listed.session == news.session
+                and abs(listed.time - news.time) <= SESSION_REUSE_SECONDS
+            ),
+            None,
+        )
+
+    async def _async_commit(
+        self, work: Callable[[Writer], None] = no_op, *, erase_damaged_before: float | None = None
+    ) -> None:
+        """Store pending changes and do some work in one transaction; update the summary.
+
+        With `erase_damaged_before`, deleted content and older damaged copies are erased from disk.
+        HomeAssistantError: nothing was stored; pending changes stay pending. The commit continues
+        if the caller is cancelled, since stored changes have to be shown.
+        """
+        commit = self._commit(work, erase_damaged_before)
+        task = self._hass.async_create_task(commit, "bticino_classe commit")
+        task.add_done_callback(_retrieve_exception)
+        await asyncio.wait([task])
+        task.result()
+
+    async def _commit(
+        self, work: Callable[[Writer], None], erase_damaged_before: float | None
+    ) -> None:
+        async with self._lock:
+            try:
+                await self._async_transaction(work)
+                if erase_damaged_before is not None:
+                    await self._database.erase(damaged_before=erase_damaged_before)
+            except UnusableError as err:
+                raise self._failure(err) from err
+        if self._is_failing:
+            LOGGER.info("The history of calls can be stored again")
+            ir.async_delete_issue(self._hass, DOMAIN, issue_id(self._entry.entry_id, NOT_STORED))
+        self._is_failing = False
+
+    async def _async_try_commit(self, work: Callable[[Writer], None] = no_op) -> None:
+        """Commit; a failure is logged and raised as an issue only."""
+        with suppress(HomeAssistantError):
+            await self._async_commit(work)
 
     async def _flush(self) -> None:
         with suppress(HomeAssistantError):
-            await self.async_commit(void)
+            await self._async_commit()
             while self._pending:
-                await self.async_commit(void)
+                await self._async_commit()
 
-    async def _async_apply[Result](
-        self, work: Callable[[Writer], Result]
-    ) -> tuple[Batch, Committed[Result]]:
-        """Run a transaction; if the file cannot be used, on a new one or in memory."""
-        for _ in range(MOST_ATTEMPTS):
-            batch = Batch(
-                calls=tuple(self._pending.values()),
-                listed=tuple(self._listed.values()),
-                begins=not self._is_begun,
-                deleted_until=self._deleted_until,
-            )
-            run = partial(apply, batch=batch, work=work, limits=self.limits, now=self._now())
+    async def _async_transaction(self, work: Callable[[Writer], None]) -> None:
+        """Commit to the file; if it is damaged or newer, to a new file or to memory."""
+        for _ in range(MAX_ATTEMPTS):
             try:
-                return batch, await self._database.run(run)
+                await self._async_store(work)
             except (DamagedError, NewerVersionError) as err:
                 await self._async_replace(err)
+            else:
+                return
         reason = "damaged"
         raise UnusableError(reason)
+
+    async def _async_store(self, work: Callable[[Writer], None]) -> None:
+        """Run a transaction, and show the result."""
+        calls, listed = tuple(self._pending.values()), tuple(self._pending_listed.values())
+        is_first, deleted_until = self._is_first_commit, self._deleted_until
+        limits, now = self._limits, self._now()
+
+        def store(db: sqlite3.Connection) -> Summary:
+            writer = Writer(db, limits=limits, now=now)
+            if is_first:
+                writer.begin(deleted_until=deleted_until)
+            for news in (*calls, *listed):
+                writer.put(news)
+            work(writer)
+            writer.apply_limits()
+            return Summary.read(db, now)
+
+        summary = await self._database.run(store)
+        self._is_first_commit = False
+        for call in calls:
+            if self._pending.get(call.id) is call:
+                del self._pending[call.id]
+        for each in listed:
+            self._pending_listed.pop(each.id, None)
+        for call in self._pending.values():
+            summary.put(call)
+        is_changed = summary != self._summary
+        self._summary = summary
+        if is_changed:
+            self._listeners.async_notify()
 
     async def _async_replace_once(
         self, database: Database, err: DamagedError | NewerVersionError
     ) -> None:
-        """Replace a database that a query cannot use, unless that was done meanwhile."""
+        """Replace a database that a query could not use, unless it was replaced in the meantime."""
         async with self._lock:
-            if database is not self._database:
-                return
-            try:
-                await self._async_replace(err)
-            except UnusableError as failure:
-                raise self._failure(failure) from failure
+            if database is self._database:
+                try:
+                    await self._async_replace(err)
+                except UnusableError as failure:
+                    raise self._failure(failure) from failure
 
     async def _async_replace(self, err: DamagedError | NewerVersionError) -> None:
-        """Continue with a new file, or in memory; the calls of the last day are stored again."""
-        is_useless = self._is_replaced and not self._is_begun  # a new file, damaged at once
-        is_stored = isinstance(err, DamagedError) and not is_useless
-        if is_stored:
-            LOGGER.warning("The history of calls is damaged (%s) and starts again", err)
-            await self._database.put_aside()
-            self._raise_issue(DAMAGED)
-        elif isinstance(err, NewerVersionError):
-            LOGGER.warning("The history of calls is of a newer version; it is left untouched")
+        """Continue with a new file, or in memory; calls of the last day are stored again."""
+        is_new_file_damaged = self._is_replaced and self._is_first_commit
+        in_memory = isinstance(err, NewerVersionError) or is_new_file_damaged
+        if isinstance(err, NewerVersionError):
+            LOGGER.warning("The history of calls was written by a newer version; it is not changed")
             self._raise_issue(NEWER)
-        if not is_stored:
-            self.limits = MEMORY_LIMITS
-        replaced, self._database = self._database, self._open(is_stored=is_stored)
+        elif not in_memory:
+            LOGGER.warning("The history of calls is damaged (%s); a new one is created", err)
+            await self._database.rename_damaged()
+            self._raise_issue(DAMAGED)
+        if in_memory:
+            self._limits = MEMORY_LIMITS
+        replaced, self._database = self._database, self._new_database(in_memory=in_memory)
         await replaced.close()
-        self._is_begun, self._is_replaced = False, True
-        self._pending = {record.id: record for record in self.summary.recent} | self._pending
+        self._is_first_commit = self._is_replaced = True
+        self._pending = self._summary.recent | self._pending
 
-    def _open(self, *, is_stored: bool) -> Database:
-        path = history_path(self._hass, self._entry.entry_id) if is_stored else None
+    def _new_database(self, *, in_memory: bool) -> Database:
+        path = None if in_memory else history_path(self._hass, self._entry.entry_id)
         return Database(path, is_frozen=self._hass.data.get(FROZEN, False))
 
-    def _on_committed(self, batch: Batch, stored: Snapshot) -> None:
-        self._is_begun = True
-        for call in batch.calls:
-            if self._pending.get(call.id) is call:
-                del self._pending[call.id]
-        for listed in batch.listed:
-            self._listed.pop(listed.record.id, None)
-        if self.summary.refresh(stored, self._pending.values()):
-            self._on_change()
-
     def _failure(self, err: Exception) -> HomeAssistantError:
-        """Return the error for a person; log it once, and raise an issue."""
+        """Return the translated error; log it once, and raise an issue."""
         if not self._is_failing and not self._database.is_closed:
             LOGGER.warning("The history of calls cannot be stored: %s", err)
             self._raise_issue(NOT_STORED)
             self._is_failing = True
         return HomeAssistantError(translation_domain=DOMAIN, translation_key=NOT_STORED)
-
-    def _on_success(self) -> None:
-        if self._is_failing:
-            LOGGER.info("The history of calls can be stored again")
-            ir.async_delete_issue(self._hass, DOMAIN, issue_id(self._entry.entry_id, NOT_STORED))
-        self._is_failing = False
 
     def _raise_issue(self, key: str) -> None:
         ir.async_create_issue(
@@ -276,6 +308,13 @@ class CallStore:
             translation_placeholders={"title": self._entry.title},
         )
 
+    def _now(self) -> float:
+        """Return the time by which calls grow old: a wrong cloud clock must not age them."""
+        return min(self._clock(), dt_util.utcnow().timestamp())
+
+    async def _on_stop(self, _event: Event) -> None:
+        await self.async_close()
+
 
 def issue_id(entry_id: str, key: str) -> str:
     """Return the id of an account's repair issue."""
@@ -287,13 +326,55 @@ def history_path(hass: HomeAssistant, entry_id: str) -> Path:
     return Path(hass.config.path(STORAGE_DIR, DOMAIN, f"{entry_id}.db"))
 
 
-def _limit(waiting: dict[str, Any]) -> None:
-    """Drop the oldest of what waits to be stored, if it is too much."""
-    while len(waiting) > MOST_PENDING:
-        del waiting[next(iter(waiting))]
+async def async_remove_files(hass: HomeAssistant, entry_id: str) -> None:
+    """Delete the files of a history; log if some could not be deleted."""
+    try:
+        await hass.async_add_executor_job(remove_files, history_path(hass, entry_id))
+    except OSError as err:
+        LOGGER.warning("Some of the history of calls could not be deleted: %s", err.strerror)
 
 
-def _retrieve_exception(task: asyncio.Task[Any]) -> None:
+async def async_remove_history(hass: HomeAssistant, entry_id: str) -> None:
+    """Close and delete the history of a removed account."""
+    if store := hass.data.get(STORES, {}).pop(entry_id, None):
+        await store.async_close()
+    await async_remove_files(hass, entry_id)
+    for key in ISSUES:
+        ir.async_delete_issue(hass, DOMAIN, issue_id(entry_id, key))
+
+
+async def async_freeze_histories(hass: HomeAssistant, *, frozen: bool) -> None:
+    """Leave the files of all histories unchanged while a backup copies them.
+
+    Changes go to the logs beside them, which may be copied at any moment.
+    """
+    _plan_unfreeze(hass, frozen=frozen)
+    hass.data[FROZEN] = frozen
+    for store in tuple(hass.data.get(STORES, {}).values()):
+        await store.async_freeze(frozen=frozen)
+
+
+def _plan_unfreeze(hass: HomeAssistant, *, frozen: bool) -> None:
+    """Plan the end of a backup whose end is not reported: deleted calls must be overwritten."""
+
+    async def unfreeze(_now: datetime) -> None:
+        LOGGER.warning("A backup has not ended for hours; the history of calls is changed again")
+        await async_freeze_histories(hass, frozen=False)
+
+    if cancel := hass.data.pop(CANCEL_UNFREEZE, None):
+        cancel()
+    if frozen:
+        job = HassJob(unfreeze, cancel_on_shutdown=True)
+        hass.data[CANCEL_UNFREEZE] = async_call_later(hass, MAX_BACKUP_SECONDS, job)
+
+
+def _limit(pending: dict[str, Any]) -> None:
+    """Remove the oldest pending changes if there are too many."""
+    while len(pending) > MAX_PENDING:
+        del pending[next(iter(pending))]
+
+
+def _retrieve_exception(task: asyncio.Task[None]) -> None:
     """Mark the exception as retrieved; the caller may have been cancelled."""
     if not task.cancelled():
         task.exception()

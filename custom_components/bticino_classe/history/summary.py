@@ -1,50 +1,66 @@
-"""The part of the history that entities and rings need without waiting, in memory."""
+"""What entities and rings need of the history at once, in memory."""
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Final
 
 from ..client import SESSION_REUSE_SECONDS
-from .reading import NEWEST
+from .reading import HAS_PICTURE, select
+from .records import DAY, KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import sqlite3
 
-    from .reading import NewestKey, Snapshot
     from .records import CallRecord
 
+type NewestKey = tuple[str, str | None]  # a module, and a kind of picture that the call must have
 
+MAX_RECENT: Final = 500  # calls
+NEWEST: Final = 2  # the last call of a module and the one before
+
+
+@dataclass(kw_only=True)
 class Summary:
-    """The last calls of each module, the unseen missed ones, and all calls of the last day.
+    """The last calls of each module, the unseen missed calls, and all calls of the last day.
 
-    What is stored comes with each snapshot; calls that are not yet stored are put on top.
+    It is read from the database after each commit; calls that are not stored yet are added.
     """
 
-    def __init__(self) -> None:
-        self._stored_newest: dict[NewestKey, tuple[CallRecord, ...]] = {}
-        self._stored_unseen: dict[str, int] = {}
-        self._newest: dict[NewestKey, tuple[CallRecord, ...]] = {}
-        self._unseen: dict[str, int] = {}
-        self._recent: dict[str, CallRecord] = {}
-        self._deletions: tuple[tuple[str, float], ...] = ()
-        self.deleted_until = 0.0
-        self.tracking_since = 0.0
+    newest: dict[NewestKey, tuple[CallRecord, ...]] = field(default_factory=dict)
+    unseen: Counter[str] = field(default_factory=Counter)  # by intercom
+    recent: dict[str, CallRecord] = field(default_factory=dict)  # by id
+    deletions: list[tuple[str, float]] = field(default_factory=list)  # session and time
+    deleted_until: float = 0.0
+    tracking_since: float = 0.0
 
-    @property
-    def modules(self) -> set[str]:
-        """The panels and intercoms that have calls."""
-        return {module_id for module_id, _ in self._newest}
-
-    @property
-    def recent(self) -> tuple[CallRecord, ...]:
-        """The calls of the last day."""
-        return tuple(self._recent.values())
-
-    def get(self, call_id: str) -> CallRecord | None:
-        """Return a call of the last day by its id."""
-        return self._recent.get(call_id)
+    @classmethod
+    def read(cls, db: sqlite3.Connection, now: float) -> Summary:
+        """Return what is stored."""
+        meta = dict(db.execute("SELECT name, value FROM meta").fetchall())
+        last_day = "WHERE time > ? ORDER BY time DESC LIMIT ?"
+        recent = select(db, last_day, now - DAY, MAX_RECENT)
+        deletions = f"SELECT session, time FROM deletions {last_day}"  # noqa: S608 - constants
+        modules = {
+            *chain.from_iterable(db.execute("SELECT DISTINCT bridge_id, panel_id FROM calls"))
+        }
+        keys = [(module_id, kind) for module_id in modules - {None} for kind in (None, *KINDS)]
+        unseen = (
+            "SELECT bridge_id, count(*) FROM calls WHERE outcome = 'missed' AND seen = 0"
+            " GROUP BY bridge_id"
+        )
+        return cls(
+            newest={key: found for key in keys if (found := _newest(db, *key))},
+            unseen=Counter(dict(db.execute(unseen).fetchall())),
+            recent={record.id: record for record in recent},
+            deletions=db.execute(deletions, (now - DAY, MAX_RECENT)).fetchall(),
+            deleted_until=meta.get("deleted_until", 0.0),
+            tracking_since=meta["tracking_since"],
+        )
 
     def find(self, session: str, time: float) -> CallRecord | None:
         """Return the call of the last day that has this session and began within an hour of it."""
-        calls = (c for c in self._recent.values() if c.session == session)
+        calls = (call for call in self.recent.values() if call.session == session)
         near = (call for call in calls if abs(call.time - time) <= SESSION_REUSE_SECONDS)
         return min(near, key=lambda call: abs(call.time - time), default=None)
 
@@ -52,43 +68,30 @@ class Summary:
         """Whether such a call was deleted."""
         return time <= self.deleted_until or any(
             session == deleted and abs(at - time) <= SESSION_REUSE_SECONDS
-            for deleted, at in self._deletions
+            for deleted, at in self.deletions
         )
 
-    def newest(self, module_id: str, kind: str | None = None) -> tuple[CallRecord, ...]:
-        """Return the last two calls of a panel or an intercom, with a kind of picture if given."""
-        return self._newest.get((module_id, kind), ())
-
-    def unseen(self, bridge_id: str) -> int:
-        """Return the number of missed calls of an intercom that are not marked as seen."""
-        return self._unseen.get(bridge_id, 0)
-
-    def refresh(self, stored: Snapshot, pending: Iterable[CallRecord]) -> bool:
-        """Show what is stored now, and what is not yet; returns whether anything has changed."""
-        before = (self._newest, self._unseen, self._recent)
-        if stored.is_whole:
-            self._stored_newest, self._stored_unseen = {}, {}
-        self._stored_newest |= stored.newest
-        self._stored_unseen |= stored.unseen
-        self._newest = dict(self._stored_newest)
-        self._unseen = dict(self._stored_unseen)
-        self._recent = dict(stored.recent)
-        self._deletions = stored.deletions
-        self.deleted_until, self.tracking_since = stored.deleted_until, stored.tracking_since
-        for record in pending:
-            self.put(record)
-        return before != (self._newest, self._unseen, self._recent)
-
     def put(self, record: CallRecord) -> None:
-        """Show a call before it is stored."""
-        known = self._recent.get(record.id)
-        self._recent[record.id] = record
+        """Add a call, or replace it, before it is stored."""
+        known = self.recent.get(record.id)
+        self.recent[record.id] = record
         was_unseen = known is not None and known.is_unseen_miss
-        more = int(record.is_unseen_miss) - int(was_unseen)
-        self._unseen[record.bridge_id] = self.unseen(record.bridge_id) + more
+        self.unseen[record.bridge_id] += int(record.is_unseen_miss) - int(was_unseen)
         for module_id in record.modules:
             for kind in (None, *record.pictures):
                 key = (module_id, kind)
-                others = [each for each in self.newest(*key) if each.id != record.id]
+                others = [each for each in self.newest.get(key, ()) if each.id != record.id]
                 newest = sorted((record, *others), key=lambda each: -each.time)
-                self._newest[key] = tuple(newest[:NEWEST])
+                self.newest[key] = tuple(newest[:NEWEST])
+
+
+def _newest(db: sqlite3.Connection, module_id: str, kind: str | None) -> tuple[CallRecord, ...]:
+    # The conditions are those of the indexes.
+    picture = "" if kind is None else f" AND {kind} > 0 AND {HAS_PICTURE}"
+    order = "ORDER BY time DESC LIMIT ?"
+    found = (
+        record
+        for column in ("bridge_id", "panel_id")
+        for record in select(db, f"WHERE {column} = ?{picture} {order}", module_id, NEWEST)
+    )
+    return tuple(sorted(found, key=lambda record: -record.time)[:NEWEST])

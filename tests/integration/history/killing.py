@@ -1,8 +1,8 @@
-"""Keeps a history of a busy hour, is killed at every step, and reports what the next start lacks.
+"""Kills a process at every step of a busy hour, and reports what is wrong after the next start.
 
 Run as a program, which forks: `python -m tests.integration.history.killing FOLDER`. A process is
-killed at each statement that is no query; each prefix of the write-ahead log is what a kill between
-two writes would leave.
+killed at each statement that changes something; each prefix of the write-ahead log is the state
+after a kill between two writes.
 """
 
 import asyncio
@@ -49,14 +49,14 @@ ENDINGS = {
 }
 
 
-async def a_history(folder: Path) -> CallHistory:
-    """Return the history of an account as it is on disk."""
+async def open_history(folder: Path) -> CallHistory:
+    """Open the history of an account."""
     entry = SimpleNamespace(
         entry_id="x",
         title="x",
         data={},
         options={CONF_HISTORY: {CONF_CALLS: KEPT}},
-        async_on_unload=void,
+        async_on_unload=ignore,
     )
     house = House.of([], {})
     history = CallHistory(
@@ -71,16 +71,16 @@ async def a_history(folder: Path) -> CallHistory:
 
 
 def content(session: str, kind: str) -> bytes:
-    """Return a picture that is like no other, and larger than what is written at once."""
+    """Return a unique picture that is larger than a database page."""
     return b"\xff\xd8\xff" + f"{session}-{kind}".encode() * 2000
 
 
-async def live(history: CallHistory, report: Callable[[str], None]) -> None:
-    """Have calls that ring, bring pictures and end; delete one; go above the limit."""
+async def simulate(history: CallHistory, report: Callable[[str], None]) -> None:
+    """Let calls ring, get pictures and end; delete one; exceed the limit."""
     report("begun")
     for number in range(SESSIONS):
         session = str(number)
-        await one_call(history, session, report)
+        await simulate_call(history, session, report)
         if number == 1:
             deleted = history.find(DELETED, STARTED_AT)
             assert deleted is not None
@@ -92,8 +92,8 @@ async def live(history: CallHistory, report: Callable[[str], None]) -> None:
     report("end")
 
 
-async def one_call(history: CallHistory, session: str, report: Callable[[str], None]) -> None:
-    """Let one call happen, and report each part once it is stored."""
+async def simulate_call(history: CallHistory, session: str, report: Callable[[str], None]) -> None:
+    """Simulate one call, and report each step once it is stored."""
     call = Call(
         session_id=session,
         bridge_id=BRIDGE,
@@ -118,20 +118,20 @@ async def one_call(history: CallHistory, session: str, report: Callable[[str], N
     report(f"{state.value} {session}")
 
 
-async def look(folder: Path, reported: list[str]) -> list[str]:
-    """Return what is wrong with a history of which so much was reported as stored."""
+async def find_faults(folder: Path, reported: list[str]) -> list[str]:
+    """Return the faults of a history, given which steps were reported as stored."""
     warnings: list[str] = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: warnings.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger().addHandler(handler)
-    history = await a_history(folder)
-    wrong = await _wrong_with_all(history, reported)
+    history = await open_history(folder)
+    wrong = await _faults_of_history(history, reported)
     await history.async_close()
     logging.getLogger().removeHandler(handler)
     return [*(f"warned: {each}" for each in warnings), *wrong]
 
 
-async def _wrong_with_all(history: CallHistory, reported: list[str]) -> list[str]:
+async def _faults_of_history(history: CallHistory, reported: list[str]) -> list[str]:
     calls = await history.async_read(lambda db: reading.select(db, "ORDER BY time"))
     check = "PRAGMA integrity_check"
     state = await history.async_read(lambda db: db.execute(check).fetchall())
@@ -144,18 +144,18 @@ async def _wrong_with_all(history: CallHistory, reported: list[str]) -> list[str
     for number in range(SESSIONS):
         session = str(number)
         call = by_session.get(session_hash(session))
-        wrong += await _wrong_with(history, session, call, reported)
+        wrong += await _faults_of_call(history, session, call, reported)
     return wrong
 
 
-async def _wrong_with(
+async def _faults_of_call(
     history: CallHistory, session: str, call: CallRecord | None, reported: list[str]
 ) -> list[str]:
     if session == DELETED and f"deleted {DELETED}" in reported:
         return ["a deleted call is there"] if call else []
     if call is None:
-        is_going = session == DELETED and f"deleting {DELETED}" in reported
-        is_expected = f"rang {session}" not in reported or is_going
+        is_being_deleted = session == DELETED and f"deleting {DELETED}" in reported
+        is_expected = f"rang {session}" not in reported or is_being_deleted
         return [] if is_expected else [f"call {session} is lost"]
     wrong = [
         f"call {session} is {call.outcome}"
@@ -171,13 +171,13 @@ async def _wrong_with(
     return wrong
 
 
-def killed(folder: Path, step: int) -> list[str]:
-    """Live in a process of its own until a statement; return what it had reported."""
+def simulate_until_killed(folder: Path, step: int) -> list[str]:
+    """Simulate in a new process until it is killed; return the steps that it had reported."""
     reader, writer = os.pipe()
     if os.fork() == 0:
         os.close(reader)
         _kill_at(step)
-        _run(_live_in(folder, lambda line: void(os.write(writer, f"{line}\n".encode()))))
+        _run(_simulate_in(folder, lambda line: ignore(os.write(writer, f"{line}\n".encode()))))
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as lines:
@@ -186,16 +186,16 @@ def killed(folder: Path, step: int) -> list[str]:
     return reported
 
 
-async def _live_in(folder: Path, report: Callable[[str], None]) -> None:
-    await live(await a_history(folder), report)
+async def _simulate_in(folder: Path, report: Callable[[str], None]) -> None:
+    await simulate(await open_history(folder), report)
 
 
-def void(_: object) -> None:
-    """Drop a value."""
+def ignore(_: object) -> None:
+    """Do nothing."""
 
 
 def _kill_at(step: int) -> None:
-    """Die at the start of a statement of SQLite's."""
+    """Kill this process at the start of a statement of SQLite."""
     steps, connect = 0, sqlite3.connect
 
     def hook(statement: str) -> None:
@@ -212,16 +212,16 @@ def _kill_at(step: int) -> None:
     sqlite3.connect = traced  # type: ignore[assignment]
 
 
-def logged(folder: Path) -> list[tuple[int, str]]:
-    """Live without a checkpoint; return how long the log was at each report."""
+def simulate_without_checkpoint(folder: Path) -> list[tuple[int, str]]:
+    """Simulate without a checkpoint; return the size of the log at each report."""
     reports: list[tuple[int, str]] = []
 
     async def run() -> None:
-        history = await a_history(folder)
+        history = await open_history(folder)
         await history.async_freeze(frozen=True)
         log = _log(folder)
-        await live(history, lambda line: reports.append((log.stat().st_size, line)))
-        # Before it is closed: that would write the log into the file.
+        await simulate(history, lambda line: reports.append((log.stat().st_size, line)))
+        # Closing would write the log into the file.
         for path in (_file(folder), log):
             shutil.copy(path, path.with_name(f"{path.name}.copy"))
         await history.async_close()
@@ -230,8 +230,8 @@ def logged(folder: Path) -> list[tuple[int, str]]:
     return reports
 
 
-def torn(folder: Path, reports: list[tuple[int, str]]) -> dict[str, list[str]]:
-    """Look at the history with every prefix of its log, also in the middle of a frame."""
+def find_faults_of_torn_logs(folder: Path, reports: list[tuple[int, str]]) -> dict[str, list[str]]:
+    """Return the faults for every prefix of the log, also in the middle of a frame."""
     file, log = (path.with_name(f"{path.name}.copy") for path in (_file(folder), _log(folder)))
     content, wrong = log.read_bytes(), {}
     for at in range(LOG_HEADER_BYTES, len(content) + 1, FRAME_BYTES):
@@ -241,7 +241,7 @@ def torn(folder: Path, reports: list[tuple[int, str]]) -> dict[str, list[str]]:
             shutil.copy(file, _file(place))
             _log(place).write_bytes(content[:end])
             reported = [line for size, line in reports if size <= end]
-            if found := _run(look(place, reported)):
+            if found := _run(find_faults(place, reported)):
                 wrong[f"log {end}"] = [*reported[-1:], *found]
             shutil.rmtree(place)
     return wrong
@@ -255,15 +255,15 @@ def _log(folder: Path) -> Path:
     return _file(folder).with_name(f"{_file(folder).name}-wal")
 
 
-def looked(folder: Path, reported: list[str]) -> list[str]:
-    """Look at what is left in a process of its own."""
+def find_faults_in_process(folder: Path, reported: list[str]) -> list[str]:
+    """Return the faults, found by a new process."""
     reader, writer = os.pipe()
     if os.fork() == 0:
         os.close(reader)
         wrong: list[str] = []
         try:
-            wrong = _run(look(folder, reported))
-        except BaseException as err:  # noqa: BLE001 - whatever it is, the test has to know
+            wrong = _run(find_faults(folder, reported))
+        except BaseException as err:  # noqa: BLE001 - every error is reported to the test
             wrong = [repr(err)]
         os.write(writer, json.dumps(wrong).encode())
         os._exit(0)
@@ -279,9 +279,9 @@ def _run[Result](coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 
 def main(folder: Path) -> None:
-    """Kill at every statement, then at none; then tear the log. Write what was wrong as JSON."""
+    """Kill at every statement, then tear the log at every frame; print the faults as JSON."""
     logging.basicConfig(level=logging.CRITICAL)
-    # A process that is killed loses nothing that it has written: only a power cut would.
+    # A killed process loses nothing that it has written; only a power cut would.
     database.SETTINGS = (*database.SETTINGS, "synchronous = OFF")  # type: ignore[misc, assignment]
     wrong: dict[str, list[str]] = {}
     step, reported = 0, [""]
@@ -289,15 +289,15 @@ def main(folder: Path) -> None:
         step += 1
         place = folder / str(step)
         place.mkdir()
-        reported = killed(place, step)
-        if found := looked(place, reported):
+        reported = simulate_until_killed(place, step)
+        if found := find_faults_in_process(place, reported):
             wrong[f"statement {step}"] = [*reported[-1:], *found]
         shutil.rmtree(place)
     place = folder / "log"
     place.mkdir()
-    reports = logged(place)
+    reports = simulate_without_checkpoint(place)
     frames = (reports[-1][0] - LOG_HEADER_BYTES) // FRAME_BYTES
-    wrong |= torn(place, reports)
+    wrong |= find_faults_of_torn_logs(place, reports)
     sys.stdout.write(json.dumps({"steps": step, "frames": frames, "wrong": wrong}))
 
 

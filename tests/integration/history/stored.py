@@ -1,4 +1,4 @@
-"""What the history has stored, for tests."""
+"""Helpers that read and change what the history has stored."""
 
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +10,7 @@ from custom_components.bticino_classe.history import reading
 from custom_components.bticino_classe.history.database import Database
 from custom_components.bticino_classe.history.records import Limits
 from custom_components.bticino_classe.history.writing import Writer
-from tests.integration.conftest import settle, the_entry
+from tests.integration.conftest import get_entry, wait_idle
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 def history_of(hass: HomeAssistant) -> CallHistory:
     """Return the history of the account."""
-    history: CallHistory = the_entry(hass).runtime_data.history
+    history: CallHistory = get_entry(hass).runtime_data.history
     return history
 
 
 async def calls_of(hass: HomeAssistant) -> list[CallRecord]:
     """Return the stored calls, oldest first."""
-    await settle(hass)
+    await wait_idle(hass)
     query = "ORDER BY time, number"
     return await history_of(hass).async_read(lambda db: reading.select(db, query))
 
 
 async def new_calls(hass: HomeAssistant) -> list[CallRecord]:
-    """Return the stored calls, oldest first, without the one that the house begins with."""
+    """Return the stored calls, oldest first, without the one from before the set-up."""
     return (await calls_of(hass))[1:]
 
 
 async def pictures_of(hass: HomeAssistant) -> list[bytes]:
     """Return the stored pictures, oldest first."""
-    await settle(hass)
+    await wait_idle(hass)
     query = "SELECT content FROM pictures ORDER BY call, kind"
     found = await history_of(hass).async_read(lambda db: db.execute(query).fetchall())
     return [content for (content,) in found]
@@ -47,7 +47,7 @@ async def pictures_of(hass: HomeAssistant) -> list[bytes]:
 
 def database(hass: HomeAssistant) -> Path:
     """Return the file of the history."""
-    return Path(hass.config.path(".storage", DOMAIN, f"{the_entry(hass).entry_id}.db"))
+    return Path(hass.config.path(".storage", DOMAIN, f"{get_entry(hass).entry_id}.db"))
 
 
 def files(hass: HomeAssistant) -> list[str]:
@@ -57,13 +57,13 @@ def files(hass: HomeAssistant) -> list[str]:
 
 
 def edit(path: Path, sql: str) -> None:
-    """Change a database that is not in use."""
+    """Run SQL on a database that is not in use."""
     with closing(sqlite3.connect(path, autocommit=True)) as db:
         db.execute(sql)
 
 
 async def fill(hass: HomeAssistant, *records: CallRecord, tracking_since: float) -> None:
-    """Store calls of a history that is not in use, as they are."""
+    """Store calls unchanged in a history that is not in use."""
     store = Database(database(hass))
 
     def insert(db: sqlite3.Connection) -> None:

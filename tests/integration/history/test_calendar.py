@@ -1,4 +1,4 @@
-"""The calendar of a home: its calls, as people see them where they look."""
+"""The calendar of a home shows its calls."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.helpers import device_registry as dr, entity_registry as er, translation
 import pytest
-from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe.client import Event
 from custom_components.bticino_classe.const import DOMAIN
 from custom_components.bticino_classe.history.records import CallRecord, Location
 from tests.integration.conftest import (
-    Happenings,
-    heard,
-    online,
+    EventRecorder,
+    advance,
+    get_entry,
     poll,
-    restart,
-    settle,
+    reload_entry,
     sign_in,
     state_of,
-    the_entry,
+    wait_frames,
+    wait_online,
 )
 from tests.integration.history.stored import calls_of, fill
 from tests.simulator.houses import SEASIDE, two_homes
@@ -47,7 +46,7 @@ async def shown(
     until: float | None = None,
     calendar: str = CALENDAR,
 ) -> Shown:
-    """Return what the calendar's page shows of a span: since a minute ago unless told."""
+    """Return what the calendar's page shows of a time span, by default since a minute ago."""
     begin = _now() - MINUTE if since is None else since
     span = {"start": _iso(begin), "end": _iso(_now() + DAY if until is None else until)}
     answer = await (await client()).get(f"/api/calendars/{calendar}", params=span)
@@ -63,7 +62,7 @@ def seconds(event: dict[str, Any]) -> float:
 
 
 def listed(time: float, *more: tuple[str, float], bridge: str = BRIDGE) -> Event:
-    """Return a call as the cloud lists it: what happened how many seconds after the ring."""
+    """Return a call as the cloud lists it; `more` are parts and their seconds after the ring."""
     parts = [("incoming_call", 0.0), *more]
     return Event(
         id=f"event-{time}",
@@ -77,38 +76,31 @@ def listed(time: float, *more: tuple[str, float], bridge: str = BRIDGE) -> Event
     )
 
 
-async def remember(hass: HomeAssistant, *events: Event) -> None:
-    """Let the cloud have listed calls."""
-    await the_entry(hass).runtime_data.history.async_add_events(events)
+async def add_listed(hass: HomeAssistant, *events: Event) -> None:
+    """Add calls of the cloud's list to the history."""
+    await get_entry(hass).runtime_data.history.async_add_events(events)
 
 
-def a_call(call_id: str, time: float) -> CallRecord:
-    """Return a missed call of the intercom."""
+def missed_call(call_id: str, time: float) -> CallRecord:
+    """Return a missed call at the intercom."""
     home = Location(module_id=BRIDGE, name="Classe 300X", home_id=HOME, home_name="Casa")
     return CallRecord(
         id=call_id, session=call_id, bridge_id=BRIDGE, time=time, outcome="missed", location=home
     )
 
 
-async def choose(hass: HomeAssistant, **options: Any) -> None:
-    """Set the account up anew with other options."""
-    hass.config_entries.async_update_entry(the_entry(hass), options=options)
-    await restart(hass, the_entry(hass))
-    await online(the_entry(hass))
+async def set_options(hass: HomeAssistant, **options: Any) -> None:
+    """Reload the account with other options."""
+    hass.config_entries.async_update_entry(get_entry(hass), options=options)
+    await reload_entry(hass, get_entry(hass))
+    await wait_online(get_entry(hass))
 
 
-async def speak_italian(hass: HomeAssistant) -> None:
-    """Choose the language of the house, as its owner does."""
-    translation.async_setup(hass)  # as every Home Assistant does that starts
+async def use_italian(hass: HomeAssistant) -> None:
+    """Set Home Assistant's language."""
+    translation.async_setup(hass)  # as at a start of Home Assistant
     await hass.config.async_update(language="it")
     await hass.async_block_till_done()
-
-
-async def wait(hass: HomeAssistant, freezer: FrozenDateTimeFactory, seconds: float) -> None:
-    """Let time pass."""
-    freezer.tick(timedelta(seconds=seconds))
-    async_fire_time_changed(hass)
-    await settle(hass)
 
 
 def _now() -> float:
@@ -119,26 +111,26 @@ def _iso(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).isoformat()
 
 
-@pytest.mark.usefixtures("freezer", "bell")
+@pytest.mark.usefixtures("freezer", "online_entry")
 async def test_calls_are_events(
     hass: HomeAssistant,
     hass_client: ClientSessionGenerator,
     freezer: FrozenDateTimeFactory,
     simulator: Simulator,
 ) -> None:
-    """What became of each, where and how long; who answered; where the house is, nobody learns."""
+    """Events have outcome, location, duration and who answered, but not the home's position."""
     missed = simulator.ring(STREET)
-    await heard(hass, 3)
-    await wait(hass, freezer, 28)
+    await wait_frames(hass, 3)
+    await advance(hass, freezer, 28)
     simulator.miss(missed)
-    await heard(hass, 4)
+    await wait_frames(hass, 4)
     answered = simulator.ring(YARD)
-    await heard(hass, 6)
+    await wait_frames(hass, 6)
     simulator.answer_elsewhere(answered)
-    await heard(hass, 8)
-    await wait(hass, freezer, 80)
+    await wait_frames(hass, 8)
+    await advance(hass, freezer, 80)
     simulator.hang_up(answered)
-    await heard(hass, 9)
+    await wait_frames(hass, 9)
     first, second = await shown(hass_client, _now() - 5 * MINUTE)
     assert first["summary"] == "Missed · Posto esterno strada"
     assert first["description"] == "Nobody answered."
@@ -155,13 +147,13 @@ async def test_calls_are_events(
     assert missed.session_id not in str(first)
 
 
-@pytest.mark.usefixtures("bell")
-async def test_words_and_names_of_the_house(
+@pytest.mark.usefixtures("online_entry")
+async def test_language_and_device_names(
     hass: HomeAssistant, hass_client: ClientSessionGenerator, simulator: Simulator
 ) -> None:
-    """In the language that was chosen, by the name that a person gave the panel."""
-    await speak_italian(hass)
-    registry, entry = dr.async_get(hass), the_entry(hass)
+    """Events use Home Assistant's language and the user's name of the panel."""
+    await use_italian(hass)
+    registry, entry = dr.async_get(hass), get_entry(hass)
     panel = simulator.house.find(STREET).id
     device = registry.async_get_device_by_identifier((DOMAIN, panel), entry.entry_id)
     assert device is not None
@@ -169,108 +161,110 @@ async def test_words_and_names_of_the_house(
     call = simulator.ring(STREET)
     simulator.answer_elsewhere(call)
     simulator.hang_up(call)
-    await heard(hass, 6)
+    await wait_frames(hass, 6)
     (event,) = await shown(hass_client)
     assert event["summary"] == "Risposta · Cancelletto"
     assert event["description"].startswith("Risposta da un telefono o dal posto interno. ")
     assert event["description"].endswith(" Conversazione di 0 s.")
 
 
-async def test_calendar_speaks_the_language_of_the_house(
+async def test_name_in_the_language_of_home_assistant(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """Its name, too."""
+    """The calendar's name is translated."""
     del simulator
-    await speak_italian(hass)
+    await use_italian(hass)
     await sign_in(hass, credentials)
     state = hass.states.get("calendar.chiamate_di_casa")
     assert state is not None
     assert state.attributes["friendly_name"] == "Chiamate di Casa"
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 @pytest.mark.parametrize("house_name", ["easykit_three_panels"])
-async def test_ring_of_no_known_panel_is_at_the_intercom(
+async def test_ring_of_an_unknown_panel(
     hass: HomeAssistant, hass_client: ClientSessionGenerator, simulator: Simulator
 ) -> None:
-    """As its doorbell is."""
+    """It is shown at the intercom."""
     simulator.miss(simulator.ring())
-    await heard(hass, 3)
+    await wait_frames(hass, 3)
     (event,) = await shown(hass_client)
     assert event["summary"] == "Missed · EasyKit"
 
 
-@pytest.mark.usefixtures("freezer", "bell")
-async def test_on_while_a_call_goes_on(
+@pytest.mark.usefixtures("freezer", "online_entry")
+async def test_on_during_a_call(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
 ) -> None:
-    """From the ring to the end of the talk, however long that is."""
+    """The calendar is on from the ring to the end of the call, however long."""
     assert state_of(hass, CALENDAR) == "off"
     call = simulator.ring(STREET)
-    await heard(hass, 3)
+    await wait_frames(hass, 3)
     state = hass.states.get(CALENDAR)
     assert state is not None
     assert state.state == "on"
     assert state.attributes["message"] == "Ringing · Posto esterno strada"
     assert state.attributes["location"] == ""
     simulator.answer_elsewhere(call)
-    await heard(hass, 5)
+    await wait_frames(hass, 5)
     for _ in range(5):
-        await wait(hass, freezer, 31)
+        await advance(hass, freezer, 31)
         state = hass.states.get(CALENDAR)
         assert state is not None
         assert state.state == "on"
         assert state.attributes["message"] == "Answered · Posto esterno strada"
     simulator.hang_up(call)
-    await heard(hass, 6)
+    await wait_frames(hass, 6)
     assert state_of(hass, CALENDAR) == "off"
     assert "message" not in getattr(hass.states.get(CALENDAR), "attributes", {})
 
 
-@pytest.mark.usefixtures("freezer", "bell")
-async def test_off_when_nobody_tells_of_the_end(
+@pytest.mark.usefixtures("freezer", "online_entry")
+async def test_off_if_no_end_is_reported(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
 ) -> None:
-    """As the bell is, which does not ring for ever."""
+    """The calendar turns off when the ring expires."""
     simulator.end_silently(simulator.ring(STREET))
-    await heard(hass, 3)
+    await wait_frames(hass, 3)
     assert state_of(hass, CALENDAR) == "on"
-    await wait(hass, freezer, 46)
+    await advance(hass, freezer, 46)
     assert state_of(hass, CALENDAR) == "off"
 
 
-@pytest.mark.usefixtures("bell")
-async def test_every_event_lasts(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> None:
-    """Where the cloud's list tells of no end, or of one in the same second."""
+@pytest.mark.usefixtures("online_entry")
+async def test_duration_of_listed_calls(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator
+) -> None:
+    """Events have a duration if the list has no end, or one in the same second."""
     now = int(_now())
-    await remember(
+    await add_listed(
         hass,
         listed(now - 300.0),
         listed(now - 200.0, ("missed_call", 0.0)),
         listed(now - 100.0, ("accepted_call", 10.0)),
     )
     events = await shown(hass_client, now - 400)
-    told = [(event["summary"], seconds(event)) for event in events]
-    assert told == [
+    found = [(event["summary"], seconds(event)) for event in events]
+    assert found == [
         ("Ended · Classe 300X", 30),
         ("Missed · Classe 300X", 1),
         ("Answered · Classe 300X", 40),
     ]
 
 
-@pytest.mark.usefixtures("bell")
-async def test_only_what_lies_in_the_span(
+@pytest.mark.usefixtures("online_entry")
+async def test_calls_in_a_time_span(
     hass: HomeAssistant, hass_client: ClientSessionGenerator
 ) -> None:
-    """A call that began before it and ended in it is in it, one that touches it is not."""
+    """A call that overlaps with the span is included, one that only touches it is not."""
     now = int(_now())
     calls = [listed(now - 100.0 * n, ("missed_call", 20.0)) for n in range(1, 6)]
-    await remember(hass, *calls)
+    await add_listed(hass, *calls)
 
     async def between(since: float, until: float) -> list[float]:
         events = await shown(hass_client, since, until)
-        begun = [datetime.fromisoformat(each["start"]["dateTime"]) for each in events]
-        return [now - each.timestamp() for each in begun]
+        starts = [datetime.fromisoformat(each["start"]["dateTime"]) for each in events]
+        return [now - each.timestamp() for each in starts]
 
     assert await between(now - 500, now) == [500, 400, 300, 200, 100]
     assert await between(now - 390, now - 200) == [400, 300]
@@ -278,42 +272,42 @@ async def test_only_what_lies_in_the_span(
     assert await between(now - 380, now - 199) == [300, 200]
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 @pytest.mark.parametrize("house_name", ["two_homes"])
-async def test_each_home_has_its_own(
+async def test_one_calendar_for_each_home(
     hass: HomeAssistant, hass_client: ClientSessionGenerator, simulator: Simulator
 ) -> None:
-    """What happens at one is nobody's business at the other."""
+    """Calls are only in the calendar of their home."""
     simulator.ring("Cancello")
-    await heard(hass, 3)
+    await wait_frames(hass, 3)
     assert (state_of(hass, CALENDAR), state_of(hass, BY_THE_SEA)) == ("on", "off")
     simulator.ring(STREET)
-    await heard(hass, 5)
+    await wait_frames(hass, 5)
     (here,) = await shown(hass_client)
     (there,) = await shown(hass_client, calendar=BY_THE_SEA)
     assert here["summary"] == "Ringing · Cancello"
     assert there["summary"] == "Ringing · Posto esterno strada"
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 @pytest.mark.parametrize("house_name", ["two_homes"])
-async def test_home_that_is_left_out_has_none(hass: HomeAssistant) -> None:
-    """Nor is anything left of it; it comes back with the home."""
-    await choose(hass, excluded_homes=[SEASIDE])
+async def test_excluded_home(hass: HomeAssistant) -> None:
+    """Its calendar is removed, and added again with the home."""
+    await set_options(hass, excluded_homes=[SEASIDE])
     assert hass.states.async_entity_ids("calendar") == [CALENDAR]
     assert er.async_get(hass).async_get(BY_THE_SEA) is None
-    await choose(hass)
+    await set_options(hass)
     assert state_of(hass, BY_THE_SEA) == "off"
 
 
-async def test_home_that_is_new_gets_one(
+async def test_new_home(
     hass: HomeAssistant,
     simulator: Simulator,
     freezer: FrozenDateTimeFactory,
     credentials: dict[str, str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """By itself, when the homes are next asked for, and one only."""
+    """A calendar is added once, after the homes were requested."""
     simulator.use_house("classe_100x")
     await sign_in(hass, credentials)
     simulator.use_house(two_homes)
@@ -323,38 +317,38 @@ async def test_home_that_is_new_gets_one(
     assert "does not generate unique IDs" not in caplog.text
 
 
-@pytest.mark.usefixtures("bell")
-async def test_no_calendar_where_nothing_is_kept(hass: HomeAssistant) -> None:
-    """It would be empty with every restart."""
+@pytest.mark.usefixtures("online_entry")
+async def test_no_calendar_without_a_history(hass: HomeAssistant) -> None:
+    """The calendar is removed if no calls are kept."""
     assert state_of(hass, CALENDAR) == "off"
-    await choose(hass, history={"keep": False})
+    await set_options(hass, history={"keep": False})
     assert hass.states.async_entity_ids("calendar") == []
     assert er.async_get(hass).async_get(CALENDAR) is None
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 async def test_renamed_and_restarted(
     hass: HomeAssistant, hass_client: ClientSessionGenerator, simulator: Simulator
 ) -> None:
-    """It goes on under its new name, and shows what was before."""
+    """A renamed calendar is updated, and shows earlier calls."""
     er.async_get(hass).async_update_entity(CALENDAR, new_entity_id="calendar.door")
     await hass.async_block_till_done()
     call = simulator.ring(STREET)
-    await heard(hass, 3)
+    await wait_frames(hass, 3)
     assert state_of(hass, "calendar.door") == "on"
     simulator.miss(call)
-    await heard(hass, 4)
+    await wait_frames(hass, 4)
     assert state_of(hass, "calendar.door") == "off"
-    await restart(hass, the_entry(hass))
+    await reload_entry(hass, get_entry(hass))
     (event,) = await shown(hass_client, calendar="calendar.door")
     assert event["summary"] == "Missed · Posto esterno strada"
 
 
-async def test_dashboard_is_told(
-    hass: HomeAssistant, bell: Happenings, simulator: Simulator, hass_ws_client: Any
+async def test_dashboard_subscription(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator, hass_ws_client: Any
 ) -> None:
-    """Whoever looks at the calendar sees a call come, without asking again."""
-    assert bell.told() == []
+    """A dashboard that shows the calendar gets new calls."""
+    assert events.recorded() == []
     page = await hass_ws_client()
     span = {"start": _iso(_now() - MINUTE), "end": _iso(_now() + DAY)}
     subscribe = {"id": 1, "type": "calendar/event/subscribe", "entity_id": CALENDAR}
@@ -362,43 +356,43 @@ async def test_dashboard_is_told(
     assert (await page.receive_json())["success"]
     assert (await page.receive_json())["event"]["events"] == []
     simulator.ring(STREET)
-    await heard(hass, 3)
+    await wait_frames(hass, 3)
     (event,) = (await page.receive_json())["event"]["events"]
     assert event["summary"] == "Ringing · Posto esterno strada"
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 async def test_ten_thousand_calls(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> None:
-    """Home Assistant does other things while they are gone through; a day is a day."""
-    entry, now = the_entry(hass), float(int(_now()))
-    await choose(hass, history={"days": 400, "calls": 10_000})
+    """The event loop is not blocked; a day has only its own calls."""
+    entry, now = get_entry(hass), float(int(_now()))
+    await set_options(hass, history={"days": 400, "calls": 10_000})
     await hass.config_entries.async_unload(entry.entry_id)
-    calls = tuple(a_call(f"call-{n}", now - 3000.0 * n) for n in reversed(range(10_000)))
+    calls = tuple(missed_call(f"call-{n}", now - 3000.0 * n) for n in reversed(range(10_000)))
     await fill(hass, *calls, tracking_since=now)
-    await restart(hass, entry)
+    await reload_entry(hass, entry)
     entity: Any = hass.data["calendar"].get_entity(CALENDAR)
     span = (datetime.fromtimestamp(now - 400 * DAY, UTC), datetime.fromtimestamp(now + DAY, UTC))
     turns, search = 0, asyncio.ensure_future(entity.async_get_events(hass, *span))
     while not search.done():
         turns += 1
         await asyncio.sleep(0)
-    # Above the limit, half a percent is dropped at once.
+    # Above the limit, half a percent is deleted at once.
     assert len(await search) > 9_940
-    assert turns > 1, "the loop was held: what is done on it is done after one turn"
+    assert turns > 1, "the event loop was blocked"
     assert len(await shown(hass_client, now - DAY, now)) == 29
 
 
-@pytest.mark.usefixtures("bell")
-async def test_hour_that_comes_twice(
+@pytest.mark.usefixtures("online_entry")
+async def test_call_while_clocks_are_put_back(
     hass: HomeAssistant, hass_client: ClientSessionGenerator
 ) -> None:
-    """A call in the moment when the clocks are put back: it hides no other, and is of a moment."""
-    entry = the_entry(hass)
-    await choose(hass, history={"days": 3650})
+    """The event has no duration, and hides no other event."""
+    entry = get_entry(hass)
+    await set_options(hass, history={"days": 3650})
     await hass.config_entries.async_unload(entry.entry_id)
     last_second = datetime(2026, 11, 1, 8, 59, 44, tzinfo=UTC).timestamp()
-    await fill(hass, a_call("call", last_second), tracking_since=last_second)
-    await restart(hass, entry)
+    await fill(hass, missed_call("call", last_second), tracking_since=last_second)
+    await reload_entry(hass, entry)
     (event,) = await shown(hass_client, last_second - DAY, last_second + DAY)
     assert event["start"]["dateTime"] == "2026-11-01T01:59:44-07:00"
     assert seconds(event) == 0

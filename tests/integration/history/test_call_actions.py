@@ -1,4 +1,4 @@
-"""Actions of the history: calls are handed out, and deleted for good."""
+"""Actions of the history: export and deletion of calls."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -17,10 +17,17 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.bticino_classe.const import DOMAIN
-from tests.integration.conftest import heard, online, restart, settle, state_of, the_entry
+from tests.integration.conftest import (
+    device_id_of,
+    get_entry,
+    reload_entry,
+    state_of,
+    wait_frames,
+    wait_idle,
+    wait_online,
+)
 from tests.integration.history.stored import calls_of, pictures_of
-from tests.integration.history.test_calendar import choose, listed, remember
-from tests.integration.test_services import device
+from tests.integration.history.test_calendar import add_listed, listed, set_options
 from tests.simulator.houses import SEASIDE
 
 if TYPE_CHECKING:
@@ -42,7 +49,7 @@ type Exported = list[dict[str, Any]]
 
 
 async def export(hass: HomeAssistant, user: User | None = None, **data: Any) -> Exported:
-    """Ask for calls; those of the last ten minutes unless told."""
+    """Export calls, by default those of the last ten minutes."""
     context = Context(user_id=user.id if user else None)
     data.setdefault("start", dt_util.now() - timedelta(minutes=10))
     answer = await hass.services.async_call(
@@ -54,10 +61,10 @@ async def export(hass: HomeAssistant, user: User | None = None, **data: Any) -> 
 
 
 async def delete(hass: HomeAssistant, user: User | None = None, **data: Any) -> None:
-    """Delete calls, and wait until all that comes of it is done."""
+    """Delete calls, and wait until the states are updated."""
     context = Context(user_id=user.id if user else None)
     await hass.services.async_call(DOMAIN, "delete_calls", data, blocking=True, context=context)
-    await settle(hass)
+    await wait_idle(hass)
 
 
 async def three_calls(hass: HomeAssistant, simulator: Simulator) -> tuple[str, ...]:
@@ -67,43 +74,43 @@ async def three_calls(hass: HomeAssistant, simulator: Simulator) -> tuple[str, .
     call = simulator.ring(STREET)
     simulator.answer_elsewhere(call)
     simulator.hang_up(call)
-    await heard(hass, 12)
-    await settle(hass)
+    await wait_frames(hass, 12)
+    await wait_idle(hass)
     return tuple(call.id for call in (await calls_of(hass))[-3:])
 
 
-async def come_back(hass: HomeAssistant) -> None:
-    """Start anew: the cloud lists its calls again."""
-    await restart(hass, the_entry(hass))
-    await online(the_entry(hass))
+async def restart_and_catch_up(hass: HomeAssistant) -> None:
+    """Restart, and wait until the cloud's list was read."""
+    await reload_entry(hass, get_entry(hass))
+    await wait_online(get_entry(hass))
 
 
-async def refusal(hass: HomeAssistant, **data: Any) -> str | None:
-    """Return the key of the text with which a deletion is refused."""
+async def refused_deletion(hass: HomeAssistant, **data: Any) -> str | None:
+    """Return the translation key of the error with which a deletion is refused."""
     with pytest.raises(ServiceValidationError) as caught:
         await delete(hass, **data)
     return caught.value.translation_key
 
 
-@pytest.mark.usefixtures("freezer", "bell")
-async def test_export_tells_all_there_is(
+@pytest.mark.usefixtures("freezer", "online_entry")
+async def test_export_of_all_fields(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
 ) -> None:
-    """Times with their zone, who did what, and where the pictures are."""
+    """Calls have times with their zone, who answered and ended them, and picture paths."""
     begin = dt_util.now()
     simulator.miss(simulator.ring(STREET))
-    await heard(hass, 4)
+    await wait_frames(hass, 4)
     call = simulator.ring(YARD, vignette=False)
-    await heard(hass, 6)
+    await wait_frames(hass, 6)
     simulator.answer_elsewhere(call)
-    await heard(hass, 8)
+    await wait_frames(hass, 8)
     freezer.tick(12.4)
     simulator.hang_up(call)
-    await heard(hass, 9)
-    await settle(hass)
+    await wait_frames(hass, 9)
+    await wait_idle(hass)
     missed, answered = await export(hass)
     ids = [each.id for each in (await calls_of(hass))[-2:]]
-    path = f"/api/bticino_classe/picture/{the_entry(hass).entry_id}"
+    path = f"/api/bticino_classe/picture/{get_entry(hass).entry_id}"
     assert missed == {
         "id": ids[0],
         "home": "Casa",
@@ -133,11 +140,11 @@ async def test_export_tells_all_there_is(
     }
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 async def test_exported_paths_lead_to_the_pictures(
     hass: HomeAssistant, simulator: Simulator, hass_client: ClientSessionGenerator
 ) -> None:
-    """For who is signed in."""
+    """A signed-in user can load the pictures."""
     await three_calls(hass, simulator)
     client = await hass_client()
     for call in await export(hass):
@@ -147,11 +154,11 @@ async def test_exported_paths_lead_to_the_pictures(
             assert (answer.status, answer.content_type) == (200, "image/jpeg")
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 async def test_export_of_a_span(hass: HomeAssistant) -> None:
-    """The last thirty days unless told; what began at its end is not in it."""
+    """The default is thirty days; calls that begin at the end are not included."""
     now = float(int(dt_util.utcnow().timestamp()))
-    await remember(hass, *(listed(now - days * DAY) for days in (40, 29, 10, 3)))
+    await add_listed(hass, *(listed(now - days * DAY) for days in (40, 29, 10, 3)))
 
     async def days(**span: float) -> list[int]:
         times = {
@@ -162,9 +169,9 @@ async def test_export_of_a_span(hass: HomeAssistant) -> None:
             DOMAIN, "export_calls", times, blocking=True, return_response=True
         )
         calls: Any = (answer or {})["calls"]
-        begun = [dt_util.parse_datetime(call["start"], raise_on_error=True) for call in calls]
-        # The house itself remembers a call of an hour ago.
-        return [back for each in begun if (back := round((now - each.timestamp()) / DAY))]
+        starts = [dt_util.parse_datetime(call["start"], raise_on_error=True) for call in calls]
+        # The simulated house has a call from an hour ago.
+        return [back for each in starts if (back := round((now - each.timestamp()) / DAY))]
 
     assert await days() == [29, 10, 3]
     assert await days(start=50) == [40, 29, 10, 3]
@@ -173,36 +180,34 @@ async def test_export_of_a_span(hass: HomeAssistant) -> None:
     assert await days(start=28.9, end=2.9) == [10, 3]
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 async def test_export_of_a_panel_and_of_an_intercom(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """The intercom's are those of all its panels."""
+    """The calls of an intercom are those of all its panels."""
     first, second, third = await three_calls(hass, simulator)
 
     async def ids(name: str) -> list[str]:
-        return [call["id"] for call in await export(hass, device_id=device(hass, name))]
+        return [call["id"] for call in await export(hass, device_id=device_id_of(hass, name))]
 
     assert await ids(STREET) == [first, third]
     assert await ids(YARD) == [second]
     assert await ids(INTERCOM) == [first, second, third]
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 @pytest.mark.parametrize("house_name", ["two_homes"])
-async def test_export_without_the_homes_that_are_left_out(
-    hass: HomeAssistant, simulator: Simulator
-) -> None:
-    """Each call names its home; what was rung at one that is not shown stays at home."""
+async def test_export_without_excluded_homes(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Each call names its home; calls of excluded homes are not exported."""
     simulator.miss(simulator.ring("Cancello"))
     simulator.miss(simulator.ring(STREET))
-    await heard(hass, 7)
+    await wait_frames(hass, 7)
     assert [call["home"] for call in await export(hass)] == ["Casa", "Casa al mare"]
-    await choose(hass, excluded_homes=[SEASIDE])
+    await set_options(hass, excluded_homes=[SEASIDE])
     assert [call["home"] for call in await export(hass)] == ["Casa"]
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 @pytest.mark.parametrize(
     ("policy", "count"),
     [
@@ -212,35 +217,33 @@ async def test_export_without_the_homes_that_are_left_out(
         ({"entities": {"domains": {"light": True}}}, 0),
     ],
 )
-async def test_export_is_for_who_may_see_the_calendar(
+async def test_export_requires_access_to_the_calendar(
     hass: HomeAssistant, simulator: Simulator, policy: dict[str, Any], count: int
 ) -> None:
-    """The calls are in it."""
+    """Users get the calls of the calendars that they may read."""
     await three_calls(hass, simulator)
     group = Group(name="Family", policy=policy)
     user = MockUser(groups=[group]).add_to_hass(hass)
     assert len(await export(hass, user)) == count
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 @pytest.mark.parametrize(
     "wrong", [{"config_entry_id": "unknown"}, {"device_id": "unknown"}, {"end": "2020-01-01 00:00"}]
 )
-async def test_export_of_nonsense(hass: HomeAssistant, wrong: dict[str, Any]) -> None:
-    """It is said, in words of the house."""
+async def test_export_with_invalid_data(hass: HomeAssistant, wrong: dict[str, Any]) -> None:
+    """The error is translated."""
     with pytest.raises(ServiceValidationError) as caught:
         await export(hass, **wrong)
     assert caught.value.translation_key is not None
 
 
-@pytest.mark.usefixtures("bell")
-async def test_nothing_is_exported_where_nothing_is_kept(
-    hass: HomeAssistant, simulator: Simulator
-) -> None:
-    """What is in memory for the doorbell's sake is not handed out, but can be deleted."""
-    await choose(hass, history={"keep": False})
+@pytest.mark.usefixtures("online_entry")
+async def test_no_export_without_a_history(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Calls in memory cannot be exported, but can be deleted."""
+    await set_options(hass, history={"keep": False})
     simulator.miss(simulator.ring(STREET))
-    await heard(hass, 4)
+    await wait_frames(hass, 4)
     with pytest.raises(ServiceValidationError) as caught:
         await export(hass)
     assert caught.value.translation_key == "no_history"
@@ -249,9 +252,9 @@ async def test_nothing_is_exported_where_nothing_is_kept(
     assert state_of(hass, MISSED) == "0"
 
 
-@pytest.mark.usefixtures("bell")
-async def test_deleted_call_is_gone_for_good(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Everywhere at once, with its pictures, although the cloud goes on listing it."""
+@pytest.mark.usefixtures("online_entry")
+async def test_deletion_of_single_calls(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Deleted calls and pictures do not return with the cloud's list."""
     first, second, third = await three_calls(hass, simulator)
     assert (state_of(hass, MISSED), state_of(hass, OUTCOME)) == ("2", "answered")
     assert len(await pictures_of(hass)) == 6
@@ -263,66 +266,66 @@ async def test_deleted_call_is_gone_for_good(hass: HomeAssistant, simulator: Sim
     assert state_of(hass, MISSED) == "1"
     assert len(await pictures_of(hass)) == 2
     assert [call["id"] for call in await export(hass)] == [second]
-    await come_back(hass)
+    await restart_and_catch_up(hass)
     assert [call["id"] for call in await export(hass)] == [second]
     assert (state_of(hass, MISSED), state_of(hass, OUTCOME)) == ("1", "missed")
     assert len(await pictures_of(hass)) == 2
 
 
-@pytest.mark.usefixtures("bell")
-async def test_call_that_goes_on_is_deleted(hass: HomeAssistant, simulator: Simulator) -> None:
-    """What else happens to it brings it back nowhere."""
+@pytest.mark.usefixtures("online_entry")
+async def test_deletion_during_a_call(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Later pushes do not restore the call."""
     call = simulator.ring(STREET)
-    await heard(hass, 3)
+    await wait_frames(hass, 3)
     assert state_of(hass, CALENDAR) == "on"
     await delete(hass, call_id=(await calls_of(hass))[-1].id)
     assert state_of(hass, CALENDAR) == "off"
     simulator.miss(call)
-    await heard(hass, 4)
-    await settle(hass)
+    await wait_frames(hass, 4)
+    await wait_idle(hass)
     assert await export(hass) == []
     assert (state_of(hass, CALENDAR), state_of(hass, MISSED)) == ("off", "0")
     assert len(await pictures_of(hass)) == 0
 
 
-@pytest.mark.usefixtures("freezer", "bell")
-async def test_all_calls_are_deleted(
+@pytest.mark.usefixtures("freezer", "online_entry")
+async def test_deletion_of_all_calls(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
 ) -> None:
-    """With every picture; the next ring is remembered again."""
+    """All pictures are deleted too; the next ring is stored."""
     await three_calls(hass, simulator)
-    await delete(hass, all=True, config_entry_id=the_entry(hass).entry_id)
+    await delete(hass, all=True, config_entry_id=get_entry(hass).entry_id)
     assert (state_of(hass, MISSED), state_of(hass, LAST)) == ("0", "unknown")
     assert state_of(hass, OUTCOME) == "unknown"
     assert len(await pictures_of(hass)) == 0
-    await come_back(hass)
+    await restart_and_catch_up(hass)
     assert await calls_of(hass) == []
     assert len(await pictures_of(hass)) == 0
     freezer.tick(1)
     simulator.ring(STREET)
-    await heard(hass, 3)
+    await wait_frames(hass, 3)
     assert state_of(hass, OUTCOME) == "ringing"
 
 
-@pytest.mark.usefixtures("bell")
-async def test_nothing_is_deleted_by_mistake(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Neither by half an order nor by one that contradicts itself."""
+@pytest.mark.usefixtures("online_entry")
+async def test_refused_deletions(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Incomplete and contradictory requests delete nothing."""
     first, *_ = await three_calls(hass, simulator)
-    assert await refusal(hass) == "calls_or_all"
-    assert await refusal(hass, all=False) == "calls_or_all"
-    assert await refusal(hass, call_id=[]) == "calls_or_all"
-    assert await refusal(hass, call_id=first, all=True) == "calls_or_all"
-    assert await refusal(hass, call_id=[first, "unknown"]) == "call_unknown"
-    assert await refusal(hass, all=True, config_entry_id="unknown") is not None
+    assert await refused_deletion(hass) == "calls_or_all"
+    assert await refused_deletion(hass, all=False) == "calls_or_all"
+    assert await refused_deletion(hass, call_id=[]) == "calls_or_all"
+    assert await refused_deletion(hass, call_id=first, all=True) == "calls_or_all"
+    assert await refused_deletion(hass, call_id=[first, "unknown"]) == "call_unknown"
+    assert await refused_deletion(hass, all=True, config_entry_id="unknown") is not None
     assert len(await export(hass)) == 3
     assert len(await pictures_of(hass)) == 6
 
 
-@pytest.mark.usefixtures("bell")
-async def test_deletion_is_for_administrators(
+@pytest.mark.usefixtures("online_entry")
+async def test_deletion_requires_an_administrator(
     hass: HomeAssistant, simulator: Simulator, hass_read_only_user: User
 ) -> None:
-    """Others may look."""
+    """Other users may only export."""
     first, *_ = await three_calls(hass, simulator)
     for order in ({"call_id": first}, {"all": True}):
         with pytest.raises(Unauthorized):
@@ -330,32 +333,30 @@ async def test_deletion_is_for_administrators(
     assert len(await export(hass, hass_read_only_user)) == 3
 
 
-@pytest.mark.usefixtures("bell")
-async def test_account_that_is_not_connected(hass: HomeAssistant) -> None:
-    """Nobody is told that all was deleted when nothing could be."""
-    await hass.config_entries.async_unload(the_entry(hass).entry_id)
-    assert await refusal(hass, all=True) == "no_account"
+@pytest.mark.usefixtures("online_entry")
+async def test_account_that_is_not_loaded(hass: HomeAssistant) -> None:
+    """The actions fail if no account is loaded."""
+    await hass.config_entries.async_unload(get_entry(hass).entry_id)
+    assert await refused_deletion(hass, all=True) == "no_account"
     with pytest.raises(HomeAssistantError):
         await export(hass)
 
 
-@pytest.mark.usefixtures("bell")
-async def test_what_was_missed_while_away_is_shown(
-    hass: HomeAssistant, simulator: Simulator
-) -> None:
-    """After a gap the sensors tell what the cloud's list tells."""
+@pytest.mark.usefixtures("online_entry")
+async def test_calls_missed_in_a_gap(hass: HomeAssistant, simulator: Simulator) -> None:
+    """After a gap, the sensors show the calls of the cloud's list."""
     simulator.sockets.handshake_status = 503
     simulator.drop_connections()
-    await settle(hass)
+    await wait_idle(hass)
     simulator.miss(simulator.ring(STREET))
     assert state_of(hass, MISSED) == "0"
     simulator.sockets.handshake_status = None
-    await come_back(hass)
+    await restart_and_catch_up(hass)
     assert (state_of(hass, MISSED), state_of(hass, OUTCOME)) == ("1", "missed")
 
 
 async def run_example(hass: HomeAssistant, name: str, **variables: Any) -> None:
-    """Run the actions of an example of the documentation, found by a part of it."""
+    """Run the actions of the documented example that contains a text."""
     text = await hass.async_add_executor_job((DOCS / "automations.md").read_text)
     (block,) = [part for part in text.split("```yaml")[1:] if name in part.split("```")[0]]
     example: Any = parse_yaml(block.split("```")[0])
@@ -363,24 +364,24 @@ async def run_example(hass: HomeAssistant, name: str, **variables: Any) -> None:
     script = {"script": {"example": {"sequence": sequence}}}
     assert await async_setup_component(hass, "script", script)
     await hass.services.async_call("script", "example", variables, blocking=True)
-    await settle(hass)
+    await wait_idle(hass)
 
 
-@pytest.mark.usefixtures("bell")
-async def test_documented_week(hass: HomeAssistant, simulator: Simulator) -> None:
-    """A notification says how many there were, and names those that were missed."""
+@pytest.mark.usefixtures("online_entry")
+async def test_documented_summary_of_the_week(hass: HomeAssistant, simulator: Simulator) -> None:
+    """The notification counts the calls, and lists the missed ones."""
     messages = async_mock_service(hass, "notify", "mobile_app_phone")
     await three_calls(hass, simulator)
     await run_example(hass, "alias: Last week at the door")
-    told, *calls = messages[0].data["message"].splitlines()
-    # The house itself remembers a call of an hour ago, whose panel the cloud did not name.
-    assert told == "4 rings, 3 missed."
+    summary, *calls = messages[0].data["message"].splitlines()
+    # The simulated house has a call from an hour ago at an unknown panel.
+    assert summary == "4 rings, 3 missed."
     assert [line.split(" ", 2)[2] for line in calls] == ["door", STREET, YARD]
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 async def test_documented_picture(hass: HomeAssistant, simulator: Simulator) -> None:
-    """The newest one."""
+    """The notification shows the newest picture."""
     messages = async_mock_service(hass, "notify", "mobile_app_phone")
     *_, third = await three_calls(hass, simulator)
     await run_example(hass, 'image: "{{ seen')
@@ -388,18 +389,18 @@ async def test_documented_picture(hass: HomeAssistant, simulator: Simulator) -> 
     assert messages[0].data["data"]["image"].endswith(f"/{third}/snapshot")
 
 
-@pytest.mark.usefixtures("bell")
-async def test_documented_forgetting(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Of one panel; then of all."""
+@pytest.mark.usefixtures("online_entry")
+async def test_documented_deletion_for_a_panel(hass: HomeAssistant, simulator: Simulator) -> None:
+    """The calls of one panel are deleted."""
     first, _, third = await three_calls(hass, simulator)
     trigger = {"entity_id": "event.posto_esterno_cortile_call"}
     await run_example(hass, "alias: Forget calls at the yard", trigger=trigger)
     assert [call["id"] for call in await export(hass)] == [first, third]
 
 
-@pytest.mark.usefixtures("bell")
-async def test_documented_deletion(hass: HomeAssistant, simulator: Simulator) -> None:
-    """All of them, once."""
+@pytest.mark.usefixtures("online_entry")
+async def test_documented_deletion_of_all_calls(hass: HomeAssistant, simulator: Simulator) -> None:
+    """All calls are deleted."""
     await three_calls(hass, simulator)
     await run_example(hass, "  all: true")
     assert await export(hass) == []

@@ -1,8 +1,7 @@
-"""The file of the history: full disks, read-only disks, damage, newer versions, backups."""
+"""The file of the history: failing disks, deletion, damage, newer versions, backups."""
 
 import asyncio
 from contextlib import closing
-from datetime import timedelta
 import errno
 from pathlib import Path
 import shutil
@@ -16,24 +15,24 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 import pytest
-from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe.client.push import CallPush, CallStep
 from custom_components.bticino_classe.const import CONF_HISTORY, DOMAIN
 from custom_components.bticino_classe.history.database import VERSION
-from custom_components.bticino_classe.history.history import TIDY_INTERVAL
-from custom_components.bticino_classe.history.records import KINDS
+from custom_components.bticino_classe.history.history import CLEANUP_INTERVAL
+from custom_components.bticino_classe.history.records import DAY, KINDS
 from custom_components.bticino_classe.history.store import ISSUES
 from tests.integration.conftest import (
-    Happenings,
-    act,
-    online,
-    refused,
-    restart,
-    settle,
+    EventRecorder,
+    advance,
+    call_action,
+    expect_refused,
+    get_entry,
+    reload_entry,
     state_of,
-    the_entry,
-    until,
+    wait_idle,
+    wait_online,
+    wait_until,
 )
 from tests.integration.history.stored import (
     calls_of,
@@ -44,7 +43,13 @@ from tests.integration.history.stored import (
     new_calls,
     pictures_of,
 )
-from tests.integration.history.test_history import MISSED, STREET, YARD, called, start_again
+from tests.integration.history.test_history import (
+    MISSED,
+    STREET,
+    YARD,
+    called,
+    restart_and_catch_up,
+)
 from tests.simulator import Failure
 from tests.simulator.paths import GETEVENTS
 from tests.simulator.pictures import jpeg
@@ -59,75 +64,68 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 RESET = "button.classe_300x_reset_missed_calls"
-HOUR = TIDY_INTERVAL + timedelta(seconds=1)
+HOUR_SECONDS = CLEANUP_INTERVAL.total_seconds() + 1
 NOT_STORED = "The history of calls cannot be stored"
 
 
 def issues(hass: HomeAssistant) -> set[str]:
     """Return which repair issues the history has raised."""
-    entry_id = the_entry(hass).entry_id
+    entry_id = get_entry(hass).entry_id
     registry = ir.async_get(hass)
     return {key for key in ISSUES if registry.async_get_issue(DOMAIN, f"{key}_{entry_id}")}
 
 
 async def refuse_writes(hass: HomeAssistant, how: str) -> None:
-    """Have SQLite refuse what it refuses on such a disk."""
+    """Let SQLite refuse what it refuses on such a disk."""
     pragma = {"read-only": "query_only = ON", "full": "max_page_count = 1"}[how]
     await history_of(hass).async_read(lambda db: db.execute(f"PRAGMA {pragma}").fetchall())
 
 
 async def allow_writes(hass: HomeAssistant) -> None:
-    """Have the disk as it was."""
+    """Undo `refuse_writes`."""
     history = history_of(hass)
     await history.async_read(lambda db: db.execute("PRAGMA query_only = OFF").fetchall())
     await history.async_read(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchall())
-
-
-async def pass_hour(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Let an hour pass."""
-    freezer.tick(HOUR)
-    async_fire_time_changed(hass)
-    await settle(hass)
 
 
 @pytest.mark.parametrize("how", ["read-only", "full"])
 async def test_disk_that_cannot_be_written(
     hass: HomeAssistant,
     freezer: FrozenDateTimeFactory,
-    bell: Happenings,
+    events: EventRecorder,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
     *,
     how: str,
 ) -> None:
-    """The bell rings, sensors count; calls are stored within the hour after it can be written."""
+    """Doorbells ring, sensors count; calls are stored within an hour after the disk recovers."""
     await called(hass, simulator, STREET, "miss")
     stored = await calls_of(hass)
     await refuse_writes(hass, how)
     for panel in [STREET, YARD] * 20:
         await called(hass, simulator, panel, "miss", pictures=False)
-    assert len(bell.rings()) == 41
+    assert len(events.rings()) == 41
     assert state_of(hass, MISSED) == "41"
     assert len(await calls_of(hass)) < len(stored) + 40
     assert caplog.text.count(NOT_STORED) == 1
     assert issues(hass) == {"history_not_stored"}
     await allow_writes(hass)
-    await pass_hour(hass, freezer)
+    await advance(hass, freezer, HOUR_SECONDS)
     assert len(await calls_of(hass)) == len(stored) + 40
     assert issues(hass) == set()
-    await start_again(hass)
+    await restart_and_catch_up(hass)
     assert state_of(hass, MISSED) == "41"
 
 
-@pytest.mark.usefixtures("bell")
-async def test_nothing_is_reported_as_done_that_is_not_stored(
+@pytest.mark.usefixtures("online_entry")
+async def test_actions_fail_if_nothing_can_be_stored(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """Deletions, the reset, and switching the history off fail with a text."""
+    """Deletions and the reset raise a translated error and change nothing."""
     call = await called(hass, simulator, STREET, "miss")
     (known,) = await new_calls(hass)
     await refuse_writes(hass, "read-only")
-    assert await refused(hass, "button", "press", RESET) == "history_not_stored"
+    assert await expect_refused(hass, "button", "press", RESET) == "history_not_stored"
     for service, data in (
         ("reset_missed_calls", {}),
         ("delete_calls", {"call_id": known.id}),
@@ -138,20 +136,20 @@ async def test_nothing_is_reported_as_done_that_is_not_stored(
         assert caught.value.translation_key == "history_not_stored"
     assert state_of(hass, MISSED) == "1"
     assert await new_calls(hass) == [known]
-    image = await the_entry(hass).runtime_data.downloads.async_of(call.panel_id)
+    image = await get_entry(hass).runtime_data.downloads.async_of(call.panel_id)
     assert image.content == jpeg(call.picture_id("snapshot"))
     await allow_writes(hass)
-    await act(hass, "button", "press", RESET)
+    await call_action(hass, "button", "press", RESET)
     assert state_of(hass, MISSED) == "0"
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 async def test_history_that_cannot_be_switched_off(
     hass: HomeAssistant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The form says so, and the calls are still there."""
+    """The form shows an error, and the calls are kept."""
     await called(hass, simulator, STREET, "miss")
-    entry = the_entry(hass)
+    entry = get_entry(hass)
     form = await hass.config_entries.options.async_init(entry.entry_id)
     chosen = {"pulse_time": 5, CONF_HISTORY: {"keep": False}}
 
@@ -166,12 +164,15 @@ async def test_history_that_cannot_be_switched_off(
     result = await hass.config_entries.options.async_configure(form["flow_id"], chosen)
     assert result["type"] == "create_entry"
     assert files(hass) == []
-    await settle(hass)
+    await wait_idle(hass)
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 async def test_deleted_content_is_in_no_file(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Not in the database, nor in the log beside it, once the action is done; the file shrinks."""
+    """Neither in the database nor in its log once the action returns; the file shrinks.
+
+    Only the session hash of the deleted call is kept, so that the cloud's list does not restore it.
+    """
     simulator.pictures.size = 300_000
     call = await called(hass, simulator, STREET, "miss")
     (known,) = await new_calls(hass)
@@ -183,13 +184,48 @@ async def test_deleted_content_is_in_no_file(hass: HomeAssistant, simulator: Sim
     assert database(hass).stat().st_size < max(size, 500_000)
 
 
+@pytest.mark.usefixtures("freezer", "online_entry")
+async def test_nothing_is_left_after_the_retention_period(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
+) -> None:
+    """Neither pictures nor session hashes, nor the copy of a damaged file."""
+    call = await called(hass, simulator, STREET, "miss")
+    (known,) = await new_calls(hass)
+    traces = (jpeg(call.picture_id("snapshot"))[:40], known.id.encode(), known.session.encode())
+    copy = database(hass).with_name(f"{database(hass).name}.damaged-20260101-000000")
+    copy.write_bytes(b"".join(traces))
+    await advance(hass, freezer, HOUR_SECONDS)
+    assert copy.exists()
+    assert all(any(trace in content for content in contents(hass)) for trace in traces)
+    freezer.tick(91 * DAY)
+    await advance(hass, freezer, HOUR_SECONDS)
+    assert await calls_of(hass) == []
+    assert not any(trace in content for content in contents(hass) for trace in traces)
+    assert not copy.exists()
+
+
+@pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize("everything", [True, False])
+async def test_deletion_includes_copies_of_damaged_files(
+    hass: HomeAssistant, simulator: Simulator, *, everything: bool
+) -> None:
+    """A damaged file may contain the deleted call."""
+    await called(hass, simulator, STREET, "miss")
+    (known,) = await new_calls(hass)
+    copy = database(hass).with_name(f"{database(hass).name}.damaged-20260101-000000")
+    copy.touch()
+    data = {"all": True} if everything else {"call_id": known.id}
+    await hass.services.async_call(DOMAIN, "delete_calls", data, blocking=True)
+    assert not copy.exists()
+
+
 def contents(hass: HomeAssistant) -> list[bytes]:
-    """Return what is in the files of the history."""
+    """Return the contents of all files of the history."""
     return [path.read_bytes() for path in database(hass).parent.iterdir()]
 
 
-def cut(path: Path) -> None:
-    """Lose the second half of a file."""
+def truncate(path: Path) -> None:
+    """Remove the second half of a file."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 + 100])
 
 
@@ -201,13 +237,13 @@ def overwrite(path: Path, at: float, count: int) -> None:
     path.write_bytes(bytes(content))
 
 
-def foreign(path: Path) -> None:
-    """Have another program's database there."""
+def replace_with_foreign(path: Path) -> None:
+    """Put another program's database in place of the history."""
     path.unlink()
     edit(path, "CREATE TABLE calls (something TEXT)")
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 @pytest.mark.parametrize(
     "damage",
     [
@@ -217,42 +253,42 @@ def foreign(path: Path) -> None:
         lambda path: overwrite(path, 0.1, 8192),
         lambda path: overwrite(path, 0.4, 8192),
         lambda path: overwrite(path, 0.6, 30_000),
-        cut,
-        foreign,
+        truncate,
+        replace_with_foreign,
     ],
     ids=["text", "header", "all", "tenth", "middle", "end", "cut", "foreign"],
 )
 async def test_damaged_file(
     hass: HomeAssistant, simulator: Simulator, damage: Callable[[Path], None]
 ) -> None:
-    """It is put aside, at once or when it is noticed; the bell rings, and calls are stored."""
+    """It is renamed when the damage is found; doorbells ring, and calls are stored."""
     for panel in (STREET, YARD) * 4:
         await called(hass, simulator, panel, "miss", pictures=panel == STREET)
-    entry = the_entry(hass)
+    entry = get_entry(hass)
     await hass.config_entries.async_unload(entry.entry_id)
     damage(database(hass))
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
+    await wait_online(entry)
     await called(hass, simulator, YARD, "miss")
     assert [call.outcome for call in await calls_of(hass)][-1] == "missed"
     assert len(await calls_of(hass)) == 10
-    aside = [name for name in files(hass) if ".damaged-" in name]
-    assert issues(hass) == ({"history_damaged"} if aside else set())
+    renamed = [name for name in files(hass) if ".damaged-" in name]
+    assert issues(hass) == ({"history_damaged"} if renamed else set())
     folder = database(hass).parent
     assert {path.stat().st_mode & 0o077 for path in folder.iterdir()} == {0}
     known = await calls_of(hass)
-    await start_again(hass)
+    await restart_and_catch_up(hass)
     assert await calls_of(hass) == known
     await hass.config_entries.async_remove(entry.entry_id)
     assert files(hass) == []
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 async def test_damaged_while_in_use(hass: HomeAssistant, simulator: Simulator) -> None:
-    """The calls of the last day are stored again, from memory."""
+    """The calls of the last day are stored again from memory."""
     await called(hass, simulator, STREET, "miss")
     known = await calls_of(hass)
-    await history_of(hass).async_freeze(frozen=False)  # writes all of it into the file
+    await history_of(hass).async_freeze(frozen=False)  # writes the log into the file
     simulator.fail(GETEVENTS, Failure(status=503), times=9)
     overwrite(database(hass), 0, 1_000_000)
     await history_of(hass).async_read(lambda db: db.execute("PRAGMA shrink_memory").fetchall())
@@ -262,22 +298,22 @@ async def test_damaged_while_in_use(hass: HomeAssistant, simulator: Simulator) -
     assert state_of(hass, MISSED) == "2"
 
 
-@pytest.mark.usefixtures("bell")
-async def test_damage_that_only_a_query_meets(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Several at once put the file aside once; the calls of the last day are there again."""
+@pytest.mark.usefixtures("online_entry")
+async def test_damage_found_by_queries(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Parallel queries rename the file only once; the calls of the last day are restored."""
     simulator.pictures.size = 100_000
     for _ in range(3):
         await called(hass, simulator, STREET, "miss")
     known = await calls_of(hass)
-    entry = the_entry(hass)
+    entry = get_entry(hass)
     await hass.config_entries.async_unload(entry.entry_id)
     overwrite(database(hass), 0.5, 200_000)
     simulator.fail(GETEVENTS, Failure(status=503), times=9)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
+    await wait_online(entry)
     history = history_of(hass)
-    asked = [history.async_picture(call.id, kind) for call in known for kind in KINDS]
-    found = await asyncio.gather(*asked)
+    queries = [history.async_picture(call.id, kind) for call in known for kind in KINDS]
+    found = await asyncio.gather(*queries)
     assert None in found
     assert len([name for name in files(hass) if name.endswith(".db")]) == 1
     assert {call.id for call in known} == {call.id for call in await calls_of(hass)}
@@ -286,50 +322,48 @@ async def test_damage_that_only_a_query_meets(hass: HomeAssistant, simulator: Si
     assert state_of(hass, MISSED) == "4"
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 async def test_newer_version(hass: HomeAssistant, simulator: Simulator) -> None:
-    """The file is left as it is; the bell rings, and calls are kept in memory."""
+    """The file is not changed; doorbells ring, and calls are kept in memory."""
     await called(hass, simulator, STREET, "miss")
-    entry = the_entry(hass)
+    entry = get_entry(hass)
     await hass.config_entries.async_unload(entry.entry_id)
     edit(database(hass), f"PRAGMA user_version = {VERSION + 1}")
     content = database(hass).read_bytes()
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
+    await wait_online(entry)
     call = await called(hass, simulator, YARD, "miss")
     assert issues(hass) == {"history_newer"}
     assert (await calls_of(hass))[-1].panel_id == call.panel_id
     assert len(await pictures_of(hass)) >= 2
-    await start_again(hass)
+    await restart_and_catch_up(hass)
     assert database(hass).read_bytes() == content
     assert files(hass) == [database(hass).name]
 
 
-@pytest.mark.usefixtures("bell")
-async def test_folder_that_is_a_file(
+@pytest.mark.usefixtures("online_entry")
+async def test_file_in_place_of_the_folder(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
 ) -> None:
-    """What cannot be opened at the start is opened later."""
-    entry, folder = the_entry(hass), database(hass).parent
+    """The history is opened once the folder can be created."""
+    entry, folder = get_entry(hass), database(hass).parent
     await hass.config_entries.async_unload(entry.entry_id)
     shutil.rmtree(folder)
     folder.write_text("in the way")
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await online(entry)
+    await wait_online(entry)
     await called(hass, simulator, STREET, "miss")
     assert state_of(hass, MISSED) == "1"
     assert issues(hass) == {"history_not_stored"}
     folder.unlink()
-    await pass_hour(hass, freezer)
+    await advance(hass, freezer, HOUR_SECONDS)
     assert (await calls_of(hass))[-1].outcome == "missed"
     assert issues(hass) == set()
 
 
-@pytest.mark.usefixtures("bell")
-async def test_session_that_comes_again_and_again(
-    hass: HomeAssistant, simulator: Simulator
-) -> None:
-    """Each time after two hours it is another call, also after a restart."""
+@pytest.mark.usefixtures("online_entry")
+async def test_session_id_that_is_reused_often(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Two hours later it is another call, also after a restart."""
     bridge, panel = simulator.house.bridges()[0], simulator.house.find(STREET)
     for number in range(7):
         at = time.time() - (7 - number) * 7200
@@ -337,17 +371,17 @@ async def test_session_that_comes_again_and_again(
             push = CallPush(
                 step=step, session_id="1", bridge_id=bridge.id, panel_id=panel.id, time=at
             )
-            the_entry(hass).runtime_data.calls.async_handle_push(push)
-        await settle(hass)
+            get_entry(hass).runtime_data.calls.async_handle_push(push)
+        await wait_idle(hass)
         if number == 3:
-            await start_again(hass)
+            await restart_and_catch_up(hass)
     calls = [call for call in await calls_of(hass) if call.panel_id == panel.id]
     assert [call.outcome for call in calls] == ["missed"] * 7
     assert len({call.id for call in calls}) == 7
 
 
 async def backed_up(hass: HomeAssistant) -> Path:
-    """Have Home Assistant make a backup, and return its file."""
+    """Create a backup with Home Assistant, and return its file."""
     manager = hass.data[DATA_MANAGER]
     backup = await manager.async_create_backup(
         agent_ids=["backup.local"],
@@ -374,13 +408,13 @@ def restored(backup: Path, into: Path, name: str) -> Path:
     return into / "data" / ".storage" / DOMAIN / name
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 async def test_backup(
     hass: HomeAssistant, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Made while people ring, it has all calls from before it, and can be opened and used."""
+    """A backup that is created during a ring is consistent and has all earlier calls."""
     assert await async_setup_component(hass, "backup", {})
-    await settle(hass)
+    await wait_idle(hass)
     for _ in range(3):
         await called(hass, simulator, STREET, "miss")
     before = await calls_of(hass)
@@ -388,14 +422,14 @@ async def test_backup(
     history = history_of(hass)
     freeze = history.async_freeze
 
-    async def ring_meanwhile(*, frozen: bool) -> None:
+    async def freeze_and_ring(*, frozen: bool) -> None:
         await freeze(frozen=frozen)
         if frozen:
             simulator.miss(simulator.ring(YARD))
-            await until(lambda: state_of(hass, MISSED) == "3")
+            await wait_until(lambda: state_of(hass, MISSED) == "3")
             await history.async_delete([before[2].id])
 
-    monkeypatch.setattr(history, "async_freeze", ring_meanwhile)
+    monkeypatch.setattr(history, "async_freeze", freeze_and_ring)
     backup = await backed_up(hass)
     copy = await hass.async_add_executor_job(restored, backup, tmp_path, database(hass).name)
     with closing(sqlite3.connect(copy)) as db:
@@ -410,11 +444,9 @@ async def test_backup(
     assert wal.stat().st_size == 0
 
 
-@pytest.mark.usefixtures("bell")
-async def test_file_stays_as_it_is_during_a_backup(
-    hass: HomeAssistant, simulator: Simulator
-) -> None:
-    """Also when the account is set up anew meanwhile."""
+@pytest.mark.usefixtures("online_entry")
+async def test_file_is_unchanged_during_a_backup(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Also if the account is reloaded during the backup."""
     await called(hass, simulator, STREET, "miss")
     platform: Any = await hass.async_add_import_executor_job(
         __import__, "custom_components.bticino_classe.backup", {}, {}, ["backup"]
@@ -422,9 +454,9 @@ async def test_file_stays_as_it_is_during_a_backup(
     await platform.async_pre_backup(hass)
     content = database(hass).read_bytes()
     await called(hass, simulator, YARD, "miss")
-    entry: ConfigEntry[Any] = the_entry(hass)
-    await restart(hass, entry)
-    await online(entry)
+    entry: ConfigEntry[Any] = get_entry(hass)
+    await reload_entry(hass, entry)
+    await wait_online(entry)
     await called(hass, simulator, YARD, "miss")
     await history_of(hass).async_delete_all()
     assert database(hass).read_bytes() == content

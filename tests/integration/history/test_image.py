@@ -1,4 +1,4 @@
-"""Pictures one would rather look at than read of: who rang last, at each panel."""
+"""The images of the last call of each panel."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ from homeassistant.util import dt as dt_util
 import pytest
 
 from custom_components.bticino_classe.history.downloads import async_placeholder
-from tests.integration.conftest import heard, restart, settle, state_of, the_entry
+from tests.integration.conftest import get_entry, reload_entry, state_of, wait_frames, wait_idle
 from tests.integration.history.stored import history_of, new_calls
 from tests.integration.history.test_history import called
 from tests.simulator.pictures import jpeg
@@ -22,25 +22,25 @@ STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
 IMAGE, CLOSE_UP = (f"image.posto_esterno_strada{end}" for end in ("_last_call", "_last_close_up"))
 
 
-@pytest.mark.usefixtures("bell")
-async def test_nobody_has_rung(
+@pytest.mark.usefixtures("online_entry")
+async def test_placeholder_before_the_first_call(
     hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator
 ) -> None:
-    """Something drawn, at no time; no close-up before the first; nobody without the token."""
-    image, drawn = await async_get_image(hass, IMAGE), await async_placeholder(hass)
-    assert (state_of(hass, IMAGE), image.content) == ("unknown", drawn.content)
+    """A placeholder without a time; no close-up entity; no access without the token."""
+    image, placeholder = await async_get_image(hass, IMAGE), await async_placeholder(hass)
+    assert (state_of(hass, IMAGE), image.content) == ("unknown", placeholder.content)
     assert hass.states.get(CLOSE_UP) is None
     state = hass.states.get(IMAGE)
     assert state is not None
     browser = await hass_client_no_auth()
     response = await browser.get(state.attributes["entity_picture"])
-    assert (response.status, await response.read()) == (200, drawn.content)
+    assert (response.status, await response.read()) == (200, placeholder.content)
     assert (await browser.get(f"/api/image_proxy/{IMAGE}")).status == 403
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 async def test_last_call_and_its_close_up(hass: HomeAssistant, simulator: Simulator) -> None:
-    """The state is when it rang; it changes once for each call, and only at its panel."""
+    """The state is the time of the call, and changes only at its panel."""
     first = await called(hass, simulator, STREET, "miss", late=60)
     (known,) = await new_calls(hass)
     when = dt_util.utc_from_timestamp(known.time).isoformat()
@@ -55,48 +55,48 @@ async def test_last_call_and_its_close_up(hass: HomeAssistant, simulator: Simula
     yard = await async_get_image(hass, "image.posto_esterno_cortile_last_call")
     assert yard.content == jpeg(other.picture_id("snapshot"))
 
-    # A call without a picture leaves the last one that there is.
+    # A call without a picture does not replace the last picture.
     await called(hass, simulator, STREET, "miss", pictures=False)
     assert state_of(hass, IMAGE) == when
 
 
-@pytest.mark.usefixtures("bell")
-async def test_restart_shows_it_again(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Both pictures are there at once, of the time that they were of."""
+@pytest.mark.usefixtures("online_entry")
+async def test_images_after_a_restart(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Both images are available at once, with the time of the call."""
     call = await called(hass, simulator, STREET, "miss")
     before = state_of(hass, IMAGE)
-    await restart(hass, the_entry(hass))
+    await reload_entry(hass, get_entry(hass))
     assert state_of(hass, IMAGE) == state_of(hass, CLOSE_UP) == before
     assert (await async_get_image(hass, CLOSE_UP)).content == jpeg(call.picture_id("vignette"))
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 async def test_deleted_call_is_not_shown(hass: HomeAssistant, simulator: Simulator) -> None:
-    """The one before it is, and at last the drawn one."""
+    """The image shows the call before it, or the placeholder."""
     first = await called(hass, simulator, STREET, "miss", late=60)
     await called(hass, simulator, STREET, "miss")
     history = history_of(hass)
     await history.async_delete([(await new_calls(hass))[-1].id])
-    await settle(hass)
+    await wait_idle(hass)
     assert (await async_get_image(hass, IMAGE)).content == jpeg(first.picture_id("snapshot"))
     await history.async_delete_all()
-    await settle(hass)
+    await wait_idle(hass)
     assert state_of(hass, IMAGE) == "unknown"
-    drawn = await async_placeholder(hass)
-    assert (await async_get_image(hass, IMAGE)).content == drawn.content
-    # The close-up is known to this panel, so it stays.
-    await restart(hass, the_entry(hass))
+    placeholder = await async_placeholder(hass)
+    assert (await async_get_image(hass, IMAGE)).content == placeholder.content
+    # The close-up entity of the panel is registered, so it stays.
+    await reload_entry(hass, get_entry(hass))
     assert state_of(hass, CLOSE_UP) == "unknown"
 
 
-@pytest.mark.usefixtures("bell")
+@pytest.mark.usefixtures("online_entry")
 @pytest.mark.parametrize("house_name", ["easykit_three_panels"])
 async def test_call_of_an_unknown_panel(hass: HomeAssistant, simulator: Simulator) -> None:
-    """The intercom has a picture of its own, once there is one."""
+    """The intercom gets an image once it has a picture."""
     image = "image.easykit_last_call"
     assert hass.states.get(image) is None
     call = simulator.ring()
-    await heard(hass, 2)
-    await settle(hass)
+    await wait_frames(hass, 2)
+    await wait_idle(hass)
     assert (await async_get_image(hass, image)).content == jpeg(call.picture_id("snapshot"))
     assert state_of(hass, "image.entrance_panel_1_last_call") == "unknown"

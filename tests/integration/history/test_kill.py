@@ -1,4 +1,4 @@
-"""Home Assistant may be killed at any moment: no call is lost, doubled or half."""
+"""Home Assistant may be killed at any moment: no call is lost, duplicated or incomplete."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 
-def test_killed_at_every_step_on_disk(tmp_path: Path) -> None:
-    """What was to be on disk is there after a new start, whole and once; what was not, is not."""
+def test_kill_at_every_step(tmp_path: Path) -> None:
+    """After the next start, everything that was reported as stored exists once and is complete."""
     root = Path(__file__).parents[3]
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-W", "ignore", "-m", "tests.integration.history.killing", str(tmp_path)],

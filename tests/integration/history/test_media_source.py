@@ -1,4 +1,4 @@
-"""The media browser: what there is to see, in which order, and that nothing else is."""
+"""The media browser: content, order, and access."""
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -17,13 +17,13 @@ from custom_components.bticino_classe.client.push import CallPush, CallStep
 from custom_components.bticino_classe.const import CONF_HISTORY, CONF_KEEP, DOMAIN
 from custom_components.bticino_classe.history.media_tree import Period
 from tests.integration.conftest import (
-    Happenings,
-    heard,
-    online,
-    restart,
-    settle,
-    the_entry,
-    until,
+    EventRecorder,
+    get_entry,
+    reload_entry,
+    wait_frames,
+    wait_idle,
+    wait_online,
+    wait_until,
 )
 from tests.integration.history.stored import calls_of
 from tests.simulator.pictures import jpeg
@@ -48,13 +48,13 @@ type Item = dict[str, Any]
 
 
 class Browser:
-    """The page with the media browser."""
+    """The media browser of the frontend."""
 
     def __init__(self, client: MockHAClientWebSocket) -> None:
         self._client = client
 
-    async def ask(self, kind: str, media_id: str) -> Item:
-        """Return Home Assistant's whole answer."""
+    async def request(self, kind: str, media_id: str) -> Item:
+        """Return Home Assistant's response."""
         await self._client.send_json_auto_id(
             {"type": f"media_source/{kind}", "media_content_id": media_id}
         )
@@ -62,8 +62,8 @@ class Browser:
         return answer
 
     async def open(self, *titles: str, at: str = ROOT) -> list[Item]:
-        """Click through the folders and return what is in the last."""
-        answer = await self.ask("browse_media", at)
+        """Open folders by title, and return the content of the last one."""
+        answer = await self.request("browse_media", at)
         assert answer["success"], answer
         children: list[Item] = answer["result"]["children"]
         if not titles:
@@ -73,12 +73,12 @@ class Browser:
         return await self.open(*titles[1:], at=found["media_content_id"])
 
     async def titles(self, *titles: str) -> list[str]:
-        """Return what the items in a folder are called."""
+        """Return the titles of the items in a folder."""
         return [child["title"] for child in await self.open(*titles)]
 
     async def link(self, item: Item) -> str:
-        """Return the signed link behind an item."""
-        answer = await self.ask("resolve_media", item["media_content_id"])
+        """Return the signed link of an item."""
+        answer = await self.request("resolve_media", item["media_content_id"])
         assert answer["success"], answer
         assert answer["result"]["mime_type"] == "image/jpeg"
         url: str = answer["result"]["url"]
@@ -88,30 +88,30 @@ class Browser:
 @pytest.fixture(name="browser")
 async def _browser(
     hass: HomeAssistant,
-    bell: Happenings,  # noqa: ARG001 - a house that rings
+    events: EventRecorder,  # noqa: ARG001 - the account is online first
     hass_ws_client: WebSocketGenerator,
 ) -> Browser:
     await hass.config.async_set_time_zone("Europe/Rome")
     assert await async_setup_component(hass, "media_source", {})
-    history = the_entry(hass).runtime_data.history
+    history = get_entry(hass).runtime_data.history
     await history.async_delete([call.id for call in await calls_of(hass)])
-    await settle(hass)
+    await wait_idle(hass)
     return Browser(await hass_ws_client(hass))
 
 
 async def ring(hass: HomeAssistant, simulator: Simulator, panel: str = STREET, **how: Any) -> Call:
-    """Ring, and wait until the picture is there."""
-    history = the_entry(hass).runtime_data.history
+    """Ring, and wait until the pictures are stored."""
+    history = get_entry(hass).runtime_data.history
     before = len(history._summary.recent)
     call = simulator.ring(panel, **how)
-    await until(lambda: len(history._summary.recent) > before)
-    await heard(hass, 1)
-    await settle(hass)
+    await wait_until(lambda: len(history._summary.recent) > before)
+    await wait_frames(hass, 1)
+    await wait_idle(hass)
     return call
 
 
-async def rang_long_ago(hass: HomeAssistant, simulator: Simulator) -> datetime:
-    """Let the intercom tell late that somebody was at the street, and return when."""
+async def add_old_call(hass: HomeAssistant, simulator: Simulator) -> datetime:
+    """Let a push report an old call at the street panel, and return its time."""
     at = time.time() - 40 * DAY
     push = CallPush(
         step=CallStep.OFFERED,
@@ -120,88 +120,90 @@ async def rang_long_ago(hass: HomeAssistant, simulator: Simulator) -> datetime:
         panel_id=simulator.house.find(STREET).id,
         time=at,
     )
-    the_entry(hass).runtime_data.calls.async_handle_push(push)
-    await settle(hass)
+    get_entry(hass).runtime_data.calls.async_handle_push(push)
+    await wait_idle(hass)
     return datetime.fromtimestamp(at, ROME)
 
 
 def local(call: Call) -> datetime:
-    """Return when it rang, as people in Rome say it."""
+    """Return the local time of a call."""
     return datetime.fromtimestamp(int(call.at), ROME)
 
 
-def way(call: Call, panel: str = STREET) -> tuple[str, str, str]:
-    """Return the folders that lead to a call."""
+def folders_of(call: Call, panel: str = STREET) -> tuple[str, str, str]:
+    """Return the titles of the folders of a call."""
     return panel, f"{local(call):%Y-%m}", f"{local(call):%Y-%m-%d}"
 
 
 async def test_panel_month_day_call(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
-    """The newest first, with what became of it; a home that is alone is no folder."""
+    """Newest first, with the outcome; a single home has no folder."""
     missed = await ring(hass, simulator, vignette=False)
     simulator.miss(missed)
     answered = await ring(hass, simulator)
     simulator.answer_elsewhere(answered)
     await ring(hass, simulator, YARD, vignette=False)
-    old = await rang_long_ago(hass, simulator)
+    old = await add_old_call(hass, simulator)
     assert await browser.titles() == [STREET, YARD]
-    assert await browser.titles(STREET) == [way(answered)[1], f"{old:%Y-%m}"]
+    assert await browser.titles(STREET) == [folders_of(answered)[1], f"{old:%Y-%m}"]
     assert await browser.titles(STREET, f"{old:%Y-%m}") == [f"{old:%Y-%m-%d}"]
-    assert await browser.titles(*way(answered)) == [
+    assert await browser.titles(*folders_of(answered)) == [
         f"{local(answered):%H:%M} · Answered",
         f"{local(answered):%H:%M} · Close-up",
         f"{local(missed):%H:%M} · Missed",
     ]
 
 
-async def test_looking_at_a_picture(
+async def test_open_a_picture(
     hass: HomeAssistant,
     browser: Browser,
     simulator: Simulator,
     hass_client: ClientSessionGenerator,
     hass_client_no_auth: ClientSessionGenerator,
 ) -> None:
-    """By a link that Home Assistant has signed; the thumbnail is the same, for who is signed in."""
+    """By a signed link, or by the path of the thumbnail if signed in."""
     call = await ring(hass, simulator)
-    stranger, friend = await hass_client_no_auth(), await hass_client()
-    items = await browser.open(*way(call))
+    anonymous, user = await hass_client_no_auth(), await hass_client()
+    items = await browser.open(*folders_of(call))
     for item, kind in zip(items, ("snapshot", "vignette"), strict=True):
         assert (item["media_class"], item["can_play"]) == ("image", True)
         url = await browser.link(item)
-        answer = await stranger.get(url)
+        answer = await anonymous.get(url)
         assert answer.status == HTTPStatus.OK
         assert await answer.read() == jpeg(call.picture_id(kind))
         assert urlsplit(url).path == item["thumbnail"]
-        assert (await friend.get(item["thumbnail"])).status == HTTPStatus.OK
+        assert (await user.get(item["thumbnail"])).status == HTTPStatus.OK
 
 
-async def test_signature_is_good_for_one_picture_and_not_for_ever(
+async def test_signature_is_for_one_picture_and_expires(
     hass: HomeAssistant,
     browser: Browser,
     simulator: Simulator,
     hass_client_no_auth: ClientSessionGenerator,
 ) -> None:
-    """Without it, with that of another picture, or when it is over, nothing is seen."""
+    """A missing, foreign or expired signature is refused."""
     call = await ring(hass, simulator)
-    stranger = await hass_client_no_auth()
-    whole, close_up = [urlsplit(await browser.link(i)) for i in await browser.open(*way(call))]
-    over = async_sign_path(hass, whole.path, timedelta(seconds=-60), use_content_user=True)
-    for url in (whole.path, f"{whole.path}?{close_up.query}", over):
-        assert (await stranger.get(url)).status == HTTPStatus.UNAUTHORIZED
+    anonymous = await hass_client_no_auth()
+    whole, close_up = [
+        urlsplit(await browser.link(i)) for i in await browser.open(*folders_of(call))
+    ]
+    expired = async_sign_path(hass, whole.path, timedelta(seconds=-60), use_content_user=True)
+    for url in (whole.path, f"{whole.path}?{close_up.query}", expired):
+        assert (await anonymous.get(url)).status == HTTPStatus.UNAUTHORIZED
 
 
 async def test_folders_show_their_newest_picture(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
-    """Not that there is none when the last call left none."""
+    """The newest call without a picture does not change the thumbnails."""
     call = await ring(hass, simulator, vignette=False)
     await ring(hass, simulator, pictures=False)
-    (_, item) = await browser.open(*way(call))
+    (_, item) = await browser.open(*folders_of(call))
     assert item["thumbnail"]
     street, yard = await browser.open()
     (month,) = await browser.open(STREET)
-    (day,) = await browser.open(*way(call)[:2])
+    (day,) = await browser.open(*folders_of(call)[:2])
     assert {each["thumbnail"] for each in (street, month, day)} == {item["thumbnail"]}
     assert yard["thumbnail"] is None
     assert await browser.open(YARD) == []
@@ -210,27 +212,27 @@ async def test_folders_show_their_newest_picture(
 async def test_call_without_a_picture_is_listed(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
-    """And cannot be opened."""
+    """It cannot be opened."""
     call = await ring(hass, simulator, pictures=False)
     simulator.miss(call)
-    await settle(hass)
-    history = the_entry(hass).runtime_data.history
-    await until(lambda: history._summary.recent[-1].outcome == "missed")
-    (item,) = await browser.open(*way(call))
+    await wait_idle(hass)
+    history = get_entry(hass).runtime_data.history
+    await wait_until(lambda: [*history._summary.recent.values()][-1].outcome == "missed")
+    (item,) = await browser.open(*folders_of(call))
     assert item["title"] == f"{local(call):%H:%M} · Missed"
     assert (item["can_play"], item["can_expand"], item["thumbnail"]) == (False, False, None)
-    answer = await browser.ask("resolve_media", item["media_content_id"])
+    answer = await browser.request("resolve_media", item["media_content_id"])
     assert answer["error"]["message"] == "There is no picture of this call."
 
 
-async def test_words_and_time_of_the_house(
+async def test_language_names_and_time_zone(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
-    """The device's name, the language and the time zone are those that people have set."""
+    """The user's device name, language and time zone are used."""
     await hass.config.async_update(language="it", time_zone="Pacific/Auckland")
-    await async_get_translations(hass, "it", "common", {DOMAIN})  # as a change of it does
+    await async_get_translations(hass, "it", "common", {DOMAIN})  # as a change of the language does
     registry, panel_id = dr.async_get(hass), simulator.house.find(STREET).id
-    device = registry.async_get_device_by_identifier((DOMAIN, panel_id), the_entry(hass).entry_id)
+    device = registry.async_get_device_by_identifier((DOMAIN, panel_id), get_entry(hass).entry_id)
     assert device is not None
     registry.async_update_device(device.id, name_by_user="Via Roma")
     call = await ring(hass, simulator)
@@ -243,63 +245,63 @@ async def test_words_and_time_of_the_house(
 
 
 @pytest.mark.parametrize("house_name", ["easykit_three_panels"])
-async def test_ring_of_no_known_panel_is_the_intercoms(
+async def test_ring_of_an_unknown_panel(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
-    """Which is listed only if there is such a call."""
+    """The intercom is listed only if it has such a call."""
     panels = ["Entrance panel 1", "Entrance panel 2", "Entrance panel 3"]
     assert sorted(await browser.titles()) == panels
     call = await ring(hass, simulator, simulator.house.panels()[0].id)
     assert sorted(await browser.titles()) == ["EasyKit", *panels]
-    assert len(await browser.open(*way(call, "EasyKit"))) == 2
+    assert len(await browser.open(*folders_of(call, "EasyKit"))) == 2
 
 
 @pytest.mark.parametrize("house_name", ["two_homes"])
 async def test_two_homes_are_folders(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
-    """Each with its own panels; a home that is left out is not shown, nor are its pictures."""
+    """Each home has its own panels; an excluded home and its pictures are not shown."""
     call = await ring(hass, simulator)
     city, seaside = (home.name for home in simulator.house.homes)
     assert await browser.titles() == [city, seaside]
     assert await browser.titles(city) == ["Cancello"]
-    (item, _) = await browser.open(seaside, *way(call))
-    entry = the_entry(hass)
+    (item, _) = await browser.open(seaside, *folders_of(call))
+    entry = get_entry(hass)
     homes = [simulator.house.homes[1].id]
     hass.config_entries.async_update_entry(entry, options={"excluded_homes": homes})
     await hass.config_entries.async_reload(entry.entry_id)
-    await settle(hass)
+    await wait_idle(hass)
     assert await browser.titles() == ["Cancello"]
-    assert not (await browser.ask("resolve_media", item["media_content_id"]))["success"]
+    assert not (await browser.request("resolve_media", item["media_content_id"]))["success"]
 
 
-async def test_no_history_nothing_to_browse(
+async def test_nothing_to_browse_without_a_history(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
-    """What is only in memory is for the notification, not for browsing."""
+    """Calls that are only in memory are not listed."""
     call = await ring(hass, simulator)
-    (item, _) = await browser.open(*way(call))
-    entry = the_entry(hass)
+    (item, _) = await browser.open(*folders_of(call))
+    entry = get_entry(hass)
     hass.config_entries.async_update_entry(entry, options={CONF_HISTORY: {CONF_KEEP: False}})
     await hass.config_entries.async_reload(entry.entry_id)
-    await online(entry)
+    await wait_online(entry)
     call = await ring(hass, simulator)
     assert await browser.titles() == []
-    assert not (await browser.ask("resolve_media", item["media_content_id"]))["success"]
+    assert not (await browser.request("resolve_media", item["media_content_id"]))["success"]
 
 
-async def test_account_that_is_not_set_up_is_left_out(
+async def test_account_that_is_not_loaded(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
-    """And comes back with it."""
+    """Its calls are shown only while it is loaded."""
     call = await ring(hass, simulator)
-    (item, _) = await browser.open(*way(call))
-    entry = the_entry(hass)
+    (item, _) = await browser.open(*folders_of(call))
+    entry = get_entry(hass)
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert await browser.titles() == []
-    assert not (await browser.ask("resolve_media", item["media_content_id"]))["success"]
+    assert not (await browser.request("resolve_media", item["media_content_id"]))["success"]
     await hass.config_entries.async_setup(entry.entry_id)
-    assert len(await browser.open(*way(call))) == 2
+    assert len(await browser.open(*folders_of(call))) == 2
 
 
 @pytest.mark.parametrize("foreign", [False, True])
@@ -327,35 +329,35 @@ async def test_account_that_is_not_set_up_is_left_out(
         "//etc/passwd",
     ],
 )
-async def test_nothing_but_calls_can_be_named(
+async def test_invalid_identifiers(
     hass: HomeAssistant, browser: Browser, simulator: Simulator, *, tail: str, foreign: bool
 ) -> None:
-    """Whatever is asked for is a key of the history, or an error that says nothing of it."""
+    """Identifiers that are not keys of the history raise the same error."""
     await ring(hass, simulator)
-    entry = the_entry(hass)
+    entry = get_entry(hass)
     names = {
         "panel": simulator.house.find(STREET).id,
         "door": simulator.house.find("Cancello").id,
         "call": (await calls_of(hass))[-1].id,
     }
     media_id = f"{ROOT}/{'nobody' if foreign else entry.entry_id}/{tail.format(**names)}"
-    browsed = await browser.ask("browse_media", media_id)
+    browsed = await browser.request("browse_media", media_id)
     assert browsed["error"]["message"] == "There is nothing here (any more)"
-    resolved = await browser.ask("resolve_media", media_id)
+    resolved = await browser.request("resolve_media", media_id)
     assert resolved["error"]["message"] == "There is no picture of this call."
 
 
 async def test_picture_that_was_deleted(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
-    """Its link and its folders are worth nothing any more."""
+    """Its link and its folders are no longer valid."""
     call = await ring(hass, simulator)
-    (item, _) = await browser.open(*way(call))
-    (day,) = await browser.open(*way(call)[:2])
-    history = the_entry(hass).runtime_data.history
+    (item, _) = await browser.open(*folders_of(call))
+    (day,) = await browser.open(*folders_of(call)[:2])
+    history = get_entry(hass).runtime_data.history
     await history.async_delete([call.id for call in await calls_of(hass)])
-    assert not (await browser.ask("resolve_media", item["media_content_id"]))["success"]
-    assert not (await browser.ask("browse_media", day["media_content_id"]))["success"]
+    assert not (await browser.request("resolve_media", item["media_content_id"]))["success"]
+    assert not (await browser.request("browse_media", day["media_content_id"]))["success"]
     assert await browser.open(STREET) == []
 
 
@@ -366,9 +368,9 @@ async def test_user_without_permission_gets_no_picture(
     hass_admin_user: MockUser,
     hass_client_no_auth: ClientSessionGenerator,
 ) -> None:
-    """The signature stands for the person who asked for it."""
+    """A signed link has the permissions of the user who requested it."""
     call = await ring(hass, simulator)
-    (item, _) = await browser.open(*way(call))
+    (item, _) = await browser.open(*folders_of(call))
     url = await browser.link(item)
     hass_admin_user.groups = []
     hass_admin_user.mock_policy(
@@ -381,17 +383,17 @@ async def test_user_without_permission_gets_no_picture(
 async def test_replaced_intercom(
     hass: HomeAssistant, browser: Browser, simulator: Simulator, replacement: str
 ) -> None:
-    """Its calls stay where they were, under the names of their day; each can be deleted."""
+    """Its calls stay at their locations, under their stored names, and can be deleted."""
     call = await ring(hass, simulator)
     simulator.miss(await ring(hass, simulator, YARD))
-    entry = the_entry(hass)
+    entry = get_entry(hass)
     simulator.use_house(replacement)
-    await restart(hass, entry)
-    await online(entry)
+    await reload_entry(hass, entry)
+    await wait_online(entry)
     homes = await browser.titles()
     folders = () if STREET in homes else ("Casa",)
     assert {STREET, YARD} <= {*await browser.titles(*folders)}
-    (item, _) = await browser.open(*folders, *way(call))
+    (item, _) = await browser.open(*folders, *folders_of(call))
     assert await browser.link(item)
     exported: Any = await hass.services.async_call(
         DOMAIN, "export_calls", {}, blocking=True, return_response=True
@@ -413,9 +415,9 @@ async def test_replaced_intercom(
         ("Australia/Lord_Howe", "2026-04-05", 24.5),
     ],
 )
-def test_day_on_which_the_clocks_change(zone: str, day: str, length: float) -> None:
-    """It begins and ends at local midnight, and meets the days around it."""
-    found = Period.read(day, ZoneInfo(zone))
+def test_day_of_a_clock_change(zone: str, day: str, length: float) -> None:
+    """The day begins and ends at local midnight, next to the days around it."""
+    found = Period.parse(day, ZoneInfo(zone))
     assert found is not None
     assert found.until - found.since == length * 3600
     after = Period.around(datetime.fromtimestamp(found.until, ZoneInfo(zone)), "%Y-%m-%d")

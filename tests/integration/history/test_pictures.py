@@ -1,4 +1,4 @@
-"""The picture of the last ring: at its panel, and never in the way of the ring."""
+"""Downloads of the pictures of calls: at their panel, and never delaying a ring."""
 
 import asyncio
 import io
@@ -16,7 +16,15 @@ from custom_components.bticino_classe.client.push import CallPush, CallStep
 from custom_components.bticino_classe.history import downloads as room
 from custom_components.bticino_classe.history.downloads import PictureDownloads, async_placeholder
 from custom_components.bticino_classe.history.records import DAY
-from tests.integration.conftest import Happenings, heard, online, restart, settle, the_entry, until
+from tests.integration.conftest import (
+    EventRecorder,
+    get_entry,
+    reload_entry,
+    wait_frames,
+    wait_idle,
+    wait_online,
+    wait_until,
+)
 from tests.integration.history.stored import calls_of
 from tests.simulator import Failure
 from tests.simulator.paths import BLOB, GETEVENTS, SIGNALING
@@ -29,20 +37,20 @@ if TYPE_CHECKING:
 
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
 DOORBELL = "event.posto_esterno_strada_doorbell"
-GIVEN_UP = "A call stays without its picture"
+FAILED = "A picture could not be downloaded"
 
 
 @pytest.fixture(name="pictures")
 async def _pictures(
     hass: HomeAssistant,
-    bell: Happenings,  # noqa: ARG001 - the house hears pushes
+    events: EventRecorder,  # noqa: ARG001 - the account is online first
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> PictureDownloads:
-    """The pictures of a house, where a second try comes at once, with every logger at debug."""
+    """The downloads of an account that retries without a delay, with debug logging."""
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(room, "SECOND_TRY_AFTER", 0)
-    pictures: PictureDownloads = the_entry(hass).runtime_data.downloads
+    monkeypatch.setattr(room, "RETRY_SECONDS", 0)
+    pictures: PictureDownloads = get_entry(hass).runtime_data.downloads
     return pictures
 
 
@@ -52,19 +60,19 @@ def shown(call: Call, kind: str = "snapshot") -> StillImage:
 
 
 def picture(simulator: Simulator, picture_id: str) -> Picture:
-    """Return a link that lives."""
+    """Return a valid link."""
     until = int(time.time()) + 300
     return Picture(url=simulator.pictures.link(simulator.url, picture_id, until))
 
 
-async def test_ring_leaves_its_picture(
+async def test_picture_of_a_ring(
     hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
-    """At its panel and at the intercom, each asked for once in a whole call of three phones."""
+    """It is shown at panel and intercom, and requested once in a call with three phones."""
     assert await pictures.async_of(simulator.house.find(STREET).id) is None
     call = simulator.ring(STREET, receivers=3)
-    await heard(hass, 7)
-    await settle(hass)
+    await wait_frames(hass, 7)
+    await wait_idle(hass)
     assert (
         await pictures.async_of(call.panel_id or "")
         == await pictures.async_of(call.bridge_id)
@@ -73,20 +81,20 @@ async def test_ring_leaves_its_picture(
     assert await pictures.async_of(simulator.house.find(YARD).id) is None
     simulator.answer_elsewhere(call)
     simulator.hang_up(call)
-    await heard(hass, 16)
-    await settle(hass)
+    await wait_frames(hass, 16)
+    await wait_idle(hass)
     assert simulator.journal.count(BLOB) == 2
 
 
-async def test_each_panel_keeps_its_last(
+async def test_last_picture_of_each_panel(
     hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
-    """The intercom shows the newest of all."""
+    """The intercom shows the newest picture of all panels."""
     calls = []
     for panel in (STREET, STREET, YARD):
         calls.append(simulator.ring(panel))
-        await heard(hass, 1 + 2 * len(calls))
-        await settle(hass)
+        await wait_frames(hass, 1 + 2 * len(calls))
+        await wait_idle(hass)
     _, street, yard = calls
     assert await pictures.async_of(street.panel_id or "") == shown(street)
     assert (
@@ -97,40 +105,40 @@ async def test_each_panel_keeps_its_last(
 
 
 @pytest.mark.parametrize("house_name", ["easykit_three_panels"])
-async def test_ring_of_no_known_panel(
+async def test_ring_of_an_unknown_panel(
     hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
-    """Its picture is the intercom's."""
+    """Its picture is shown at the intercom."""
     call = simulator.ring()
-    await heard(hass, 2)
-    await settle(hass)
+    await wait_frames(hass, 2)
+    await wait_idle(hass)
     assert await pictures.async_of(call.bridge_id) == shown(call)
     assert await pictures.async_of(call.panel_id or "") is None
 
 
 async def test_ring_does_not_wait_for_its_picture(
     hass: HomeAssistant,
-    bell: Happenings,
+    events: EventRecorder,
     pictures: PictureDownloads,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Not even for one that never comes; unloading does not wait for it either."""
+    """Neither a ring nor an unload waits for a download that never ends."""
     simulator.fail(BLOB, Failure(until=asyncio.Event()))
     call = simulator.ring(STREET)
     await simulator.journal.wait_for(BLOB)
-    assert bell.rings() == [DOORBELL]
+    assert events.rings() == [DOORBELL]
     assert await pictures.async_of(call.bridge_id) is None
-    entry = the_entry(hass)
+    entry = get_entry(hass)
     listeners = entry.runtime_data.calls._listeners._listeners
     assert await hass.config_entries.async_unload(entry.entry_id)
-    assert GIVEN_UP not in caplog.text  # the download was cancelled and did not time out
+    assert FAILED not in caplog.text  # the download was cancelled and did not time out
     assert [task for task in hass._background_tasks if "picture" in repr(task)] == []
     assert listeners == []
 
 
 @pytest.mark.parametrize(
-    ("failure", "requests", "is_hopeless"),
+    ("failure", "requests", "is_final"),
     [
         (Failure(status=404), 2, False),
         (Failure(status=503, html=True), 2, False),
@@ -143,7 +151,7 @@ async def test_ring_does_not_wait_for_its_picture(
     ],
     ids=str,
 )
-async def test_failure_leaves_the_old_picture(
+async def test_failed_download(
     hass: HomeAssistant,
     pictures: PictureDownloads,
     simulator: Simulator,
@@ -151,22 +159,22 @@ async def test_failure_leaves_the_old_picture(
     *,
     failure: Failure,
     requests: int,
-    is_hopeless: bool,
+    is_final: bool,
 ) -> None:
-    """It is given up with one line, which does not tell the link; the next start tries again."""
+    """The old picture stays; one log line without the link; the next start tries again."""
     old = await snapshot_only(hass, simulator)
     simulator.journal.clear()
     simulator.fail(BLOB, failure, times=requests)
     new = await snapshot_only(hass, simulator)
     assert await pictures.async_of(old.bridge_id) == shown(old)
     assert simulator.journal.count(BLOB) == requests
-    assert caplog.text.count(GIVEN_UP) == 1
+    assert caplog.text.count(FAILED) == 1
     assert "sig=" not in caplog.text
-    entry = the_entry(hass)
-    await restart(hass, entry)
-    await online(entry)
+    entry = get_entry(hass)
+    await reload_entry(hass, entry)
+    await wait_online(entry)
     image = await entry.runtime_data.downloads.async_of(old.bridge_id)
-    assert image == shown(old if is_hopeless else new)
+    assert image == shown(old if is_final else new)
 
 
 async def test_picture_that_is_too_large(
@@ -176,174 +184,174 @@ async def test_picture_that_is_too_large(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It does not take the place of one that is not."""
+    """It does not replace the old picture."""
     old = await snapshot_only(hass, simulator)
     monkeypatch.setattr(client_room, "MAX_PICTURE_BYTES", 1000)
     await snapshot_only(hass, simulator)
     assert await pictures.async_of(old.bridge_id) == shown(old)
-    assert f"{GIVEN_UP}: The picture could not be downloaded (too large)" in caplog.text
+    assert f"{FAILED}: The picture could not be downloaded (too large)" in caplog.text
 
 
-async def test_picture_that_is_written_late(
+async def test_picture_that_is_not_written_yet(
     hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
-    """The cloud rings before it has it; a moment later it is there."""
+    """The cloud may ring before it has the picture; it is requested again."""
     simulator.fail(BLOB, Failure(status=404))
     call = await snapshot_only(hass, simulator)
     assert await pictures.async_of(call.bridge_id) == shown(call)
     assert simulator.journal.count(BLOB) == 2
 
 
-async def test_dead_link_is_renewed(
+async def test_expired_links(
     hass: HomeAssistant,
     pictures: PictureDownloads,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """With one look at the events for both pictures of a call."""
+    """One request for events renews the links of both pictures of a call."""
     simulator.journal.clear()
     simulator.pictures.push_seconds = -1
     calls = []
     for panel in (STREET, YARD):
         calls.append(simulator.ring(panel))
-        await heard(hass, 1 + 2 * len(calls))
-        await settle(hass)
+        await wait_frames(hass, 1 + 2 * len(calls))
+        await wait_idle(hass)
     assert [entry.status for entry in simulator.journal.of(BLOB)].count(403) == 4
     assert simulator.journal.count(GETEVENTS) == 2
     for call in calls:
         assert await pictures.async_of(call.panel_id or "") == shown(call)
-    assert GIVEN_UP not in caplog.text
+    assert FAILED not in caplog.text
     assert "sig=" not in caplog.text
 
 
 @pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("house_name", ["classe_100x"])
-async def test_dead_links_of_one_moment(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Pushes that come late and all at once cost one look at the events, not one each."""
+async def test_expired_links_of_several_calls(hass: HomeAssistant, simulator: Simulator) -> None:
+    """Several late pushes need one request for events."""
     simulator.journal.clear()
     simulator.pictures.push_seconds = -1
     calls = [simulator.ring(offer=False, late=late) for late in range(4, 0, -1)]
-    await heard(hass, 5)
-    await settle(hass)
+    await wait_frames(hass, 5)
+    await wait_idle(hass)
     assert simulator.journal.count(GETEVENTS) == 1
     stored = (await calls_of(hass))[-len(calls) :]
     assert [len(call.pictures) for call in stored] == [2] * len(calls)
 
 
-async def test_dead_link_while_the_cloud_is_down(
+async def test_expired_link_in_an_outage(
     hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
-    """The picture waits for the next start, which finds the call in the cloud's list."""
+    """The picture is downloaded after the next start."""
     simulator.pictures.push_seconds = -1
     simulator.fail(GETEVENTS, Failure(status=503), times=2)
     call = simulator.ring(STREET)
-    await heard(hass, 3)
-    await settle(hass)
+    await wait_frames(hass, 3)
+    await wait_idle(hass)
     assert await pictures.async_of(call.bridge_id) is None
     simulator.clear_failures()
-    entry = the_entry(hass)
-    await restart(hass, entry)
-    await online(entry)
+    entry = get_entry(hass)
+    await reload_entry(hass, entry)
+    await wait_online(entry)
     pictures = entry.runtime_data.downloads
     assert await pictures.async_of(call.panel_id or "") == shown(call)
 
 
+@pytest.mark.usefixtures("online_entry")
 @pytest.mark.parametrize("age", [0, 2 * DAY])
-async def test_picture_that_the_cloud_has_no_more(
+async def test_picture_that_the_cloud_has_deleted(
     hass: HomeAssistant,
-    bell: Happenings,  # noqa: ARG001 - a house that rings
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
     age: float,
 ) -> None:
-    """After a day it is not asked for again with every start."""
-    monkeypatch.setattr(room, "SECOND_TRY_AFTER", 0)
+    """After a day, it is no longer requested at each start."""
+    monkeypatch.setattr(room, "RETRY_SECONDS", 0)
     simulator.ring(STREET, late=age, offer=False, status=False)
     simulator.fail(BLOB, Failure(status=404), times=100)
-    entry = the_entry(hass)
+    entry = get_entry(hass)
     for expected in (4, 0 if age else 4):
         simulator.journal.clear()
-        await restart(hass, entry)
-        await online(entry)
+        await reload_entry(hass, entry)
+        await wait_online(entry)
         assert simulator.journal.count(BLOB) == expected
 
 
-async def test_link_into_the_house_is_not_followed(
+async def test_link_to_the_local_network(
     hass: HomeAssistant,
     pictures: PictureDownloads,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Whoever sends it."""
-    take(hass, simulator, snapshot=Picture(url="http://192.168.1.1/cam.jpg?sig=1"))
-    await settle(hass)
+    """It is not requested."""
+    push_pictures(hass, simulator, snapshot=Picture(url="http://192.168.1.1/cam.jpg?sig=1"))
+    await wait_idle(hass)
     assert await pictures.async_of(simulator.house.bridges()[0].id) is None
-    assert f"{GIVEN_UP}: The picture could not be downloaded (link must not" in caplog.text
+    assert f"{FAILED}: The picture could not be downloaded (link must not" in caplog.text
     assert "192.168.1.1" not in caplog.text
 
 
 @pytest.mark.parametrize("status_first", [False, True])
-async def test_older_call_that_is_slower(
+async def test_slow_download_of_an_older_call(
     hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator, status_first: bool
 ) -> None:
-    """Two rings after each other: the second one's picture stays."""
+    """The picture of the newer call stays."""
     response = asyncio.Event()
     simulator.fail(BLOB, Failure(until=response))
     simulator.ring(STREET, status_first=status_first, late=5)
     await simulator.journal.wait_for(BLOB)
     newer = simulator.ring(STREET, status_first=status_first)
-    await until(lambda: statuses(simulator) == [None, 200, 200, 200])
+    await wait_until(lambda: statuses(simulator) == [None, 200, 200, 200])
     response.set()
-    await settle(hass)
+    await wait_idle(hass)
     assert statuses(simulator) == [200] * 4
     assert await pictures.async_of(newer.bridge_id) == shown(newer)
 
 
-async def test_close_up_where_there_is_no_whole_view(
+async def test_close_up_without_a_whole_view(
     hass: HomeAssistant, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
-    """Until one comes, however late the close-up arrives."""
+    """The close-up is shown until there is a whole view."""
     bridge_id = simulator.house.bridges()[0].id
-    take(hass, simulator, vignette=picture(simulator, "1-vignette"))
-    await settle(hass)
-    assert await pictures.async_of(bridge_id) == a_jpeg("1-vignette")
+    push_pictures(hass, simulator, vignette=picture(simulator, "1-vignette"))
+    await wait_idle(hass)
+    assert await pictures.async_of(bridge_id) == image_of("1-vignette")
     response = asyncio.Event()
     simulator.fail(BLOB, Failure(until=response))
-    take(hass, simulator, snapshot=picture(simulator, "1-snapshot"))
-    await until(lambda: statuses(simulator) == [200, None])
-    assert await pictures.async_of(bridge_id) == a_jpeg("1-vignette")
+    push_pictures(hass, simulator, snapshot=picture(simulator, "1-snapshot"))
+    await wait_until(lambda: statuses(simulator) == [200, None])
+    assert await pictures.async_of(bridge_id) == image_of("1-vignette")
     response.set()
-    await settle(hass)
-    assert await pictures.async_of(bridge_id) == a_jpeg("1-snapshot")
+    await wait_idle(hass)
+    assert await pictures.async_of(bridge_id) == image_of("1-snapshot")
 
 
-async def test_call_that_did_not_ring_has_its_picture(
-    hass: HomeAssistant, bell: Happenings, pictures: PictureDownloads, simulator: Simulator
+async def test_picture_of_a_late_push(
+    hass: HomeAssistant, events: EventRecorder, pictures: PictureDownloads, simulator: Simulator
 ) -> None:
-    """A push of long ago is history, and so is its picture while its link lives."""
+    """The picture of a call that did not ring is downloaded."""
     call = simulator.ring(YARD, late=120, offer=False)
-    await heard(hass, 2)
-    await settle(hass)
-    assert bell.rings() == []
+    await wait_frames(hass, 2)
+    await wait_idle(hass)
+    assert events.rings() == []
     assert await pictures.async_of(call.bridge_id) == shown(call)
 
 
 @pytest.mark.usefixtures("pictures")
-async def test_camera_shows_it(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Before the first ring something drawn; neither dials the intercom."""
+async def test_camera_image(hass: HomeAssistant, simulator: Simulator) -> None:
+    """The camera shows a placeholder or the last picture, without dialling the intercom."""
     camera = "camera.posto_esterno_strada"
-    drawn, still = await async_get_image(hass, camera), await async_placeholder(hass)
-    assert (drawn.content_type, drawn.content) == (still.content_type, still.content)
+    image, placeholder = await async_get_image(hass, camera), await async_placeholder(hass)
+    assert (image.content_type, image.content) == (placeholder.content_type, placeholder.content)
     call = simulator.ring(STREET)
-    await heard(hass, 3)
-    await settle(hass)
+    await wait_frames(hass, 3)
+    await wait_idle(hass)
     image = await async_get_image(hass, camera)
     assert (image.content_type, image.content) == ("image/jpeg", shown(call).content)
     assert simulator.journal.count(SIGNALING) == 0
 
 
 async def test_placeholder(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As large as the intercom's pictures, small to load, read once."""
+    """It has the size of the intercom's pictures, is small, and is read once."""
     image = await async_placeholder(hass)
     assert image.content_type == "image/jpeg"
     assert len(image.content) < 20_000
@@ -352,7 +360,7 @@ async def test_placeholder(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch)
     assert await async_placeholder(hass) is image
 
 
-def take(
+def push_pictures(
     hass: HomeAssistant,
     simulator: Simulator,
     *,
@@ -360,8 +368,8 @@ def take(
     snapshot: Picture | None = None,
     vignette: Picture | None = None,
 ) -> None:
-    """Let an intercom say that it rings at the street, with these pictures."""
-    the_entry(hass).runtime_data.calls.async_handle_push(
+    """Push a ring at the street panel with these pictures."""
+    get_entry(hass).runtime_data.calls.async_handle_push(
         CallPush(
             step=CallStep.INCOMING,
             session_id=session_id,
@@ -373,30 +381,30 @@ def take(
     )
 
 
-async def test_storm_of_rings_opens_few_connections(
+async def test_many_rings_at_once(
     hass: HomeAssistant,
-    bell: Happenings,
+    events: EventRecorder,
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A picture less costs nobody a ring; memory and connections stay bounded."""
-    monkeypatch.setattr(room, "WAITING", 10)
+    """Every ring is reported; the number of downloads is limited."""
+    monkeypatch.setattr(room, "MAX_WAITING", 10)
     simulator.fail(BLOB, Failure(until=asyncio.Event()), times=100)
     for _ in range(12):
         simulator.ring(STREET)
-    await until(lambda: len(bell.rings()) == 12)
-    await until(lambda: simulator.journal.count(BLOB) == room.AT_ONCE)
+    await wait_until(lambda: len(events.rings()) == 12)
+    await wait_until(lambda: simulator.journal.count(BLOB) == room.MAX_PARALLEL)
     await hass.async_block_till_done()
-    assert simulator.journal.count(BLOB) == room.AT_ONCE
-    assert len(the_entry(hass).runtime_data.downloads._under_way) == 10
+    assert simulator.journal.count(BLOB) == room.MAX_PARALLEL
+    assert len(get_entry(hass).runtime_data.downloads._in_progress) == 10
 
 
 async def snapshot_only(hass: HomeAssistant, simulator: Simulator) -> Call:
-    """Ring at the street, without a close-up, and wait until all has come of it."""
-    frames = the_entry(hass).runtime_data.push.socket.counters["frames"]
+    """Ring at the street without a close-up, and wait until everything is stored."""
+    frames = get_entry(hass).runtime_data.push.socket.counters["frames"]
     call = simulator.ring(STREET, vignette=False)
-    await heard(hass, frames + 2)
-    await settle(hass)
+    await wait_frames(hass, frames + 2)
+    await wait_idle(hass)
     return call
 
 
@@ -405,6 +413,6 @@ def statuses(simulator: Simulator) -> list[int | None]:
     return [entry.status for entry in simulator.journal.of(BLOB)]
 
 
-def a_jpeg(picture_id: str) -> StillImage:
-    """Return a picture by its id."""
+def image_of(picture_id: str) -> StillImage:
+    """Return the picture with an id."""
     return StillImage(content=jpeg(picture_id), content_type="image/jpeg")

@@ -1,4 +1,4 @@
-"""The history while other things happen: backups, lists, cancelled actions, damage."""
+"""The history during backups, reloads, catch-up, cancelled actions, and damage."""
 
 import asyncio
 from contextlib import closing, contextmanager
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from custom_components.bticino_classe.const import CONF_HISTORY, DOMAIN, ENDPOINTS
-from custom_components.bticino_classe.history.history import LONGEST_BACKUP_SECONDS
 from custom_components.bticino_classe.history.records import KINDS
+from custom_components.bticino_classe.history.store import MAX_BACKUP_SECONDS
 from tests.integration.conftest import (
     advance,
     get_entry,
@@ -84,7 +84,7 @@ async def test_backup_ends_during_a_reload(
 async def test_backup_begins_during_a_reload(
     hass: HomeAssistant, endpoints: Endpoints, simulator: Simulator
 ) -> None:
-    """The file stays as it is until the backup ends."""
+    """The file is not changed until the backup ends."""
     await called(hass, simulator, STREET, "miss")
     hass.data[ENDPOINTS] = replace(endpoints, timeout=30)
     released, entry, platform = asyncio.Event(), get_entry(hass), await backup_platform(hass)
@@ -114,7 +114,7 @@ async def test_ring_while_the_list_is_being_stored(
     with locked(database(hass)):
         simulator.drop_connections()
         await simulator.journal.wait_for(GETEVENTS)
-        await wait_until(lambda: history._store._listed)
+        await wait_until(lambda: history._pending_listed)
         simulator._push_incoming(call)
         await wait_until(lambda: state_of(hass, "event.classe_300x_doorbell") != "unknown")
     event = hass.states.get("event.classe_300x_doorbell")
@@ -131,11 +131,11 @@ async def test_ring_while_the_list_is_being_stored(
 async def test_action_is_cancelled_while_it_stores(
     hass: HomeAssistant, simulator: Simulator, action: str
 ) -> None:
-    """A script that is stopped: what was stored is shown, too."""
+    """Stored changes are shown although the script was stopped."""
     await called(hass, simulator, STREET, "miss")
     assert state_of(hass, MISSED) == "1"
     data = {"all": True} if action == "delete_calls" else {}
-    lock = history_of(hass)._store._lock
+    lock = history_of(hass)._lock
     with locked(database(hass)):
         task = asyncio.create_task(hass.services.async_call(DOMAIN, action, data, blocking=True))
         await wait_until(lock.locked)
@@ -146,9 +146,7 @@ async def test_action_is_cancelled_while_it_stores(
     assert state_of(hass, MISSED) == "0"
 
 
-async def test_delete_all_deletes_what_was_put_aside(
-    hass: HomeAssistant, simulator: Simulator
-) -> None:
+async def test_delete_all_includes_damaged_files(hass: HomeAssistant, simulator: Simulator) -> None:
     """A damaged file still holds calls and pictures."""
     await called(hass, simulator, STREET, "miss")
     entry = get_entry(hass)
@@ -161,7 +159,7 @@ async def test_delete_all_deletes_what_was_put_aside(
     assert not any(".damaged-" in name for name in files(hass))
 
 
-async def test_damage_that_cannot_be_put_aside(
+async def test_damaged_file_that_cannot_be_renamed(
     hass: HomeAssistant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A query fails as it does on every other disk that cannot be used."""
@@ -221,8 +219,8 @@ async def test_every_new_file_is_damaged_at_once(
         for _ in range(3):
             await called(hass, simulator, YARD, "miss")
     assert len(await new_calls(hass)) == 4
-    aside = [name for name in files(hass) if name.endswith(".db") or ".db.damaged-" in name]
-    assert len(aside) == 2
+    copies = [name for name in files(hass) if name.endswith(".db") or ".db.damaged-" in name]
+    assert len(copies) == 2
 
 
 async def test_backup_whose_end_is_lost(
@@ -234,12 +232,12 @@ async def test_backup_whose_end_is_lost(
     await platform.async_pre_backup(hass)
     await hass.services.async_call(DOMAIN, "delete_calls", {"all": True}, blocking=True)
     assert log_size(hass) > 0
-    await advance(hass, freezer, LONGEST_BACKUP_SECONDS + 1)
+    await advance(hass, freezer, MAX_BACKUP_SECONDS + 1)
     assert log_size(hass) == 0
     await platform.async_post_backup(hass)
 
 
-async def test_history_is_switched_off_but_a_damaged_copy_stays(
+async def test_damaged_copy_that_cannot_be_deleted(
     hass: HomeAssistant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The form reports it, and calls are stored as before until it works."""

@@ -1,4 +1,4 @@
-"""The path to a call's picture: what it answers, to whom, and how long it waits."""
+"""The HTTP view of pictures: responses, permissions, and waiting for downloads."""
 
 import asyncio
 from http import HTTPStatus
@@ -8,7 +8,7 @@ import pytest
 
 from custom_components.bticino_classe.history import downloads as room, http as views
 from custom_components.bticino_classe.history.records import picture_path
-from tests.integration.conftest import Happenings, heard, settle, the_entry, until
+from tests.integration.conftest import EventRecorder, get_entry, wait_frames, wait_idle, wait_until
 from tests.integration.history.stored import calls_of, history_of
 from tests.simulator import Failure
 from tests.simulator.paths import BLOB
@@ -34,30 +34,30 @@ STREET_BELL, STREET_CALL = (
 @pytest.fixture(name="browser")
 async def _browser(
     hass_client: ClientSessionGenerator,
-    bell: Happenings,  # noqa: ARG001 - a house that rings
+    events: EventRecorder,  # noqa: ARG001 - the account is online first
 ) -> TestClient[Any, Any]:
-    """Somebody who is signed in."""
+    """A client that is signed in."""
     client: TestClient[Any, Any] = await hass_client()
     return client
 
 
 def newest(hass: HomeAssistant) -> CallRecord:
     """Return the last call of the history."""
-    return max(history_of(hass)._summary.recent, key=lambda call: call.time)
+    return max(history_of(hass)._summary.recent.values(), key=lambda call: call.time)
 
 
 def path(hass: HomeAssistant, **changed: str) -> str:
-    """Return the path to the last call's picture, or a wrong one."""
+    """Return the path to the last call's picture, or a path with other parts."""
     right = {
-        "entry_id": the_entry(hass).entry_id,
+        "entry_id": get_entry(hass).entry_id,
         "call_id": newest(hass).id,
         "kind": "snapshot",
     }
     return picture_path(**right | changed)
 
 
-def told_path(hass: HomeAssistant, entity_id: str = STREET_BELL) -> str | None:
-    """Return the path that an event tells."""
+def event_path(hass: HomeAssistant, entity_id: str = STREET_BELL) -> str | None:
+    """Return the picture path of an event entity."""
     state = hass.states.get(entity_id)
     assert state is not None
     found: str | None = state.attributes.get("picture")
@@ -65,20 +65,20 @@ def told_path(hass: HomeAssistant, entity_id: str = STREET_BELL) -> str | None:
 
 
 async def ring(hass: HomeAssistant, simulator: Simulator, **how: Any) -> Call:
-    """Ring, and wait until the picture is there."""
-    frames = the_entry(hass).runtime_data.push.socket.counters["frames"]
+    """Ring, and wait until the pictures are stored."""
+    frames = get_entry(hass).runtime_data.push.socket.counters["frames"]
     call = simulator.ring(STREET, **how)
-    await heard(hass, frames + 2)
-    await settle(hass)
+    await wait_frames(hass, frames + 2)
+    await wait_idle(hass)
     return call
 
 
-async def test_picture_is_answered_whole_and_kept_by_the_browser(
+async def test_pictures_are_served_and_cached(
     hass: HomeAssistant, browser: TestClient[Any, Any], simulator: Simulator
 ) -> None:
-    """Each of the two, at the path that the ring told."""
+    """Both pictures, the whole view at the path in the event."""
     call = await ring(hass, simulator)
-    assert told_path(hass) == told_path(hass, STREET_CALL) == path(hass)
+    assert event_path(hass) == event_path(hass, STREET_CALL) == path(hass)
     for kind in ("snapshot", "vignette"):
         answer = await browser.get(path(hass, kind=kind))
         assert answer.status == HTTPStatus.OK
@@ -103,13 +103,13 @@ async def test_picture_is_answered_whole_and_kept_by_the_browser(
     ],
     ids=str,
 )
-async def test_nothing_else_can_be_had(
+async def test_unknown_paths(
     hass: HomeAssistant,
     browser: TestClient[Any, Any],
     simulator: Simulator,
     wrong: dict[str, str],
 ) -> None:
-    """One answer for whatever is unknown, and the browser does not keep it."""
+    """All unknown paths get the same response, which is not cached."""
     await ring(hass, simulator)
     answer = await browser.get(path(hass, **wrong))
     # Home Assistant itself refuses two dots.
@@ -118,12 +118,12 @@ async def test_nothing_else_can_be_had(
     assert newest(hass).id not in await answer.text()
 
 
-async def test_account_that_is_not_set_up_has_none(
+async def test_account_that_is_not_loaded(
     hass: HomeAssistant, browser: TestClient[Any, Any], simulator: Simulator
 ) -> None:
-    """Nor has one that was removed."""
+    """Neither unloaded nor removed accounts serve pictures."""
     await ring(hass, simulator)
-    found, entry = path(hass), the_entry(hass)
+    found, entry = path(hass), get_entry(hass)
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert (await browser.get(found)).status == HTTPStatus.NOT_FOUND
     await hass.config_entries.async_setup(entry.entry_id)
@@ -132,17 +132,17 @@ async def test_account_that_is_not_set_up_has_none(
     assert (await browser.get(found)).status == HTTPStatus.NOT_FOUND
 
 
-async def test_nobody_without_a_sign_in(
+async def test_anonymous_requests(
     hass: HomeAssistant,
-    browser: TestClient[Any, Any],  # noqa: ARG001 - the house
+    browser: TestClient[Any, Any],  # noqa: ARG001 - starts the server
     hass_client_no_auth: ClientSessionGenerator,
     simulator: Simulator,
 ) -> None:
-    """Not even to learn whether there is such a call."""
+    """They do not reveal whether a call exists."""
     await ring(hass, simulator)
-    stranger = await hass_client_no_auth()
+    anonymous = await hass_client_no_auth()
     for found in (path(hass), path(hass, call_id="0" * 16), f"{path(hass)}?authSig=x"):
-        assert (await stranger.get(found)).status == HTTPStatus.UNAUTHORIZED
+        assert (await anonymous.get(found)).status == HTTPStatus.UNAUTHORIZED
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ async def test_nobody_without_a_sign_in(
     ],
     ids=["the other camera", "this camera"],
 )
-async def test_user_who_may_not_see_the_camera(
+async def test_user_with_access_to_one_camera(
     hass: HomeAssistant,
     browser: TestClient[Any, Any],
     hass_admin_user: MockUser,
@@ -162,7 +162,7 @@ async def test_user_who_may_not_see_the_camera(
     entities: dict[str, bool],
     status: HTTPStatus,
 ) -> None:
-    """Its pictures are no more open than itself."""
+    """A user needs access to the camera at which the call is shown."""
     await ring(hass, simulator)
     hass_admin_user.groups = []
     hass_admin_user.mock_policy({"entities": {"entity_ids": entities}})
@@ -171,21 +171,21 @@ async def test_user_who_may_not_see_the_camera(
 
 @pytest.mark.parametrize("house_name", ["easykit_three_panels"])
 @pytest.mark.parametrize("may_see", [True, False])
-async def test_ring_of_no_known_panel_is_judged_by_the_intercoms_doorbell(
+async def test_permission_for_an_unknown_panel(
     hass: HomeAssistant,
     browser: TestClient[Any, Any],
     hass_admin_user: MockUser,
     simulator: Simulator,
     may_see: bool,
 ) -> None:
-    """It has no camera."""
+    """The doorbell of the intercom decides, because there is no camera."""
     simulator.ring()
-    await heard(hass, 2)
-    await settle(hass)
+    await wait_frames(hass, 2)
+    await wait_idle(hass)
     (doorbell,) = [
         each
         for each in hass.states.async_entity_ids("event")
-        if told_path(hass, each) and each.endswith("doorbell")
+        if event_path(hass, each) and each.endswith("doorbell")
     ]
     hass_admin_user.groups = []
     hass_admin_user.mock_policy({"entities": {"entity_ids": {doorbell: may_see}}})
@@ -193,18 +193,18 @@ async def test_ring_of_no_known_panel_is_judged_by_the_intercoms_doorbell(
     assert (await browser.get(path(hass))).status == status
 
 
-async def test_waits_for_a_picture_on_its_way(
+async def test_wait_for_a_download(
     hass: HomeAssistant,
     browser: TestClient[Any, Any],
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A phone asks for what it was told with the ring, before the cloud has given it."""
+    """A phone requests the path of the event before the download has ended."""
     monkeypatch.setattr(views, "WAIT_SECONDS", 3600)
     response = asyncio.Event()
     simulator.fail(BLOB, Failure(until=response), times=2)
     call = simulator.ring(STREET)
-    await until(lambda: told_path(hass))
+    await wait_until(lambda: event_path(hass))
     waiting = [await _request_picture(hass, browser) for _ in range(5)]
     response.set()
     for answer in await asyncio.gather(*waiting):
@@ -217,10 +217,10 @@ async def _request_picture(
     hass: HomeAssistant, browser: TestClient[Any, Any]
 ) -> asyncio.Task[ClientResponse]:
     """Request the picture of the newest ring; returns once Home Assistant waits for it."""
-    listeners = the_entry(hass).runtime_data.history._listeners._listeners
+    listeners = get_entry(hass).runtime_data.history._listeners._listeners
     before = len(listeners)
-    task = asyncio.create_task(browser.get(told_path(hass) or ""))
-    await until(lambda: len(listeners) > before)
+    task = asyncio.create_task(browser.get(event_path(hass) or ""))
+    await wait_until(lambda: len(listeners) > before)
     return task
 
 
@@ -231,50 +231,50 @@ async def _waiting(
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> asyncio.Task[Any]:
-    """Somebody who waits for a picture that never comes, with all the patience there is."""
+    """A request for a picture whose download never ends, with a very long time-out."""
     monkeypatch.setattr(views, "WAIT_SECONDS", 3600)
-    monkeypatch.setattr(room, "LINK_COMES_WITHIN", 3600)
+    monkeypatch.setattr(room, "LINK_EXPECTED_SECONDS", 3600)
     simulator.fail(BLOB, Failure(until=asyncio.Event()), times=2)
     simulator.ring(STREET)
-    await until(lambda: told_path(hass))
+    await wait_until(lambda: event_path(hass))
     return await _request_picture(hass, browser)
 
 
-async def test_patience_ends(
+async def test_wait_time_out(
     hass: HomeAssistant,
     browser: TestClient[Any, Any],
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """However long the cloud takes."""
+    """The wait ends after a time-out."""
     monkeypatch.setattr(views, "WAIT_SECONDS", 0.1)
     simulator.fail(BLOB, Failure(until=asyncio.Event()), times=2)
     simulator.ring(STREET)
-    await until(lambda: told_path(hass))
-    assert (await browser.get(told_path(hass) or "")).status == HTTPStatus.NOT_FOUND
+    await wait_until(lambda: event_path(hass))
+    assert (await browser.get(event_path(hass) or "")).status == HTTPStatus.NOT_FOUND
 
 
 async def test_deletion_ends_the_wait(hass: HomeAssistant, waiting: asyncio.Task[Any]) -> None:
-    """There will be no picture of a call that is no more."""
+    """A request for a deleted call gets a 404."""
     await history_of(hass).async_delete([newest(hass).id])
     assert (await waiting).status == HTTPStatus.NOT_FOUND
 
 
 async def test_unload_ends_the_wait(hass: HomeAssistant, waiting: asyncio.Task[Any]) -> None:
-    """Nobody fetches it any more."""
-    assert await hass.config_entries.async_unload(the_entry(hass).entry_id)
+    """A request gets a 404 once the account is unloaded."""
+    assert await hass.config_entries.async_unload(get_entry(hass).entry_id)
     assert (await waiting).status == HTTPStatus.NOT_FOUND
 
 
-async def test_who_goes_away_leaves_nothing(
+async def test_cancelled_request(
     hass: HomeAssistant, browser: TestClient[Any, Any], waiting: asyncio.Task[Any]
 ) -> None:
-    """A phone that lost its network."""
-    listeners = the_entry(hass).runtime_data.history._listeners._listeners
+    """The listener is removed if the client disconnects."""
+    listeners = get_entry(hass).runtime_data.history._listeners._listeners
     before = len(listeners)
     waiting.cancel()
     await browser.close()
-    await until(lambda: len(listeners) == before - 1)
+    await wait_until(lambda: len(listeners) == before - 1)
 
 
 async def test_failed_download_ends_the_wait(
@@ -283,13 +283,13 @@ async def test_failed_download_ends_the_wait(
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever waits learns soon that nothing comes."""
+    """A failed download ends the wait with a 404."""
     monkeypatch.setattr(views, "WAIT_SECONDS", 3600)
     response = asyncio.Event()
     simulator.fail(BLOB, Failure(until=response, status=302), times=2)
     simulator.ring(STREET)
-    await until(lambda: told_path(hass))
-    monkeypatch.setattr(room, "LINK_COMES_WITHIN", 0)
+    await wait_until(lambda: event_path(hass))
+    monkeypatch.setattr(room, "LINK_EXPECTED_SECONDS", 0)
     waiting = await _request_picture(hass, browser)
     response.set()
     answer = await waiting
@@ -300,43 +300,43 @@ async def test_failed_download_ends_the_wait(
 @pytest.mark.parametrize("house_name", ["voice_only"])
 @pytest.mark.parametrize("is_known", [True, False])
 async def test_panel_without_a_camera(
-    hass: HomeAssistant, bell: Happenings, simulator: Simulator, is_known: bool
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator, is_known: bool
 ) -> None:
-    """Once somebody has rung without leaving a picture, none is told of."""
+    """No path is reported after a call without a picture."""
     history = history_of(hass)
     assert [call.pictures for call in await calls_of(hass)] == [()]
     if not is_known:
         await history.async_delete_all()
     simulator.ring()
-    await until(bell.rings)
-    told = None if is_known else path(hass)
-    assert told_path(hass, "event.citofono_doorbell") == told
-    assert told_path(hass, "event.citofono_call") == told
+    await wait_until(events.rings)
+    expected = None if is_known else path(hass)
+    assert event_path(hass, "event.citofono_doorbell") == expected
+    assert event_path(hass, "event.citofono_call") == expected
 
 
-async def test_whole_life_of_a_call_tells_the_picture(
-    hass: HomeAssistant, bell: Happenings, simulator: Simulator
+async def test_path_at_the_end_of_a_call(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
 ) -> None:
-    """Also at its end; a link never stands in any state."""
+    """The path is also reported at the end; states contain no signed link."""
     call = await ring(hass, simulator)
     simulator.answer_elsewhere(call)
     simulator.hang_up(call)
-    await until(lambda: ("event.posto_esterno_strada_call", "ended") in bell.told())
-    assert told_path(hass, STREET_CALL) == path(hass)
+    await wait_until(lambda: ("event.posto_esterno_strada_call", "ended") in events.recorded())
+    assert event_path(hass, STREET_CALL) == path(hass)
     states = str([state.as_dict() for state in hass.states.async_all()])
     assert "sig=" not in states
     assert call.session_id not in states
 
 
-async def test_call_of_a_close_up_alone(
-    hass: HomeAssistant, bell: Happenings, browser: TestClient[Any, Any], simulator: Simulator
+async def test_call_with_only_a_close_up(
+    hass: HomeAssistant, events: EventRecorder, browser: TestClient[Any, Any], simulator: Simulator
 ) -> None:
-    """Where the whole view could not be had, the end tells of what there is."""
+    """The end reports the close-up if there is no whole view."""
     simulator.fail(BLOB, Failure(status=302), times=1)
     call = simulator.ring(STREET)
-    await heard(hass, 3)
-    await settle(hass)
+    await wait_frames(hass, 3)
+    await wait_idle(hass)
     simulator.miss(call)
-    await until(lambda: ("event.posto_esterno_strada_call", "missed") in bell.told())
-    assert told_path(hass, STREET_CALL) == path(hass, kind="vignette")
+    await wait_until(lambda: ("event.posto_esterno_strada_call", "missed") in events.recorded())
+    assert event_path(hass, STREET_CALL) == path(hass, kind="vignette")
     assert (await browser.get(path(hass, kind="vignette"))).status == HTTPStatus.OK
