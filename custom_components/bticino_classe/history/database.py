@@ -70,23 +70,27 @@ CREATE INDEX deletions_by_session ON deletions (session, time);
 """
 
 
-class DamagedError(Exception):
+class FileError(Exception):
+    """The file cannot be used."""
+
+
+class DamagedError(FileError):
     """The file cannot be read as a history."""
 
 
-class NewerVersionError(Exception):
+class NewerVersionError(FileError):
     """The file was written by a newer version."""
 
 
-class UnusableError(Exception):
+class UnusableError(FileError):
     """The file cannot be read or written now; the text is the reason, without a path."""
 
 
 class Database:
     """Runs functions on the connection, one at a time.
 
-    Opens the file when it is first needed; `path` None keeps everything in memory. Raises
-    UnusableError, DamagedError or NewerVersionError; nothing has changed then.
+    Opens the file when it is first needed; `path` None keeps everything in memory. A method that
+    raises a FileError has changed nothing.
     """
 
     def __init__(self, path: Path | None, *, is_frozen: bool = False) -> None:

@@ -1,7 +1,7 @@
 """How the history is stored: pending changes, commits, and failures of the disk."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,16 +15,22 @@ from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from ..client import SESSION_REUSE_SECONDS
 from ..const import DOMAIN, LOGGER
 from ..listeners import Listeners
-from .database import DamagedError, Database, NewerVersionError, UnusableError, remove_files
+from .database import (
+    DamagedError,
+    Database,
+    FileError,
+    NewerVersionError,
+    UnusableError,
+    remove_files,
+)
 from .records import MEMORY_LIMITS
-from .summary import Summary
+from .summary import Summary, find_call
 from .writing import Writer, no_op
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     import sqlite3
 
@@ -89,17 +95,16 @@ class CallStore:
         """Run a query, after pending changes are stored; HomeAssistantError: it failed."""
         await self.async_settle()
         database = self._database
-        try:
-            return await database.read(query)
-        except UnusableError as err:
-            raise self._failure(err) from err
-        except (DamagedError, NewerVersionError) as err:
-            await self._async_replace_once(database, err)
+        with self._translated_errors():
+            try:
+                return await database.read(query)
+            except (DamagedError, NewerVersionError) as err:
+                async with self._lock:
+                    if database is self._database:  # not replaced by another query yet
+                        await self._async_replace(err)
         await self._async_commit()
-        try:
+        with self._translated_errors():
             return await self._database.read(query)
-        except (UnusableError, DamagedError, NewerVersionError) as err:
-            raise self._failure(err) from err
 
     async def async_freeze(self, *, frozen: bool) -> None:
         """Leave the file unchanged while a backup copies it, and its log after it."""
@@ -114,10 +119,8 @@ class CallStore:
         """
         async with self._lock:
             self._is_first_commit = True  # also if only some files could be deleted
-            try:
+            with self._translated_errors():
                 await self._database.remove()
-            except UnusableError as err:
-                raise self._failure(err) from err
 
     async def async_close(self) -> None:
         """Store pending changes, then close the database for good."""
@@ -162,16 +165,8 @@ class CallStore:
 
     def _find_listed(self, news: CallRecord) -> CallRecord | None:
         """Return the same call among those of the cloud's list that are not stored yet."""
-        return next(
-            (
-                listed
-                for listed in self._pending_listed.values()
-                if listed.is_dated
-                and listed.session == news.session
-                and abs(listed.time - news.time) <= SESSION_REUSE_SECONDS
-            ),
-            None,
-        )
+        dated = (listed for listed in self._pending_listed.values() if listed.is_dated)
+        return find_call(dated, news.session, news.time)
 
     async def _async_commit(
         self, work: Callable[[Writer], None] = no_op, *, erase_damaged_before: float | None = None
@@ -192,12 +187,10 @@ class CallStore:
         self, work: Callable[[Writer], None], erase_damaged_before: float | None
     ) -> None:
         async with self._lock:
-            try:
+            with self._translated_errors():
                 await self._async_transaction(work)
                 if erase_damaged_before is not None:
                     await self._database.erase(damaged_before=erase_damaged_before)
-            except UnusableError as err:
-                raise self._failure(err) from err
         if self._is_failing:
             LOGGER.info("The history of calls can be stored again")
             ir.async_delete_issue(self._hass, DOMAIN, issue_id(self._entry.entry_id, NOT_STORED))
@@ -256,17 +249,6 @@ class CallStore:
         if is_changed:
             self._listeners.async_notify()
 
-    async def _async_replace_once(
-        self, database: Database, err: DamagedError | NewerVersionError
-    ) -> None:
-        """Replace a database that a query could not use, unless it was replaced in the meantime."""
-        async with self._lock:
-            if database is self._database:
-                try:
-                    await self._async_replace(err)
-                except UnusableError as failure:
-                    raise self._failure(failure) from failure
-
     async def _async_replace(self, err: DamagedError | NewerVersionError) -> None:
         """Continue with a new file, or in memory; calls of the last day are stored again."""
         is_new_file_damaged = self._is_replaced and self._is_first_commit
@@ -289,13 +271,17 @@ class CallStore:
         path = None if in_memory else history_path(self._hass, self._entry.entry_id)
         return Database(path, is_frozen=self._hass.data.get(FROZEN, False))
 
-    def _failure(self, err: Exception) -> HomeAssistantError:
-        """Return the translated error; log it once, and raise an issue."""
-        if not self._is_failing and not self._database.is_closed:
-            LOGGER.warning("The history of calls cannot be stored: %s", err)
-            self._raise_issue(NOT_STORED)
-            self._is_failing = True
-        return HomeAssistantError(translation_domain=DOMAIN, translation_key=NOT_STORED)
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        """Raise errors of the file as HomeAssistantError; log the first, and raise an issue."""
+        try:
+            yield
+        except FileError as err:
+            if not self._is_failing and not self._database.is_closed:
+                LOGGER.warning("The history of calls cannot be stored: %s", err)
+                self._raise_issue(NOT_STORED)
+                self._is_failing = True
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key=NOT_STORED) from err
 
     def _raise_issue(self, key: str) -> None:
         ir.async_create_issue(

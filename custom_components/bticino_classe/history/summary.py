@@ -10,6 +10,7 @@ from .reading import HAS_PICTURE, select
 from .records import DAY, KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     import sqlite3
 
     from .records import CallRecord
@@ -59,10 +60,8 @@ class Summary:
         )
 
     def find(self, session: str, time: float) -> CallRecord | None:
-        """Return the call of the last day that has this session and began within an hour of it."""
-        calls = (call for call in self.recent.values() if call.session == session)
-        near = (call for call in calls if abs(call.time - time) <= SESSION_REUSE_SECONDS)
-        return min(near, key=lambda call: abs(call.time - time), default=None)
+        """Return the call of the last day with a session that began at about that time."""
+        return find_call(self.recent.values(), session, time)
 
     def is_deleted(self, session: str, time: float) -> bool:
         """Whether such a call was deleted."""
@@ -83,6 +82,13 @@ class Summary:
                 others = [each for each in self.newest.get(key, ()) if each.id != record.id]
                 newest = sorted((record, *others), key=lambda each: -each.time)
                 self.newest[key] = tuple(newest[:NEWEST])
+
+
+def find_call(calls: Iterable[CallRecord], session: str, time: float) -> CallRecord | None:
+    """Return the call with a session that began closest to a time, within an hour."""
+    same = (call for call in calls if call.session == session)
+    near = (call for call in same if abs(call.time - time) <= SESSION_REUSE_SECONDS)
+    return min(near, key=lambda call: abs(call.time - time), default=None)
 
 
 def _newest(db: sqlite3.Connection, module_id: str, kind: str | None) -> tuple[CallRecord, ...]:
