@@ -12,6 +12,7 @@ import pytest
 
 from custom_components.bticino_classe.client.auth import AuthHandler
 from custom_components.bticino_classe.client.errors import AuthServerError
+from tests.conftest import HANG_TIMEOUT, advance_loop
 from tests.simulator import Failure
 from tests.simulator.paths import TOKEN
 
@@ -307,6 +308,7 @@ async def test_callback_that_fails_loses_nothing(
     auth: AuthHandler,
     simulator: Simulator,
     saver: Saver,
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     *,
     fails: bool,
@@ -316,12 +318,20 @@ async def test_callback_that_fails_loses_nothing(
     caplog.set_level(logging.DEBUG)
     saver.fails = fails
     if not fails:
-        auth.endpoints = replace(auth.endpoints, timeout=0.1)  # the callback's time-out, too
         saver.go_on.clear()
-    token = await auth.get_access_token()
+
+    async def renew() -> str:
+        saver.called.clear()
+        renewal = asyncio.create_task(auth.get_access_token())
+        await saver.called.wait()
+        if not fails:
+            advance_loop(monkeypatch, HANG_TIMEOUT)
+        return await renewal
+
+    token = await renew()
     assert await auth.get_access_token() == token == saver.tokens[0]["access_token"]
     auth.invalidate(token)
-    await auth.get_access_token()
+    await renew()
     assert grants(simulator) == ["refresh_token", "refresh_token"]
     assert auth.counters["failed_saves"] == 2
     assert f"could not be saved: {logged}" in caplog.text
