@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from aiohttp.helpers import TimeoutHandle
+from homeassistant.util import executor
 from homeassistant.util.async_ import get_scheduled_timer_handles
 from hypothesis import HealthCheck, settings
 import pytest
@@ -22,6 +23,11 @@ settings.load_profile("patient")
 
 # A bound for what hangs, in seconds; nothing that works takes so long, on whatever machine.
 HANG_TIMEOUT = 60.0
+
+# Home Assistant's executor interrupts threads that do not stop within 0.2 s. A busy machine needs
+# longer, and an interrupted thread can keep the others from stopping.
+executor.EXECUTOR_SHUTDOWN_TIMEOUT = int(HANG_TIMEOUT)
+executor._JOIN_ATTEMPTS = 1
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from tests.integration.conftest import (
     wait_until,
 )
 from tests.integration.live.browser_client import STREET, BrowserClient, offer
-from tests.integration.live.conftest import IN_CALL, call_events, ring_and_wait
+from tests.integration.live.conftest import IN_CALL, call_events, ring_and_wait, set_timeouts
 from tests.simulator import pushes
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ async def test_reload_during_an_answered_call(
     """The view ends, the intercom is told once, and the call has its end."""
     await ring_and_wait(hass, simulator)
     if is_sending:
+        set_timeouts(get_entry(hass), terminated=0.05)
         simulator.rtc.hold_acks()
         view = await browser.open_view(offer())
         await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
