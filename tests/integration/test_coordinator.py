@@ -1,7 +1,6 @@
 """Polling: reachability, outages, rate limits."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 import logging
 from typing import TYPE_CHECKING, Any
@@ -73,8 +72,6 @@ async def test_push_during_the_list_of_modules(
 ) -> None:
     """The states that are requested after the push are newer, and they are shown."""
     released, coordinator = asyncio.Event(), online_entry.runtime_data.coordinator
-    auth = coordinator.account.auth
-    auth.endpoints = replace(auth.endpoints, timeout=30)
     coordinator._topology_until = None
     simulator.fail(HOMESDATA, Failure(until=released))
     poll = asyncio.create_task(coordinator.async_refresh())

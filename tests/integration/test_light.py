@@ -1,7 +1,6 @@
 """Lights: switched, polled, and shown as last reported."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +97,6 @@ async def test_reload_while_a_light_is_switched(
 ) -> None:
     """The command is carried out; no poll is planned for the account that is gone."""
     released, coordinator = asyncio.Event(), online_entry.runtime_data.coordinator
-    auth = coordinator.account.auth
-    auth.endpoints = replace(auth.endpoints, timeout=30)
     simulator.fail(SETSTATE, Failure(until=released))
     switching = asyncio.create_task(call_action(hass, "light", "turn_on", "light.luce_scale"))
     await simulator.journal.wait_for(SETSTATE)

@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import closing, contextmanager
-from dataclasses import replace
 import errno
 from pathlib import Path
 import sqlite3
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.bticino_classe.const import CONF_HISTORY, DOMAIN, ENDPOINTS
+from custom_components.bticino_classe.const import CONF_HISTORY, DOMAIN
 from custom_components.bticino_classe.history.records import KINDS
 from custom_components.bticino_classe.history.store import MAX_BACKUP_SECONDS
 from tests.integration.conftest import (
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-    from custom_components.bticino_classe.client import Endpoints
     from tests.simulator import Simulator
 
 pytestmark = pytest.mark.usefixtures("online_entry")
@@ -61,12 +59,9 @@ def log_size(hass: HomeAssistant) -> int:
     return database(hass).with_name(f"{database(hass).name}-wal").stat().st_size
 
 
-async def test_backup_ends_during_a_reload(
-    hass: HomeAssistant, endpoints: Endpoints, simulator: Simulator
-) -> None:
+async def test_backup_ends_during_a_reload(hass: HomeAssistant, simulator: Simulator) -> None:
     """Changes are written into the file again."""
     await called(hass, simulator, STREET, "miss")
-    hass.data[ENDPOINTS] = replace(endpoints, timeout=30)
     released, entry, platform = asyncio.Event(), get_entry(hass), await backup_platform(hass)
     simulator.fail(HOMESDATA, Failure(until=released))
     await platform.async_pre_backup(hass)
@@ -81,12 +76,9 @@ async def test_backup_ends_during_a_reload(
     assert log_size(hass) == 0
 
 
-async def test_backup_begins_during_a_reload(
-    hass: HomeAssistant, endpoints: Endpoints, simulator: Simulator
-) -> None:
+async def test_backup_begins_during_a_reload(hass: HomeAssistant, simulator: Simulator) -> None:
     """The file is not changed until the backup ends."""
     await called(hass, simulator, STREET, "miss")
-    hass.data[ENDPOINTS] = replace(endpoints, timeout=30)
     released, entry, platform = asyncio.Event(), get_entry(hass), await backup_platform(hass)
     simulator.fail(HOMESDATA, Failure(until=released))
     reloading = asyncio.create_task(reload_entry(hass, entry))
