@@ -93,10 +93,13 @@ def _count_calls(db: sqlite3.Connection) -> int:
 
 
 def _owners(runtime: RuntimeData) -> tuple[object, ...]:
-    """Return what keeps calls, pushes and pictures in memory."""
-    calls, history = runtime.calls, runtime.history
-    own = (calls, history, runtime.push, runtime.downloads)
-    return (*own, calls._tracker, history._summary)
+    """Return what keeps calls, pushes and pictures in memory.
+
+    The history's summary is not one of them: it is read from the database as a whole, and how many
+    entries it has depends on which of the last calls have a picture.
+    """
+    calls = runtime.calls
+    return (calls, runtime.history, runtime.push, runtime.downloads, calls._tracker)
 
 
 def _resident_bytes() -> int:
