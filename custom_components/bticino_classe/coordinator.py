@@ -1,7 +1,5 @@
 """The house in Home Assistant: polled, corrected by pushes, kept over short outages."""
 
-import asyncio
-from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, override
@@ -75,8 +73,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self._status_ids: frozenset[str] = frozenset()
         self._pending_updates: dict[str, dict[str, Any]] = {}
         self._requested_modules: set[str] = set()
-        # The cloud refuses two commands for one home at the same time.
-        self.command_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @callback
     def async_start(self) -> None:

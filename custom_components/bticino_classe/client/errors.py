@@ -31,6 +31,12 @@ class NoAnswerError(BticinoError):
         return f"{self.message} ({self.reason})" if self.reason else self.message
 
 
+class DeadlineExpiredError(NoAnswerError):
+    """The request was not sent, because its deadline had passed."""
+
+    message = "The request could not be sent in time"
+
+
 class ApiError(BticinoError):
     """The cloud answered with an error.
 
