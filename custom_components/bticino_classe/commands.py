@@ -12,6 +12,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .client import (
     BticinoError,
+    CommandRefusedError,
     DeadlineExpiredError,
     Home,
     Module,
@@ -130,8 +131,11 @@ class Commands:
         try:
             yield
         except BticinoError as err:
+            if isinstance(err, CommandRefusedError | UnreachableError):
+                self._coordinator.async_note_answer()
             self._coordinator.async_handle_error(err)
             raise
+        self._coordinator.async_note_answer()
 
     def _deadline(self) -> float:
         return self._hass.loop.time() + COMMAND_SECONDS

@@ -94,6 +94,11 @@ class RateLimitError(ApiError):
 
     message = "Too many requests"
 
+    @property
+    def is_local(self) -> bool:
+        """Whether our own rate limiter refused the request, so that nothing was sent."""
+        return self.status is None and self.code is None
+
 
 class ServerError(ApiError):
     """The cloud has an outage or is under maintenance."""
