@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, override
 from homeassistant.components.button import ButtonEntity
 
 from .client import ModuleKind
-from .entity import BticinoEntity, BticinoLocalEntity, async_add_for_modules, async_open, is_door
+from .entity import BticinoEntity, BticinoLocalEntity, async_add_for_modules, is_door
 from .errors import call_errors, refused
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .client import Module
     from .runtime import BticinoConfigEntry, RuntimeData
 
-PARALLEL_UPDATES = 1
+PARALLEL_UPDATES = 0  # `Commands` orders them, with a deadline
 
 
 async def async_setup_entry(
@@ -44,7 +44,8 @@ class BticinoButton(BticinoEntity, ButtonEntity):
 
     @override
     async def async_press(self) -> None:
-        await self.async_command(async_open)
+        with self.command_errors():
+            await self._runtime.commands.async_open(self.module)
 
 
 class BticinoResetButton(BticinoLocalEntity, ButtonEntity):

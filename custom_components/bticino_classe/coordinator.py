@@ -1,7 +1,5 @@
 """The house in Home Assistant: polled, corrected by pushes, kept over short outages."""
 
-import asyncio
-from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, override
@@ -46,7 +44,7 @@ if TYPE_CHECKING:
 STATUS_INTERVAL: Final = timedelta(minutes=5)  # while nothing is pushed
 SAFETY_INTERVAL: Final = timedelta(minutes=30)  # while the push connection is up
 TOPOLOGY_INTERVAL: Final = timedelta(minutes=59)  # less than an hour: two safety intervals
-TOLERATED_FAILURES: Final = 3  # failed polls before the entities become unavailable
+OUTAGE_TOLERANCE: Final = timedelta(minutes=15)  # since the last good answer
 
 
 class BticinoCoordinator(DataUpdateCoordinator[House]):
@@ -68,6 +66,8 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.all_homes: dict[str, Home] = {}
         self.unknown_types: Mapping[str, int] = {}
         self.failed_polls = 0
+        self._last_answer = (0.0, 0.0)
+        self._was_online = False
         self._push = push
         self._outage_logged = False
         self._topology_ids: frozenset[str] = frozenset()
@@ -75,8 +75,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self._status_ids: frozenset[str] = frozenset()
         self._pending_updates: dict[str, dict[str, Any]] = {}
         self._requested_modules: set[str] = set()
-        # The cloud refuses two commands for one home at the same time.
-        self.command_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @callback
     def async_start(self) -> None:
@@ -144,6 +142,11 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         )
 
     @callback
+    def async_note_answer(self) -> None:
+        """Note that the cloud has just shown that it works; an outage cannot have begun before."""
+        self._last_answer = self._times()
+
+    @callback
     def async_handle_error(self, err: BticinoError) -> None:
         """Start re-authentication or poll, where a failed command or call calls for it."""
         if isinstance(err, InvalidCredentialsError):
@@ -181,6 +184,9 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     def _on_push_state(self, state: SocketState) -> None:
         if state is SocketState.STOPPED:
             return  # the entry is being unloaded
+        if self._was_online:  # until now, the push connection showed that the cloud works
+            self.async_note_answer()
+        self._was_online = self._push.is_online
         self.async_adapt_interval()
         self.async_update_listeners()
         if state is SocketState.AUTH_FAILED:
@@ -210,18 +216,22 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self._outage_logged = False
         self.last_update_success = True  # the base class would log the recovery a second time
         self.failed_polls = 0
+        self.async_note_answer()
         self.update_interval = self._wanted_interval
         return house
 
     def _tolerate_failure(self, err: BticinoError) -> House:
-        """Return the last values during a short outage, and log the outage once."""
-        self.failed_polls += 1
-        self.update_interval = self._wanted_interval
+        """Return the last values during a short outage, and log the outage once.
+
+        A poll that our own rate limiter refused changes nothing.
+        """
         known: House | None = self.data
+        is_refused_here = isinstance(err, RateLimitError) and err.is_local
+        if not is_refused_here:
+            self._count_failure(err)
         if known is not None:
-            if self.failed_polls == 1:
-                self._log_outage(err)
-            if self.failed_polls <= TOLERATED_FAILURES:
+            is_outage = not is_refused_here and self._is_long_outage
+            if self.last_update_success and not is_outage:
                 return known
             # Logged above; the base class would log it a second time.
             self.last_update_success = False
@@ -229,6 +239,25 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         raise UpdateFailed(
             translation_domain=DOMAIN, translation_key=reason(err), retry_after=retry_after
         ) from err
+
+    def _count_failure(self, err: BticinoError) -> None:
+        if self.failed_polls == 0:
+            if self._push.is_online:  # polls are rare then, because pushes come instead
+                self.async_note_answer()
+            known: House | None = self.data
+            if known is not None:
+                self._log_outage(err)
+        self.failed_polls += 1
+        self.update_interval = self._wanted_interval
+
+    @property
+    def _is_long_outage(self) -> bool:
+        # Both clocks have to agree: this machine's time may be set meanwhile.
+        passed = min(now - then for now, then in zip(self._times(), self._last_answer, strict=True))
+        return passed >= OUTAGE_TOLERANCE.total_seconds()
+
+    def _times(self) -> tuple[float, float]:
+        return self.hass.loop.time(), dt_util.utcnow().timestamp()
 
     def _log_outage(self, err: BticinoError) -> None:
         """Log an outage once, unless the push connection has already logged it."""

@@ -1,6 +1,7 @@
 """Base of all entities of a module: device, availability, updates, commands."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import contextmanager
 import math
 from typing import TYPE_CHECKING, override
 
@@ -10,10 +11,8 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .client import (
-    Account,
     BticinoError,
     CallEventType,
-    Home,
     Module,
     ModuleKind,
     ModuleState,
@@ -24,6 +23,8 @@ from .coordinator import BticinoCoordinator
 from .errors import command_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.helpers.entity import Entity, EntityDescription
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from .client import CallChange
     from .runtime import BticinoConfigEntry, RuntimeData
 
-type Command = Callable[[Account, Home, Module], Awaitable[None]]
 type Source = Callable[[CALLBACK_TYPE], CALLBACK_TYPE]
 
 
@@ -46,14 +46,6 @@ def is_door(entry: ConfigEntry, module: Module) -> bool:
 def unique_id(entry: ConfigEntry, module_id: str, key: str) -> str:
     """Return the unique id of an entity of a module or a home; two accounts may share a house."""
     return f"{entry.unique_id}-{module_id}-{key}"
-
-
-async def async_open(account: Account, home: Home, door: Module) -> None:
-    """Send the command that opens a door: a door relay, or a light relay used as a door."""
-    if door.kind is ModuleKind.LIGHT:
-        await account.switch_light(home, door, on=True)
-    else:
-        await account.unlock(home, door)
 
 
 @callback
@@ -129,29 +121,26 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
     def async_entity_id_changed(self, old_entity_id: str) -> None:
         """Keep the listeners when renamed (Home Assistant 2026.11)."""
 
-    async def async_command(self, command: Command) -> None:
-        """Send one command, once; a failure is raised as a translated HomeAssistantError."""
-        async with self.coordinator.command_locks[self.module.home_id]:
-            house, module = self.coordinator.data, self.module
-            home = house.homes.get(module.home_id)
-            if home is None or not house.reachable(module.id):
-                raise self._command_error("command_unreachable")
-            try:
-                await command(self._runtime.account, home, module)
-            except BticinoError as err:
-                self.coordinator.async_handle_error(err)
-                raise self._command_error(command_reason(err), err) from err
+    @contextmanager
+    def command_errors(self) -> Generator[None]:
+        """Raise the failure of a command as a translated HomeAssistantError."""
+        try:
+            yield
+        except BticinoError as err:
+            raise self._command_error(err) from err
 
     @property
     def _entry(self) -> ConfigEntry:
         return self.coordinator.config_entry
 
-    def _command_error(self, key: str, err: BticinoError | None = None) -> HomeAssistantError:
+    def _command_error(self, err: BticinoError) -> HomeAssistantError:
         placeholders = {"name": self._device_name()}
         if isinstance(err, RateLimitError) and err.retry_after:
             placeholders["seconds"] = str(math.ceil(err.retry_after))
         return HomeAssistantError(
-            translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
+            translation_domain=DOMAIN,
+            translation_key=command_reason(err),
+            translation_placeholders=placeholders,
         )
 
     def _device_name(self) -> str:

@@ -1,11 +1,10 @@
 """Staircase lights: relays that the panel's timer switches off."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components.light import ColorMode, LightEntity
 
-from .client import Account, Module, ModuleKind
+from .client import Module, ModuleKind
 from .entity import BticinoEntity, async_add_for_modules, is_door
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from .runtime import BticinoConfigEntry, RuntimeData
 
-PARALLEL_UPDATES = 1
+PARALLEL_UPDATES = 0  # `Commands` orders them, with a deadline
 
 
 async def async_setup_entry(
@@ -54,5 +53,6 @@ class BticinoLight(BticinoEntity, LightEntity):
         await self._switch(on=False)
 
     async def _switch(self, *, on: bool) -> None:
-        await self.async_command(partial(Account.switch_light, on=on))
+        with self.command_errors():
+            await self._runtime.commands.async_switch_light(self.module, on=on)
         self.coordinator.async_set_light(self.module.id, on=on)

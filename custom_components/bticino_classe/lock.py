@@ -7,7 +7,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 
 from .const import CONF_PULSE_TIME, DEFAULT_PULSE_TIME
-from .entity import BticinoEntity, async_add_for_modules, async_open, is_door
+from .entity import BticinoEntity, async_add_for_modules, is_door
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .client import Module
     from .runtime import BticinoConfigEntry, RuntimeData
 
-PARALLEL_UPDATES = 1
+PARALLEL_UPDATES = 0  # `Commands` orders them, with a deadline
 
 
 async def async_setup_entry(
@@ -52,7 +52,8 @@ class BticinoLock(BticinoEntity, LockEntity):
         self._attr_is_unlocking = True
         self.async_write_ha_state()
         try:
-            await self.async_command(async_open)
+            with self.command_errors():
+                await self._runtime.commands.async_open(self.module)
             self._begin_pulse()
         finally:
             self._attr_is_unlocking = False

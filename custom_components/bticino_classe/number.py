@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .client import Module, Setting
     from .runtime import BticinoConfigEntry, RuntimeData
 
-PARALLEL_UPDATES = 1
+PARALLEL_UPDATES = 0  # `Commands` orders them, with a deadline
 
 
 async def async_setup_entry(

@@ -8,6 +8,7 @@ from homeassistant.core import callback
 
 from .calls.events import CallEvents
 from .client import PushChannel
+from .commands import Commands
 from .const import DOMAIN
 from .coordinator import BticinoCoordinator
 from .history.catch_up import CatchUp
@@ -31,6 +32,7 @@ class RuntimeData:
     account: Account
     push: PushChannel
     coordinator: BticinoCoordinator
+    commands: Commands
     history: CallHistory
     calls: CallEvents
     downloads: PictureDownloads
@@ -60,6 +62,7 @@ class RuntimeData:
             account=account,
             push=push,
             coordinator=coordinator,
+            commands=Commands(hass, coordinator),
             history=history,
             calls=calls,
             downloads=downloads,

@@ -1,5 +1,6 @@
 """Base of the entities of an intercom's own settings."""
 
+from functools import partial
 from typing import TYPE_CHECKING, override
 
 from homeassistant.const import EntityCategory
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity import Entity
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .client import Account, Home, Module, Setting, SettingKind
+    from .client import Module, Setting, SettingKind
     from .runtime import BticinoConfigEntry, RuntimeData
 
 
@@ -86,12 +87,11 @@ class BticinoSettingEntity(BticinoEntity):
         self, *, mode: SettingMode | None = None, duration: int | None = None
     ) -> None:
         """Change the setting, once; `duration` in seconds."""
-
-        async def command(_: Account, home: Home, bridge: Module) -> None:
-            change = self._runtime.settings.async_change
-            await change(home, bridge, self._kind, mode=mode, duration=duration)
-
-        await self.async_command(command)
+        change = partial(
+            self._runtime.settings.async_change, self._kind, mode=mode, duration=duration
+        )
+        with self.command_errors():
+            await self._runtime.commands.async_change_setting(self.module, change)
 
 
 class BticinoModeEntity(BticinoSettingEntity):

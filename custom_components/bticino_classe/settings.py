@@ -20,6 +20,7 @@ from .listeners import Listeners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
     from homeassistant.config_entries import ConfigEntry
@@ -89,19 +90,28 @@ class IntercomSettings:
             self._hass, self._async_read(), "bticino_classe settings"
         )
 
-    async def async_change(
+    async def async_change(  # noqa: PLR0913 - a change has these parts
         self,
+        kind: SettingKind,
         home: Home,
         bridge: Module,
-        kind: SettingKind,
+        deadline: float,
+        write_lock: AbstractAsyncContextManager[None],
         *,
         mode: SettingMode | None = None,
         duration: int | None = None,
     ) -> None:
         """Change a setting, once, then read it back; `duration` in seconds."""
         try:
-            account = self._coordinator.account
-            changed = await account.change_setting(home, bridge, kind, mode=mode, duration=duration)
+            changed = await self._coordinator.account.change_setting(
+                home,
+                bridge,
+                kind,
+                mode=mode,
+                duration=duration,
+                deadline=deadline,
+                write_lock=write_lock,
+            )
             self._settings[bridge.id] = {**self._settings.get(bridge.id, {}), kind: changed}
         finally:
             self.async_read_soon()

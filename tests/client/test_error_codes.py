@@ -54,7 +54,7 @@ def test_code_takes_precedence_over_the_status(
 ) -> None:
     """Without an error of its own, the status decides."""
     assert code_error(code) is expected
-    assert error_class(404, code) is (expected or NotFoundError)
+    assert error_class(404, code) is (expected or (ServerError if code is None else NotFoundError))
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_code_takes_precedence_over_the_status(
     [
         (200, UnexpectedAnswerError),
         (302, UnexpectedAnswerError),
-        (400, InvalidRequestError),
+        (400, ServerError),
         (401, TokenRefusedError),
-        (403, ForbiddenError),
-        (404, NotFoundError),
+        (403, ServerError),
+        (404, ServerError),
         (418, UnexpectedAnswerError),
         (429, RateLimitError),
         (500, ServerError),
@@ -75,8 +75,17 @@ def test_code_takes_precedence_over_the_status(
     ],
 )
 def test_error_of_a_status(status: int, expected: type[ApiError]) -> None:
-    """Statuses above 499 are outages."""
+    """Statuses above 499 are outages, and so are the API's refusals without its code."""
     assert error_class(status, None) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(400, InvalidRequestError), (403, ForbiddenError), (404, NotFoundError), (502, ServerError)],
+)
+def test_status_with_a_code_that_is_not_known(status: int, expected: type[ApiError]) -> None:
+    """It comes from the API, so the status is its verdict."""
+    assert error_class(status, 777) is expected
 
 
 @pytest.mark.parametrize(

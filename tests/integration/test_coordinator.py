@@ -9,9 +9,10 @@ from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntry
 from homeassistant.helpers.update_coordinator import UpdateFailed
 import pytest
 
-from custom_components.bticino_classe.coordinator import TOLERATED_FAILURES
+from custom_components.bticino_classe.client import RateLimitError
 from tests.integration.conftest import (
     advance,
+    call_action,
     expect_refused,
     poll,
     reload_entry,
@@ -19,7 +20,7 @@ from tests.integration.conftest import (
     wait_until,
 )
 from tests.simulator import Failure, too_many
-from tests.simulator.paths import HOMESDATA, HOMESTATUS, TOKEN
+from tests.simulator.paths import GETCONFIGS, HOMESDATA, HOMESTATUS, SETSTATE, TOKEN
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -86,19 +87,24 @@ async def test_push_during_the_list_of_modules(
     assert state_of(hass, "lock.box") == "locked"
 
 
-@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize(
+    "outage",
+    [Failure(status=status, html=True) for status in (400, 403, 404, 500, 503)]
+    + [Failure(drop=True), Failure(html=True)],
+    ids=str,
+)
 @pytest.mark.usefixtures("entry")
 async def test_long_outage(
     hass: HomeAssistant,
     simulator: Simulator,
     freezer: FrozenDateTimeFactory,
     caplog: pytest.LogCaptureFixture,
-    status: int,
+    outage: Failure,
 ) -> None:
-    """Three failed polls are tolerated, the fourth is not; one warning, one info."""
+    """Entities keep their values for a quarter of an hour; one warning, one info."""
     caplog.clear()
-    simulator.take_down(status)
-    for _ in range(TOLERATED_FAILURES):
+    simulator.fail("*", outage, times=40)
+    for _ in range(2):
         await poll(hass, freezer)
         assert state_of(hass, DOOR) == "locked"
     for _ in range(4):
@@ -106,10 +112,125 @@ async def test_long_outage(
         assert state_of(hass, DOOR) == "unavailable"
     assert logged_levels(caplog) == ["WARNING"]
 
-    simulator.bring_up()
+    simulator.faults.clear()
     await poll(hass, freezer)
     assert state_of(hass, DOOR) == "locked"
     assert logged_levels(caplog) == ["WARNING", "INFO"]
+
+
+async def test_many_failed_polls_are_no_long_outage(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Time decides, however often somebody polls."""
+    simulator.take_down(503)
+    for _ in range(20):
+        freezer.tick(40)
+        await entry.runtime_data.coordinator.async_refresh()
+        assert state_of(hass, DOOR) == "locked"
+    freezer.tick(101)
+    await entry.runtime_data.coordinator.async_refresh()
+    assert state_of(hass, DOOR) == "unavailable"
+
+
+async def test_first_failed_poll_after_a_long_interval(
+    hass: HomeAssistant,
+    online_entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """The push connection showed until now that the cloud is there: the quarter begins here."""
+    simulator.fail(HOMESTATUS, Failure(status=503, html=True), times=9)
+    freezer.tick(29 * 60)
+    for seconds in (0, 600):
+        freezer.tick(seconds)
+        await online_entry.runtime_data.coordinator.async_refresh()
+        assert state_of(hass, DOOR) == "locked"
+    freezer.tick(301)
+    await online_entry.runtime_data.coordinator.async_refresh()
+    assert state_of(hass, DOOR) == "unavailable"
+    simulator.faults.clear()
+
+
+async def test_answered_command_proves_that_the_cloud_is_there(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A door that opens, or is refused by its module, keeps the entities available."""
+    simulator.fail(HOMESTATUS, Failure(status=503, html=True), times=9)
+    for answer in (None, Failure(body={"status": "ok", "errors": [{"code": 5}]})):
+        freezer.tick(10 * 60)
+        if answer:
+            simulator.fail(SETSTATE, answer)
+            assert await expect_refused(hass, "lock", "open", DOOR) == "command_refused"
+        else:
+            await call_action(hass, "lock", "open", DOOR)
+        freezer.tick(10 * 60)
+        await entry.runtime_data.coordinator.async_refresh()
+        assert state_of(hass, DOOR) != "unavailable"
+    freezer.tick(10 * 60)
+    await entry.runtime_data.coordinator.async_refresh()
+    assert state_of(hass, DOOR) == "unavailable"
+
+
+async def test_poll_that_our_own_limiter_refuses_counts_for_nothing(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No request, no verdict: nothing becomes unavailable, and nothing is logged."""
+    caplog.clear()
+    limiter = entry.runtime_data.account.auth.limiter
+    limiter.note(RateLimitError(status=429, retry_after=3600))
+    for _ in range(9):
+        freezer.tick(300)
+        await entry.runtime_data.coordinator.async_refresh()
+        assert state_of(hass, DOOR) == "locked"
+    assert entry.runtime_data.coordinator.failed_polls == 0
+    assert logged_levels(caplog) == []
+    assert len(simulator.journal) == 0
+
+
+async def test_refused_poll_does_not_end_an_outage(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """What was unavailable stays so, and the next poll waits until the pause is over."""
+    coordinator = entry.runtime_data.coordinator
+    simulator.fail(HOMESTATUS, Failure(status=503, html=True))
+    freezer.tick(16 * 60)
+    await coordinator.async_refresh()
+    assert state_of(hass, DOOR) == "unavailable"
+    coordinator.account.auth.limiter.note(RateLimitError(status=429, retry_after=3000))
+    await coordinator.async_refresh()
+    assert state_of(hass, DOOR) == "unavailable"
+    assert isinstance(coordinator.last_exception, UpdateFailed)
+    assert 2990 < (coordinator.last_exception.retry_after or 0) <= 3000
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+@pytest.mark.usefixtures("entry")
+async def test_page_without_a_code_is_no_verdict(
+    hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory, status: int
+) -> None:
+    """One such page, of states or of settings, takes nothing away."""
+    simulator.fail(HOMESTATUS, Failure(status=status, html=True))
+    await poll(hass, freezer)
+    assert state_of(hass, DOOR) == "locked"
+    simulator.fail(GETCONFIGS, Failure(status=status, html=True))
+    await poll(hass, freezer, timedelta(hours=1))
+    assert state_of(hass, "select.classe_300x_do_not_disturb") != "unavailable"
+    reads = simulator.journal.count(GETCONFIGS)
+    await poll(hass, freezer)
+    assert simulator.journal.count(GETCONFIGS) > reads
 
 
 @pytest.mark.usefixtures("entry")
@@ -179,13 +300,15 @@ async def test_rate_limit_is_respected(
 
 
 async def test_next_poll_waits_for_retry_after(
-    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
 ) -> None:
     """Once the entities are unavailable, the next poll waits as long as the cloud asked for."""
-    # Issue 13, no. 22 will change this: time decides about an outage, not the number of polls.
     simulator.fail(HOMESTATUS, too_many(retry_after=3000))
-    for _ in range(TOLERATED_FAILURES + 1):
-        await entry.runtime_data.coordinator.async_refresh()
+    freezer.tick(16 * 60)
+    await entry.runtime_data.coordinator.async_refresh()
     error = entry.runtime_data.coordinator.last_exception
     assert isinstance(error, UpdateFailed)
     assert 2990 < (error.retry_after or 0) <= 3000

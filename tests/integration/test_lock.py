@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.core import State
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 import pytest
 from pytest_homeassistant_custom_component.common import (
     async_capture_events,
+    async_fire_time_changed,
 )
 
 from tests.integration.conftest import (
@@ -17,14 +19,18 @@ from tests.integration.conftest import (
     call_action,
     expect_refused,
     get_entry,
+    request_values,
+    sign_in,
     state_of,
     wait_idle,
     wait_until,
 )
 from tests.simulator import Failure, too_many, usage_limit
-from tests.simulator.paths import HOMESTATUS, SETSTATE, TOKEN
+from tests.simulator.paths import GETCONFIGS, HOMESTATUS, SETCONFIGS, SETSTATE, TOKEN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
 
@@ -298,6 +304,208 @@ async def test_unload_during_a_command_leaves_no_timer(
     response.set()
     await action
     assert len(simulator.openings) == 1
+
+
+DO_NOT_DISTURB = {"entity_id": "select.classe_300x_do_not_disturb", "option": "always"}
+
+
+async def pass_deadline(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
+    """Let the time for a command pass, without waiting for what hangs."""
+    freezer.tick(16)
+    async_fire_time_changed(hass)
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("hanging", ["other door", "refresh", "sign-in", "token after refusal"])
+@pytest.mark.usefixtures("entry")
+async def test_command_that_is_late_is_never_sent(
+    hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory, hanging: str
+) -> None:
+    """Whatever the press waits for: after its deadline the error says so, and nothing is sent."""
+    released = asyncio.Event()
+    other: asyncio.Task[Any] | None = None
+    if hanging == "other door":
+        simulator.fail(SETSTATE, Failure(until=released))
+        other = hass.async_create_task(expect_refused(hass, "lock", "open", "lock.portone"))
+        await wait_until(lambda: simulator.journal.commands)
+    elif hanging == "sign-in":
+        simulator.revoke()
+        simulator.fail(TOKEN, Failure(error="invalid_grant"))
+        simulator.fail(TOKEN, Failure(until=released))
+        expire_token(hass)
+    else:
+        if hanging == "refresh":
+            expire_token(hass)
+        else:
+            simulator.refuse_access_tokens()
+        simulator.fail(TOKEN, Failure(until=released))
+    press = hass.async_create_task(expect_refused(hass, "button", "press", "button.cancello_open"))
+    await wait_until(lambda: other or simulator.journal.of(TOKEN))
+    await pass_deadline(hass, freezer)
+    assert await press == "command_too_late"
+    released.set()
+    if other is not None:
+        assert await other == "command_outcome_unknown"
+    await wait_idle(hass)
+    sent = request_values(simulator.journal.commands, "home", "modules")
+    assert CANCELLO not in [module["id"] for (module,) in sent]
+    assert CANCELLO not in [each.module_id for each in simulator.openings]
+
+
+@pytest.mark.usefixtures("entry")
+async def test_command_without_an_answer_at_its_deadline(
+    hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
+) -> None:
+    """It was sent, so its outcome is unknown; the next press is a new command."""
+    simulator.fail(SETSTATE, Failure(until=asyncio.Event(), executed=True))
+    press = hass.async_create_task(expect_refused(hass, "lock", "open", "lock.cancello"))
+    await wait_until(lambda: simulator.openings)
+    await pass_deadline(hass, freezer)
+    assert await press == "command_outcome_unknown"
+    assert len(simulator.journal.commands) == 1
+    await call_action(hass, "lock", "open", "lock.cancello")
+    assert len(simulator.openings) == 2
+
+
+@pytest.mark.parametrize("failure", [None, Failure(body={"status": "ok", "errors": [{"code": 5}]})])
+@pytest.mark.usefixtures("entry")
+async def test_presses_at_the_same_door_join(
+    hass: HomeAssistant, simulator: Simulator, failure: Failure | None
+) -> None:
+    """Lock and button, pressed repeatedly while the door is being opened: one command."""
+    response = asyncio.Event()
+    body = failure.body if failure else None
+    simulator.fail(SETSTATE, Failure(until=response, body=body))
+    presses = [
+        hass.async_create_task(outcome(hass, domain, service, entity_id))
+        for domain, service, entity_id in [*OPEN_ACTIONS, *OPEN_ACTIONS]
+    ]
+    await wait_until(lambda: simulator.journal.commands)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    response.set()
+    expected = "command_refused" if failure else None
+    assert await asyncio.gather(*presses) == [expected] * 6
+    assert len(simulator.journal.commands) == 1
+    await call_action(hass, "lock", "open", "lock.cancello")
+    assert len(simulator.journal.commands) == 2
+
+
+@pytest.mark.usefixtures("entry")
+async def test_cancelled_press_does_not_affect_the_one_that_joined(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """A script that is restarted presses again: the door opens once."""
+    response = asyncio.Event()
+    simulator.fail(SETSTATE, Failure(until=response))
+    first = hass.async_create_task(call_action(hass, "lock", "open", "lock.cancello"))
+    await wait_until(lambda: simulator.journal.commands)
+    first.cancel()
+    second = hass.async_create_task(outcome(hass, "lock", "open", "lock.cancello"))
+    await asyncio.sleep(0)
+    response.set()
+    assert await second is None
+    assert len(simulator.journal.commands) == len(simulator.openings) == 1
+
+
+@pytest.mark.parametrize("path", [GETCONFIGS, SETCONFIGS])
+@pytest.mark.usefixtures("entry")
+async def test_door_does_not_wait_for_a_hanging_setting(
+    hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory, path: str
+) -> None:
+    """The door opens within seconds; the outcome of the setting is unknown if it was sent."""
+    simulator.fail(path, Failure(until=asyncio.Event()), times=2)
+    setting = hass.async_create_task(choose_do_not_disturb(hass))
+    await wait_until(lambda: simulator.journal.of(path))
+    press = hass.async_create_task(outcome(hass, "lock", "open", "lock.cancello"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    freezer.tick(4)
+    async_fire_time_changed(hass)
+    assert await press is None
+    assert len(simulator.openings) == 1
+    if path == SETCONFIGS:
+        assert await setting == "command_outcome_unknown"
+    else:
+        await pass_deadline(hass, freezer)
+        assert await setting in {"command_too_late", "command_not_sent"}
+        assert simulator.journal.of(SETCONFIGS) == []
+
+
+@pytest.mark.usefixtures("entry")
+async def test_doors_overtake_settings(hass: HomeAssistant, simulator: Simulator) -> None:
+    """While a door is being opened, a setting waits first, but another door is next."""
+    response = asyncio.Event()
+    simulator.fail(SETSTATE, Failure(until=response))
+    first = hass.async_create_task(call_action(hass, "lock", "open", "lock.cancello"))
+    await wait_until(lambda: simulator.journal.commands)
+    setting = hass.async_create_task(choose_do_not_disturb(hass))
+    await wait_until(lambda: [e for e in simulator.journal.of(GETCONFIGS) if e.status])
+    for _ in range(20):
+        await asyncio.sleep(0)
+    second = hass.async_create_task(call_action(hass, "lock", "open", "lock.portone"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    response.set()
+    await asyncio.gather(first, second)
+    assert await setting is None
+    paths = [e.path for e in simulator.journal if e.path in {SETSTATE, SETCONFIGS}]
+    assert paths == [SETSTATE, SETSTATE, SETCONFIGS]
+
+
+async def test_other_home_never_waits(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """A door of one home hangs; that of another home opens at once."""
+    simulator.use_house("two_homes")
+    await sign_in(hass, credentials)
+    first, *_, last = sorted(hass.states.async_entity_ids("lock"), key=home_of(hass))
+    assert home_of(hass)(first) != home_of(hass)(last)
+    response = asyncio.Event()
+    simulator.fail(SETSTATE, Failure(until=response))
+    press = hass.async_create_task(call_action(hass, "lock", "open", first))
+    await wait_until(lambda: simulator.journal.commands)
+    await call_action(hass, "lock", "open", last)
+    assert len(simulator.openings) == 1
+    response.set()
+    await press
+
+
+def home_of(hass: HomeAssistant) -> Callable[[str], str]:
+    """Return what finds the home of an entity's module."""
+    modules = get_entry(hass).runtime_data.coordinator.data.modules
+
+    def find(entity_id: str) -> str:
+        entity = er.async_get(hass).async_get(entity_id)
+        assert entity is not None
+        return str(next(m.home_id for m in modules.values() if f"-{m.id}-" in entity.unique_id))
+
+    return find
+
+
+def expire_token(hass: HomeAssistant) -> None:
+    """Let the next request renew the token first."""
+    auth = get_entry(hass).runtime_data.account.auth
+    auth.invalidate(auth._access_token)
+
+
+async def outcome(hass: HomeAssistant, domain: str, service: str, entity_id: str) -> str | None:
+    """Call an action; returns the translation key of its error, None if it succeeded."""
+    try:
+        await call_action(hass, domain, service, entity_id)
+    except HomeAssistantError as err:
+        return err.translation_key
+    return None
+
+
+async def choose_do_not_disturb(hass: HomeAssistant) -> str | None:
+    """Choose a mode; returns the translation key of the error, None if it succeeded."""
+    try:
+        await hass.services.async_call("select", "select_option", DO_NOT_DISTURB, blocking=True)
+    except HomeAssistantError as err:
+        return err.translation_key
+    return None
 
 
 def pooled_connections(hass: HomeAssistant) -> list[object]:

@@ -195,6 +195,7 @@ async def test_refused_tokens_are_retried_after_an_hour(
 
 async def test_full_outage_is_logged_once(
     hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
     events: EventRecorder,
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
@@ -205,9 +206,8 @@ async def test_full_outage_is_logged_once(
     skip_backoff(entry.runtime_data.push)
     simulator.take_down(502)
     await wait_until(lambda: "is lost" in caplog.text)
-    # Issue 13, no. 22 will change this: time decides about an outage, not the number of polls.
-    for _ in range(5):
-        await entry.runtime_data.coordinator.async_refresh()
+    freezer.tick(16 * 60)
+    await entry.runtime_data.coordinator.async_refresh()
     assert state_of(hass, "lock.box") == "unavailable"
     simulator.bring_up()
     await wait_until(lambda: state_of(hass, PUSH) == "on")

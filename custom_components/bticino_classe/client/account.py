@@ -1,5 +1,6 @@
 """The API of an account: homes, states, events, commands, settings."""
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from . import configs, decode
@@ -16,6 +17,7 @@ from .transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from .auth import AuthHandler
     from .clock import CloudClock
@@ -33,7 +35,8 @@ class Account:
     """Everything the cloud offers for one account.
 
     Methods raise AuthError, ApiError or NoAnswerError; a command that was sent but not clearly
-    answered raises OutcomeUnknownError. `urgent` requests may use the whole rate limit.
+    answered raises OutcomeUnknownError. `urgent` requests may use the whole rate limit. A command
+    is not sent after its `deadline`, a time of the running loop: it raises DeadlineExpiredError.
     """
 
     def __init__(self, auth: AuthHandler) -> None:
@@ -67,16 +70,23 @@ class Account:
         answer = await self.transport.request(url, {"client_type": "user"})
         return _required(decode.ice_servers(decode.as_mapping(answer.get("body"))))
 
-    async def unlock(self, home: Home, door: Module) -> None:
+    async def unlock(self, home: Home, door: Module, *, deadline: float | None = None) -> None:
         """Open a door; the command is sent once."""
-        await self._command(home, door, {"lock": False})
+        await self._command(home, door, {"lock": False}, deadline)
 
-    async def switch_light(self, home: Home, light: Module, *, on: bool) -> None:
+    async def switch_light(
+        self, home: Home, light: Module, *, on: bool, deadline: float | None = None
+    ) -> None:
         """Switch a staircase light; a relay that is wired to a door opens it with `on`."""
-        await self._command(home, light, {"on": on})
+        await self._command(home, light, {"on": on}, deadline)
 
     async def settings(
-        self, home: Home, *, bridge: Module | None = None, urgent: bool = False
+        self,
+        home: Home,
+        *,
+        bridge: Module | None = None,
+        urgent: bool = False,
+        deadline: float | None = None,
     ) -> Mapping[str, Settings]:
         """Return the settings of a home's intercoms, or of one of them, by intercom id.
 
@@ -84,13 +94,14 @@ class Account:
         """
         bridges = home.bridges if bridge is None else (bridge,)
         request = configs.read_request(home.id, (each.id for each in bridges))
-        answer = await self._send(configs.READ_CONFIGS_PATH, request, urgent=urgent)
+        path = configs.READ_CONFIGS_PATH
+        answer = await self._send(path, request, urgent=urgent, deadline=deadline)
         found = configs.settings(decode.as_mapping(answer.get("body")))
         if not found:
             _raise_module_error(answer)
         return _required(found)
 
-    async def change_setting(
+    async def change_setting(  # noqa: PLR0913 - a change has these parts
         self,
         home: Home,
         bridge: Module,
@@ -98,16 +109,21 @@ class Account:
         *,
         mode: SettingMode | None = None,
         duration: int | None = None,
+        deadline: float | None = None,
+        write_lock: AbstractAsyncContextManager[None] | None = None,
     ) -> Setting:
         """Read a setting, change it and return what was sent; `duration` is in seconds.
 
-        UnknownModeError: the setting has an unknown mode and was not changed.
+        `write_lock` is held while the change is sent. UnknownModeError: the setting has an unknown
+        mode and was not changed.
         """
-        settings = (await self.settings(home, bridge=bridge, urgent=True)).get(bridge.id, {})
+        found = await self.settings(home, bridge=bridge, urgent=True, deadline=deadline)
+        settings = found.get(bridge.id, {})
         now = self.clock.now()
         changed = _required(settings.get(kind)).changed(now, mode=mode, duration=duration)
         request = configs.write_request(bridge, changed, now)
-        await self._send_command(configs.WRITE_CONFIGS_PATH, request)
+        async with write_lock or nullcontext():
+            await self._send_command(configs.WRITE_CONFIGS_PATH, request, deadline)
         return changed
 
     async def _read(
@@ -116,15 +132,19 @@ class Account:
         answer = await self._send(path, self._with_app(fields), urgent=urgent)
         return decode.as_mapping(answer.get("body"))
 
-    async def _command(self, home: Home, module: Module, change: Mapping[str, bool]) -> None:
+    async def _command(
+        self, home: Home, module: Module, change: Mapping[str, bool], deadline: float | None
+    ) -> None:
         target = _without_none({"id": module.id, "bridge": module.bridge_id, **change})
         place = _without_none({"id": home.id, "timezone": home.timezone, "modules": [target]})
-        await self._send_command(COMMAND_PATH, self._with_app({"home": place}))
+        await self._send_command(COMMAND_PATH, self._with_app({"home": place}), deadline)
 
-    async def _send_command(self, path: str, body: Mapping[str, Any]) -> None:
+    async def _send_command(
+        self, path: str, body: Mapping[str, Any], deadline: float | None
+    ) -> None:
         """Send a command once and raise what its answer reports."""
         try:
-            answer = await self._send(path, body, urgent=True)
+            answer = await self._send(path, body, urgent=True, deadline=deadline)
         except AuthError:
             raise  # without a token nothing was sent
         except NoAnswerError as err:
@@ -135,8 +155,16 @@ class Account:
             raise OutcomeUnknownError from err
         _check(answer)
 
-    async def _send(self, path: str, body: Mapping[str, Any], *, urgent: bool) -> Mapping[str, Any]:
-        return await self.transport.request(f"{self.auth.endpoints.api}{path}", body, urgent=urgent)
+    async def _send(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        urgent: bool,
+        deadline: float | None = None,
+    ) -> Mapping[str, Any]:
+        url = f"{self.auth.endpoints.api}{path}"
+        return await self.transport.request(url, body, urgent=urgent, deadline=deadline)
 
     def _with_app(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         return {"app_type": APP_TYPE, "app_version": self.auth.app_version, **fields}

@@ -22,7 +22,7 @@ from .const import (
     Endpoints,
 )
 from .decode import as_float
-from .error_codes import INVALID_GRANT, error_class
+from .error_codes import INVALID_GRANT, code_error, status_error
 from .errors import (
     AppClientRefusedError,
     AuthApiError,
@@ -320,7 +320,8 @@ def _is_refusal(answer: Answer) -> bool:
 
 
 def _error_class(answer: Answer) -> type[AuthApiError]:
-    meanings = (error_class(answer.status, answer.code), error_class(answer.status, None))
+    by_status = status_error(answer.status)
+    meanings = (code_error(answer.code) or by_status, by_status)
     for general, error in _ERRORS:
         if any(issubclass(meaning, general) for meaning in meanings):
             return error

@@ -84,6 +84,9 @@ STATUSES: Final[Mapping[int, CodeMeaning]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: CodeMeaning(error=ServerError, is_overload=True),
 }
 
+# Verdicts of the vendor's API name a code. Without one, these come from something in front of it.
+_VERDICTS: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+
 # Numbers in `errors[]` of a successful answer are about single modules and mean other things.
 # 9: the module did not take the command. Every other number is a refusal too.
 MODULE_CODES: Final[Mapping[int, type[ApiError]]] = {
@@ -124,6 +127,11 @@ def error_class(status: int, code: int | str | None) -> type[ApiError]:
     """Return the error of an answer that is not a success."""
     if (error := code_error(code)) is not None:
         return error
+    return ServerError if code is None and status in _VERDICTS else status_error(status)
+
+
+def status_error(status: int) -> type[ApiError]:
+    """Return the error of a status whose answer names a code, but one without a meaning here."""
     if status in STATUSES:
         return STATUSES[status].error or UnexpectedAnswerError
     is_outage = status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -31,6 +31,12 @@ class NoAnswerError(BticinoError):
         return f"{self.message} ({self.reason})" if self.reason else self.message
 
 
+class DeadlineExpiredError(NoAnswerError):
+    """The request was not sent, because its deadline had passed."""
+
+    message = "The request could not be sent in time"
+
+
 class ApiError(BticinoError):
     """The cloud answered with an error.
 
@@ -87,6 +93,11 @@ class RateLimitError(ApiError):
     """Too many requests, for the cloud or for our own rate limiter."""
 
     message = "Too many requests"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether our own rate limiter refused the request, so that nothing was sent."""
+        return self.status is None and self.code is None
 
 
 class ServerError(ApiError):

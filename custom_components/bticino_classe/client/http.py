@@ -1,32 +1,29 @@
 """HTTP POST with the rules that hold for every request to the cloud."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 import math
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, override
+from urllib.parse import urlencode
 
 import aiohttp
 import orjson
 
 from .const import USER_AGENT
 from .error_codes import error_code
-from .errors import NoAnswerError
+from .errors import DeadlineExpiredError, NoAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aiohttp.abc import AbstractStreamWriter
+
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 CONNECT_TIMEOUT: Final = 10.0  # seconds
-
-# When one of these is raised, nothing was sent.
-_NOT_SENT: Final = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,23 +57,62 @@ async def post(  # noqa: PLR0913 - a request has these parts
     bearer: str | None = None,
     form: Mapping[str, str] | None = None,
     payload: Mapping[str, Any] | None = None,
+    deadline: float | None = None,
 ) -> Answer:
     """Send a request once and return the answer; NoAnswerError if none came.
 
+    Nothing is sent after `deadline`, a time of the running loop, and no answer is awaited.
     Redirects are not followed, because they could send a password or a command to another host.
     The error is raised outside the `except`, so that its context holds no request headers.
     """
-    sent: dict[str, Any] = {"data": form, "json": payload, "headers": _headers(bearer)}
+    body = _Body(form, payload, deadline)
+    options = {"data": body, "headers": _headers(bearer), **request_options(timeout)}
     try:
-        async with session.post(url, **request_options(timeout), **sent) as response:
+        async with asyncio.timeout_at(deadline), session.post(url, **options) as response:
             return await _answer(response)
-    except _NOT_SENT as err:
-        failure = NoAnswerError(sent=False, reason=type(err).__name__)
-    except RuntimeError as err:  # aiohttp raises it for a closed session
-        failure = NoAnswerError(sent=not session.closed, reason=type(err).__name__)
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as err:
-        failure = NoAnswerError(sent=True, reason=type(err).__name__)
+    # RuntimeError: the session is closed.
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:
+        if body.is_expired and not body.is_sent:
+            failure: NoAnswerError = DeadlineExpiredError()
+        else:
+            failure = NoAnswerError(sent=body.is_sent, reason=type(err).__name__)
     raise failure
+
+
+class _Body(aiohttp.BytesPayload):
+    """A request's body; it knows whether it was sent, and is not sent after its deadline.
+
+    aiohttp sends the headers with it or before it; without its body a request is not executed.
+    """
+
+    def __init__(
+        self,
+        form: Mapping[str, str] | None,
+        payload: Mapping[str, Any] | None,
+        deadline: float | None,
+    ) -> None:
+        if form is not None:
+            raw, kind = urlencode(form).encode(), "application/x-www-form-urlencoded"
+        else:
+            raw, kind = orjson.dumps(payload), "application/json"
+        super().__init__(raw, content_type=kind)
+        self._deadline = deadline
+        self.is_sent = False
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the deadline has passed."""
+        deadline = self._deadline
+        return deadline is not None and asyncio.get_running_loop().time() >= deadline
+
+    @override
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        if self.is_expired:
+            raise TimeoutError
+        self.is_sent = True
+        await super().write_with_length(writer, content_length)
 
 
 def request_options(timeout: float) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Authenticated requests to the cloud's API."""
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from .clock import CloudClock
 from .error_codes import error_class
-from .errors import ApiError, BticinoError, TokenRefusedError
+from .errors import ApiError, BticinoError, DeadlineExpiredError, TokenRefusedError
 from .http import Answer, post
 
 if TYPE_CHECKING:
@@ -23,15 +24,21 @@ class Transport:
         self.counters: Counter[str] = Counter()
 
     async def request(
-        self, url: str, payload: Mapping[str, Any], *, urgent: bool = False
+        self,
+        url: str,
+        payload: Mapping[str, Any],
+        *,
+        urgent: bool = False,
+        deadline: float | None = None,
     ) -> dict[str, Any]:
         """POST to the cloud and return the answer's JSON object.
 
-        The request is sent once, and a second time only if the cloud refused the token. Raises
-        ApiError, NoAnswerError or AuthError, and counts them by class.
+        The request is sent once, and a second time only if the cloud refused the token; never
+        after `deadline`, a time of the running loop. Raises ApiError, NoAnswerError or AuthError,
+        and counts them by class.
         """
         try:
-            return await self._request(url, payload, urgent=urgent)
+            return await self._request(url, payload, urgent=urgent, deadline=deadline)
         except BticinoError as err:
             self.counters[type(err).__name__] += 1
             if isinstance(err, ApiError):
@@ -39,21 +46,21 @@ class Transport:
             raise
 
     async def _request(
-        self, url: str, payload: Mapping[str, Any], *, urgent: bool
+        self, url: str, payload: Mapping[str, Any], *, urgent: bool, deadline: float | None
     ) -> dict[str, Any]:
-        token, answer = await self._send(url, payload, urgent=urgent)
+        token, answer = await self._send(url, payload, urgent=urgent, deadline=deadline)
         if isinstance(error_of(answer), TokenRefusedError):
             self._auth.invalidate(token)
-            _, answer = await self._send(url, payload, urgent=urgent)
+            _, answer = await self._send(url, payload, urgent=urgent, deadline=deadline)
         if (error := error_of(answer)) is not None:
             raise error
         return answer.body or {}
 
     async def _send(
-        self, url: str, payload: Mapping[str, Any], *, urgent: bool
+        self, url: str, payload: Mapping[str, Any], *, urgent: bool, deadline: float | None
     ) -> tuple[str, Answer]:
         self._auth.limiter.admit(urgent=urgent)
-        token = await self._auth.get_access_token()
+        token = await self._token(deadline)
         self.counters["requests"] += 1
         answer = await post(
             self._auth.session,
@@ -61,9 +68,18 @@ class Transport:
             timeout=self._auth.endpoints.timeout,
             bearer=token,
             payload=payload,
+            deadline=deadline,
         )
         self.clock.set_from_answer(answer.time)
         return token, answer
+
+    async def _token(self, deadline: float | None) -> str:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._auth.get_access_token()
+        except TimeoutError:
+            failure = DeadlineExpiredError()
+        raise failure
 
 
 def error_of(answer: Answer) -> ApiError | None:

@@ -1,0 +1,218 @@
+"""Commands to a home's modules: one at a time per home, doors first, nothing late."""
+
+import asyncio
+from bisect import insort
+from collections import defaultdict
+from contextlib import asynccontextmanager, contextmanager
+from enum import IntEnum
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.core import HomeAssistant, callback
+
+from .client import (
+    BticinoError,
+    CommandRefusedError,
+    DeadlineExpiredError,
+    Home,
+    Module,
+    ModuleKind,
+    OutcomeUnknownError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from contextlib import AbstractAsyncContextManager
+
+    from .coordinator import BticinoCoordinator
+
+    type SettingChange = Callable[
+        [Home, Module, float, AbstractAsyncContextManager[None]], Awaitable[None]
+    ]
+
+COMMAND_SECONDS: Final = 15.0  # from the press until the answer; nothing is sent after it
+SETTING_GRACE_SECONDS: Final = 3.0  # for which a door waits while a setting is being written
+
+
+class Commands:
+    """Sends every command of an account, each once and before its deadline.
+
+    The cloud refuses two commands for one home at the same time. Methods raise BticinoError;
+    DeadlineExpiredError means that nothing was sent.
+    """
+
+    def __init__(self, hass: HomeAssistant, coordinator: BticinoCoordinator) -> None:
+        self._hass = hass
+        self._coordinator = coordinator
+        self._queues: defaultdict[str, _HomeQueue] = defaultdict(_HomeQueue)
+        self._setting_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._openings: dict[str, asyncio.Task[None]] = {}
+
+    async def async_open(self, door: Module) -> None:
+        """Open a door; a press while the same door is being opened joins that opening.
+
+        The opening outlives a cancelled caller, so that another press cannot open twice.
+        """
+        task = self._openings.get(door.id)
+        if task is None or task.done():
+            opening = self._async_open(door, self._deadline())
+            task = self._hass.async_create_task(opening, f"bticino_classe open {door.id}")
+            self._openings[door.id] = task
+            task.add_done_callback(_retrieve_exception)
+        await asyncio.wait([task])
+        task.result()
+
+    async def async_switch_light(self, light: Module, *, on: bool) -> None:
+        """Switch a staircase light."""
+        deadline, account = self._deadline(), self._coordinator.account
+        async with self._turn(light.home_id, _Priority.LIGHT, deadline):
+            home, light = self._target(light)
+            with self._outcome():
+                await account.switch_light(home, light, on=on, deadline=deadline)
+
+    async def async_change_setting(self, bridge: Module, change: SettingChange) -> None:
+        """Change a setting; doors wait only while it is being written, and not for long.
+
+        `change` gets the home, the intercom, the deadline and a lock to hold while it writes.
+        """
+        deadline = self._deadline()
+        async with _locked(self._setting_locks[bridge.home_id], deadline):
+            home, bridge = self._target(bridge)
+            with self._outcome():
+                await change(home, bridge, deadline, self._write_lock(home.id, deadline))
+
+    async def _async_open(self, door: Module, deadline: float) -> None:
+        account = self._coordinator.account
+        async with self._turn(door.home_id, _Priority.DOOR, deadline):
+            home, door = self._target(door)
+            with self._outcome():
+                if door.kind is ModuleKind.LIGHT:  # a relay that is wired to a door
+                    await account.switch_light(home, door, on=True, deadline=deadline)
+                else:
+                    await account.unlock(home, door, deadline=deadline)
+
+    @asynccontextmanager
+    async def _turn(
+        self, home_id: str, priority: _Priority, deadline: float
+    ) -> AsyncGenerator[None]:
+        """Hold a home's queue; waiting for it ends with the deadline."""
+        queue = self._queues[home_id]
+        async with _in_time(deadline):
+            await queue.acquire(priority)
+        try:
+            yield
+        finally:
+            queue.release()
+
+    @asynccontextmanager
+    async def _write_lock(self, home_id: str, deadline: float) -> AsyncGenerator[None]:
+        """Hold a home's queue while a setting is written; a door that waits cuts it short."""
+        async with self._turn(home_id, _Priority.SETTING, deadline):
+            try:
+                async with asyncio.timeout(None) as timeout:
+                    self._queues[home_id].interruptible = timeout
+                    yield
+            except TimeoutError:
+                raise OutcomeUnknownError from None
+
+    def _target(self, module: Module) -> tuple[Home, Module]:
+        """Return a module and its home as they are now; UnreachableError if it is offline."""
+        house = self._coordinator.data
+        module = house.modules.get(module.id, module)
+        home = house.homes.get(module.home_id)
+        if home is None or not house.reachable(module.id):
+            raise UnreachableError
+        return home, module
+
+    @contextmanager
+    def _outcome(self) -> Generator[None]:
+        """Pass a command's outcome to the coordinator."""
+        try:
+            yield
+        except BticinoError as err:
+            if isinstance(err, CommandRefusedError | UnreachableError):
+                self._coordinator.async_note_answer()
+            self._coordinator.async_handle_error(err)
+            raise
+        self._coordinator.async_note_answer()
+
+    def _deadline(self) -> float:
+        return self._hass.loop.time() + COMMAND_SECONDS
+
+
+class _Priority(IntEnum):
+    """What waits for a home is sent in this order."""
+
+    DOOR = 0
+    LIGHT = 1
+    SETTING = 2
+
+
+class _HomeQueue:
+    """A lock whose waiters get it by priority, then in their order."""
+
+    def __init__(self) -> None:
+        self.interruptible: asyncio.Timeout | None = None
+        self._is_held = False
+        self._numbers = count()
+        self._waiting: list[tuple[_Priority, int, asyncio.Future[None]]] = []
+
+    async def acquire(self, priority: _Priority) -> None:
+        """Wait for the lock; a door shortens the wait for a setting."""
+        if not self._is_held:
+            self._is_held = True
+            return
+        if priority is _Priority.DOOR:
+            self._interrupt_soon()
+        loop = asyncio.get_running_loop()
+        waiter = (priority, next(self._numbers), loop.create_future())
+        insort(self._waiting, waiter)
+        try:
+            await waiter[2]
+        except asyncio.CancelledError:
+            if not waiter[2].cancelled():
+                self.release()  # it was handed over just before the cancellation
+            raise
+
+    def release(self) -> None:
+        """Hand the lock over to the next waiter."""
+        self.interruptible = None
+        while self._waiting:
+            *_, turn = self._waiting.pop(0)
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._is_held = False
+
+    def _interrupt_soon(self) -> None:
+        timeout, loop = self.interruptible, asyncio.get_running_loop()
+        if timeout is not None and timeout.when() is None:
+            timeout.reschedule(loop.time() + SETTING_GRACE_SECONDS)
+
+
+@asynccontextmanager
+async def _in_time(deadline: float) -> AsyncGenerator[None]:
+    """Raise DeadlineExpiredError if the deadline passes in the block, where nothing is sent."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            yield
+    except TimeoutError:
+        raise DeadlineExpiredError from None
+
+
+@asynccontextmanager
+async def _locked(lock: asyncio.Lock, deadline: float) -> AsyncGenerator[None]:
+    async with _in_time(deadline):
+        await lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@callback
+def _retrieve_exception(task: asyncio.Task[None]) -> None:
+    """Mark the exception as retrieved; all callers may have been cancelled."""
+    if not task.cancelled():
+        task.exception()
