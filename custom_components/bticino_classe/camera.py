@@ -54,7 +54,8 @@ class BticinoCamera(BticinoEntity, Camera):
     """The camera of a panel; opening it while the panel is ringing answers the call."""
 
     _attr_name = None
-    _attr_supported_features = CameraEntityFeature.STREAM
+    # Without ON_OFF, Home Assistant's actions for an area would raise and end the script.
+    _attr_supported_features = CameraEntityFeature.STREAM | CameraEntityFeature.ON_OFF
     _attr_brand = MANUFACTURER
 
     def __init__(self, runtime: RuntimeData, module: Module) -> None:
@@ -126,6 +127,15 @@ class BticinoCamera(BticinoEntity, Camera):
         """End the views of a camera that is removed."""
         self._runtime.live.async_hang_up(self.module)
         await super().async_will_remove_from_hass()
+
+    @override
+    async def async_turn_on(self) -> None:
+        """Do nothing: the intercom is never dialled by an action for an area or a group."""
+
+    @override
+    async def async_turn_off(self) -> None:
+        """End the call, if there is one."""
+        self._runtime.live.async_hang_up(self.module)
 
     async def async_hang_up(self) -> None:
         """End the call (action)."""

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components.lock import LockEntity, LockEntityFeature
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 
 from .const import CONF_PULSE_TIME, DEFAULT_PULSE_TIME
@@ -49,15 +49,10 @@ class BticinoLock(BticinoEntity, LockEntity):
 
     @override
     async def async_unlock(self, **kwargs: Any) -> None:
-        self._attr_is_unlocking = True
-        self.async_write_ha_state()
-        try:
-            with self.command_errors():
-                await self._runtime.commands.async_open(self.module)
-            self._begin_pulse()
-        finally:
-            self._attr_is_unlocking = False
-            self.async_write_ha_state()
+        with self.command_errors():
+            await self._runtime.commands.async_open(self.module)
+        # Not shown as unlocking before: a failed opening would look like a door that locks.
+        self._begin_pulse()
 
     @override
     async def async_lock(self, **kwargs: Any) -> None:
@@ -87,11 +82,13 @@ class BticinoLock(BticinoEntity, LockEntity):
         self._attr_is_locked = False
         seconds = self.coordinator.config_entry.options.get(CONF_PULSE_TIME, DEFAULT_PULSE_TIME)
         self._end_of_pulse = async_call_later(self.hass, seconds, self._async_end_pulse)
+        self.async_write_ha_state()
 
     @callback
     def _async_end_pulse(self, _now: datetime) -> None:
         self._end_of_pulse = None
         self._attr_is_locked = True
+        self.async_set_context(Context())  # not the act of the person who opened
         self.async_write_ha_state()
 
     def _stop_pulse_timer(self) -> None:

@@ -3,11 +3,11 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from homeassistant.auth.permissions.const import POLICY_READ
+from homeassistant.auth.permissions.const import POLICY_CONTROL, POLICY_READ
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import Platform
 from homeassistant.core import callback
-from homeassistant.exceptions import ServiceValidationError, UnknownUser
+from homeassistant.exceptions import ServiceValidationError, Unauthorized, UnknownUser
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.service import async_get_config_entry, async_get_device_and_config_entry
 
@@ -17,6 +17,8 @@ from .history.http import PictureSource
 from .runtime import BticinoConfigEntry, async_loaded_entries, async_loaded_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from homeassistant.auth.models import User
     from homeassistant.core import HomeAssistant, ServiceCall
 
@@ -76,6 +78,20 @@ async def async_may_read_all(hass: HomeAssistant, call: ServiceCall) -> bool:
     """Whether the caller may read every entity; an automation may."""
     user = await _async_user(hass, call)
     return user is None or user.permissions.access_all_entities(POLICY_READ)
+
+
+async def async_check_may_reset(
+    hass: HomeAssistant, entry: BticinoConfigEntry, bridge_ids: Iterable[str], call: ServiceCall
+) -> None:
+    """Raise Unauthorized unless the caller may press the reset buttons of these intercoms."""
+    if (user := await _async_user(hass, call)) is None:
+        return
+    registry = er.async_get(hass)
+    for bridge_id in bridge_ids:
+        button = unique_id(entry, bridge_id, "reset_missed_calls")
+        entity_id = registry.async_get_entity_id(Platform.BUTTON, DOMAIN, button)
+        if not user.permissions.check_entity(entity_id or "", POLICY_CONTROL):
+            raise Unauthorized(context=call.context, entity_id=entity_id, permission=POLICY_CONTROL)
 
 
 async def async_readable_homes(

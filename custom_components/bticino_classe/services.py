@@ -20,8 +20,8 @@ from .const import CONF_SIMULATED_RINGS, DOMAIN
 from .errors import refused
 from .history.export import exported, span_of
 from .history.formatting import async_call_formatter
-from .runtime import async_loaded_entries
 from .service_helpers import (
+    async_check_may_reset,
     async_find_accounts,
     async_find_module,
     async_may_read_all,
@@ -115,11 +115,16 @@ async def _reset_missed_calls(hass: HomeAssistant, call: ServiceCall) -> None:
     """Reset the missed calls of one intercom, or of all intercoms."""
     if device_id := call.data.get(ATTR_DEVICE_ID):
         entry, module = async_find_module(hass, device_id)
-        await entry.runtime_data.history.async_mark_seen(module.intercom_id)
-        return
-    for runtime in (entry.runtime_data for entry in async_loaded_entries(hass)):
-        bridges = (bridge.id for bridge in runtime.coordinator.data.bridges)
-        await runtime.history.async_mark_seen(*bridges)
+        bridges = {entry: [module.intercom_id]}
+    else:
+        bridges = {
+            entry: [bridge.id for bridge in entry.runtime_data.coordinator.data.bridges]
+            for entry in async_find_accounts(hass, None)
+        }
+    for entry, ids in bridges.items():
+        await async_check_may_reset(hass, entry, ids, call)
+    for entry, ids in bridges.items():
+        await entry.runtime_data.history.async_mark_seen(*ids)
 
 
 async def _export_calls(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:

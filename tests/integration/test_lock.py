@@ -88,7 +88,7 @@ async def test_door_opens_once(
 
 @pytest.mark.usefixtures("entry")
 async def test_lock_shows_the_pulse(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Unlocking while the command is sent, unlocked for the pulse time, then locked."""
+    """Unlocked for the pulse time after the command was accepted, then locked."""
     changes = async_capture_events(hass, "state_changed")
     await call_action(hass, "lock", "open", "lock.cancello")
     await advance(hass, freezer, 4)
@@ -96,7 +96,22 @@ async def test_lock_shows_the_pulse(hass: HomeAssistant, freezer: FrozenDateTime
     await advance(hass, freezer, 2)
     seen = [event.data["new_state"] for event in changes]
     states = [s.state for s in seen if isinstance(s, State) and s.entity_id == "lock.cancello"]
-    assert states == ["unlocking", "unlocked", "locked"]
+    assert states == ["unlocked", "locked"]
+    opened, locked = (s for s in seen if isinstance(s, State) and s.entity_id == "lock.cancello")
+    assert locked.context.id != opened.context.id, "the relock is nobody's act"
+
+
+@pytest.mark.parametrize("failure", [Failure(code=13), Failure(status=503), Failure(drop=True)])
+@pytest.mark.usefixtures("entry")
+async def test_failed_opening_changes_no_state(
+    hass: HomeAssistant, simulator: Simulator, failure: Failure
+) -> None:
+    """An automation that waits for *locked* must not run."""
+    changes = async_capture_events(hass, "state_changed")
+    simulator.fail(SETSTATE, failure)
+    await expect_refused(hass, "lock", "open", "lock.cancello")
+    seen = [c for c in changes if c.data["entity_id"] == "lock.cancello"]
+    assert seen == []
 
 
 async def test_second_opening_restarts_the_pulse(

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, Unauthorized
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import area_registry as ar, device_registry as dr, entity_registry as er
+from homeassistant.setup import async_setup_component
 import pytest
+from pytest_homeassistant_custom_component.common import MockUser
 import voluptuous as vol
 
 from custom_components.bticino_classe.const import DOMAIN
@@ -21,6 +23,7 @@ from tests.integration.conftest import (
 
 if TYPE_CHECKING:
     from homeassistant.auth.models import User
+    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
     from tests.simulator import Simulator
@@ -158,3 +161,45 @@ async def test_invalid_values_are_refused(hass: HomeAssistant, wrong: dict[str, 
         await call_domain_action(
             hass, "simulate_ring", device_id=device_id_of(hass, STREET), **wrong
         )
+
+
+async def test_reset_needs_a_connected_account(
+    hass: HomeAssistant, entry: ConfigEntry[Any]
+) -> None:
+    """An action that cannot do what it says fails with a message."""
+    await hass.config_entries.async_unload(entry.entry_id)
+    with pytest.raises(ServiceValidationError) as caught:
+        await call_domain_action(hass, "reset_missed_calls")
+    assert caught.value.translation_key == "no_account"
+
+
+@pytest.mark.parametrize("names_device", [False, True])
+@pytest.mark.usefixtures("entry")
+async def test_read_only_user_may_not_reset_missed_calls(
+    hass: HomeAssistant, hass_read_only_user: User, names_device: bool
+) -> None:
+    """Users who may control the reset button may call the action; a read-only user may not."""
+    data = {"device_id": device_id_of(hass, "Classe 300X")} if names_device else {}
+    group = await hass.auth.async_get_group("system-users")
+    assert group is not None
+    person = MockUser(groups=[group]).add_to_hass(hass)
+    await call_domain_action(hass, "reset_missed_calls", person, **data)
+    with pytest.raises(Unauthorized):
+        await call_domain_action(hass, "reset_missed_calls", hass_read_only_user, **data)
+
+
+@pytest.mark.parametrize("action", ["turn_on", "turn_off"])
+@pytest.mark.usefixtures("entry")
+async def test_turning_an_area_on_or_off_does_not_raise(
+    hass: HomeAssistant, simulator: Simulator, action: str
+) -> None:
+    """A camera in the area sends nothing, and the script goes on."""
+    await async_setup_component(hass, "homeassistant", {})
+    area = ar.async_get(hass).async_create("Hall")
+    panel = device_id_of(hass, STREET)
+    dr.async_get(hass).async_update_device(panel, area_id=area.id)
+    entities = er.async_entries_for_device(er.async_get(hass), panel)
+    assert "camera" in [entity.domain for entity in entities]
+    simulator.journal.clear()
+    await hass.services.async_call("homeassistant", action, {"area_id": area.id}, blocking=True)
+    assert len(simulator.journal) == 0
