@@ -71,7 +71,7 @@ async def simulator(
 
 
 def _now() -> float:
-    """Return the time that a test has set, looked up anew at every call."""
+    """Return the time that a test has set, read at every call."""
     return time.time()
 
 

@@ -68,7 +68,7 @@ class Outcome:
 
 
 class Reader:
-    """Somebody who does what the text says, in a folder of their own."""
+    """A reader who follows the text, in a folder of their own."""
 
     def __init__(self, folder: Path, simulator: Simulator) -> None:
         self.folder = folder
@@ -105,7 +105,7 @@ class Reader:
 
 @pytest.fixture
 def reader(tmp_path: Path, simulator: Simulator) -> Reader:
-    """Somebody who has copied the client and the examples."""
+    """A reader who has copied the client and the examples."""
     return Reader(tmp_path, simulator)
 
 

@@ -44,7 +44,7 @@ print(len([name for name in sys.modules if name.partition(".")[0] == "client"]))
 
 def load_alone(folder: Path) -> subprocess.CompletedProcess[str]:
     """Import every module of a folder in a process of its own, behind the wall."""
-    # -P: platforms bear names of standard modules (calendar, select), which must not be taken.
+    # -P: platforms have names of standard modules (calendar, select), which must not be taken.
     command = [sys.executable, "-P", "-c", LOAD_ALONE, str(folder)]
     return subprocess.run(  # noqa: S603 - our own program on our own files
         command, capture_output=True, text=True, timeout=60, check=False, cwd=folder.parent

@@ -48,11 +48,11 @@ class Development:
         assert self.process.stdout is not None
         async with asyncio.timeout(PATIENCE):
             line = (await self.process.stdout.readline()).decode()
-        said = LINE.fullmatch(line)
-        if said is None:
+        match = LINE.fullmatch(line)
+        if match is None:
             _, words = await self.end(signal.SIGTERM)
-            raise AssertionError(f"scripts/develop said {line!r}, {words}\n{self.log_tail()}")
-        self.ready = said.groupdict()
+            raise AssertionError(f"scripts/develop printed {line!r}, {words}\n{self.log_tail()}")
+        self.ready = match.groupdict()
 
     async def launch(self, *options: str) -> None:
         """Start it, whatever may become of that."""
@@ -63,17 +63,17 @@ class Development:
         )
 
     async def end(self, number: signal.Signals) -> tuple[int, str]:
-        """Send a signal; return the exit code and what was said on the way, in both streams."""
+        """Send a signal; return the exit code and the output of both streams."""
         if self.process.returncode is None:
             self.process.send_signal(number)
         return await self.gone()
 
     async def gone(self) -> tuple[int, str]:
-        """Wait for the end of the launcher; return its exit code and what it said."""
+        """Wait for the end of the launcher; return its exit code and its output."""
         async with asyncio.timeout(PATIENCE):
-            said, complained = await self.process.communicate()
+            output, errors = await self.process.communicate()
         assert self.process.returncode is not None
-        return self.process.returncode, (said + complained).decode()
+        return self.process.returncode, (output + errors).decode()
 
     async def close(self) -> None:
         """End it if a test did not."""
@@ -121,9 +121,9 @@ def free_ports() -> tuple[int, int]:
 
 async def expect_clean_end(server: Development, number: signal.Signals) -> None:
     """End the server with a signal: quickly, quietly, and with nobody left behind."""
-    code, said = await server.end(number)
+    code, output = await server.end(number)
     assert code == 0
-    assert [line.partition(":")[0] for line in said.splitlines()] == ["develop"], said
+    assert [line.partition(":")[0] for line in output.splitlines()] == ["develop"], output
     assert not server.home_assistant_runs()
     assert not answers(server.port)
     assert not answers(server.simulator_port)

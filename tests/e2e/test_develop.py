@@ -53,9 +53,9 @@ async def test_port_in_use(development: Development, which: str) -> None:
     ports = {"--port": development.port, "--simulator-port": development.simulator_port}
     with socket.create_server(("127.0.0.1", ports[which])):
         await development.launch()
-        code, said = await development.gone()
+        code, output = await development.gone()
     assert code == 1
-    assert said == (
+    assert output == (
         f"develop: port {ports[which]} is in use or not allowed: choose another with {which}.\n"
     )
 
@@ -77,7 +77,7 @@ async def _renew_password(owner: Owner, operator: Operator) -> None:
     assert flow["context"]["source"] == "reauth"
     result = await owner.call("post", f"{FLOW}/{flow['flow_id']}", {"password": NEW})
     assert result["reason"] == "reauth_successful"
-    await operator.wait_for_requests(HOMESTATUS, polls + 1)  # the entry is set up anew
+    await operator.wait_for_requests(HOMESTATUS, polls + 1)  # the entry is set up again
     await _wait_for_state(owner, "lock.box", "locked")
     await owner.call("post", "api/services/lock/open", box)
     assert await operator.openings() == {"Cancello": 1, "Portone": 1, "Box": 1}
@@ -100,9 +100,9 @@ async def _flows(owner: Owner) -> list[dict[str, Any]]:
 async def _refuse_second_launcher(development: Development) -> None:
     second = Development(development.state)
     await second.launch()
-    code, said = await second.gone()
+    code, output = await second.gone()
     assert code == 1
-    assert said == f"develop: another scripts/develop is using {development.state}.\n"
+    assert output == f"develop: another scripts/develop is using {development.state}.\n"
 
 
 def _expect_helper_before_integration(development: Development) -> None:

@@ -103,7 +103,7 @@ async def test_ring_is_answered_by_opening_the_camera(
 
 
 async def test_two_viewers(house: Development, running: Browser, operator: Operator) -> None:
-    """The second is told that the line is busy, and the first is not disturbed."""
+    """The second viewer gets a busy message; the first is not disturbed."""
     _, first = await somebody(house, running)
     await first.open_from_device(STREET)
     await first.plays()
@@ -130,7 +130,7 @@ async def test_two_viewers(house: Development, running: Browser, operator: Opera
 async def test_line_is_cut_in_mid_call(
     house: Development, running: Browser, operator: Operator
 ) -> None:
-    """Pictures go on; the end is said on the next line. Without the intercom, it is said why."""
+    """Video continues; the terminate is sent later. Without the intercom, the reason is shown."""
     visitor, player = await somebody(house, running)
     await player.open_from_device(COURT)
     await player.plays()

@@ -30,7 +30,7 @@ NEW = "casa-nuova"
 async def test_walk_in_a_browser(
     development: Development, page: Page, session: aiohttp.ClientSession
 ) -> None:
-    """Whoever follows the README gets a door open, is asked for a new password, and no more."""
+    """A person who follows the README opens a door, and is asked once for a new password."""
     await development.start()
     operator = Operator(session, development.ready["operator"])
     visitor = Visitor(page, development)

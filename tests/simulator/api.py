@@ -213,8 +213,8 @@ def _described(home: Home, hidden: str | None) -> Json:
 
 def _status(cloud: Cloud, home: Home, module: Module) -> Json:
     reached = home.reaches(module)
-    said: Json = {"reachable": reached} if module.reports_reachable or not reached else {}
-    return module.status(cloud.clock()) | said
+    fields: Json = {"reachable": reached} if module.reports_reachable or not reached else {}
+    return module.status(cloud.clock()) | fields
 
 
 def _ok(cloud: Cloud, body: Json, *, timed: bool = False) -> web.Response:

@@ -101,13 +101,13 @@ class Doorbell(PushDelivery):
             return
         bridge = home.modules.get(found.bridge or "", found)
         # Only the name of this push is known; its fields are a guess.
-        said: Json = {
+        fields: Json = {
             "device_id": bridge.id,
             "home_id": home.id,
             "module_id": found.id,
             "reachable": reachable,
         }
-        self.push(pushes.notice(bridge.type, "reachable_module_event", said))
+        self.push(pushes.notice(bridge.type, "reachable_module_event", fields))
 
     def report_presence(self, bridge: Bridge, kind: str) -> None:
         """Push and record a bridge's `connection` or `disconnection`."""

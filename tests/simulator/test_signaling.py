@@ -33,8 +33,8 @@ async def test_regular_session(client: HttpClient, sim: Simulator) -> None:
             assert set(found["data"]["ice_candidate"]) == set(CANDIDATE)
         nothing = {"type": "ack", "status": "ok", "session_id": None, "tag_id": None}
         for kind, more in (("candidate", {"ice_candidate": CANDIDATE}), ("terminate", {})):
-            said = await signaling.request(ids, kind, **more)
-            assert said == nothing | {"correlation_id": said["correlation_id"]}
+            ack = await signaling.request(ids, kind, **more)
+            assert ack == nothing | {"correlation_id": ack["correlation_id"]}
     (session,) = sim.rtc.sessions.values()
     assert (session.state, session.ended_by, session.terminates) == ("ended", "client", 1)
     assert (session.sdp, session.candidates) == (OFFER, [CANDIDATE])

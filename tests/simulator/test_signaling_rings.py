@@ -32,8 +32,8 @@ async def test_ring_is_answered(client: HttpClient, sim: Simulator) -> None:
     async with open_signaling(client) as signaling, open_socket(client) as pushes:
         ids, extra = await ring(sim, pushes)
         offer = extra["data"]["session_description"]["sdp"]
-        said = await signaling.request(ids, "answer", session_description=accepting(offer))
-        assert (said["status"], said["session_id"]) == ("ok", None)
+        ack = await signaling.request(ids, "answer", session_description=accepting(offer))
+        assert (ack["status"], ack["session_id"]) == ("ok", None)
         taken, rescinded = await pushes.frames(2)
         assert taken["push_type"] == "BNC3-accepted_call"
         assert rescinded["extra_params"]["data"] == {"type": "rescind"}
@@ -104,8 +104,8 @@ async def test_late_answer(
             clock.now += call.expiry
         elif how == "elsewhere":
             sim.answer_elsewhere(call)
-        said = await signaling.request(ids, "answer", session_description=accepting(offer))
-        assert said["status"] == "ok"
+        ack = await signaling.request(ids, "answer", session_description=accepting(offer))
+        assert ack["status"] == "ok"
         ended = (await signaling.frame())["data"]
         assert (ended["type"], ended.get("error")) == ("terminate", error)
     assert sim.violations == []
@@ -129,8 +129,8 @@ async def test_invalid_answer(client: HttpClient, sim: Simulator, change: dict[s
         sdp = change.pop("sdp", None)
         offer = extra["data"]["session_description"]["sdp"]
         described = accepting(offer) if sdp is None else {"type": "call", "sdp": sdp}
-        said = await signaling.request(ids | change, "answer", session_description=described)
-        assert said["status"] == "error"
+        ack = await signaling.request(ids | change, "answer", session_description=described)
+        assert ack["status"] == "error"
     assert len(sim.violations) == 1
     assert sim.rtc.sessions == {}
     assert not sim.calls[ids["session_id"]].answered

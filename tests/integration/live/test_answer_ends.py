@@ -168,7 +168,7 @@ async def test_end_is_reported_after_the_viewer_has_left(
 async def test_reload_during_an_answered_call(
     hass: HomeAssistant, browser: BrowserClient, simulator: Simulator, *, is_sending: bool
 ) -> None:
-    """The view ends, the intercom is told once, and the call has its end."""
+    """The view ends, the intercom gets one terminate, and the call ends once."""
     await ring_and_wait(hass, simulator)
     if is_sending:
         set_timeouts(get_entry(hass), terminated=0.05)
