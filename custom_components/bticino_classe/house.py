@@ -39,11 +39,6 @@ class House:
         panel = self.modules.get(panel_id or "")
         return bridge_id if panel is None or panel.kind is not ModuleKind.PANEL else panel.id
 
-    def intercom_of(self, module_id: str) -> str:
-        """Return the id of the intercom that a module belongs to; an intercom returns its own."""
-        module = self.modules.get(module_id)
-        return module_id if module is None else module.intercom_id
-
     def state(self, module_id: str) -> ModuleState:
         """Return the last reported state; a module that never reported counts as reachable."""
         return self.states.get(module_id) or ModuleState(id=module_id)
