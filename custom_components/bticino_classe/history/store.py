@@ -70,7 +70,8 @@ class CallStore:
         self._clock = clock
         self._limits = limits or MEMORY_LIMITS
         self._database = self._new_database(in_memory=limits is None)
-        self._summary = Summary()
+        self._stored = Summary()
+        self._summary = Summary()  # with the pending changes
         self._listeners = Listeners[()]()
         self._lock = asyncio.Lock()
         self._pending: dict[str, CallRecord] = {}
@@ -223,7 +224,7 @@ class CallStore:
         """Run a transaction, and show the result."""
         calls, listed = tuple(self._pending.values()), tuple(self._pending_listed.values())
         is_first, deleted_until = self._is_first_commit, self._deleted_until
-        limits, now = self._limits, self._now()
+        limits, now, stored = self._limits, self._now(), self._stored
 
         def store(db: sqlite3.Connection) -> Summary:
             writer = Writer(db, limits=limits, now=now)
@@ -233,9 +234,12 @@ class CallStore:
                 writer.put(news)
             work(writer)
             writer.apply_limits()
-            return Summary.read(db, now)
+            if writer.changed.is_more:
+                return Summary.read(db, now)
+            return stored.read_changed(db, now, writer.changed)
 
-        summary = await self._database.run(store)
+        self._stored = await self._database.run(store)
+        summary = self._stored.copy()
         self._is_first_commit = False
         for call in calls:
             if self._pending.get(call.id) is call:

@@ -1,12 +1,12 @@
 """What entities and rings need of the history at once, in memory."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from ..client import SESSION_REUSE_SECONDS
-from .reading import HAS_PICTURE, select
+from .reading import HAS_PICTURE, by_ids, select
 from .records import DAY, KINDS
 
 if TYPE_CHECKING:
@@ -14,18 +14,21 @@ if TYPE_CHECKING:
     import sqlite3
 
     from .records import CallRecord
+    from .writing import Changed
 
 type NewestKey = tuple[str, str | None]  # a module, and a kind of picture that the call must have
 
 MAX_RECENT: Final = 500  # calls
 NEWEST: Final = 2  # the last call of a module and the one before
+_UNSEEN: Final = "SELECT bridge_id, count(*) FROM calls WHERE outcome = 'missed' AND seen = 0"
 
 
 @dataclass(kw_only=True)
 class Summary:
-    """The last calls of each module, the unseen missed calls, and all calls of the last day.
+    """The last calls of each module, the unseen missed calls, and the calls of the last day.
 
-    It is read from the database after each commit; calls that are not stored yet are added.
+    It is read when the database is opened; each commit then reads what it changed. Calls that are
+    not stored yet are added to a copy.
     """
 
     newest: dict[NewestKey, tuple[CallRecord, ...]] = field(default_factory=dict)
@@ -45,18 +48,36 @@ class Summary:
         modules = {
             *chain.from_iterable(db.execute("SELECT DISTINCT bridge_id, panel_id FROM calls"))
         }
-        keys = [(module_id, kind) for module_id in modules - {None} for kind in (None, *KINDS)]
-        unseen = (
-            "SELECT bridge_id, count(*) FROM calls WHERE outcome = 'missed' AND seen = 0"
-            " GROUP BY bridge_id"
-        )
         return cls(
-            newest={key: found for key in keys if (found := _newest(db, *key))},
-            unseen=Counter(dict(db.execute(unseen).fetchall())),
+            newest=_newest_of(db, modules - {None}),
+            unseen=Counter(dict(db.execute(f"{_UNSEEN} GROUP BY bridge_id").fetchall())),
             recent={record.id: record for record in recent},
             deletions=db.execute(deletions, (now - DAY, MAX_RECENT)).fetchall(),
             deleted_until=meta.get("deleted_until", 0.0),
             tracking_since=meta["tracking_since"],
+        )
+
+    def read_changed(self, db: sqlite3.Connection, now: float, changed: Changed) -> Summary:
+        """Return what is stored now, if this was stored before some calls changed."""
+        others = {id_: record for id_, record in self.recent.items() if id_ not in changed.ids}
+        records = sorted([*others.values(), *by_ids(db, changed.ids)], key=_from_newest)
+        counts = {
+            module_id: db.execute(f"{_UNSEEN} AND bridge_id = ?", (module_id,)).fetchone()[1]
+            for module_id in changed.modules
+        }
+        return replace(
+            self,
+            newest=self.newest | _newest_of(db, changed.modules),
+            unseen=Counter({**self.unseen, **counts}),
+            recent={
+                record.id: record for record in records[:MAX_RECENT] if record.time > now - DAY
+            },
+        )
+
+    def copy(self) -> Summary:
+        """Return a summary that can be changed."""
+        return replace(
+            self, newest={**self.newest}, unseen=Counter(self.unseen), recent={**self.recent}
         )
 
     def find(self, session: str, time: float) -> CallRecord | None:
@@ -80,7 +101,7 @@ class Summary:
             for kind in (None, *record.pictures):
                 key = (module_id, kind)
                 others = [each for each in self.newest.get(key, ()) if each.id != record.id]
-                newest = sorted((record, *others), key=lambda each: -each.time)
+                newest = sorted((record, *others), key=_from_newest)
                 self.newest[key] = tuple(newest[:NEWEST])
 
 
@@ -89,6 +110,17 @@ def find_call(calls: Iterable[CallRecord], session: str, time: float) -> CallRec
     same = (call for call in calls if call.session == session)
     near = (call for call in same if abs(call.time - time) <= SESSION_REUSE_SECONDS)
     return min(near, key=lambda call: abs(call.time - time), default=None)
+
+
+def _newest_of(
+    db: sqlite3.Connection, modules: Iterable[str]
+) -> dict[NewestKey, tuple[CallRecord, ...]]:
+    keys = [(module_id, kind) for module_id in modules for kind in (None, *KINDS)]
+    return {key: found for key in keys if (found := _newest(db, *key))}
+
+
+def _from_newest(record: CallRecord) -> float:
+    return -record.time
 
 
 def _newest(db: sqlite3.Connection, module_id: str, kind: str | None) -> tuple[CallRecord, ...]:
@@ -100,4 +132,4 @@ def _newest(db: sqlite3.Connection, module_id: str, kind: str | None) -> tuple[C
         for column in ("bridge_id", "panel_id")
         for record in select(db, f"WHERE {column} = ?{picture} {order}", module_id, NEWEST)
     )
-    return tuple(sorted(found, key=lambda record: -record.time)[:NEWEST])
+    return tuple(sorted(found, key=_from_newest)[:NEWEST])

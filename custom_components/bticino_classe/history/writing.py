@@ -1,6 +1,6 @@
 """Changes of the history within a transaction. They block: the database's thread runs them."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 import json
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +47,24 @@ _EXCESS_PICTURES: Final = (
 )
 
 
+@dataclass(slots=True, kw_only=True)
+class Changed:
+    """What a transaction changed: single calls, and the modules that they belong to.
+
+    `is_more` means that other calls changed as well, or were deleted.
+    """
+
+    ids: set[str] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
+    is_more: bool = False
+
+    def add(self, records: Iterable[CallRecord]) -> None:
+        """Add calls that were inserted or changed."""
+        for record in records:
+            self.ids.add(record.id)
+            self.modules |= record.modules
+
+
 class Writer:
     """Changes the history within a transaction."""
 
@@ -54,6 +72,7 @@ class Writer:
         self._db = db
         self._limits = limits
         self._now = now
+        self.changed = Changed()
 
     def begin(self, *, deleted_until: float | None) -> None:
         """Store when tracking began; end the calls that rang when Home Assistant stopped."""
@@ -62,6 +81,7 @@ class Writer:
         if deleted_until is not None:
             self._db.execute(_SET_DELETED_UNTIL, (deleted_until,))
         self._db.execute("UPDATE calls SET outcome = 'ended' WHERE outcome = 'ringing'")
+        self.changed.is_more = True
 
     def put(self, news: CallRecord) -> None:
         """Add a call, or merge it with what is stored of it."""
@@ -71,10 +91,12 @@ class Writer:
                 self.insert(news)
         elif (record := merged(known, news)) != known:
             self._db.execute(_UPDATE, (*as_row(record), known.id))
+            self.changed.add([known, record])
 
     def insert(self, call: CallRecord) -> None:
         """Add an unknown call; its pictures are added by `keep`."""
         self._db.execute(_INSERT, as_row(replace(call, snapshot=None, vignette=None)))
+        self.changed.add([call])
 
     def keep(self, call_id: str, kind: str, image: StillImage) -> None:
         """Store a picture of a call, unless the call was deleted."""
@@ -83,20 +105,24 @@ class Writer:
             (kind, image.content_type, image.content, call_id),
         )
         self._db.execute(_SET_SIZE[kind], (len(image.content), call_id))
+        self.changed.add(by_ids(self._db, [call_id]))
 
     def give_up(self, call_id: str, kind: str) -> None:
         """Store that a missing picture of a call will not come."""
         self._db.execute(f"{_SET_SIZE[kind]} AND {kind} IS NULL", (GONE, call_id))
+        self.changed.add(by_ids(self._db, [call_id]))
 
     def mark_seen(self, bridge_ids: Iterable[str]) -> None:
         """Mark the missed calls of some intercoms as seen."""
         self._db.executemany(_MARK_SEEN, [(bridge_id,) for bridge_id in bridge_ids])
+        self.changed.is_more = True
 
     def delete(self, ids: Iterable[str]) -> None:
         """Delete calls and their pictures, and remember that."""
         listed = json.dumps([*ids])
         self._remember_deletions(f"id {IN_LIST}", listed)
         self._db.execute(f"DELETE FROM calls WHERE id {IN_LIST}", (listed,))  # noqa: S608 - constant
+        self.changed.is_more = True
 
     def delete_all(self) -> None:
         """Delete every call, and remember the calls of the last hours one by one.
@@ -108,6 +134,7 @@ class Writer:
         self._db.execute(_SET_DELETED_UNTIL, (until,))
         self._db.execute("DELETE FROM pictures")
         self._db.execute("DELETE FROM calls")
+        self.changed.is_more = True
 
     def apply_limits(self) -> None:
         """Delete what exceeds the limits, and deletions that are no longer needed."""
@@ -117,7 +144,8 @@ class Writer:
         excess = (
             count - limits.calls + limits.calls // EXCESS_DIVISOR if count > limits.calls else 0
         )
-        self._db.execute(_DELETE_EXCESS, (oldest, excess))
+        if self._db.execute(_DELETE_EXCESS, (oldest, excess)).rowcount:
+            self.changed.is_more = True
         self._limit_pictures()
         remembered_since = min(oldest, self._now - REMEMBERED_DAYS * DAY)
         self._db.execute("DELETE FROM deletions WHERE deleted_at < ?", (remembered_since,))
@@ -130,6 +158,7 @@ class Writer:
             self._db.executemany("DELETE FROM pictures WHERE call = ?", numbers)
             gone = "snapshot = min(snapshot, 0), vignette = min(vignette, 0)"  # NULL stays NULL
             self._db.executemany(f"UPDATE calls SET {gone} WHERE number = ?", numbers)  # noqa: S608 - constant
+            self.changed.is_more = True
 
     def _remember_deletions(self, condition: str, value: object) -> None:
         sql = f"INSERT INTO deletions SELECT session, time, ? FROM calls WHERE {condition}"  # noqa: S608 - constants

@@ -1,0 +1,79 @@
+"""The summary in memory: equal to what is stored, at a cost that does not grow."""
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from custom_components.bticino_classe.history.records import SNAPSHOT
+from custom_components.bticino_classe.history.summary import Summary
+from tests.integration.conftest import get_entry, state_of, wait_idle, wait_online, wait_until
+from tests.integration.history.stored import history_of, new_calls
+from tests.integration.history.test_history import PUSH, STREET, YARD, called, restart_and_catch_up
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+    from tests.simulator import Simulator
+
+
+async def check_summary(hass: HomeAssistant) -> None:
+    """Compare the summary with the database."""
+    history = history_of(hass)
+    await wait_idle(hass)
+    stored = await history.async_read(lambda db: Summary.read(db, time.time()))
+    assert history._summary == stored
+
+
+async def count_statements(hass: HomeAssistant, simulator: Simulator) -> int:
+    """Return how many statements the calls of a visitor run."""
+    statements: list[str] = []
+    history = history_of(hass)
+    await history.async_read(lambda db: db.set_trace_callback(statements.append))
+    await called(hass, simulator, STREET, "miss", pictures=False)
+    await history.async_read(lambda db: db.set_trace_callback(None))
+    return len(statements)
+
+
+@pytest.mark.usefixtures("online_entry")
+async def test_summary_follows_every_change(hass: HomeAssistant, simulator: Simulator) -> None:
+    """After pushes, pictures, the cloud's list, a reset, and deletions."""
+    await called(hass, simulator, STREET, "miss")
+    await check_summary(hass)
+    await called(hass, simulator, YARD, "answer_elsewhere", "hang_up")
+    await check_summary(hass)
+    ringing = await called(hass, simulator, YARD)
+    await check_summary(hass)
+    history = history_of(hass)
+    missed = (await new_calls(hass))[0]
+    await history.async_give_up(missed.id, SNAPSHOT)
+    await check_summary(hass)
+    simulator.sockets.handshake_status = 502
+    simulator.drop_connections()
+    await wait_until(lambda: state_of(hass, PUSH) == "off")
+    simulator.miss(ringing)
+    simulator.miss(simulator.ring(STREET))
+    simulator.sockets.handshake_status = None
+    await wait_until(lambda: state_of(hass, PUSH) == "on")
+    await wait_online(get_entry(hass))
+    await check_summary(hass)
+    await restart_and_catch_up(hass)
+    await check_summary(hass)
+    history = history_of(hass)
+    await called(hass, simulator, YARD, "miss", pictures=False)
+    await history.async_mark_seen(missed.bridge_id)
+    await check_summary(hass)
+    await history.async_delete([missed.id])
+    await check_summary(hass)
+    await history.async_delete_all()
+    await check_summary(hass)
+
+
+@pytest.mark.usefixtures("online_entry")
+async def test_a_commit_reads_only_what_changed(hass: HomeAssistant, simulator: Simulator) -> None:
+    """As much in a house whose other panels have calls too."""
+    alone = await count_statements(hass, simulator)
+    await called(hass, simulator, YARD, "miss")
+    for _ in range(5):
+        await called(hass, simulator, STREET, "miss")
+    assert await count_statements(hass, simulator) == alone
