@@ -1,5 +1,6 @@
 """What becomes known about a token reaches every socket that is subscribed with it."""
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -136,6 +137,29 @@ async def test_subscription_whose_token_has_ended_is_not_online(
         await until(lambda: client.socket.state is not SocketState.ONLINE)
         simulator.clear_failures()
         await until(lambda: client.socket.state is SocketState.ONLINE)
+
+
+async def test_renewal_that_hangs_does_not_keep_an_ended_subscription_online(
+    auth: AuthHandler, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of the token does not wait for the answer."""
+    now = [1_790_000_000.0]
+    auth._clock = lambda: now[0]
+    auth.set_tokens(await auth.get_access_token(), str(auth._refresh_token), now[0] + 30)
+    auth.endpoints = replace(auth.endpoints, timeout=3600)
+    answer = asyncio.Event()
+    async with running(auth, obey) as (client, _):
+        simulator.fail(TOKEN, Failure(until=answer), times=2)
+        auth._margin = 0
+        await until(lambda: client.socket.state is SocketState.ONLINE)
+        auth._margin = 60
+        resubscription = asyncio.create_task(client.socket.resubscribe())
+        await until(lambda: simulator.journal.count(TOKEN))
+        assert client.socket.state is SocketState.ONLINE
+        advance_loop(monkeypatch, 30)
+        await until(lambda: client.socket.state is not SocketState.ONLINE)
+        answer.set()
+        await resubscription
 
 
 async def test_socket_that_waits_for_a_token_continues_with_the_next_one(

@@ -299,8 +299,12 @@ class ReconnectingSocket:
         """Return a token to subscribe with; until there is one, the current subscription stays."""
         while True:
             self._subscribe_now.clear()
+            is_online = self.state is SocketState.ONLINE
             try:
-                return await self._auth.get_access_token()
+                async with asyncio.timeout_at(self._token_ends if is_online else None):
+                    return await self._auth.get_access_token()
+            except TimeoutError:
+                disconnect = Disconnect(reason="token expired", cause=Cause.NO_TOKEN)
             except BticinoError as err:
                 disconnect = no_token(err)
             left = self._token_ends - asyncio.get_running_loop().time()
