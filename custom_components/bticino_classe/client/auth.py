@@ -24,7 +24,7 @@ from .const import (
     Endpoints,
 )
 from .decode import as_float
-from .error_codes import INVALID_GRANT, code_error, status_error
+from .error_codes import INVALID_GRANT, code_error, has_error, status_error
 from .errors import (
     AppClientRefusedError,
     AuthApiError,
@@ -365,7 +365,7 @@ def _retrieve_exception(task: asyncio.Task[_Result]) -> None:
 
 def _is_refusal(answer: Answer) -> bool:
     """Return whether the cloud refused the credentials or the refresh token themselves."""
-    if answer.status not in _REFUSALS or answer.body is None or "error" not in answer.body:
+    if answer.status not in _REFUSALS or not has_error(answer.body or {}):
         return False
     return _error_class(answer) is AuthApiError
 

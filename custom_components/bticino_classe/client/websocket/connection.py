@@ -12,7 +12,7 @@ import orjson
 
 from ..auth import TokenEvent
 from ..const import USER_AGENT
-from ..error_codes import error_code
+from ..error_codes import error_code, has_error
 from ..errors import BticinoError, InvalidCredentialsError, NoAnswerError, TokenRefusedError
 from .backoff import Backoff
 from .disconnect import (
@@ -229,7 +229,7 @@ class ReconnectingSocket:
         """Resolve the pending subscription; without one, an error ends the connection."""
         if self._reply is not None and not self._reply.done():
             self._reply.set_result(frame)
-        elif "error" in frame:
+        elif has_error(frame):
             raise ConnectionEndedError(self._refusal("error", frame))
 
     def _refusal(self, reason: str, frame: Frame) -> Disconnect:
@@ -287,7 +287,7 @@ class ReconnectingSocket:
         self._subscribe_now.clear()
         waiting = len(self._waiters)
         reply = await self._request(socket, self._subscription(self._token))
-        if "error" in reply or reply.get("status", "ok") != "ok":
+        if has_error(reply) or reply.get("status", "ok") != "ok":
             raise ConnectionEndedError(self._refusal("subscription refused", reply))
         if self._token == self._refused_token:  # refused since; the reader ends the connection
             return
