@@ -77,6 +77,9 @@ from .models import (
     RingOffer,
     Topology,
 )
+from .pauses import (
+    GrowingPause,
+)
 from .pictures import (
     StillImage,
     download_picture,
@@ -145,6 +148,7 @@ __all__ = [
     "Endpoints",
     "Event",
     "ForbiddenError",
+    "GrowingPause",
     "Home",
     "IceServer",
     "InvalidCredentialsError",
