@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 PYTHON: Final = ROOT / ".venv-live" / "bin" / "python"
-PATIENCE: Final = 300.0  # seconds, for a start on a slow machine
+START_TIMEOUT: Final = 300.0  # seconds, for a start on a slow machine
 # Below the ports that systems give to outgoing connections.
 PORTS: Final = range(20_000, 30_000)
 # What Home Assistant logs of anything that reaches its event loop's exception handler, and of
@@ -49,7 +49,7 @@ class Development:
         """Start it and wait for its line, whose parts are then in `ready`."""
         await self.launch(*options)
         assert self.process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(START_TIMEOUT):
             line = (await self.process.stdout.readline()).decode()
         match = LINE.fullmatch(line)
         if match is None:
@@ -58,7 +58,7 @@ class Development:
         self.ready = match.groupdict()
 
     async def launch(self, *options: str) -> None:
-        """Start it, whatever may become of that."""
+        """Start the server without waiting until it is ready."""
         ports = ("--port", str(self.port), "--simulator-port", str(self.simulator_port))
         state = ("--state", str(self.state))
         self.process = await asyncio.create_subprocess_exec(
@@ -73,7 +73,7 @@ class Development:
 
     async def gone(self) -> tuple[int, str]:
         """Wait for the end of the launcher; return its exit code and its output."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(START_TIMEOUT):
             output, errors = await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode, (output + errors).decode()
@@ -124,7 +124,7 @@ def free_ports() -> tuple[int, int]:
 
 
 async def expect_clean_end(server: Development, number: signal.Signals) -> None:
-    """End the server with a signal: quickly, quietly, and with nobody left behind."""
+    """End the server with a signal: it exits without an error, and no process is left."""
     code, output = await server.end(number)
     assert code == 0
     assert [line.partition(":")[0] for line in output.splitlines()] == ["develop"], output
