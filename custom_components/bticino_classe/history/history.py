@@ -94,6 +94,7 @@ class CallHistory:
             on_change=self._listeners.async_notify,
         )
         self._summary = self._store.summary
+        self._loaded_ids: frozenset[str] = frozenset()
 
     async def async_remove_unwanted(self) -> None:
         """Delete what was kept, if nothing is to be, even if the set-up fails later."""
@@ -108,6 +109,7 @@ class CallHistory:
         self._entry.async_on_unload(self.async_close)
         self._summary.tracking_since = math.floor(self._now())
         await self._store.async_load(deleted_until=self._begin_anew())
+        self._loaded_ids = frozenset(call.id for call in self._summary.recent)
 
     def _begin_anew(self) -> float | None:
         """Return until when nothing is taken over: what was while nothing was to be kept."""
@@ -162,6 +164,18 @@ class CallHistory:
     def find(self, session_id: str, began_at: float) -> CallRecord | None:
         """Return the call of the last day that has a session and began at about that time."""
         return self._summary.find(session_hash(session_id), began_at)
+
+    def past_outcome(self, session_id: str, began_at: float) -> CallState | None:
+        """Return the outcome of a call that cannot ring any more; None if there is none.
+
+        A call that the cloud has just listed may be one whose ring is still to be pushed.
+        """
+        call = self.find(session_id, began_at)
+        if call is None:
+            return None
+        is_past = call.id in self._loaded_ids or call.ended_at is not None
+        is_decided = call.outcome in {CallState.MISSED, CallState.ANSWERED}
+        return CallState(call.outcome) if is_past or is_decided else None
 
     def last(self, module_id: str, kind: str | None = None) -> CallRecord | None:
         """Return the newest call of a panel or an intercom, if asked for with such a picture."""
