@@ -52,7 +52,12 @@ class RuntimeData:
             excluded_homes=coordinator.excluded_homes,
         )
         calls = CallEvents(
-            hass, entry, coordinator, push, on_unknown_answer=history.async_answered_elsewhere
+            hass,
+            entry,
+            coordinator,
+            push,
+            on_unknown_answer=history.async_answered_elsewhere,
+            past_outcome=history.past_outcome,
         )
         downloads = PictureDownloads(hass, entry, coordinator, history)
         # The history comes first: entities read from it what they show of a call.

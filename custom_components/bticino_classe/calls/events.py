@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 
-from ..client import Call, CallChange, CallPush, CallStep, CallTracker
+from ..client import Call, CallChange, CallPush, CallStep, CallTracker, SocketState
 from ..listeners import Listeners
 from .answers import LocalAnswers
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigEntry
 
-    from ..client import Module, Push, PushChannel
+    from ..client import CallState, Module, Push, PushChannel
     from ..coordinator import BticinoCoordinator
 
 type CallListener = Callable[[CallChange], None]
@@ -30,10 +30,10 @@ class CallEvents:
     """Turns pushes, and the answers sent by live view, into changes of calls.
 
     `on_unknown_answer` gets the session of a call that is answered elsewhere and that began before
-    this start.
+    this start. `past_outcome` is as in CallTracker.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts
         self,
         hass: HomeAssistant,
         entry: ConfigEntry,
@@ -41,31 +41,36 @@ class CallEvents:
         push: PushChannel,
         *,
         on_unknown_answer: Callable[[str], None],
+        past_outcome: Callable[[str, float], CallState | None],
     ) -> None:
         self._hass = hass
         self._entry = entry
         self._coordinator = coordinator
         self._push = push
         self._on_unknown_answer = on_unknown_answer
-        self._clock = coordinator.account.clock.now
+        self._clock = coordinator.account.clock
         self._listeners = Listeners[CallChange]()
         self._cancel_timer: CALLBACK_TYPE | None = None
         self._declining: set[str] = set()
         self._tracker = CallTracker(
-            panels_of=coordinator.panels_of, offers_follow=self._offers_follow, clock=self._clock
+            panels_of=coordinator.panels_of,
+            offers_follow=self._offers_follow,
+            past_outcome=past_outcome,
+            clock=self._clock,
         )
         self.answers = LocalAnswers(
             hass,
-            clock=self._clock,
+            clock=self._clock.monotonic,
             apply=self._apply,
             answered=self._on_answered_here,
-            ended=self._on_ended_here,
+            ended=self._on_ended,
         )
 
     @callback
     def async_start(self) -> None:
         """Follow the pushes until the entry is unloaded."""
         self._entry.async_on_unload(self._push.listen_pushes(self._on_push))
+        self._entry.async_on_unload(self._push.listen_states(self._on_push_state))
         self._entry.async_on_unload(self._stop_timer)
         self._entry.async_on_unload(self.answers.async_close)
 
@@ -126,12 +131,17 @@ class CallEvents:
             yield
         finally:
             self._declining.discard(call.session_id)
-        self._on_ended_here(call.session_id, None)
+        self._on_ended(call.session_id, "here", None)
 
     @callback
     def _on_push(self, push: Push) -> None:
         if isinstance(push, CallPush) and not self._coordinator.is_excluded(push.bridge_id):
             self.async_handle_push(push)
+
+    @callback
+    def _on_push_state(self, state: SocketState) -> None:
+        if state is SocketState.ONLINE:
+            self._tracker.expect_backlog()
 
     def _apply(self, push: CallPush) -> None:
         changes = self._tracker.apply(push)
@@ -142,8 +152,8 @@ class CallEvents:
     def _on_answered_here(self, session_id: str) -> None:
         self._publish(self._tracker.mark_answered_here(session_id))
 
-    def _on_ended_here(self, session_id: str, at: float | None) -> None:
-        self._publish(self._tracker.mark_ended_here(session_id, at=at))
+    def _on_ended(self, session_id: str, by: str | None, at: float | None) -> None:
+        self._publish(self._tracker.mark_ended(session_id, by=by, at=at))
 
     def _publish(self, changes: tuple[CallChange, ...]) -> None:
         for change in changes:
@@ -155,7 +165,7 @@ class CallEvents:
     def _set_timer(self) -> None:
         self._stop_timer()
         if (deadline := self._tracker.next_deadline) is not None:
-            wait = max(0.0, deadline - self._clock())
+            wait = max(0.0, deadline - self._clock.monotonic())
             self._cancel_timer = async_call_later(self._hass, wait, self._on_timer)
 
     @callback

@@ -56,6 +56,7 @@ class CallHistory(CallStore):
         super().__init__(hass, entry, clock, limits)
         self._house = house
         self._excluded_homes = tuple(excluded_homes)
+        self._loaded_ids: frozenset[str] = frozenset()
 
     async def async_remove_unwanted(self) -> None:
         """Delete the files if the history is switched off, even if the set-up fails later."""
@@ -75,6 +76,7 @@ class CallHistory(CallStore):
         await self._async_open(
             deleted_until=None if is_continued else math.floor(self._now()) - 1.0
         )
+        self._loaded_ids = frozenset(self._summary.recent)
 
     @callback
     def async_start(self) -> None:
@@ -109,6 +111,18 @@ class CallHistory(CallStore):
     def find(self, session_id: str, began_at: float) -> CallRecord | None:
         """Return the call of the last day with this session that began at about that time."""
         return self._summary.find(session_hash(session_id), began_at)
+
+    def past_outcome(self, session_id: str, began_at: float) -> CallState | None:
+        """Return the outcome of a call that cannot ring any more; None if there is none.
+
+        A call that the cloud has just listed may be one whose ring is still to be pushed.
+        """
+        call = self.find(session_id, began_at)
+        if call is None:
+            return None
+        is_past = call.id in self._loaded_ids or call.ended_at is not None
+        is_decided = call.outcome in {CallState.MISSED, CallState.ANSWERED}
+        return CallState(call.outcome) if is_past or is_decided else None
 
     def last(self, module_id: str, kind: str | None = None) -> CallRecord | None:
         """Return the newest call of a panel or an intercom, or the newest with such a picture."""
