@@ -10,7 +10,7 @@ from .reading import HAS_PICTURE, by_ids, select
 from .records import DAY, KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     import sqlite3
 
     from .records import CallRecord
@@ -91,6 +91,17 @@ class Summary:
             for deleted, at in self.deletions
         )
 
+    def modules_unlike(self, other: Summary) -> set[str]:
+        """Return the ids of the panels and intercoms whose calls differ from another summary."""
+        newest = _different(self.newest, other.newest)
+        records = _different(self.recent, other.recent)
+        stored = (summary.recent.get(id_) for id_ in records for summary in (self, other))
+        return {
+            *(module_id for module_id, _ in newest),
+            *_different(self.unseen, other.unseen),
+            *chain.from_iterable(record.modules for record in stored if record is not None),
+        }
+
     def put(self, record: CallRecord) -> None:
         """Add a call, or replace it, before it is stored."""
         known = self.recent.get(record.id)
@@ -103,6 +114,11 @@ class Summary:
                 others = [each for each in self.newest.get(key, ()) if each.id != record.id]
                 newest = sorted((record, *others), key=_from_newest)
                 self.newest[key] = tuple(newest[:NEWEST])
+
+
+def _different[Key](one: Mapping[Key, object], other: Mapping[Key, object]) -> list[Key]:
+    keys = one.keys() | other.keys()
+    return [key for key in keys if (one.get(key) or None) != (other.get(key) or None)]
 
 
 def find_call(calls: Iterable[CallRecord], session: str, time: float) -> CallRecord | None:
