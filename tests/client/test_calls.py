@@ -13,6 +13,7 @@ from custom_components.bticino_classe.client.calls import (
     MAX_RING_SECONDS,
     MAX_TALK_SECONDS,
     PANEL_WAIT_SECONDS,
+    SESSION_REUSE_SECONDS,
     STATUS_WAIT_SECONDS,
     CallChange,
     CallEventType,
@@ -172,6 +173,31 @@ def test_reused_session_id_is_another_call() -> None:
     assert house.apply(OFFER) == []
     house.now += 2
     assert house.apply(OFFER) == [CallEventType.RING]
+
+
+def test_call_with_a_reused_session_id_is_the_latest() -> None:
+    """It still rings when as many further calls as are tracked have begun."""
+    house = House(GATE)
+    house.apply(OFFER, push(CallStep.TERMINATED), push(CallStep.OFFERED, "other", GATE))
+    house.now += SESSION_REUSE_SECONDS + 1
+    house.tracker.advance()
+    assert house.apply(OFFER) == [CallEventType.RING]
+    for number in range(MAX_CALLS - 1):
+        house.apply(push(CallStep.OFFERED, str(number), GATE))
+    assert "one" in [call.session_id for call in house.tracker.ringing]
+
+
+@pytest.mark.parametrize("known", ["here", "from before"])
+def test_undated_offer_of_a_past_session_never_rings_in_a_backlog(known: str) -> None:
+    """However long ago the call was."""
+    house = House(GATE, YARD)
+    if known == "here":
+        house.apply(STATUS, push(CallStep.MISSED))
+    else:
+        house.past["one"] = CallState.MISSED
+    house.now += 2 * SESSION_REUSE_SECONDS
+    house.tracker.expect_backlog()
+    assert CallEventType.RING not in [*house.apply(OFFER), *house.wait(STATUS_WAIT_SECONDS)]
 
 
 @pytest.mark.parametrize("time", [NOW * 1000, NOW + 86400])

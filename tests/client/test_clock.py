@@ -89,6 +89,17 @@ def test_age_is_the_least_that_either_clock_says(cloud: float, own: float) -> No
     assert machine.clock.is_future(machine.cloud + max(cloud, own) + 1)
 
 
+def test_own_clock_that_agrees_is_more_precise() -> None:
+    """The time of an answer has no fractions; an hour is an hour on the own clock."""
+    machine = Machine(ahead=0.7)
+    before = machine.clock.now()
+    machine.receive(-0.4, -0.9, 0.0, -0.2)
+    machine.wait(3596.0)
+    assert machine.clock.now() - before == 3600.0
+    machine.ahead += 86400
+    assert abs(machine.clock.now() - machine.cloud) < 1
+
+
 def test_clock_without_arguments_uses_the_machine_s() -> None:
     """Both never run backwards."""
     clock = CloudClock()

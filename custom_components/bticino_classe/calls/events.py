@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
@@ -26,28 +26,32 @@ type CallListener = Callable[[CallChange], None]
 OFFERING_TYPES: Final = frozenset({"BNC1", "BNC3"})
 
 
+class PastCalls(Protocol):
+    """What is known of earlier calls."""
+
+    def past_outcome(self, session_id: str, began_at: float | None) -> CallState | None:
+        """Return how a call ended, as CallTracker needs it."""
+
+    def async_answered_elsewhere(self, session_id: str) -> None:
+        """Record that a call that rang before this start was answered elsewhere."""
+
+
 class CallEvents:
-    """Turns pushes, and the answers sent by live view, into changes of calls.
+    """Turns pushes, and the answers sent by live view, into changes of calls."""
 
-    `on_unknown_answer` gets the session of a call that is answered elsewhere and that began before
-    this start. `past_outcome` is as in CallTracker.
-    """
-
-    def __init__(  # noqa: PLR0913 - its parts
+    def __init__(
         self,
         hass: HomeAssistant,
         entry: ConfigEntry,
         coordinator: BticinoCoordinator,
         push: PushChannel,
-        *,
-        on_unknown_answer: Callable[[str], None],
-        past_outcome: Callable[[str, float], CallState | None],
+        past: PastCalls,
     ) -> None:
         self._hass = hass
         self._entry = entry
         self._coordinator = coordinator
         self._push = push
-        self._on_unknown_answer = on_unknown_answer
+        self._past = past
         self._clock = coordinator.account.clock
         self._listeners = Listeners[CallChange]()
         self._cancel_timer: CALLBACK_TYPE | None = None
@@ -55,7 +59,7 @@ class CallEvents:
         self._tracker = CallTracker(
             panels_of=coordinator.panels_of,
             offers_follow=self._offers_follow,
-            past_outcome=past_outcome,
+            past_outcome=past.past_outcome,
             clock=self._clock,
         )
         self.answers = LocalAnswers(
@@ -146,7 +150,7 @@ class CallEvents:
     def _apply(self, push: CallPush) -> None:
         changes = self._tracker.apply(push)
         if push.step is CallStep.ACCEPTED and not self._tracker.has_session(push.session_id):
-            self._on_unknown_answer(push.session_id)
+            self._past.async_answered_elsewhere(push.session_id)
         self._publish(changes)
 
     def _on_answered_here(self, session_id: str) -> None:

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
+import math
 from typing import TYPE_CHECKING, Final
 
 from .clock import CloudClock
@@ -124,8 +125,8 @@ class CallTracker:
     """Tracks the calls of an account and returns each change once.
 
     `panels_of` returns the panels of an intercom, `offers_follow` whether an intercom sends the
-    offers that name the panel. `past_outcome` returns how a call of a session ended that began at
-    about that time and is known from before; None if there is none.
+    offers that name the panel. `past_outcome` returns how an earlier call of a session ended that
+    began at about a time, or at any time if that is None; None if there is none.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class CallTracker:
         *,
         panels_of: Callable[[str], tuple[str, ...]],
         offers_follow: Callable[[str], bool],
-        past_outcome: Callable[[str, float], CallState | None] = lambda _session, _time: None,
+        past_outcome: Callable[[str, float | None], CallState | None] = lambda _id, _time: None,
         clock: CloudClock | None = None,
     ) -> None:
         self._panels_of = panels_of
@@ -143,7 +144,7 @@ class CallTracker:
         self._tracked: OrderedDict[str, _TrackedCall] = OrderedDict()
         # The last step of sessions without a ring yet, and when it came: pushes may overtake.
         self._early_steps: OrderedDict[str, tuple[CallPush, float]] = OrderedDict()
-        self._backlog_until: float | None = None
+        self._backlog_until = -math.inf
 
     @property
     def ringing(self) -> tuple[Call, ...]:
@@ -178,6 +179,7 @@ class CallTracker:
         """Return the changes that a push makes."""
         tracked = self._tracked.get(push.session_id)
         if tracked is None or self._is_another_call(tracked, push):
+            self._tracked.pop(push.session_id, None)
             return self._begin(push) if push.step in _RINGS else self._apply_early(push)
         if push.step in _RINGS:
             return self._update(tracked, push)
@@ -213,7 +215,8 @@ class CallTracker:
 
     def _begin(self, push: CallPush) -> tuple[CallChange, ...]:
         tracked = self._new_call(push)
-        if self._past_outcome(push.session_id, tracked.call.began_at) is not None:
+        began_at = None if self._may_be_old(push) else tracked.call.began_at
+        if self._past_outcome(push.session_id, began_at) is not None:
             past = replace(tracked.call, state=CallState.ENDED)
             return (CallChange(type=CallEventType.LATE, call=past),)
         early = self._pop_early(push.session_id)
@@ -226,7 +229,7 @@ class CallTracker:
         return (*begun, *self._apply_step(self._tracked[push.session_id], early))
 
     def _begin_ring(self, tracked: _TrackedCall, push: CallPush) -> tuple[CallChange, ...]:
-        if push.step is CallStep.OFFERED and push.time is None and self._is_backlog_expected:
+        if push.step is CallStep.OFFERED and self._may_be_old(push):
             self._wait(tracked, _Phase.WAITING_FOR_STATUS, STATUS_WAIT_SECONDS)
             return ()
         return self._announce_or_wait(tracked)
@@ -404,9 +407,10 @@ class CallTracker:
         """Whether a push has a time that is too long ago for a ring."""
         return push.time is not None and (self._clock.age(push.time) > push.expiry + LATE_SECONDS)
 
-    @property
-    def _is_backlog_expected(self) -> bool:
-        return self._backlog_until is not None and self._clock.monotonic() < self._backlog_until
+    def _may_be_old(self, push: CallPush) -> bool:
+        """Whether a push has no time, and came when a backlog is expected."""
+        is_backlog = self._clock.monotonic() < self._backlog_until
+        return is_backlog and push.time is None
 
     def _is_panel_expected(self, bridge_id: str) -> bool:
         """Whether a push that names the panel should follow."""
@@ -414,10 +418,12 @@ class CallTracker:
 
     def _is_another_call(self, tracked: _TrackedCall, push: CallPush) -> bool:
         """Whether a push with the session id of a call is about a later one."""
+        if not tracked.call.is_over or self._may_be_old(push):
+            return False
         age = self._clock.monotonic() - tracked.begun_at
         if push.time is not None:
             age = max(age, self._began_at(push) - tracked.call.began_at)
-        return tracked.call.is_over and age > SESSION_REUSE_SECONDS
+        return age > SESSION_REUSE_SECONDS
 
     def _change(
         self,

@@ -10,14 +10,15 @@ if TYPE_CHECKING:
 
 KEPT_ANSWERS: Final = 5
 AGREEING_ANSWERS: Final = 3  # so many of the kept answers have to agree
-AGREEMENT_SECONDS: Final = 10.0  # an answer has whole seconds, and takes time to arrive
+AGREEMENT_SECONDS: Final = 10.0
+ROUNDING_SECONDS: Final = 2.0  # an answer has whole seconds, and takes time to arrive
 
 
 class CloudClock:
     """Knows the cloud's time from the `Date` of its answers; all times are in seconds.
 
     Between answers it runs on the monotonic clock, so setting this machine's clock has no effect.
-    While there are not several answers that agree, this machine's clock is used.
+    This machine's clock is used while no answers agree, and where it is only more precise.
     """
 
     def __init__(
@@ -35,7 +36,10 @@ class CloudClock:
 
     def now(self) -> float:
         """Return the cloud's time in seconds since 1970; small corrections never turn it back."""
-        now = self._wall_clock() if self._offset is None else self._monotonic() + self._offset
+        now = self._wall_clock()
+        if self._offset is not None:
+            cloud = self._monotonic() + self._offset
+            now = now if abs(cloud - now) <= ROUNDING_SECONDS else cloud
         if not 0 < self._last - now <= AGREEMENT_SECONDS:
             self._last = now
         return self._last

@@ -13,7 +13,7 @@ from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import async_track_time_interval
 
-from ..client import CallState
+from ..client import SESSION_REUSE_SECONDS, CallState
 from ..const import CONF_HISTORY, CONF_HISTORY_OFF, CONF_KEEP
 from . import reading
 from .formatting import async_location
@@ -112,12 +112,18 @@ class CallHistory(CallStore):
         """Return the call of the last day with this session that began at about that time."""
         return self._summary.find(session_hash(session_id), began_at)
 
-    def past_outcome(self, session_id: str, began_at: float) -> CallState | None:
-        """Return the outcome of a call that cannot ring any more; None if there is none.
+    def past_outcome(self, session_id: str, began_at: float | None) -> CallState | None:
+        """Return the outcome of a call that must not ring any more; None if there is none.
 
-        A call that the cloud has just listed may be one whose ring is still to be pushed.
+        It began at about a time, or on the last day if that is None. A call that the cloud has just
+        listed may be one whose ring is still to be pushed.
         """
-        call = self.find(session_id, began_at)
+        session, within = session_hash(session_id), SESSION_REUSE_SECONDS
+        if began_at is None:
+            began_at, within = self._clock(), float(DAY)
+        if self._summary.is_session_deleted(session, began_at, within):
+            return CallState.ENDED
+        call = self._summary.find(session, began_at, within)
         if call is None:
             return None
         is_past = call.id in self._loaded_ids or call.ended_at is not None
