@@ -23,16 +23,17 @@ from .coordinator import BticinoCoordinator
 from .errors import command_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Collection, Generator
 
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.helpers.entity import Entity, EntityDescription
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .client import CallChange
+    from .listeners import ModuleListener
     from .runtime import BticinoConfigEntry, RuntimeData
 
-type Source = Callable[[CALLBACK_TYPE], CALLBACK_TYPE]
+type Source = Callable[[ModuleListener], CALLBACK_TYPE]
 
 
 def is_door(entry: ConfigEntry, module: Module) -> bool:
@@ -115,11 +116,16 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
         for listen in self._sources:
-            self.async_on_remove(listen(self.async_write_ha_state))
+            self.async_on_remove(listen(self._on_source))
 
     @callback
     def async_entity_id_changed(self, old_entity_id: str) -> None:
         """Keep the listeners when renamed (Home Assistant 2026.11)."""
+
+    @callback
+    def _on_source(self, changed: Collection[str] | None) -> None:
+        if changed is None or self._module.id in changed:
+            self.async_write_ha_state()
 
     @contextmanager
     def command_errors(self) -> Generator[None]:

@@ -47,7 +47,7 @@ def async_add_for_settings(
 
     add_new()
     entry.async_on_unload(runtime.coordinator.async_add_listener(add_new))
-    entry.async_on_unload(runtime.settings.async_listen(add_new))
+    entry.async_on_unload(runtime.settings.async_listen(lambda _: add_new()))
 
 
 class BticinoSettingEntity(BticinoEntity):

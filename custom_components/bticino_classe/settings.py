@@ -16,10 +16,10 @@ from .client import (
     UnreachableError,
 )
 from .const import LOGGER
-from .listeners import Listeners
+from .listeners import ModuleListeners
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .client import Home, Module, Setting, SettingKind, Settings
     from .coordinator import BticinoCoordinator
+    from .listeners import ModuleListener
 
 INTERVAL: Final = timedelta(hours=1)
 RETRY_INTERVAL: Final = timedelta(minutes=5)
@@ -46,7 +47,7 @@ class IntercomSettings:
         self._hass = hass
         self._entry = entry
         self._coordinator = coordinator
-        self._listeners = Listeners[()]()
+        self._listeners = ModuleListeners()
         self._settings: dict[str, Settings] = {}
         self._refused_homes: set[str] = set()
         self._reported: dict[str, int | None] = {}
@@ -63,7 +64,7 @@ class IntercomSettings:
         self.async_read_soon()
 
     @callback
-    def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
+    def async_listen(self, listener: ModuleListener) -> CALLBACK_TYPE:
         """Call a listener after every read; returns what removes it."""
         return self._listeners.async_add(listener)
 
@@ -123,7 +124,7 @@ class IntercomSettings:
             homes = self._coordinator.data.homes.values()
             read = [await self._read(home) for home in homes if home.id not in self._refused_homes]
             self._plan_next(complete=all(read))
-        self._listeners.async_notify()
+        self._listeners.async_notify(None)
 
     async def _read(self, home: Home) -> bool:
         """Read the settings of a home; returns False if it should be retried soon."""

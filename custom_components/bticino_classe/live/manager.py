@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
@@ -17,19 +18,18 @@ from ..client import (
     origin_of,
 )
 from ..const import LOGGER
-from ..listeners import Listeners
+from ..listeners import ModuleListeners
 from .ice_servers import IceServers
 from .viewer_session import ViewerSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import Event
 
     from ..calls.events import CallEvents
     from ..client import Call, CallChange, Candidate, Module, RingOffer
     from ..coordinator import BticinoCoordinator
+    from ..listeners import ModuleListener
     from .viewer_session import WebRTCClient
 
 BUSY_WAIT_SECONDS: Final = 2.0  # a second viewer waits for the first, who may be about to leave
@@ -56,7 +56,7 @@ class LiveViewManager:
         self._coordinator = coordinator
         self._calls = calls
         self._viewers: dict[str, ViewerSession] = {}
-        self._listeners = Listeners[()]()
+        self._listeners = ModuleListeners()
         self._recent_offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
         self.channel = SignalingChannel(coordinator.account.auth)
         self.ice_servers = IceServers(hass, entry, coordinator.account)
@@ -77,7 +77,7 @@ class LiveViewManager:
         await self.channel.close()
 
     @callback
-    def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
+    def async_listen(self, listener: ModuleListener) -> CALLBACK_TYPE:
         """Call a listener when a viewer or a call comes or goes; returns what removes it."""
         return self._listeners.async_add(listener)
 
@@ -155,7 +155,7 @@ class LiveViewManager:
             camera,
             client,
             origin=origin_of(offer),
-            on_change=self._notify,
+            on_change=partial(self._notify_at, camera),
             on_over=self._on_over,
         )
 
@@ -166,7 +166,7 @@ class LiveViewManager:
             self._calls.answers.async_leave(call_id)
         elif call_id is not None:
             self._calls.answers.async_end(call_id)
-        self._notify()
+        self._notify_at(viewer.camera)
 
     @callback
     def _on_call(self, change: CallChange) -> None:
@@ -174,11 +174,13 @@ class LiveViewManager:
             for viewer in tuple(self._viewers.values()):
                 self._end_views_for(viewer)
         # Of a call whose panel is unknown, the camera may be at another module than the call.
+        call = change.call
         if change.type is not CallEventType.UPDATED:
-            self._notify()
+            here = {self._calls.location_of(call), call.bridge_id}
+            self._listeners.async_notify(here if call.panel_id else None)
 
-    def _notify(self) -> None:
-        self._listeners.async_notify()
+    def _notify_at(self, camera: Module) -> None:
+        self._listeners.async_notify({camera.id, camera.intercom_id})
 
     def _viewers_at(self, camera: Module) -> list[ViewerSession]:
         viewers = self._viewers.values()

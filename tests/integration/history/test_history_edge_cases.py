@@ -289,7 +289,7 @@ async def test_many_events_at_once(hass: HomeAssistant, simulator: Simulator) ->
         simulator.ring(STREET, offer=False, status=False, late=late * 60, pictures=False)
     notified: list[float] = []
     await restart_and_catch_up(hass)
-    history_of(hass).async_listen(lambda: notified.append(time.monotonic()))
+    history_of(hass).async_listen(lambda _: notified.append(time.monotonic()))
     assert len(await calls_of(hass)) >= 100
     await history_of(hass).async_delete_all()
     assert len(notified) == 1
