@@ -86,7 +86,7 @@ async def test_refused_credentials_are_raised_to_waiting_callers(
 
 async def test_refused_tokens_are_raised_to_waiting_callers(auth: AuthHandler) -> None:
     """The new token is refused as well."""
-    async with running(auth, answering(refused(2), refused(2))) as (client, _):
+    async with running(auth, answering(refused(2))) as (client, _):
         with pytest.raises(TokenRefusedError):
             await client.socket.resubscribe()
 
