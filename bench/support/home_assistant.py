@@ -37,7 +37,6 @@ AVAILABLE_LATER: Final = (
     "-do_not_disturb",
     "-do_not_disturb_duration",
     "-do_not_disturb_until",
-    "-professional_studio",
 )
 
 

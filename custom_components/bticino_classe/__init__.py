@@ -41,7 +41,6 @@ PLATFORMS: Final = (
     Platform.NUMBER,
     Platform.SELECT,
     Platform.SENSOR,
-    Platform.SWITCH,
 )
 
 

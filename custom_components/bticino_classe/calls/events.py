@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 
-from ..client import Call, CallChange, CallPush, CallStep, CallTracker
+from ..client import Call, CallChange, CallPush, CallStep, CallTracker, SocketState
 from ..listeners import Listeners
 from .answers import LocalAnswers
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigEntry
 
-    from ..client import Module, Push, PushChannel
+    from ..client import CallState, Module, Push, PushChannel
     from ..coordinator import BticinoCoordinator
 
 type CallListener = Callable[[CallChange], None]
@@ -26,12 +26,18 @@ type CallListener = Callable[[CallChange], None]
 OFFERING_TYPES: Final = frozenset({"BNC1", "BNC3"})
 
 
-class CallEvents:
-    """Turns pushes, and the answers sent by live view, into changes of calls.
+class PastCalls(Protocol):
+    """What is known of earlier calls."""
 
-    `on_unknown_answer` gets the session of a call that is answered elsewhere and that began before
-    this start.
-    """
+    def past_outcome(self, session_id: str, began_at: float | None) -> CallState | None:
+        """Return how a call ended, as CallTracker needs it."""
+
+    def async_answered_elsewhere(self, session_id: str) -> None:
+        """Record that a call that rang before this start was answered elsewhere."""
+
+
+class CallEvents:
+    """Turns pushes, and the answers sent by live view, into changes of calls."""
 
     def __init__(
         self,
@@ -39,33 +45,36 @@ class CallEvents:
         entry: ConfigEntry,
         coordinator: BticinoCoordinator,
         push: PushChannel,
-        *,
-        on_unknown_answer: Callable[[str], None],
+        past: PastCalls,
     ) -> None:
         self._hass = hass
         self._entry = entry
         self._coordinator = coordinator
         self._push = push
-        self._on_unknown_answer = on_unknown_answer
-        self._clock = coordinator.account.clock.now
+        self._past = past
+        self._clock = coordinator.account.clock
         self._listeners = Listeners[CallChange]()
         self._cancel_timer: CALLBACK_TYPE | None = None
         self._declining: set[str] = set()
         self._tracker = CallTracker(
-            panels_of=coordinator.panels_of, offers_follow=self._offers_follow, clock=self._clock
+            panels_of=coordinator.panels_of,
+            offers_follow=self._offers_follow,
+            past_outcome=past.past_outcome,
+            clock=self._clock,
         )
         self.answers = LocalAnswers(
             hass,
-            clock=self._clock,
+            clock=self._clock.monotonic,
             apply=self._apply,
             answered=self._on_answered_here,
-            ended=self._on_ended_here,
+            ended=self._on_ended,
         )
 
     @callback
     def async_start(self) -> None:
         """Follow the pushes until the entry is unloaded."""
         self._entry.async_on_unload(self._push.listen_pushes(self._on_push))
+        self._entry.async_on_unload(self._push.listen_states(self._on_push_state))
         self._entry.async_on_unload(self._stop_timer)
         self._entry.async_on_unload(self.answers.async_close)
 
@@ -126,24 +135,29 @@ class CallEvents:
             yield
         finally:
             self._declining.discard(call.session_id)
-        self._on_ended_here(call.session_id, None)
+        self._on_ended(call.session_id, "here", None)
 
     @callback
     def _on_push(self, push: Push) -> None:
         if isinstance(push, CallPush) and not self._coordinator.is_excluded(push.bridge_id):
             self.async_handle_push(push)
 
+    @callback
+    def _on_push_state(self, state: SocketState) -> None:
+        if state is SocketState.ONLINE:
+            self._tracker.expect_backlog()
+
     def _apply(self, push: CallPush) -> None:
         changes = self._tracker.apply(push)
         if push.step is CallStep.ACCEPTED and not self._tracker.has_session(push.session_id):
-            self._on_unknown_answer(push.session_id)
+            self._past.async_answered_elsewhere(push.session_id)
         self._publish(changes)
 
     def _on_answered_here(self, session_id: str) -> None:
         self._publish(self._tracker.mark_answered_here(session_id))
 
-    def _on_ended_here(self, session_id: str, at: float | None) -> None:
-        self._publish(self._tracker.mark_ended_here(session_id, at=at))
+    def _on_ended(self, session_id: str, by: str | None, at: float | None) -> None:
+        self._publish(self._tracker.mark_ended(session_id, by=by, at=at))
 
     def _publish(self, changes: tuple[CallChange, ...]) -> None:
         for change in changes:
@@ -155,7 +169,7 @@ class CallEvents:
     def _set_timer(self) -> None:
         self._stop_timer()
         if (deadline := self._tracker.next_deadline) is not None:
-            wait = max(0.0, deadline - self._clock())
+            wait = max(0.0, deadline - self._clock.monotonic())
             self._cancel_timer = async_call_later(self._hass, wait, self._on_timer)
 
     @callback
