@@ -148,6 +148,13 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
         if changed is None or self._module.id in changed:
             self.async_write_ha_state()
 
+    @override
+    async def async_update(self) -> None:
+        """Poll the states, and read the settings of an intercom."""
+        await super().async_update()
+        if self.module.kind is ModuleKind.BRIDGE:
+            await self._runtime.settings.async_read()
+
     @contextmanager
     def command_errors(self) -> Generator[None]:
         """Raise the failure of a command as a translated HomeAssistantError."""
