@@ -14,7 +14,7 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .client import PRODUCTION, Account, AuthHandler, RateLimiter
 from .const import DOMAIN, ENDPOINTS, RATE_LIMITERS
-from .devices import async_cleanup_registry, async_sync_devices
+from .devices import async_sync_devices
 from .errors import async_load_error_translations
 from .history.http import PictureView
 from .history.store import async_remove_history
@@ -64,7 +64,6 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     await runtime.history.async_remove_unwanted()
     await runtime.coordinator.async_config_entry_first_refresh()
     entry.runtime_data = runtime
-    async_cleanup_registry(hass, entry)
     async_sync_devices(hass, entry)
     await runtime.history.async_load()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)

@@ -45,7 +45,7 @@ SENTENCES = [
     ("docs/how_it_works.md", f"has {commands.COMMAND_SECONDS:.0f} seconds from the press"),
     ("docs/how_it_works.md", f"by at most {commands.SETTING_GRACE_SECONDS:.0f} seconds"),
     ("docs/troubleshooting.md", f"up to {MORE_EVENTS} of the home's newest events"),
-    ("docs/troubleshooting.md", f"about {polling.OUTAGE_TOLERANCE_SECONDS / 60:.0f} minutes"),
+    ("docs/troubleshooting.md", f"about {minutes(polling.OUTAGE_TOLERANCE)} minutes"),
     ("docs/entities.md", f"up to {WORDS[int(http.WAIT_SECONDS)]} seconds, then answers *404*"),
     ("docs/entities.md", f"ends {calendar.UNKNOWN_END_SECONDS:.0f} seconds after"),
     ("docs/entities.md", f"{const.DEFAULT_PULSE_TIME} s (1 to 60)"),

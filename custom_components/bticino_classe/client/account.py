@@ -111,16 +111,19 @@ class Account:
         duration: int | None = None,
         deadline: float | None = None,
         write_lock: AbstractAsyncContextManager[None] | None = None,
+        last_sent: Setting | None = None,
     ) -> Setting:
         """Read a setting, change it and return what was sent; `duration` is in seconds.
 
-        `write_lock` is held while the change is sent. UnknownModeError: the setting has an unknown
-        mode and was not changed.
+        `write_lock` is held while the change is sent. `last_sent` is changed instead if the cloud
+        does not show it yet. UnknownModeError: the setting has an unknown mode and was not changed.
         """
         found = await self.settings(home, bridge=bridge, urgent=True, deadline=deadline)
-        settings = found.get(bridge.id, {})
+        setting = _required(found.get(bridge.id, {}).get(kind))
+        if last_sent is not None and setting.is_replaced_by(last_sent):
+            setting = last_sent
         now = self.clock.now()
-        changed = _required(settings.get(kind)).changed(now, mode=mode, duration=duration)
+        changed = setting.changed(now, mode=mode, duration=duration)
         request = configs.write_request(bridge, changed, now)
         async with write_lock or nullcontext():
             await self._send_command(configs.WRITE_CONFIGS_PATH, request, deadline)
