@@ -30,6 +30,9 @@ from .const import (
     PRODUCTION,
     Endpoints,
 )
+from .deadline import (
+    Deadline,
+)
 from .decode import (
     with_reported_modules,
 )
@@ -140,6 +143,7 @@ __all__ = [
     "Candidate",
     "CloudClock",
     "CommandRefusedError",
+    "Deadline",
     "DeadlineExpiredError",
     "Endpoints",
     "Event",
