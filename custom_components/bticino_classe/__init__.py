@@ -18,6 +18,7 @@ from .devices import async_sync_devices
 from .errors import async_load_error_translations
 from .history.http import PictureView
 from .history.store import async_remove_history
+from .pulses import DOOR_PULSES
 from .runtime import BticinoConfigEntry, RuntimeData, async_runtime
 from .service_helpers import async_picture_source
 from .services import async_setup_services
@@ -81,9 +82,10 @@ async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
-    """Remove the account's history of calls and its rate limiter."""
+    """Remove the account's history of calls and what outlives its reloads."""
     await async_remove_history(hass, entry.entry_id)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
+    hass.data.get(DOOR_PULSES, {}).pop(entry.entry_id, None)
 
 
 async def async_remove_config_entry_device(

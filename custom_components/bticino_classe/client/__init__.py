@@ -31,6 +31,9 @@ from .const import (
     PRODUCTION,
     Endpoints,
 )
+from .deadline import (
+    Deadline,
+)
 from .decode import (
     with_reported_modules,
 )
@@ -141,6 +144,7 @@ __all__ = [
     "Candidate",
     "CloudClock",
     "CommandRefusedError",
+    "Deadline",
     "DeadlineExpiredError",
     "Endpoints",
     "Event",
