@@ -276,7 +276,8 @@ async def test_store_that_stops_sending(session: aiohttp.ClientSession) -> None:
 
 
 @pytest.mark.usefixtures("socket_enabled")
-async def test_redirect_is_not_followed(session: aiohttp.ClientSession) -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirect_is_not_followed(session: aiohttp.ClientSession, status: int) -> None:
     """Not even to a picture on the same host."""
     requests = []
 
@@ -284,11 +285,11 @@ async def test_redirect_is_not_followed(session: aiohttp.ClientSession) -> None:
         requests.append(request.path)
         if request.path == "/2":
             return web.Response(body=JPEG)
-        return web.Response(status=302, headers={"Location": "/2"})
+        return web.Response(status=status, headers={"Location": "/2"})
 
     async with picture_store(answer) as (base, endpoints):
         assert await error_of(session, base + "/1" + SIGNED, endpoints) == (
-            "status 302",
+            f"status {status}",
             PictureFault.UNUSABLE,
         )
     assert requests == ["/1"]

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from http.cookies import SimpleCookie
 import math
 import time
 from typing import TYPE_CHECKING, Any, Final, override
 from urllib.parse import urlencode
 
 import aiohttp
+from aiohttp import hdrs
 import orjson
 
 from .const import USER_AGENT
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 CONNECT_TIMEOUT: Final = 10.0  # seconds
+_REDIRECTS: Final = range(300, 400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,35 @@ async def post(  # noqa: PLR0913 - a request has these parts
     raise failure
 
 
+async def connect_websocket(
+    session: aiohttp.ClientSession,
+    url: str,
+    *,
+    heartbeat: float | None = None,
+    max_msg_size: int = 0,
+    close_timeout: float | None = None,
+) -> aiohttp.ClientWebSocketResponse:
+    """Open a WebSocket over the session's connector, without its cookies; times are in seconds.
+
+    aiohttp cannot be told to leave redirects of a handshake alone, which could send a token to
+    another host: WSServerHandshakeError.
+    """
+    async with aiohttp.ClientSession(
+        connector=session.connector,
+        connector_owner=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=session.trust_env,
+        middlewares=(_refuse_redirects,),
+    ) as handshake:
+        return await handshake.ws_connect(
+            url,
+            headers=_headers(None),
+            heartbeat=heartbeat,
+            max_msg_size=max_msg_size,
+            timeout=aiohttp.ClientWSTimeout(ws_close=close_timeout),
+        )
+
+
 class _Body(aiohttp.BytesPayload):
     """A request's body; it knows whether it was sent, and is not sent after its deadline.
 
@@ -125,9 +157,38 @@ def request_options(timeout: float) -> dict[str, Any]:
         # `connect` includes DNS; a time-out of `total` would count the request as sent.
         "timeout": aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_TIMEOUT)),
         "allow_redirects": False,
+        "middlewares": (_without_cookies,),
         # A session set to raise for a status would hide the error in the body.
         "raise_for_status": False,
     }
+
+
+async def _without_cookies(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send none of the session's cookies, and store none of the answer's.
+
+    The session is shared: they could be another account's, or another integration's.
+    """
+    request.headers.popall(hdrs.COOKIE, None)
+    response = await handler(request)
+    response.cookies = SimpleCookie()
+    return response
+
+
+async def _refuse_redirects(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    response = await handler(request)
+    if response.status in _REDIRECTS:
+        response.close()
+        raise aiohttp.WSServerHandshakeError(
+            response.request_info,
+            response.history,
+            status=response.status,
+            headers=response.headers,
+        )
+    return response
 
 
 def _headers(bearer: str | None) -> dict[str, str]:
