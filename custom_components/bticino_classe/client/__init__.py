@@ -16,6 +16,7 @@ from .calls import (
     CallEventType,
     CallState,
     CallTracker,
+    TrackedCall,
 )
 from .clock import (
     CloudClock,
@@ -178,6 +179,7 @@ __all__ = [
     "StillImage",
     "TokenRefusedError",
     "Topology",
+    "TrackedCall",
     "UnexpectedAnswerError",
     "UnknownModeError",
     "UnreachableError",
