@@ -10,28 +10,14 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from .client import Home, Module, ModuleKind
 from .const import DOMAIN, MANUFACTURER
 from .entity import is_door, unique_id
+from .naming import MODELS, DeviceNames
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from homeassistant.core import HomeAssistant
 
     from .house import House
     from .runtime import BticinoConfigEntry
 
-MODELS: Final = {
-    "BNC1": "Classe 100X",
-    "BNC3": "Classe 300X",
-    "BNCX": "Classe 300EOS",
-    "BDIY": "EasyKit",
-    "BNHY": "Hybrid",
-    "BFII": "IP indoor unit",
-    "BFIO": "IP outdoor unit",
-    "BNDL": "Door lock",
-    "BNSL": "Staircase light",
-    "BNEU": "Entrance panel",
-    "BCEPL": "Connected entrance panel",
-}
 _HAVE_DEVICES: Final = (ModuleKind.BRIDGE, ModuleKind.PANEL, ModuleKind.DOOR, ModuleKind.LIGHT)
 
 
@@ -95,33 +81,21 @@ def _remove_entity(
 def _register_devices(hass: HomeAssistant, entry: BticinoConfigEntry, house: House) -> None:
     """Register a device for every module; bridges first, as the others link to them."""
     registry = dr.async_get(hass)
-    known = _known_devices(registry, entry, house)
-    numbers = _numbers(house, known)
+    modules = [m for m in house.modules.values() if m.kind in _HAVE_DEVICES]
+    names = DeviceNames(hass, entry, house).choose(modules)
     device_ids: dict[str, str] = {}
-    for module in sorted(house.modules.values(), key=lambda m: m.kind is not ModuleKind.BRIDGE):
-        if module.kind in _HAVE_DEVICES:
-            info = _device_info(house, module)
-            info.update(_naming(module, known.get(module.id), numbers.get(module.id, 0)))
-            if module.bridge_id in device_ids:
-                info["via_device_id"] = device_ids[module.bridge_id]
-            device = registry.async_get_or_create(config_entry_id=entry.entry_id, **info)
-            device_ids[module.id] = device.id
+    for module in sorted(modules, key=lambda m: m.kind is not ModuleKind.BRIDGE):
+        info = _device_info(house, module, names[module.id])
+        if module.bridge_id in device_ids:
+            info["via_device_id"] = device_ids[module.bridge_id]
+        device = registry.async_get_or_create(config_entry_id=entry.entry_id, **info)
+        device_ids[module.id] = device.id
 
 
-def _known_devices(
-    registry: dr.DeviceRegistry, entry: BticinoConfigEntry, house: House
-) -> dict[str, str | None]:
-    """Return the names of the existing devices, by module."""
-    found = {
-        module_id: registry.async_get_device_by_identifier((DOMAIN, module_id), entry.entry_id)
-        for module_id in house.modules
-    }
-    return {module_id: device.name for module_id, device in found.items() if device is not None}
-
-
-def _device_info(house: House, module: Module) -> DeviceInfo:
+def _device_info(house: House, module: Module, name: str) -> DeviceInfo:
     info = DeviceInfo(
         identifiers={(DOMAIN, module.id)},
+        name=name,
         manufacturer=MANUFACTURER,
         model=MODELS.get(module.type),
         model_id=module.type or None,
@@ -129,25 +103,3 @@ def _device_info(house: House, module: Module) -> DeviceInfo:
     if firmware := house.state(module.id).firmware:
         info["sw_version"] = firmware
     return info
-
-
-def _naming(module: Module, known_name: str | None, number: int) -> DeviceInfo:
-    """Name a device; a number that was given once is kept, as people know the door by it."""
-    if name := module.name or known_name:
-        return DeviceInfo(name=name)
-    if module.kind is ModuleKind.BRIDGE:
-        return DeviceInfo(name=MODELS.get(module.type, module.type) or MANUFACTURER)
-    return DeviceInfo(
-        translation_key=module.kind.value, translation_placeholders={"number": str(number)}
-    )
-
-
-def _numbers(house: House, known: Mapping[str, str | None]) -> dict[str, int]:
-    """Number the modules without a name, by kind and home; existing devices come first."""
-    numbers: dict[str, int] = {}
-    counts: dict[tuple[str, ModuleKind], int] = {}
-    for module in sorted(house.modules.values(), key=lambda m: (m.id not in known, m.id)):
-        if not module.name:
-            group = (module.home_id, module.kind)
-            counts[group] = numbers[module.id] = counts.get(group, 0) + 1
-    return numbers

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from homeassistant.config_entries import SOURCE_REAUTH
 import pytest
 
-from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL
+from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL, STATUS_INTERVAL
 from tests.integration.conftest import (
     EventRecorder,
     advance,
@@ -22,7 +22,7 @@ from tests.integration.conftest import (
     wait_until,
 )
 from tests.simulator import Failure
-from tests.simulator.paths import GETEVENTS, HOMESDATA, HOMESTATUS
+from tests.simulator.paths import GETEVENTS, HOMESDATA, HOMESTATUS, PUSH as PUSH_PATH, TOKEN
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -178,21 +178,53 @@ async def test_changed_password_starts_reauth(hass: HomeAssistant, simulator: Si
     assert state_of(hass, PUSH) == "off"
 
 
-async def test_refused_tokens_are_retried_after_an_hour(
+async def test_refused_tokens_are_retried_after_a_minute(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, events: EventRecorder, simulator: Simulator
 ) -> None:
-    """The password may be right and the cloud at fault."""
-    # Issue 13, no. 3 will change this: a retry after a minute, and no reauth.
+    """The cloud is at fault: nobody is asked for the password."""
     skip_backoff(get_entry(hass).runtime_data.push)
+    simulator.journal.clear()
     simulator.sockets.refuse_subscriptions = 3
     simulator.drop_connections()
-    await wait_until(hass.config_entries.flow.async_progress)
+    await wait_until(lambda: simulator.journal.of(PUSH_PATH)[3:])  # two handshakes, two frames
+    await wait_until(lambda: get_entry(hass).runtime_data.push.socket.state == "waiting")
+    assert state_of(hass, PUSH) == "off"
     simulator.sockets.refuse_subscriptions = None
-    freezer.tick(timedelta(seconds=3601))
+    freezer.tick(timedelta(seconds=61))
     await wait_until(lambda: state_of(hass, PUSH) == "on")
+    assert hass.config_entries.flow.async_progress() == []
     simulator.ring(STREET)
     await wait_until(events.rings)
     assert events.rings() == [DOORBELL]
+
+
+async def test_token_refused_by_a_poll_is_replaced_on_the_push_connection(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
+) -> None:
+    """Without the new subscription, no ring would be pushed; a call in between is caught up."""
+    simulator.journal.clear()
+    simulator.revoke()
+    simulator.miss(simulator.ring(STREET))
+    await get_entry(hass).runtime_data.coordinator.async_refresh()
+    await wait_until(lambda: simulator.journal.count(PUSH_PATH) >= 1)
+    await wait_until(lambda: state_of(hass, MISSED) == "1")
+    assert events.recorded() == []
+    simulator.ring(STREET)
+    await wait_until(events.rings)
+
+
+async def test_ended_token_is_no_push_connection(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, events: EventRecorder, simulator: Simulator
+) -> None:
+    """The sign-in is out of order past the end of the token: polls are frequent again."""
+    coordinator = get_entry(hass).runtime_data.coordinator
+    assert coordinator.update_interval == SAFETY_INTERVAL
+    simulator.fail(TOKEN, Failure(status=500), times=10_000)
+    for _ in range(4):
+        await advance(hass, freezer, 3600)
+    await wait_until(lambda: state_of(hass, PUSH) == "off")
+    assert coordinator.update_interval == STATUS_INTERVAL
+    assert events.recorded() == []
 
 
 async def test_full_outage_is_logged_once(

@@ -17,8 +17,6 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 
 from custom_components.bticino_classe.settings import INTERVAL, RETRY_INTERVAL
 from tests.integration.conftest import (
-    call_action,
-    expect_refused,
     get_entry,
     poll,
     reload_entry,
@@ -42,7 +40,7 @@ BRIDGE = "00:03:50:30:00:0a"
 HOME = "64a1b2c3d4e5f60718293a4b"
 DND = "select.classe_300x_do_not_disturb"
 DND_MINUTES = "number.classe_300x_do_not_disturb_for"
-STUDIO = "switch.classe_300x_professional_studio"
+STUDIO = "select.classe_300x_professional_studio"  # disabled at first
 #: The failure, the translation key of the error, and how many writes reach the cloud.
 FAILURES: list[tuple[str, Failure, str, int]] = [
     (SETCONFIGS, Failure(never=True), "command_outcome_unknown", 1),
@@ -111,11 +109,10 @@ def end_shown(hass: HomeAssistant, entity_id: str) -> Any:
 
 @pytest.mark.usefixtures("entry")
 async def test_entities_of_a_300x(hass: HomeAssistant, simulator: Simulator) -> None:
-    """A select, a number and a switch on the intercom's device, all for configuration."""
+    """Two selects and a number on the intercom's device, all for configuration."""
     assert state_of(hass, DND) == "off"
     assert mode_options(hass) == ["off", "timed", "always"]
     assert state_of(hass, DND_MINUTES) == "60"
-    assert state_of(hass, STUDIO) == "off"
     registry = er.async_get(hass)
     found = [registry.async_get(each) for each in (DND, DND_MINUTES, STUDIO)]
     assert {each.entity_category for each in found if each} == {"config"}
@@ -221,42 +218,18 @@ async def test_duration_is_stored_in_the_intercom(
     assert simulator.violations == []
 
 
-@pytest.mark.usefixtures("entry")
-async def test_studio_is_switched_on_for_a_day(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Switching changes the mode only; whether the mode is enabled stays as it is."""
-    # Issue 13, no. 24 will change this: a select instead of a switch.
-    await call_action(hass, "switch", "turn_on", STUDIO)
-    await wait_idle(hass)
-    assert state_of(hass, STUDIO) == "on"
-    studio = simulator.bridges()[0].configs["professional_studio"]
-    assert (studio["ps_mode"], studio["ps_duration"], studio["ps_enabled"]) == (1, 1, True)
-    assert (
-        timedelta(hours=23.9) < end_shown(hass, STUDIO) - datetime.now(UTC) < timedelta(hours=24.1)
-    )
-    await call_action(hass, "switch", "turn_off", STUDIO)
-    await wait_idle(hass)
-    assert state_of(hass, STUDIO) == "off"
-    assert studio | {"ps_mode": 0} == simulator.bridges()[0].configs["professional_studio"]
-    assert stored_dnd(simulator)["dnd_mode"] == 0
-    assert simulator.violations == []
-
-
 async def test_unknown_mode_is_shown_and_not_overwritten(
     hass: HomeAssistant, simulator: Simulator, entry: ConfigEntry[Any]
 ) -> None:
-    """Select, number and switch refuse the change with a reason."""
+    """Select and number refuse the change with a reason."""
     change_in_app(simulator, "do_not_disturb", dnd_mode=7)
-    change_in_app(simulator, "professional_studio", ps_mode=7)
     await reload_entry(hass, entry)
     assert state_of(hass, DND) == "unknown_mode"
     assert mode_options(hass) == ["off", "timed", "always", "unknown_mode"]
-    assert state_of(hass, STUDIO) == "unknown"
     for option in mode_options(hass):
         assert await expect_mode_refused(hass, option) == "command_unknown_mode"
     with pytest.raises(HomeAssistantError):
         await set_duration(hass, 30)
-    assert await expect_refused(hass, "switch", "turn_off", STUDIO) == "command_unknown_mode"
-    await wait_idle(hass)
     assert simulator.journal.count(SETCONFIGS) == 0
     assert stored_dnd(simulator)["dnd_mode"] == 7
     change_in_app(simulator, "do_not_disturb", dnd_mode=0)
@@ -429,14 +402,13 @@ async def test_change_in_the_app_is_read_when_the_status_reports_it(
 async def test_setting_that_is_no_longer_reported(
     hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Its entity is unavailable until the setting is reported again."""
-    removed = simulator.bridges()[0].configs.pop("professional_studio")
+    """Its entities are unavailable until the setting is reported again."""
+    removed = simulator.bridges()[0].configs.pop("do_not_disturb")
     await poll(hass, freezer, INTERVAL)
-    assert state_of(hass, STUDIO) == "unavailable"
+    assert state_of(hass, DND) == state_of(hass, DND_MINUTES) == "unavailable"
+    simulator.bridges()[0].configs["do_not_disturb"] = removed
+    await poll(hass, freezer, INTERVAL)
     assert state_of(hass, DND) == "off"
-    simulator.bridges()[0].configs["professional_studio"] = removed
-    await poll(hass, freezer, INTERVAL)
-    assert state_of(hass, STUDIO) == "off"
 
 
 async def test_two_homes(

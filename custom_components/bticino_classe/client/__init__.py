@@ -8,6 +8,7 @@ from .account import (
 )
 from .auth import (
     AuthHandler,
+    TokenEvent,
 )
 from .calls import (
     SESSION_REUSE_SECONDS,
@@ -177,6 +178,7 @@ __all__ = [
     "SignalingChannel",
     "SocketState",
     "StillImage",
+    "TokenEvent",
     "TokenRefusedError",
     "Topology",
     "TrackedCall",

@@ -54,17 +54,11 @@ PREFIXES: Final[Mapping[SettingKind, str]] = {
     SettingKind.DO_NOT_DISTURB: "dnd_",
     SettingKind.PROFESSIONAL_STUDIO: "ps_",
 }
-# Uncertain: the unit of `duration`, in seconds. Seen were 60 with an end in an hour, and for the
-# studio 1 with an end in a day.
-DURATION_UNITS: Final[Mapping[SettingKind, int]] = {
-    SettingKind.DO_NOT_DISTURB: 60,
-    SettingKind.PROFESSIONAL_STUDIO: 24 * 3600,
-}
-# Default durations in seconds.
-DEFAULT_DURATIONS: Final[Mapping[SettingKind, int]] = {
-    SettingKind.DO_NOT_DISTURB: 3600,
-    SettingKind.PROFESSIONAL_STUDIO: 24 * 3600,
-}
+# Uncertain: the unit of `duration`, in seconds. Seen were 60 with an end in an hour. That of the
+# studio is 1 whatever the end: it measures nothing.
+DURATION_UNITS: Final[Mapping[SettingKind, int]] = {SettingKind.DO_NOT_DISTURB: 60}
+DURATION_WITHOUT_UNIT: Final = 1
+DEFAULT_DURATION: Final = 3600  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +89,7 @@ class Setting:
         fields: dict[str, Any] = {}
         if mode is not None:
             fields["mode"] = MODE_NUMBERS[mode]
-        if mode not in {None, SettingMode.OFF}:
+        if self.kind is SettingKind.DO_NOT_DISTURB and mode not in {None, SettingMode.OFF}:
             # It may only mean that the intercom has the setting: it was seen true while off.
             fields["enabled"] = True
         is_timed = (mode or self.mode_at(now)) is SettingMode.TIMED
@@ -107,8 +101,12 @@ class Setting:
     def _duration_fields(
         self, now: float, duration: int | None, *, is_timed: bool
     ) -> dict[str, int]:
-        seconds = duration or self.duration or DEFAULT_DURATIONS[self.kind]
-        fields = {"duration": max(1, seconds // DURATION_UNITS[self.kind])}
+        seconds = duration or self.duration or DEFAULT_DURATION
+        fields: dict[str, int] = {}
+        if unit := DURATION_UNITS.get(self.kind):
+            fields["duration"] = max(1, seconds // unit)
+        elif f"{PREFIXES[self.kind]}duration" not in self.raw:
+            fields["duration"] = DURATION_WITHOUT_UNIT
         if is_timed:
             fields["end_time_duration"] = int((now + seconds) * MS)
         return fields
@@ -142,18 +140,24 @@ def settings(body: JsonObject) -> dict[str, Settings] | None:
 
 def _settings(module: JsonObject) -> Settings:
     found = ((kind, as_mapping(module.get(kind.value))) for kind in SettingKind)
-    return {kind: setting(kind, fields) for kind, fields in found if fields}
+    return {kind: setting(kind, fields) for kind, fields in found if _is_present(kind, fields)}
+
+
+def _is_present(kind: SettingKind, fields: JsonObject) -> bool:
+    """Whether the intercom has a setting; the studio is not enabled on one without it."""
+    lacks_studio = kind is SettingKind.PROFESSIONAL_STUDIO and fields.get("ps_enabled") is False
+    return bool(fields) and not lacks_studio
 
 
 def setting(kind: SettingKind, fields: JsonObject) -> Setting:
     """Decode one setting."""
     prefix = PREFIXES[kind]
-    duration = as_float(fields.get(f"{prefix}duration"))
+    duration, unit = as_float(fields.get(f"{prefix}duration")), DURATION_UNITS.get(kind)
     mode = _mode(fields.get(f"{prefix}enabled"), as_float(fields.get(f"{prefix}mode")))
     return Setting(
         kind=kind,
         mode=mode,
-        duration=int(duration) * DURATION_UNITS[kind] if duration and duration >= 1 else None,
+        duration=int(duration) * unit if unit and duration and duration >= 1 else None,
         ends_at=_seconds(as_float(fields.get(f"{prefix}end_time_duration"))),
         has_schedule=bool(fields.get(f"{prefix}days")) or mode is SettingMode.SCHEDULED,
         raw=dict(fields),

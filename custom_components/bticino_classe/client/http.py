@@ -14,7 +14,7 @@ import aiohttp
 import orjson
 
 from .const import USER_AGENT
-from .error_codes import error_code
+from .error_codes import error_code, has_error
 from .errors import DeadlineExpiredError, NoAnswerError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Answer:
     @property
     def ok(self) -> bool:
         """Whether the status is 200 and the body is a JSON object without an error."""
-        return self.status == HTTPStatus.OK and self.body is not None and "error" not in self.body
+        return self.status == HTTPStatus.OK and self.body is not None and not has_error(self.body)
 
     @property
     def code(self) -> int | str | None:
