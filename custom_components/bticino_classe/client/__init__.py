@@ -17,6 +17,7 @@ from .calls import (
     CallEventType,
     CallState,
     CallTracker,
+    TrackedCall,
 )
 from .clock import (
     CloudClock,
@@ -184,6 +185,7 @@ __all__ = [
     "TokenEvent",
     "TokenRefusedError",
     "Topology",
+    "TrackedCall",
     "UnexpectedAnswerError",
     "UnknownModeError",
     "UnreachableError",
