@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from aiohttp.abc import AbstractStreamWriter
 
+    from .deadline import Deadline
+
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 CONNECT_TIMEOUT: Final = 10.0  # seconds
 _REDIRECTS: Final = range(300, 400)
@@ -61,18 +63,19 @@ async def post(  # noqa: PLR0913 - a request has these parts
     bearer: str | None = None,
     form: Mapping[str, str] | None = None,
     payload: Mapping[str, Any] | None = None,
-    deadline: float | None = None,
+    deadline: Deadline | None = None,
 ) -> Answer:
     """Send a request once and return the answer; NoAnswerError if none came.
 
-    Nothing is sent after `deadline`, a time of the running loop, and no answer is awaited.
+    Nothing is sent after `deadline`, and no answer is awaited.
     Redirects are not followed, because they could send a password or a command to another host.
     The error is raised outside the `except`, so that its context holds no request headers.
     """
     body = _Body(form, payload, deadline)
     options = {"data": body, "headers": _headers(bearer), **request_options(timeout)}
     try:
-        async with asyncio.timeout_at(deadline), session.post(url, **options) as response:
+        timeout_at = asyncio.timeout_at(deadline.at if deadline else None)
+        async with timeout_at, session.post(url, **options) as response:
             return await _answer(response)
     # RuntimeError: the session is closed.
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:
@@ -122,7 +125,7 @@ class _Body(aiohttp.BytesPayload):
         self,
         form: Mapping[str, str] | None,
         payload: Mapping[str, Any] | None,
-        deadline: float | None,
+        deadline: Deadline | None,
     ) -> None:
         if form is not None:
             raw, kind = urlencode(form).encode(), "application/x-www-form-urlencoded"
@@ -135,8 +138,7 @@ class _Body(aiohttp.BytesPayload):
     @property
     def is_expired(self) -> bool:
         """Whether the deadline has passed."""
-        deadline = self._deadline
-        return deadline is not None and asyncio.get_running_loop().time() >= deadline
+        return self._deadline is not None and self._deadline.is_expired
 
     @override
     async def write_with_length(
@@ -145,6 +147,8 @@ class _Body(aiohttp.BytesPayload):
         if self.is_expired:
             raise TimeoutError
         self.is_sent = True
+        if self._deadline is not None:
+            self._deadline.is_sent = True
         await super().write_with_length(writer, content_length)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .auth import AuthHandler
+    from .deadline import Deadline
 
 
 class Transport:
@@ -38,12 +39,12 @@ class Transport:
         payload: Mapping[str, Any],
         *,
         urgent: bool = False,
-        deadline: float | None = None,
+        deadline: Deadline | None = None,
     ) -> dict[str, Any]:
         """POST to the cloud and return the answer's JSON object.
 
         The request is sent once, and a second time only if the cloud refused the token; never
-        after `deadline`, a time of the running loop. Raises ApiError, NoAnswerError or AuthError,
+        after `deadline`. Raises ApiError, NoAnswerError or AuthError,
         and counts them by class.
         """
         try:
@@ -53,21 +54,24 @@ class Transport:
             raise
 
     async def _request(
-        self, url: str, payload: Mapping[str, Any], *, urgent: bool, deadline: float | None
+        self, url: str, payload: Mapping[str, Any], *, urgent: bool, deadline: Deadline | None
     ) -> dict[str, Any]:
         refused = self._auth.limiter.refused_tokens.pause
         if refused.left and not urgent:
             raise TokenRefusedError(retry_after=refused.left)
         token, answer = await self._send(url, payload, urgent=urgent, deadline=deadline)
-        if self._is_refused(token, answer) and not refused.left:
-            token, answer = await self._send(url, payload, urgent=urgent, deadline=deadline)
-            self._is_refused(token, answer)
+        if self._is_refused(token, answer):
+            if deadline is not None:
+                deadline.is_sent = False  # it was not carried out
+            if not refused.left:
+                token, answer = await self._send(url, payload, urgent=urgent, deadline=deadline)
+                self._is_refused(token, answer)
         if (error := error_of(answer)) is not None:
             raise error
         return answer.body or {}
 
     async def _send(
-        self, url: str, payload: Mapping[str, Any], *, urgent: bool, deadline: float | None
+        self, url: str, payload: Mapping[str, Any], *, urgent: bool, deadline: Deadline | None
     ) -> tuple[str, Answer]:
         self._auth.limiter.admit(urgent=urgent)
         token = await self._token(deadline)
@@ -102,9 +106,9 @@ class Transport:
         if error is not None:
             self._auth.limiter.note(error)
 
-    async def _token(self, deadline: float | None) -> str:
+    async def _token(self, deadline: Deadline | None) -> str:
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(deadline.at if deadline else None):
                 return await self._auth.get_access_token()
         except TimeoutError:
             failure = DeadlineExpiredError()
