@@ -15,10 +15,11 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from .calls.events import async_forget_calls
 from .client import PRODUCTION, Account, AuthHandler, RateLimiter
 from .const import DOMAIN, ENDPOINTS, RATE_LIMITERS
-from .devices import async_cleanup_registry, async_sync_devices
+from .devices import async_sync_devices
 from .errors import async_load_error_translations
 from .history.http import PictureView
 from .history.store import async_remove_history
+from .pulses import DOOR_PULSES
 from .runtime import BticinoConfigEntry, RuntimeData, async_runtime
 from .service_helpers import async_picture_source
 from .services import async_setup_services
@@ -65,7 +66,6 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     await runtime.history.async_remove_unwanted()
     await runtime.coordinator.async_config_entry_first_refresh()
     entry.runtime_data = runtime
-    async_cleanup_registry(hass, entry)
     async_sync_devices(hass, entry)
     await runtime.history.async_load(runtime.calls.ringing)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -87,10 +87,11 @@ async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
-    """Remove the account's calls and its rate limiter."""
+    """Remove the account's history of calls and what outlives its reloads."""
     async_forget_calls(hass, entry.entry_id)
     await async_remove_history(hass, entry.entry_id)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
+    hass.data.get(DOOR_PULSES, {}).pop(entry.entry_id, None)
 
 
 async def async_remove_config_entry_device(

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 _HAVE_DEVICES: Final = (ModuleKind.BRIDGE, ModuleKind.PANEL, ModuleKind.DOOR, ModuleKind.LIGHT)
 
+_OF_DOORS: Final = {(Platform.LOCK, "lock"), (Platform.BUTTON, "open")}
+_OF_LIGHTS: Final = {(Platform.LIGHT, "light")}
+_OF_PANELS: Final = {(Platform.BINARY_SENSOR, "ringing"), (Platform.BINARY_SENSOR, "in_call")}
+_PLATFORMS_OF_PANELS: Final = {Platform.CAMERA, Platform.EVENT, Platform.IMAGE}
+
 
 @callback
 def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
@@ -32,6 +37,7 @@ def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
         house = coordinator.data
         now = {m.id: (m, house.state(m.id).firmware) for m in house.modules.values()}
         if now != registered:
+            _cleanup_registry(hass, entry)
             _register_devices(hass, entry, house)
             registered.clear()
             registered.update(now)
@@ -41,18 +47,20 @@ def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
 
 
 @callback
-def async_cleanup_registry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
-    """Remove the devices of excluded homes, and entities that others have replaced."""
+def _cleanup_registry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
+    """Remove the devices of excluded homes, and the entities of what modules no longer are."""
     coordinator = entry.runtime_data.coordinator
     for home in coordinator.all_homes.values():
         if home.id in coordinator.excluded_homes:
             _remove_devices(hass, entry, home)
-        for module in home.modules.values():
-            if module.kind is ModuleKind.LIGHT:
-                _remove_replaced(hass, entry, module)
-            is_bridge = module.kind is ModuleKind.BRIDGE
-            if is_bridge and coordinator.data.panels_of(module.id):
-                _remove_entity(hass, entry, module, Platform.CAMERA, "camera")
+    registry, house = er.async_get(hass), coordinator.data
+    for known in er.async_entries_for_config_entry(registry, entry.entry_id):
+        module_id, _, key = known.unique_id.removeprefix(unique_id(entry, "", "")[:-1]).rpartition(
+            "-"
+        )
+        module = house.modules.get(module_id)
+        if module is not None and not _fits(entry, house, module, known.domain, key):
+            registry.async_remove(known.entity_id)
 
 
 def _remove_devices(hass: HomeAssistant, entry: BticinoConfigEntry, home: Home) -> None:
@@ -63,19 +71,19 @@ def _remove_devices(hass: HomeAssistant, entry: BticinoConfigEntry, home: Home) 
             registry.async_remove_device(device.id)
 
 
-def _remove_replaced(hass: HomeAssistant, entry: BticinoConfigEntry, module: Module) -> None:
-    doors = ((Platform.LOCK, "lock"), (Platform.BUTTON, "open"))
-    for platform, key in ((Platform.LIGHT, "light"),) if is_door(entry, module) else doors:
-        _remove_entity(hass, entry, module, platform, key)
-
-
-def _remove_entity(
-    hass: HomeAssistant, entry: BticinoConfigEntry, module: Module, platform: Platform, key: str
-) -> None:
-    registry = er.async_get(hass)
-    wanted = unique_id(entry, module.id, key)
-    if entity_id := registry.async_get_entity_id(platform, DOMAIN, wanted):
-        registry.async_remove(entity_id)
+def _fits(entry: BticinoConfigEntry, house: House, module: Module, domain: str, key: str) -> bool:
+    """Whether a module of this kind has such an entity; one of unknown kind keeps all."""
+    entity = (domain, key)
+    if is_door(entry, module):
+        return entity in _OF_DOORS
+    if module.kind is ModuleKind.LIGHT:
+        return entity in _OF_LIGHTS
+    if module.kind is ModuleKind.PANEL:
+        return entity in _OF_PANELS or domain in _PLATFORMS_OF_PANELS
+    if module.kind is ModuleKind.BRIDGE:
+        is_unused = domain == Platform.CAMERA and house.panels_of(module.id)
+        return not is_unused and entity not in _OF_DOORS | _OF_LIGHTS
+    return True
 
 
 def _register_devices(hass: HomeAssistant, entry: BticinoConfigEntry, house: House) -> None:

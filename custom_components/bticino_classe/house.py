@@ -111,8 +111,12 @@ def _merged_module(known: Module | None, module: Module) -> Module:
         return module
     if not module.type:
         return replace(known, home_id=module.home_id)
+    is_unknown = module.kind is ModuleKind.UNKNOWN  # the answer may lack what told the kind
     return replace(
-        module, name=module.name or known.name, bridge_id=module.bridge_id or known.bridge_id
+        module,
+        kind=known.kind if is_unknown else module.kind,
+        name=module.name or known.name,
+        bridge_id=module.bridge_id or known.bridge_id,
     )
 
 

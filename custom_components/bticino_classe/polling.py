@@ -1,5 +1,6 @@
 """Requests the states of the homes; one that fails does not affect the others."""
 
+from datetime import timedelta
 import math
 from typing import TYPE_CHECKING, Final, TypeIs
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from .client import Account, Home
 
-OUTAGE_TOLERANCE_SECONDS: Final = 15 * 60.0  # since the last good answer
+OUTAGE_TOLERANCE: Final = timedelta(minutes=15)  # since the last good answer
 MAX_UNANSWERED: Final = 2  # requests in a row, before the other homes are not requested any more
 _REFUSALS: Final = (ForbiddenError, NotFoundError, InvalidRequestError)
 
@@ -52,7 +53,7 @@ class LastAnswer:
     @property
     def is_long_ago(self) -> bool:
         """Whether an outage is so long that the last values no longer count."""
-        return self.age >= OUTAGE_TOLERANCE_SECONDS
+        return self.age >= OUTAGE_TOLERANCE.total_seconds()
 
     def _now(self) -> tuple[float, float]:
         return self._hass.loop.time(), dt_util.utcnow().timestamp()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_components.bticino_classe import calendar, commands, const, coordinator
+from custom_components.bticino_classe import calendar, commands, const, coordinator, polling
 from custom_components.bticino_classe.client import pictures, rate_limiter
 from custom_components.bticino_classe.history import (
     catch_up,
@@ -45,7 +45,7 @@ SENTENCES = [
     ("docs/how_it_works.md", f"has {commands.COMMAND_SECONDS:.0f} seconds from the press"),
     ("docs/how_it_works.md", f"by at most {commands.SETTING_GRACE_SECONDS:.0f} seconds"),
     ("docs/troubleshooting.md", f"up to {MORE_EVENTS} of the home's newest events"),
-    ("docs/troubleshooting.md", f"about {minutes(coordinator.OUTAGE_TOLERANCE)} minutes"),
+    ("docs/troubleshooting.md", f"about {minutes(polling.OUTAGE_TOLERANCE)} minutes"),
     ("docs/entities.md", f"up to {WORDS[int(http.WAIT_SECONDS)]} seconds, then answers *404*"),
     ("docs/entities.md", f"ends {calendar.UNKNOWN_END_SECONDS:.0f} seconds after"),
     ("docs/entities.md", f"{const.DEFAULT_PULSE_TIME} s (1 to 60)"),

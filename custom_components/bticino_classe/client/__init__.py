@@ -32,6 +32,9 @@ from .const import (
     PRODUCTION,
     Endpoints,
 )
+from .deadline import (
+    Deadline,
+)
 from .decode import (
     with_reported_modules,
 )
@@ -142,6 +145,7 @@ __all__ = [
     "Candidate",
     "CloudClock",
     "CommandRefusedError",
+    "Deadline",
     "DeadlineExpiredError",
     "Endpoints",
     "Event",

@@ -4,7 +4,7 @@ Seen on one model (BNC3) only; what is uncertain is in the constants below. A ch
 everything that was read, with the new values.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,7 +65,8 @@ DEFAULT_DURATION: Final = 3600  # seconds
 class Setting:
     """A setting; TIMED lasts `duration` seconds, until `ends_at` (seconds since 1970).
 
-    `raw` is the cloud's own record.
+    `raw` is the cloud's own record; `replaced` are the records before its changes, which the cloud
+    may still return for a moment.
     """
 
     kind: SettingKind
@@ -74,6 +75,7 @@ class Setting:
     ends_at: float | None = None
     has_schedule: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    replaced: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     def mode_at(self, now: float) -> SettingMode:
         """Return the mode at a time in seconds since 1970; TIMED is OFF after its end."""
@@ -96,7 +98,12 @@ class Setting:
         if duration is not None or is_timed:
             fields |= self._duration_fields(now, duration, is_timed=is_timed)
         prefix = PREFIXES[self.kind]
-        return setting(self.kind, {**self.raw, **{prefix + k: v for k, v in fields.items()}})
+        changed = setting(self.kind, {**self.raw, **{prefix + k: v for k, v in fields.items()}})
+        return replace(changed, replaced=(*self.replaced, self.raw))
+
+    def is_replaced_by(self, sent: Setting) -> bool:
+        """Whether this was read from a cloud that does not show yet what was sent."""
+        return self.raw != sent.raw and self.raw in sent.replaced
 
     def _duration_fields(
         self, now: float, duration: int | None, *, is_timed: bool
