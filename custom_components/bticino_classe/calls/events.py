@@ -16,7 +16,6 @@ from ..client import (
     CallPush,
     CallStep,
     CallTracker,
-    SocketState,
     TrackedCall,
 )
 from ..const import DOMAIN
@@ -98,7 +97,7 @@ class CallEvents:
         """Follow the pushes until the entry is unloaded, and continue calls from before."""
         self._entry.async_on_unload(self._hand_over)
         self._entry.async_on_unload(self._push.listen_pushes(self._on_push))
-        self._entry.async_on_unload(self._push.listen_states(self._on_push_state))
+        self._entry.async_on_unload(self._push.listen_subscriptions(self._on_subscribed))
         self._entry.async_on_unload(self.answers.async_close)
         async_forget_calls(self._hass, self._entry.entry_id)
         self.async_resume()
@@ -202,9 +201,8 @@ class CallEvents:
             self.async_handle_push(push)
 
     @callback
-    def _on_push_state(self, state: SocketState) -> None:
-        if state is SocketState.ONLINE:
-            self._tracker.expect_backlog()
+    def _on_subscribed(self, _may_have_missed: bool) -> None:
+        self._tracker.expect_backlog()
 
     def _apply(self, push: CallPush) -> None:
         changes = self._tracker.apply(push)

@@ -69,8 +69,9 @@ class ReconnectingSocket:
     """Connects, subscribes and reads, and reconnects when the connection ends.
 
     `name` is used in log lines. `subscription` returns the frame to subscribe with for a token.
-    `on_frame` gets every frame but replies to subscriptions, `on_state` every new state. Both are
-    called from the reader and must return at once. `run` lasts until it is cancelled.
+    `on_frame` gets every frame but replies to subscriptions, `on_state` every new state.
+    `on_subscribed` is called after every confirmed subscription; it gets whether pushes may have
+    been lost before. They must return at once. `run` lasts until it is cancelled.
     """
 
     _reply: asyncio.Future[Frame] | None = None
@@ -80,6 +81,7 @@ class ReconnectingSocket:
     _refused_tokens = 0
     _online_since: float | None = None
     _socket: aiohttp.ClientWebSocketResponse | None = None
+    _subscribed: tuple[aiohttp.ClientWebSocketResponse | None, str | None] | None = None
 
     def __init__(  # noqa: PLR0913 - its parts
         self,
@@ -90,6 +92,7 @@ class ReconnectingSocket:
         subscription: Callable[[str], Mapping[str, Any]],
         on_frame: Callable[[Frame], None],
         on_state: Callable[[SocketState], None] = lambda _: None,
+        on_subscribed: Callable[[bool], None] = lambda _: None,
         keepalive: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
     ) -> None:
@@ -99,6 +102,7 @@ class ReconnectingSocket:
         self._subscription = subscription
         self._on_frame = on_frame
         self._on_state = on_state
+        self._on_subscribed = on_subscribed
         self._keepalive = keepalive or KeepalivePolicy()
         self._backoff = backoff or Backoff()
         self._logged = _Logged.NOTHING
@@ -339,6 +343,7 @@ class ReconnectingSocket:
         if self._logged is _Logged.OUTAGE:
             self._logged = _Logged.RECOVERY
             _LOGGER.info("The %s to the cloud is back", self._name)
+        self._report_subscription()
 
     def _seconds_to_next(self) -> float:
         """Return the time until the next subscription: before the token expires, or regularly."""
@@ -407,6 +412,15 @@ class ReconnectingSocket:
             except Exception as err:  # noqa: BLE001 - the callback must not stop the socket for good
                 self.counters["failed_states"] += 1
                 _LOGGER.error("A new state could not be handled: %s", type(err).__name__)  # noqa: TRY400
+
+    def _report_subscription(self) -> None:
+        """Call `on_subscribed`; the subscription of a token that was replaced may have ended."""
+        before, self._subscribed = self._subscribed, (self._socket, self._token)
+        try:
+            self._on_subscribed(before != self._subscribed or bool(self._waiters))
+        except Exception as err:  # noqa: BLE001 - the callback must not stop the socket for good
+            self.counters["failed_subscriptions"] += 1
+            _LOGGER.error("A subscription could not be handled: %s", type(err).__name__)  # noqa: TRY400
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:
