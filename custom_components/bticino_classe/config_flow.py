@@ -212,7 +212,10 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         return topology, {}
 
     def _client(self, credentials: dict[str, Any]) -> Account:
-        """Return a client for these credentials; unchanged credentials do not sign in again."""
+        """Return a client for these credentials; unchanged credentials do not sign in again.
+
+        Submitting the form again passes the pause after a failed sign-in.
+        """
         username = credentials[CONF_USERNAME].strip()
         normalized = {CONF_USERNAME: username, CONF_PASSWORD: credentials[CONF_PASSWORD]}
         if self._account is None or normalized != self._credentials:
@@ -225,6 +228,7 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
                 endpoints=self.hass.data.get(ENDPOINTS, PRODUCTION),
             )
             self._account = Account(auth)
+        self._account.auth.limiter.skip_pauses()
         return self._account
 
     async def _async_keep_tokens(self, tokens: dict[str, Any]) -> None:
