@@ -1,10 +1,14 @@
 """A browser that shows a camera, and rings that it can answer."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.util import dt as dt_util
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
+from custom_components.bticino_classe.calls.answers import RECONNECT_GRACE_SECONDS
 from custom_components.bticino_classe.live import manager
 from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import EventRecorder, state_of, wait_until
@@ -54,3 +58,9 @@ async def ring_and_wait(hass: HomeAssistant, simulator: Simulator, **options: An
 def call_events(events: EventRecorder) -> list[str]:
     """Return the types of the call events at the street."""
     return [kind for entity_id, kind in events.recorded() if entity_id == CALL_EVENT]
+
+
+async def let_grace_period_pass(hass: HomeAssistant) -> None:
+    """Let the time pass in which a viewer may return."""
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=RECONNECT_GRACE_SECONDS + 1))
+    await hass.async_block_till_done()

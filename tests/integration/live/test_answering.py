@@ -1,9 +1,7 @@
 """Answering a ring: by opening the camera, in a race with others, with the talk button."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe.calls.answers import RECONNECT_GRACE_SECONDS
@@ -28,6 +26,7 @@ from tests.integration.live.conftest import (
     IN_CALL,
     RINGING,
     call_events,
+    let_grace_period_pass,
     ring_and_wait,
 )
 from tests.simulator import pushes
@@ -48,12 +47,6 @@ def last_event(hass: HomeAssistant) -> Mapping[str, Any]:
     state = hass.states.get(CALL_EVENT)
     assert state is not None
     return state.attributes
-
-
-async def let_grace_period_pass(hass: HomeAssistant) -> None:
-    """Let the time pass in which a viewer may return."""
-    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=RECONNECT_GRACE_SECONDS + 1))
-    await hass.async_block_till_done()
 
 
 async def test_opening_the_camera_answers_the_ring(
