@@ -125,15 +125,12 @@ class LiveViewManager:
         return len(self._viewers)
 
     def in_call(self, module_id: str) -> bool:
-        """Whether there is a viewer or an answered call at a panel, or any panel of an intercom.
+        """Whether there is a viewer or an answered call at a panel, or any panel of an intercom."""
+        return self.has_viewer(module_id) or self._calls.is_answered_at(module_id)
 
-        It stays true while a viewer who has left may return, or is returning.
-        """
-        return (
-            self.is_watched(module_id)
-            or self._departures.has(module_id)
-            or self._calls.is_answered_at(module_id)
-        )
+    def has_viewer(self, module_id: str) -> bool:
+        """Whether a viewer is connected, has just left and may return, or is returning."""
+        return self.is_watched(module_id) or self._departures.has(module_id)
 
     def is_watched(self, module_id: str) -> bool:
         """Whether a viewer is connected to a panel, or to any panel of an intercom."""

@@ -9,6 +9,7 @@ from custom_components.bticino_classe.const import DOMAIN
 from tests.integration.conftest import call_action, expect_refused, get_entry, state_of, wait_until
 from tests.integration.live.browser_client import STREET, BrowserClient, offer, open_session
 from tests.integration.live.conftest import IN_CALL, let_grace_period_pass, ring_and_wait
+from tests.simulator.paths import PUSH
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -107,6 +108,23 @@ async def test_in_call_stays_on_with_every_model(
     await view.close()
     await let_grace_period_pass(hass)
     assert states == ["off"]
+
+
+async def test_in_call_stays_on_without_pushes(
+    hass: HomeAssistant, browser: BrowserClient, simulator: Simulator
+) -> None:
+    """It is available while there is a viewer in Home Assistant."""
+    view = await browser.watch(offer())
+    simulator.sockets.handshake_status = 503
+    for connection in simulator.connections:
+        if connection.path == PUSH:
+            connection.drop()
+    await wait_until(lambda: not get_entry(hass).runtime_data.push.is_online)
+    states = states_in_call(hass, IN_CALL)
+    await view.close()
+    await browser.watch(offer("chromium_talk"))
+    await hass.async_block_till_done()
+    assert (states, state_of(hass, IN_CALL)) == ([], "on")
 
 
 async def test_in_call_goes_off_if_nobody_returns(
