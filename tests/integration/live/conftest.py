@@ -12,7 +12,7 @@ from custom_components.bticino_classe.calls.answers import RECONNECT_GRACE_SECON
 from custom_components.bticino_classe.live import manager
 from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import EventRecorder, state_of, wait_until
-from tests.integration.live.browser_client import STREET, BrowserClient
+from tests.integration.live.browser_client import STREET, BrowserClient, BrowserView, offer
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -53,6 +53,17 @@ async def ring_and_wait(hass: HomeAssistant, simulator: Simulator, **options: An
     call = simulator.ring("Posto esterno strada", **options)
     await wait_until(lambda: state_of(hass, RINGING) == "on")
     return call
+
+
+async def ring_and_send_answer(
+    hass: HomeAssistant, browser: BrowserClient, simulator: Simulator, **options: Any
+) -> tuple[Call, BrowserView]:
+    """Ring and open the camera; the answer was sent, and its acknowledgement is held."""
+    call = await ring_and_wait(hass, simulator, **options)
+    simulator.rtc.hold_acks()
+    view = await browser.open_view(offer())
+    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
+    return call, view
 
 
 def call_events(events: EventRecorder) -> list[str]:
