@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from custom_components.bticino_classe.client.auth import AuthHandler
     from tests.client.lines import Line
     from tests.client.webrtc.scripted_intercom import Replies
+
+pytestmark = pytest.mark.usefixtures("ack_mode")
 
 MAX_PEERS = {"code": 1, "message": "Max number of peers reached"}
 
@@ -119,9 +122,15 @@ def refusing(code: int, text: str = "no") -> Replies:
 
 
 def terminating(error: Frame | None) -> Replies:
-    """Terminate a call right after the acknowledgement."""
+    """Terminate each call right after its acknowledgement."""
     fields: dict[str, Any] = {} if error is None else {"error": error}
-    return lambda f: [ack(f, "s1"), message("s1", "terminate", **fields)]
+    sessions = (f"s{number}" for number in itertools.count(1))
+
+    def reply(f: Frame) -> list[Frame]:
+        session = next(sessions)
+        return [ack(f, session), message(session, "terminate", **fields)]
+
+    return reply
 
 
 @pytest.mark.parametrize(
@@ -160,7 +169,6 @@ async def test_call_fails(
     [
         (lambda _: [], "acknowledged", []),
         (lambda f: [ack(f, "s1")], "answered", ["s1"]),
-        (lambda f: [ack(f)], "answered", []),
     ],
 )
 async def test_call_times_out(
@@ -299,8 +307,8 @@ async def test_call_has_a_maximum_duration(auth: AuthHandler) -> None:
     assert setup.terminates() == ["s1"]
 
 
-async def test_terminate_without_an_acknowledgement_is_not_repeated(auth: AuthHandler) -> None:
-    """Issue 13 (number 13) changes this."""
+async def test_terminate_without_an_acknowledgement_is_repeated_once(auth: AuthHandler) -> None:
+    """On a new connection, because the old one may be dead."""
 
     async def mute(intercom: ScriptedIntercom, line: Line, frame: Frame) -> None:
         if kind_of(frame) != "terminate":
@@ -312,7 +320,54 @@ async def test_terminate_without_an_acknowledgement_is_not_repeated(auth: AuthHa
         await session.dial(OFFER)
         session.hang_up()
         await until(lambda: setup.channel.counters["terminates_unacknowledged"])
-    assert setup.terminates() == ["s1"]
+        assert setup.cloud.handshakes == 2
+        await setup.session().dial(OFFER)
+    assert setup.terminates()[:2] == ["s1", "s1"]
+    assert "s1" not in setup.terminates()[2:]
+
+
+@pytest.mark.parametrize("losses", [1, 2])
+@pytest.mark.parametrize("declined", [False, True])
+async def test_terminate_is_repeated_after_a_lost_connection(
+    auth: AuthHandler, losses: int, *, declined: bool
+) -> None:
+    """Until it is acknowledged; it has the session's id, so it can end no other call."""
+
+    async def cutting(intercom: ScriptedIntercom, line: Line, frame: Frame) -> None:
+        if kind_of(frame) == "terminate" and len(intercom.sent("terminate")) <= losses:
+            line.cut()
+        else:
+            await by_the_protocol(intercom, line, frame)
+
+    async with signaling(auth, ScriptedIntercom(cutting)) as setup:
+        session = setup.session()
+        if declined:
+            await session.decline(RING)
+        else:
+            await session.dial(OFFER)
+            session.hang_up()
+        await until(lambda: not setup.channel.in_use)
+        assert setup.cloud.handshakes == losses + 1
+    name, tag = ("ring-1", "tag-1") if declined else ("s1", "tag-s1")
+    terminates = setup.intercom.sent("terminate")
+    assert [(f["session_id"], f["tag_id"]) for f in terminates] == (losses + 1) * [(name, tag)]
+
+
+async def test_next_offer_waits_for_the_repeated_terminate(auth: AuthHandler) -> None:
+    """An intercom with one place would be busy."""
+
+    async def losing(intercom: ScriptedIntercom, line: Line, frame: Frame) -> None:
+        if kind_of(frame) != "terminate" or len(intercom.sent("terminate")) > 1:
+            await by_the_protocol(intercom, line, frame)
+
+    timeouts = replace(TIMEOUTS, terminated=SHORT)
+    async with signaling(auth, ScriptedIntercom(losing), timeouts=timeouts) as setup:
+        first = setup.session()
+        await first.dial(OFFER)
+        first.hang_up()
+        await setup.session().dial(OFFER)
+        kinds = [kind_of(frame) for frame in setup.intercom.frames]
+        assert kinds == ["offer", "terminate", "terminate", "offer"]
 
 
 @pytest.mark.parametrize(

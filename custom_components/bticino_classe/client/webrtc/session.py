@@ -101,7 +101,7 @@ class CallSession:
         self._viewer_sdp = ""
         self._device_sdp = ""
         # The intercom's description, or the reason why the call is not set up.
-        self._outcome: asyncio.Future[str] | None = None
+        self.outcome: asyncio.Future[str] | None = None
         self._viewer_candidates: list[Candidate] = []
         self._device_candidates: list[Candidate] = []
         self._max_call_timer: asyncio.TimerHandle | None = None
@@ -130,8 +130,7 @@ class CallSession:
         """Decline a ring without answering it."""
         async with self._offer_slot():
             self.ids, self.state = _ids_of(ring), SessionState.ENDED
-            self._channel.counters["terminates"] += 1
-            await self._request({"type": "terminate"})
+            _raise_if_refused(await self._channel.terminate(self))
 
     async def add_candidate(self, candidate: Candidate) -> None:
         """Send a candidate of the viewer if it is useful, at once or when the call is set up."""
@@ -181,10 +180,12 @@ class CallSession:
 
     async def _set_up(self, work: Coroutine[Any, Any, None]) -> None:
         """Run to the end even if the caller is cancelled: an offer that was sent needs its end."""
-        task = self._channel.spawn(_error_of(work), "call")
+        task = self._channel.spawn(work, "call")
         try:
-            if (error := await asyncio.shield(task)) is not None:
-                raise error  # noqa: TRY301 - the caller's cancellation is handled alike
+            await asyncio.wait({task})
+            if task.cancelled():
+                raise CallError  # the channel was closed  # noqa: TRY301
+            task.result()
         except BaseException:
             self.hang_up()
             raise
@@ -204,10 +205,13 @@ class CallSession:
         if self.panel_id is not None:
             description["module_id"] = self.panel_id
         data = {"type": "offer", "session_description": description}
+        self._device_candidates.clear()  # of the first attempt
         with self._expect_outcome() as outcome:
             async with self._offer_slot():
                 self.ids, self.state = None, SessionState.OFFERED
-                await self._request(data, on_ack=self._handle_offer_ack)
+                ack = await self._request(data, on_ack=self._handle_offer_ack)
+                if as_str(ack.get("session_id")) is None:
+                    raise NoAnswerError(sent=True, reason="acknowledgement without ids")
             try:
                 async with asyncio.timeout(self._timeouts.answered):
                     return await outcome
@@ -221,9 +225,14 @@ class CallSession:
             async with self._offer_slot():
                 self.ids, self.state = _ids_of(ring), SessionState.OFFERED
                 self._channel.register(self, ring.session_id)
-                await self._request(
-                    data, correlation_id=ring.correlation_id, on_ack=self._handle_answer_ack
-                )
+                try:
+                    await self._request(
+                        data, correlation_id=ring.correlation_id, on_ack=self._handle_answer_ack
+                    )
+                except NoAnswerError as err:
+                    if not err.sent:
+                        self.ids = None  # the ring is still ringing, for everybody
+                    raise
             await outcome
         await self._connect(ring.sdp, device_offer_as_answer(ring.sdp, self._viewer_sdp))
 
@@ -233,8 +242,8 @@ class CallSession:
         *,
         correlation_id: str | None = None,
         on_ack: AckHandler | None = None,
-    ) -> None:
-        """Send a message and wait for its acknowledgement; raises the error that it reports."""
+    ) -> Frame:
+        """Send a message and return its acknowledgement; raises the error that it reports."""
         ack = await self._channel.request(
             self,
             data,
@@ -242,8 +251,8 @@ class CallSession:
             correlation_id=correlation_id,
             on_ack=on_ack,
         )
-        if ack.get("status") != "ok":
-            raise ack_error(ack)
+        _raise_if_refused(ack)
+        return ack
 
     @asynccontextmanager
     async def _offer_slot(self) -> AsyncIterator[None]:
@@ -255,7 +264,7 @@ class CallSession:
 
     @contextmanager
     def _expect_outcome(self) -> Iterator[asyncio.Future[str]]:
-        self._outcome = outcome = asyncio.get_running_loop().create_future()
+        self.outcome = outcome = asyncio.get_running_loop().create_future()
         try:
             yield outcome
         finally:
@@ -357,12 +366,12 @@ class CallSession:
         self._viewer.ended(CallOverError())
 
     def _resolve(self, device_sdp: str) -> None:
-        if self._outcome is not None and not self._outcome.done():
-            self._outcome.set_result(device_sdp)
+        if self.outcome is not None and not self.outcome.done():
+            self.outcome.set_result(device_sdp)
 
     def _fail(self, error: BticinoError) -> None:
-        if self._outcome is not None and not self._outcome.done():
-            self._outcome.set_exception(error)
+        if self.outcome is not None and not self.outcome.done():
+            self.outcome.set_exception(error)
 
     def _close(self) -> bool:
         """Change to ENDED; return False if that is the state already."""
@@ -391,13 +400,9 @@ class CallSession:
         return self._channel.timeouts
 
 
-async def _error_of(work: Coroutine[Any, Any, None]) -> BticinoError | None:
-    """Return the error instead of raising it: nobody may be left to catch it."""
-    try:
-        await work
-    except BticinoError as err:
-        return err
-    return None
+def _raise_if_refused(ack: Frame) -> None:
+    if ack.get("status") != "ok":
+        raise ack_error(ack)
 
 
 def _ids_of(ring: RingOffer) -> SessionIds:
