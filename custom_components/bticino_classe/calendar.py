@@ -14,6 +14,7 @@ from .entity import unique_id
 from .history.formatting import async_call_formatter
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from homeassistant.core import HomeAssistant
@@ -74,7 +75,11 @@ class BticinoCalendar(CalendarEntity):
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
         history = self._runtime.history
-        self.async_on_remove(history.async_listen(self.async_write_ha_state))
+        self.async_on_remove(history.async_listen(self._on_history))
+
+    @callback
+    def _on_history(self, _changed: Collection[str] | None) -> None:
+        self.async_write_ha_state()
 
     @callback
     def async_entity_id_changed(self, old_entity_id: str) -> None:

@@ -10,7 +10,7 @@ from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind
 from .const import DOMAIN
-from .entity import BticinoLocalEntity, unique_id
+from .entity import BticinoLocalEntity, EntityAdder, unique_id
 from .history.downloads import async_placeholder
 from .history.records import SNAPSHOT, VIGNETTE
 
@@ -36,17 +36,18 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add an image for each location with a camera, and others once a picture exists."""
-    runtime = entry.runtime_data
+    runtime, adder = entry.runtime_data, EntityAdder(async_add_entities)
     known: set[tuple[str, str]] = set()
 
     @callback
-    def add_new() -> None:
-        now = {(module.id, kind): module for module, kind in _image_sources(hass, entry, known)}
-        known.intersection_update(now)
+    def add_new(changed: Collection[str] | None = None) -> None:
+        sources = _image_sources(hass, entry, known, changed)
+        now = {(module.id, kind): module for module, kind in sources}
+        if changed is None:
+            known.intersection_update(now)
         new = [(now[key], key[1]) for key in now if key not in known]
         known.update(now)
-        if new:
-            async_add_entities(BticinoLastCall(runtime, module, kind) for module, kind in new)
+        adder.async_add(BticinoLastCall(runtime, module, kind) for module, kind in new)
 
     add_new()
     entry.async_on_unload(runtime.coordinator.async_add_listener(add_new))
@@ -54,12 +55,19 @@ async def async_setup_entry(
 
 
 def _image_sources(
-    hass: HomeAssistant, entry: BticinoConfigEntry, known: Collection[tuple[str, str]]
+    hass: HomeAssistant,
+    entry: BticinoConfigEntry,
+    known: Collection[tuple[str, str]],
+    changed: Collection[str] | None,
 ) -> Iterator[tuple[Module, str]]:
-    """Yield the modules that have or had a picture or have a camera, with the kind of picture."""
+    """Yield the modules that have or had a picture or have a camera, with the kind of picture.
+
+    `changed` are the ids of the modules to look at; None: all.
+    """
     registry, runtime = er.async_get(hass), entry.runtime_data
     for module in runtime.coordinator.data.modules.values():
-        if module.kind not in {ModuleKind.BRIDGE, ModuleKind.PANEL}:
+        is_changed = changed is None or module.id in changed
+        if not is_changed or module.kind not in {ModuleKind.BRIDGE, ModuleKind.PANEL}:
             continue
         for kind, key in KEYS.items():
             if (

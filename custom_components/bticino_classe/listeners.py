@@ -8,7 +8,9 @@ from homeassistant.core import CALLBACK_TYPE, callback
 from .const import LOGGER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
+
+type ModuleListener = Callable[[Collection[str] | None], None]
 
 
 class Listeners[*Args]:
@@ -31,3 +33,7 @@ class Listeners[*Args]:
                 listener(*args)
             except Exception:  # noqa: BLE001 - the others have to be called all the same
                 LOGGER.exception("A change could not be handled")
+
+
+class ModuleListeners(Listeners["Collection[str] | None"]):
+    """Listeners that get the ids of the modules that changed; None: any may have."""

@@ -91,7 +91,7 @@ async def _wait_for_picture(source: PictureSource, call_id: str, kind: str) -> N
     """Wait until an expected picture is stored or will not come, or the time is over."""
     loop = asyncio.get_running_loop()
     changed, deadline = asyncio.Event(), loop.time() + WAIT_SECONDS
-    stop_listening = source.history.async_listen(changed.set)
+    stop_listening = source.history.async_listen(lambda _: changed.set())
     try:
         while (
             loop.time() < deadline

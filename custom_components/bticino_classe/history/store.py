@@ -16,7 +16,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN, LOGGER
-from ..listeners import Listeners
+from ..listeners import ModuleListeners
 from .database import (
     DamagedError,
     Database,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import Event, HomeAssistant
 
+    from ..listeners import ModuleListener
     from .records import CallRecord, Limits, ListedCall
 
 MAX_PENDING: Final = 1000  # calls, and listed calls, that wait until the disk can be written
@@ -54,7 +55,8 @@ STORES: Final[HassKey[dict[str, CallStore]]] = HassKey(f"{DOMAIN}_stores")  # op
 class CallStore:
     """A database of calls, and a summary of it in memory.
 
-    Changes are shown at once and stored soon after. Listeners are called on every change.
+    Changes are shown at once and stored soon after. Listeners are called on every change, with
+    the ids of the panels and intercoms whose calls changed.
     """
 
     def __init__(
@@ -72,18 +74,19 @@ class CallStore:
         self._database = self._new_database(in_memory=limits is None)
         self._stored = Summary()
         self._summary = Summary()  # with the pending changes
-        self._listeners = Listeners[()]()
+        self._listeners = ModuleListeners()
         self._lock = asyncio.Lock()
         self._pending: dict[str, CallRecord] = {}
         self._pending_listed: dict[str, ListedCall] = {}
         self._task: asyncio.Task[None] | None = None
         self._deleted_until: float | None = None
+        self._ringing: tuple[str, ...] = ()
         self._is_first_commit = True
         self._is_replaced = False
         self._is_failing = False
 
     @callback
-    def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
+    def async_listen(self, listener: ModuleListener) -> CALLBACK_TYPE:
         """Call a listener on every change; returns a function that removes it."""
         return self._listeners.async_add(listener)
 
@@ -132,14 +135,17 @@ class CallStore:
         async with self._lock:
             await self._database.close()
 
-    async def _async_open(self, *, deleted_until: float | None) -> None:
-        """Read what is stored; calls until a given time count as deleted."""
+    async def _async_open(self, *, deleted_until: float | None, ringing: tuple[str, ...]) -> None:
+        """Read what is stored; calls until a given time count as deleted.
+
+        `ringing` are the sessions that still ring.
+        """
         self._hass.data.setdefault(STORES, {})[self._entry.entry_id] = self
         stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, self._on_stop)
         self._entry.async_on_unload(stop)
         self._entry.async_on_unload(self.async_close)
         self._summary.tracking_since = math.floor(self._now())
-        self._deleted_until = deleted_until
+        self._deleted_until, self._ringing = deleted_until, ringing
         # A backup may have begun or ended during the set-up.
         await self.async_freeze(frozen=self._hass.data.get(FROZEN, False))
         await self._async_try_commit()
@@ -156,7 +162,7 @@ class CallStore:
             self._task = self._hass.async_create_task(
                 self._flush(), "bticino_classe history", eager_start=False
             )
-        self._listeners.async_notify()
+        self._listeners.async_notify(record.modules)
 
     async def _async_put_listed(self, calls: list[ListedCall]) -> None:
         """Store calls of the cloud's list, now or when the disk can be written."""
@@ -223,13 +229,17 @@ class CallStore:
     async def _async_store(self, work: Callable[[Writer], None]) -> None:
         """Run a transaction, and show the result."""
         calls, listed = tuple(self._pending.values()), tuple(self._pending_listed.values())
-        is_first, deleted_until = self._is_first_commit, self._deleted_until
+        is_first, deleted_until, ringing = (
+            self._is_first_commit,
+            self._deleted_until,
+            self._ringing,
+        )
         limits, now, stored = self._limits, self._now(), self._stored
 
         def store(db: sqlite3.Connection) -> Summary:
             writer = Writer(db, limits=limits, now=now)
             if is_first:
-                writer.begin(deleted_until=deleted_until)
+                writer.begin(deleted_until=deleted_until, ringing=ringing)
             for news in (*calls, *listed):
                 writer.put(news)
             work(writer)
@@ -239,19 +249,22 @@ class CallStore:
             return stored.read_changed(db, now, writer.changed)
 
         self._stored = await self._database.run(store)
-        summary = self._stored.copy()
         self._is_first_commit = False
         for call in calls:
             if self._pending.get(call.id) is call:
                 del self._pending[call.id]
         for each in listed:
             self._pending_listed.pop(each.id, None)
+        self._show_stored()
+
+    def _show_stored(self) -> None:
+        """Show what is stored, and what is pending."""
+        summary, before = self._stored.copy(), self._summary
         for call in self._pending.values():
             summary.put(call)
-        is_changed = summary != self._summary
         self._summary = summary
-        if is_changed:
-            self._listeners.async_notify()
+        if changed := summary.modules_unlike(before):
+            self._listeners.async_notify(changed)
 
     async def _async_replace(self, err: DamagedError | NewerVersionError) -> None:
         """Continue with a new file, or in memory; calls of the last day are stored again."""

@@ -10,7 +10,7 @@ from .reading import HAS_PICTURE, by_ids, select
 from .records import DAY, KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     import sqlite3
 
     from .records import CallRecord
@@ -80,16 +80,34 @@ class Summary:
             self, newest={**self.newest}, unseen=Counter(self.unseen), recent={**self.recent}
         )
 
-    def find(self, session: str, time: float) -> CallRecord | None:
+    def find(
+        self, session: str, time: float, within: float = SESSION_REUSE_SECONDS
+    ) -> CallRecord | None:
         """Return the call of the last day with a session that began at about that time."""
-        return find_call(self.recent.values(), session, time)
+        return find_call(self.recent.values(), session, time, within)
 
     def is_deleted(self, session: str, time: float) -> bool:
         """Whether such a call was deleted."""
-        return time <= self.deleted_until or any(
-            session == deleted and abs(at - time) <= SESSION_REUSE_SECONDS
-            for deleted, at in self.deletions
+        return time <= self.deleted_until or self.is_session_deleted(session, time)
+
+    def is_session_deleted(
+        self, session: str, time: float, within: float = SESSION_REUSE_SECONDS
+    ) -> bool:
+        """Whether the call of a session that began at about that time was deleted."""
+        return any(
+            session == deleted and abs(at - time) <= within for deleted, at in self.deletions
         )
+
+    def modules_unlike(self, other: Summary) -> set[str]:
+        """Return the ids of the panels and intercoms whose calls differ from another summary."""
+        newest = _different(self.newest, other.newest)
+        records = _different(self.recent, other.recent)
+        stored = (summary.recent.get(id_) for id_ in records for summary in (self, other))
+        return {
+            *(module_id for module_id, _ in newest),
+            *_different(self.unseen, other.unseen),
+            *chain.from_iterable(record.modules for record in stored if record is not None),
+        }
 
     def put(self, record: CallRecord) -> None:
         """Add a call, or replace it, before it is stored."""
@@ -105,10 +123,17 @@ class Summary:
                 self.newest[key] = tuple(newest[:NEWEST])
 
 
-def find_call(calls: Iterable[CallRecord], session: str, time: float) -> CallRecord | None:
-    """Return the call with a session that began closest to a time, within an hour."""
+def _different[Key](one: Mapping[Key, object], other: Mapping[Key, object]) -> list[Key]:
+    keys = one.keys() | other.keys()
+    return [key for key in keys if (one.get(key) or None) != (other.get(key) or None)]
+
+
+def find_call(
+    calls: Iterable[CallRecord], session: str, time: float, within: float = SESSION_REUSE_SECONDS
+) -> CallRecord | None:
+    """Return the call with a session that began closest to a time, within some seconds."""
     same = (call for call in calls if call.session == session)
-    near = (call for call in same if abs(call.time - time) <= SESSION_REUSE_SECONDS)
+    near = (call for call in same if abs(call.time - time) <= within)
     return min(near, key=lambda call: abs(call.time - time), default=None)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
@@ -17,19 +18,18 @@ from ..client import (
     origin_of,
 )
 from ..const import LOGGER
-from ..listeners import Listeners
+from ..listeners import ModuleListeners
 from .ice_servers import IceServers
 from .viewer_session import ViewerSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import Event
 
     from ..calls.events import CallEvents
     from ..client import Call, CallChange, Candidate, Module, RingOffer
     from ..coordinator import BticinoCoordinator
+    from ..listeners import ModuleListener
     from .viewer_session import WebRTCClient
 
 BUSY_WAIT_SECONDS: Final = 2.0  # a second viewer waits for the first, who may be about to leave
@@ -40,7 +40,8 @@ REMEMBERED_OFFERS: Final = 64
 class LiveViewManager:
     """Connects viewers with their intercom; answers the ring if the intercom is ringing.
 
-    A second viewer of the same intercom waits a moment, then gets LineBusyError: nobody is cut off.
+    A second viewer of the same intercom waits a moment, then gets LineBusyError: nobody is cut off,
+    except that a view ends if somebody else answers a ring of its intercom.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class LiveViewManager:
         self._coordinator = coordinator
         self._calls = calls
         self._viewers: dict[str, ViewerSession] = {}
-        self._listeners = Listeners[()]()
+        self._listeners = ModuleListeners()
         self._recent_offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
         self.channel = SignalingChannel(coordinator.account.auth)
         self.ice_servers = IceServers(hass, entry, coordinator.account)
@@ -76,7 +77,7 @@ class LiveViewManager:
         await self.channel.close()
 
     @callback
-    def async_listen(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
+    def async_listen(self, listener: ModuleListener) -> CALLBACK_TYPE:
         """Call a listener when a viewer or a call comes or goes; returns what removes it."""
         return self._listeners.async_add(listener)
 
@@ -154,7 +155,7 @@ class LiveViewManager:
             camera,
             client,
             origin=origin_of(offer),
-            on_change=self._notify,
+            on_change=partial(self._notify_at, camera),
             on_over=self._on_over,
         )
 
@@ -165,16 +166,21 @@ class LiveViewManager:
             self._calls.answers.async_leave(call_id)
         elif call_id is not None:
             self._calls.answers.async_end(call_id)
-        self._notify()
+        self._notify_at(viewer.camera)
 
     @callback
     def _on_call(self, change: CallChange) -> None:
+        if change.type is CallEventType.RING:
+            for viewer in tuple(self._viewers.values()):
+                self._end_views_for(viewer)
         # Of a call whose panel is unknown, the camera may be at another module than the call.
+        call = change.call
         if change.type is not CallEventType.UPDATED:
-            self._notify()
+            here = {self._calls.location_of(call), call.bridge_id}
+            self._listeners.async_notify(here if call.panel_id else None)
 
-    def _notify(self) -> None:
-        self._listeners.async_notify()
+    def _notify_at(self, camera: Module) -> None:
+        self._listeners.async_notify({camera.id, camera.intercom_id})
 
     def _viewers_at(self, camera: Module) -> list[ViewerSession]:
         viewers = self._viewers.values()
@@ -187,6 +193,7 @@ class LiveViewManager:
             if viewer.origin is not None and other.origin == viewer.origin:
                 # The same browser restarts its connection (ICE restart) and never ends the old one.
                 other.leave()
+        self._end_views_for(viewer)
         try:
             async with asyncio.timeout(BUSY_WAIT_SECONDS):
                 while earlier := self._earlier_viewers(viewer):
@@ -194,8 +201,21 @@ class LiveViewManager:
                     await earlier[0].over.wait()
         except TimeoutError:
             raise LineBusyError from None
-        if has_waited:
+        if has_waited and not self._will_answer(viewer):
             await self._let_returning_viewer_first(viewer)
+
+    def _end_views_for(self, viewer: ViewerSession) -> None:
+        """End the mere views of an intercom if a viewer in line will answer its ring."""
+        if not self._will_answer(viewer):
+            return
+        for other in tuple(self._viewers.values()):
+            is_same_line = other.call.bridge_id == viewer.call.bridge_id
+            if is_same_line and other.answered_call is None and not self._will_answer(other):
+                other.end("call_ring_answered")
+
+    def _will_answer(self, viewer: ViewerSession) -> bool:
+        """Whether a viewer in line answers a ring once it is connected."""
+        return viewer.is_in_line and self._calls.ringing_at(viewer.camera) is not None
 
     async def _let_returning_viewer_first(self, viewer: ViewerSession) -> None:
         """Give the viewer who has just left time to return (talk button); LineBusyError if so."""
@@ -215,6 +235,7 @@ class LiveViewManager:
         """Answer the ring at the viewer's camera, or dial its panel."""
         if viewer.over.is_set():
             return  # the viewer has left while waiting
+        viewer.is_in_line = False
         call = self._calls.ringing_at(viewer.camera)
         if call is not None and call.offer is not None:
             await self._answer(viewer, call.session_id, call.offer, offer)

@@ -38,6 +38,8 @@ from tests.simulator.paths import BLOB, GETEVENTS
 from tests.simulator.pictures import jpeg
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
 
@@ -401,12 +403,12 @@ async def test_listener_that_fails(
     """The other listeners are still called."""
     notified: list[str] = []
 
-    def fail() -> None:
+    def fail(_: Collection[str] | None) -> None:
         raise LookupError("on purpose")
 
     history = history_of(hass)
     history.async_listen(fail)
-    history.async_listen(lambda: notified.append("x"))
+    history.async_listen(lambda _: notified.append("x"))
     await called(hass, simulator, STREET)
     assert len(events.rings()) == 1
     assert len(notified) > 1

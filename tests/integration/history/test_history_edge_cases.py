@@ -19,6 +19,7 @@ from tests.integration.conftest import (
     call_action,
     get_entry,
     reload_entry,
+    restart_entry,
     state_of,
     wait_frames,
     wait_idle,
@@ -217,7 +218,8 @@ async def test_answered_after_a_restart_during_the_ring(
 ) -> None:
     """The ring has ended here, but the history records the answer."""
     call = await called(hass, simulator, STREET)
-    await restart_and_catch_up(hass)
+    await restart_entry(hass, get_entry(hass))
+    await wait_online(get_entry(hass))
     assert state_of(hass, OUTCOME) == "ended"
     simulator.answer_elsewhere(call)
     await wait_frames(hass, 3)
@@ -289,7 +291,7 @@ async def test_many_events_at_once(hass: HomeAssistant, simulator: Simulator) ->
         simulator.ring(STREET, offer=False, status=False, late=late * 60, pictures=False)
     notified: list[float] = []
     await restart_and_catch_up(hass)
-    history_of(hass).async_listen(lambda: notified.append(time.monotonic()))
+    history_of(hass).async_listen(lambda _: notified.append(time.monotonic()))
     assert len(await calls_of(hass)) >= 100
     await history_of(hass).async_delete_all()
     assert len(notified) == 1

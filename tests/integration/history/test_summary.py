@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
+from homeassistant.helpers.entity import Entity
 import pytest
 
 from custom_components.bticino_classe.history.records import SNAPSHOT
@@ -77,3 +78,24 @@ async def test_a_commit_reads_only_what_changed(hass: HomeAssistant, simulator: 
     for _ in range(5):
         await called(hass, simulator, STREET, "miss")
     assert await count_statements(hass, simulator) == alone
+
+
+@pytest.mark.parametrize("house_name", ["panels_10"])
+@pytest.mark.usefixtures("online_entry")
+async def test_a_call_updates_only_its_own_entities(
+    hass: HomeAssistant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the ring to the stored pictures, the entities of other panels compute no state."""
+    await called(hass, simulator, "Ingresso 1", "miss")  # adds the image of the close-up
+    computed: set[str] = set()
+    write = Entity._async_write_ha_state
+
+    def record(entity: Entity) -> None:
+        computed.add(entity.entity_id)
+        write(entity)
+
+    monkeypatch.setattr(Entity, "_async_write_ha_state", record)
+    await called(hass, simulator, "Ingresso 1", "answer_elsewhere", "hang_up")
+    assert "image.ingresso_1_last_call" in computed
+    others = {f".ingresso_{number}_" for number in range(2, 11)}
+    assert [each for each in computed if any(other in each for other in others)] == []

@@ -68,7 +68,7 @@ async def test_view_with_a_faulty_listener(
 ) -> None:
     """The fault is logged; the view and the states of all entities are not affected."""
 
-    def fail() -> None:
+    def fail(_: object) -> None:
         raise ValueError
 
     get_entry(hass).runtime_data.live._listeners._listeners.insert(0, fail)

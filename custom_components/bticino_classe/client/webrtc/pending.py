@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from ..decode import as_str
+from ..error_codes import has_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,6 +154,7 @@ class PendingRequests:
         self._has_correlation_ids = False
 
     def _match_by_order(self, ack: Frame) -> PendingRequest | None:
+<<<<<<< HEAD
         """Return the oldest request that fits, preferably one that is not refused."""
         fitting = self._fitting(ack)
         request = min(fitting, key=lambda each: each.is_refused, default=None)
@@ -182,6 +184,21 @@ class PendingRequests:
     def _remember(self, session_id: str | None) -> None:
         if session_id is not None and session_id not in self._known_sessions:
             self._known_sessions.append(session_id)
+=======
+        """Return the oldest request that fits: a session id is for an offer, an error for any."""
+        has_session = as_str(ack.get("session_id")) is not None
+        is_error = has_error(ack) or ack.get("status") == "error"
+        for request in sorted(self._requests.values(), key=lambda each: each.is_refused):
+            if not (request.is_offer if has_session else is_error or not request.is_offer):
+                continue
+            if is_error and request.is_offer:
+                # It may be another request's error, so the offer's own acknowledgement may follow.
+                request.is_refused = True
+            else:
+                del self._requests[request.correlation_id]
+            return request
+        return None
+>>>>>>> main
 
     def _drop_expired(self) -> None:
         now = self._clock()

@@ -298,6 +298,7 @@ class SignalingChannel:
         return {each for each in outcomes if each is not None and not each.done()}
 
     async def _start_socket(self) -> None:
+<<<<<<< HEAD
         if self._closed:
             raise NoAnswerError(reason="closed")
         if self._runner is not None and self._runner.cancelling():
@@ -313,6 +314,13 @@ class SignalingChannel:
         self._runner.cancel()
         await asyncio.gather(self._runner, return_exceptions=True)
         self._runner = None
+=======
+        async with self._connection_lock:
+            if self._closed:
+                raise NoAnswerError(reason="closed")
+            if self._runner is None:
+                self._runner = asyncio.create_task(self.socket.run(), name="bticino signaling")
+>>>>>>> main
 
     def _next_correlation_id(self) -> str:
         return str(next(self._correlation_ids))
