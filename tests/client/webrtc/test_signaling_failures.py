@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 import pytest
 
@@ -21,7 +21,10 @@ from custom_components.bticino_classe.client.errors import (
     UnreachableError,
 )
 from custom_components.bticino_classe.client.models import Candidate
-from custom_components.bticino_classe.client.webrtc.session import SessionState
+from custom_components.bticino_classe.client.webrtc.session import (
+    MAX_HELD_CANDIDATES,
+    SessionState,
+)
 from custom_components.bticino_classe.client.webrtc.signaling import MAX_UNROUTED_FRAMES
 from tests.client.running import until
 from tests.client.webrtc.scripted_intercom import (
@@ -43,6 +46,8 @@ from tests.client.webrtc.scripted_intercom import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from custom_components.bticino_classe.client.auth import AuthHandler
     from tests.client.lines import Line
     from tests.client.webrtc.scripted_intercom import Replies
@@ -493,6 +498,110 @@ async def test_error_for_a_candidate_fails_no_offer(auth: AuthHandler) -> None:
         viewer = Recorder()
         await setup.session(viewer).dial(OFFER)
         assert viewer.events == ["answer"]
+
+
+def flood(session: str, count: int = 2 * MAX_UNROUTED_FRAMES) -> list[Frame]:
+    """Return many candidates of a session."""
+    candidate = message(session, "candidate", ice_candidate={"candidate": USEFUL})
+    return count * [candidate]
+
+
+@pytest.mark.parametrize(
+    "leftovers",
+    [
+        lambda: flood("s0"),
+        lambda: [frame for n in range(100) for frame in flood(f"foreign-{n}", 1)],
+        lambda: flood("s2"),
+        lambda: flood("s1"),
+    ],
+    ids=["unknown-session", "many-sessions", "own-session", "earlier-session"],
+)
+async def test_leftovers_do_not_crowd_out_the_answer(
+    auth: AuthHandler, leftovers: Callable[[], list[Frame]]
+) -> None:
+    """Even if that overtakes the acknowledgement."""
+
+    def plain(f: Frame) -> list[Frame]:
+        return [ack(f, "s1"), message("s1", "answer", ANSWER)]
+
+    def crowded(f: Frame) -> list[Frame]:
+        return [*leftovers(), message("s2", "answer", ANSWER), ack(f, "s2")]
+
+    async with signaling(auth, replying(plain, crowded)) as setup:
+        first = setup.session()
+        await first.dial(OFFER)
+        first.hang_up()
+        viewer = Recorder()
+        await setup.session(viewer).dial(OFFER)
+        assert viewer.events[0] == "answer"
+        assert len(viewer.candidates) <= MAX_HELD_CANDIDATES
+
+
+async def test_candidates_of_the_first_attempt_are_dropped(auth: AuthHandler) -> None:
+    """They belong to another session than the answer to the second offer."""
+
+    def busy(f: Frame) -> list[Frame]:
+        return [ack(f, "s1"), *flood("s1"), message("s1", "terminate", error=MAX_PEERS)]
+
+    def answer(f: Frame) -> list[Frame]:
+        return [ack(f, "s2"), *flood("s2", 1), message("s2", "answer", ANSWER)]
+
+    async with signaling(auth, replying(busy, answer)) as setup:
+        viewer = Recorder()
+        await setup.session(viewer).dial(OFFER)
+        assert viewer.events == ["answer", "candidate"]
+
+
+async def test_viewer_candidates_are_limited(auth: AuthHandler) -> None:
+    """Those that wait for the answer."""
+    async with signaling(auth) as setup:
+        session = setup.session()
+        for _ in range(2 * MAX_HELD_CANDIDATES):
+            await session.add_candidate(Candidate(candidate=USEFUL, mid="0", index=0))
+        await session.dial(OFFER)
+        await until(lambda: len(setup.intercom.sent("candidate")) == MAX_HELD_CANDIDATES)
+
+
+class FaultyViewer(Recorder):
+    """A viewer that fails when the call is set up."""
+
+    @override
+    def answered(self, sdp: str) -> None:
+        raise ValueError(sdp)
+
+
+async def test_unexpected_error_in_a_call(
+    auth: AuthHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends the call, and is logged without what the error may contain."""
+    async with signaling(auth) as setup:
+        with pytest.raises(ValueError, match="v=0"):
+            await setup.session(FaultyViewer()).dial(OFFER)
+        await until(lambda: "ValueError" in caplog.text)
+        assert "v=0" not in caplog.text
+        await until(lambda: setup.terminates() == ["s1"])
+
+
+async def test_close_while_a_call_is_set_up(auth: AuthHandler) -> None:
+    """Its caller gets an error: a cancellation would be taken for the caller's own."""
+    async with signaling(auth, replying(lambda _: [])) as setup:
+        dialling = asyncio.create_task(setup.session().dial(OFFER))
+        await until(lambda: setup.intercom.frames)
+        setup.channel.timeouts = replace(TIMEOUTS, terminated=SHORT)
+        await setup.channel.close()
+        with pytest.raises(BticinoError):
+            await dialling
+
+
+async def test_close_before_a_call_has_begun(auth: AuthHandler) -> None:
+    """Its coroutine is closed, too."""
+    async with signaling(auth) as setup:
+        setup.channel.timeouts = replace(TIMEOUTS, terminated=0)
+        dialling = asyncio.create_task(setup.session().dial(OFFER))
+        await asyncio.sleep(0)
+        await setup.channel.close()
+        with pytest.raises(BticinoError):
+            await dialling
 
 
 async def test_unrouted_frames_of_a_failed_offer_are_dropped(auth: AuthHandler) -> None:

@@ -58,11 +58,15 @@ async def test_viewer_leaves_before_the_answer_is_sent(
         if waits_for == "offer":
             others.append(asyncio.create_task(setup.session().dial(OFFER)))
             await until(lambda: setup.intercom.frames)
+        else:
+            await setup.channel._connection_lock.acquire()
         session = setup.session()
         answering = asyncio.create_task(session.answer(RING, OFFER))
         await until(lambda: session in setup.channel._waiting)
         leave(session, answering)
         go_on.set()
+        if waits_for == "connection":
+            setup.channel._connection_lock.release()
         with pytest.raises((BticinoError, asyncio.CancelledError)):
             await answering
         await asyncio.gather(*others)

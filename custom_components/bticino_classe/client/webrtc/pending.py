@@ -154,7 +154,6 @@ class PendingRequests:
         self._has_correlation_ids = False
 
     def _match_by_order(self, ack: Frame) -> PendingRequest | None:
-<<<<<<< HEAD
         """Return the oldest request that fits, preferably one that is not refused."""
         fitting = self._fitting(ack)
         request = min(fitting, key=lambda each: each.is_refused, default=None)
@@ -174,7 +173,7 @@ class PendingRequests:
             return [each for each in requests if each.session_id == session_id]
         if session_id is not None:
             return [each for each in requests if each.is_offer]
-        if "error" in ack or ack.get("status") == "error":
+        if has_error(ack) or ack.get("status") == "error":
             return requests
         others = [each for each in requests if not each.is_offer]
         if others or ack.get("status") != "ok":
@@ -184,21 +183,6 @@ class PendingRequests:
     def _remember(self, session_id: str | None) -> None:
         if session_id is not None and session_id not in self._known_sessions:
             self._known_sessions.append(session_id)
-=======
-        """Return the oldest request that fits: a session id is for an offer, an error for any."""
-        has_session = as_str(ack.get("session_id")) is not None
-        is_error = has_error(ack) or ack.get("status") == "error"
-        for request in sorted(self._requests.values(), key=lambda each: each.is_refused):
-            if not (request.is_offer if has_session else is_error or not request.is_offer):
-                continue
-            if is_error and request.is_offer:
-                # It may be another request's error, so the offer's own acknowledgement may follow.
-                request.is_refused = True
-            else:
-                del self._requests[request.correlation_id]
-            return request
-        return None
->>>>>>> main
 
     def _drop_expired(self) -> None:
         now = self._clock()

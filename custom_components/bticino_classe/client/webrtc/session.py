@@ -4,7 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..decode import as_int, as_mapping, as_str
 from ..errors import (
@@ -14,6 +14,7 @@ from ..errors import (
     CallOverError,
     LineBusyError,
     NoAnswerError,
+    OfferTooLargeError,
     UnexpectedAnswerError,
 )
 from ..models import Candidate
@@ -22,6 +23,7 @@ from .sdp import (
     candidate_is_useful,
     device_answer_for_viewer,
     device_offer_as_answer,
+    is_processable,
     matching_section,
     reduced_offer,
     viewer_answer_for_device,
@@ -29,12 +31,14 @@ from .sdp import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 
     from ..models import RingOffer
     from ..websocket.connection import Frame
     from .pending import AckHandler
     from .signaling import CallTimeouts, SignalingChannel
+
+MAX_HELD_CANDIDATES: Final = 64  # of each side, while the call is set up
 
 
 class SessionState(StrEnum):
@@ -105,6 +109,8 @@ class CallSession:
         self._viewer_candidates: list[Candidate] = []
         self._device_candidates: list[Candidate] = []
         self._max_call_timer: asyncio.TimerHandle | None = None
+        self._answered_at = 0.0
+        self._lost_connection = False  # during the call
 
     @property
     def frame_ids(self) -> Mapping[str, str]:
@@ -117,13 +123,13 @@ class CallSession:
     async def dial(self, offer: str) -> None:
         """Call the panel with the viewer's offer."""
         self._viewer_sdp = offer
-        await self._set_up(self._dial(reduced_offer(with_sendrecv_audio(offer))))
+        await self._set_up(lambda: self._dial(reduced_offer(with_sendrecv_audio(offer))))
 
     async def answer(self, ring: RingOffer, offer: str) -> None:
         """Answer a ring; the viewer gets the intercom's offer as the answer to its own."""
         self._viewer_sdp, self._ring = offer, ring
         await self._set_up(
-            self._answer(ring, reduced_offer(viewer_answer_for_device(offer, ring.sdp)))
+            lambda: self._answer(ring, reduced_offer(viewer_answer_for_device(offer, ring.sdp)))
         )
 
     async def decline(self, ring: RingOffer) -> None:
@@ -138,7 +144,7 @@ class CallSession:
             return
         if self.state is SessionState.ANSWERED:
             await self._send_candidate(candidate)
-        else:
+        elif len(self._viewer_candidates) < MAX_HELD_CANDIDATES:
             self._viewer_candidates.append(candidate)
 
     async def next_panel(self) -> None:
@@ -146,6 +152,17 @@ class CallSession:
         if self.state is not SessionState.ANSWERED:
             raise CallError
         await self._request({"type": "player", "value": "next_module"})
+
+    @property
+    def may_be_over(self) -> bool:
+        """Whether the end of this call may have been lost, so that the intercom may be free.
+
+        It ends a view after some 30 seconds, and reports that on the connection of the moment.
+        """
+        if self.state is not SessionState.ANSWERED:
+            return False
+        is_old = asyncio.get_running_loop().time() > self._answered_at + self._timeouts.view
+        return self._lost_connection or (self._ring is None and is_old)
 
     def hang_up(self) -> None:
         """End the call, and terminate it in the background if the intercom takes part in it."""
@@ -176,12 +193,14 @@ class CallSession:
 
     def handle_connection_lost(self) -> None:
         """Fail a call that is not set up; otherwise it does not need the connection."""
+        self._lost_connection = self.state is SessionState.ANSWERED
         self._fail(NoAnswerError(sent=True, reason="connection lost"))
 
-    async def _set_up(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _set_up(self, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run to the end even if the caller is cancelled: an offer that was sent needs its end."""
-        task = self._channel.spawn(work, "call")
         try:
+            self._raise_if_unprocessable()
+            task = self._channel.spawn(begin(), "call")
             await asyncio.wait({task})
             if task.cancelled():
                 raise CallError  # the channel was closed  # noqa: TRY301
@@ -189,6 +208,12 @@ class CallSession:
         except BaseException:
             self.hang_up()
             raise
+
+    def _raise_if_unprocessable(self) -> None:
+        if not is_processable(self._viewer_sdp):
+            raise OfferTooLargeError(size=len(self._viewer_sdp))
+        if self._ring is not None and not is_processable(self._ring.sdp):
+            raise UnexpectedAnswerError
 
     async def _dial(self, offer: str) -> None:
         try:
@@ -300,6 +325,7 @@ class CallSession:
         self._device_sdp = device_sdp
         self.state = SessionState.ANSWERED
         loop = asyncio.get_running_loop()
+        self._answered_at = loop.time()
         self._max_call_timer = loop.call_later(self._timeouts.max_call, self._handle_max_call)
         self._viewer.answered(answer)
         for candidate in self._device_candidates:
@@ -326,7 +352,7 @@ class CallSession:
 
     def _handle_answer(self, data: Frame) -> None:
         sdp = as_str(as_mapping(data.get("session_description")).get("sdp"))
-        if sdp is None:
+        if sdp is None or not is_processable(sdp):
             self._fail(UnexpectedAnswerError())
         else:
             self._resolve(sdp)
@@ -342,7 +368,7 @@ class CallSession:
         )
         if self.state is SessionState.ANSWERED:
             self._report_candidate(candidate)
-        else:
+        elif len(self._device_candidates) < MAX_HELD_CANDIDATES:
             self._device_candidates.append(candidate)
 
     def _handle_end(self, error: BticinoError) -> None:

@@ -34,10 +34,10 @@ MAX_UNROUTED_FRAMES: Final = 32
 class CallTimeouts:
     """The time-outs of a call, in seconds (protocol.md 3.8).
 
-    `busy` is the pause before the second attempt at a busy intercom. An acknowledgement that comes
-    later than `late_ack` does not matter: by then the intercom has ended the call itself. `own_ack`
-    is how long an offer waits for its own acknowledgement after one without any id, which may be a
-    repetition of another request's.
+    `busy` is the pause before the second attempt at a busy intercom, `view` how long the intercom
+    lets somebody watch. An acknowledgement that comes later than `late_ack` does not matter: by
+    then the intercom has ended the call itself. `own_ack` is how long an offer waits for its own
+    acknowledgement after one without any id, which may be a repetition of another request's.
     """
 
     connected: float = 20.0
@@ -47,6 +47,7 @@ class CallTimeouts:
     late_ack: float = 30.0
     own_ack: float = 1.0
     busy: float = 1.5
+    view: float = 30.0
     idle: float = 30.0
     max_call: float = 600.0
 
@@ -298,14 +299,12 @@ class SignalingChannel:
         return {each for each in outcomes if each is not None and not each.done()}
 
     async def _start_socket(self) -> None:
-<<<<<<< HEAD
         if self._closed:
             raise NoAnswerError(reason="closed")
         if self._runner is not None and self._runner.cancelling():
             await self._stop_socket()  # the caller who stopped it was cancelled
         if self._runner is None:
             self._runner = asyncio.create_task(self.socket.run(), name="bticino signaling")
-        self.socket.credentials_changed()  # a caller is worth another attempt
 
     async def _stop_socket(self) -> None:
         if self._runner is None:
@@ -314,13 +313,6 @@ class SignalingChannel:
         self._runner.cancel()
         await asyncio.gather(self._runner, return_exceptions=True)
         self._runner = None
-=======
-        async with self._connection_lock:
-            if self._closed:
-                raise NoAnswerError(reason="closed")
-            if self._runner is None:
-                self._runner = asyncio.create_task(self.socket.run(), name="bticino signaling")
->>>>>>> main
 
     def _next_correlation_id(self) -> str:
         return str(next(self._correlation_ids))
