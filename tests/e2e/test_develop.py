@@ -33,7 +33,7 @@ async def test_configured(development: Development, session: aiohttp.ClientSessi
     async with Owner(development.ready["url"]) as owner:
         await owner.sign_in()
         await _open_doors(owner, operator)
-        assert development.complaints() == []
+        assert development.logged_problems() == []
         await _renew_password(owner, operator)
     await _refuse_second_launcher(development)
     assert await operator.violations() == []
@@ -43,7 +43,7 @@ async def test_configured(development: Development, session: aiohttp.ClientSessi
     assert development.ready["account_password"] == NEW
     assert await operator.journal(HOMESTATUS) != []
     assert await operator.journal(TOKEN) == []
-    assert development.complaints() == []
+    assert development.logged_problems() == []
     await expect_clean_end(development, signal.SIGINT)
 
 
