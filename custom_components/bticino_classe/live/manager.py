@@ -11,6 +11,7 @@ from ..client import (
     BticinoError,
     CallEventType,
     CallObserver,
+    CallOverError,
     CallSession,
     LineBusyError,
     SignalingChannel,
@@ -98,6 +99,7 @@ class LiveViewManager:
         try:
             await self._wait_for_line(viewer)
             await self._connect(viewer, offer)
+            self._end_lost_views(viewer)
         except BticinoError as err:
             LOGGER.debug("A viewer could not be connected: %s", err)
             self._coordinator.async_handle_error(err)
@@ -240,9 +242,17 @@ class LiveViewManager:
                     has_waited = True
                     await earlier[0].over.wait()
         except TimeoutError:
-            raise LineBusyError from None
+            if not all(other.call.may_be_over for other in self._earlier_viewers(viewer)):
+                raise LineBusyError from None
+            return  # the intercom knows whether the line is free
         if has_waited and not self._will_answer(viewer):
             await self._let_returning_viewer_first(viewer)
+
+    def _end_lost_views(self, viewer: ViewerSession) -> None:
+        """End the earlier views that are over, because the intercom has accepted a new viewer."""
+        if viewer.is_connected:
+            for other in self._earlier_viewers(viewer):
+                other.ended(CallOverError())
 
     def _end_views_for(self, viewer: ViewerSession) -> None:
         """End the mere views of an intercom if a viewer in line will answer its ring."""
