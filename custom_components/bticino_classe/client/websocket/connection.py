@@ -41,6 +41,7 @@ _LOGGER = logging.getLogger(__name__)
 MAX_FRAME_BYTES: Final = 256 * 1024
 CLOSE_SECONDS: Final = 1.0
 SHORTEST_SUBSCRIPTION: Final = 5.0  # seconds
+CLOSING_TRANSPORT: Final = "closing transport"  # aiohttp: nothing was written
 LONGEST_DELAY_FOR_CALLER: Final = 5.0  # seconds; while `resubscribe` waits
 
 
@@ -159,7 +160,8 @@ class ReconnectingSocket:
         try:
             await self._socket.send_str(orjson.dumps(frame).decode())
         except (aiohttp.ClientError, ConnectionError) as err:
-            raise NoAnswerError(sent=True, reason=type(err).__name__) from err
+            sent = CLOSING_TRANSPORT not in str(err)
+            raise NoAnswerError(sent=sent, reason=type(err).__name__) from err
 
     async def _connection(self) -> Disconnect:
         """Run one connection and return why it ended."""
