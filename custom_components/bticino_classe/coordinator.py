@@ -32,16 +32,17 @@ from .house import House, merged_homes, modules_of, without_module
 from .polling import HomePoller, LastAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from .client import Module, Push, PushChannel
+    from .client import CallPush, Module, Push, PushChannel
 
 STATUS_INTERVAL: Final = timedelta(minutes=5)  # while nothing is pushed
 SAFETY_INTERVAL: Final = timedelta(minutes=30)  # while the push connection is up
 TOPOLOGY_INTERVAL: Final = timedelta(minutes=59)  # less than an hour: two safety intervals
+OLD_PUSH_SECONDS: Final = 90.0  # after which a call does not prove a connection any more
 
 
 class BticinoCoordinator(DataUpdateCoordinator[House]):
@@ -113,7 +114,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     @callback
     def async_set_light(self, module_id: str, *, on: bool) -> None:
         """Show a light as it was just switched, until the next poll reports it."""
-        self._update_state(module_id, on=on)
+        self._update_states([module_id], on=on)
         self.async_adapt_interval()
 
     @callback
@@ -122,7 +123,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         if reachable is None or module_id not in self.data.modules:
             self.async_refresh_soon()
             return
-        self._update_state(module_id, reachable=reachable)
+        self._update_states([module_id], reachable=reachable)
         if reachable and self.data.modules[module_id].kind is ModuleKind.BRIDGE:
             self.async_refresh_soon()  # the modules behind it may be listed as unreachable
 
@@ -180,6 +181,17 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
                 self.async_set_reachable(push.module_id, reachable=push.reachable)
         elif not self.is_excluded(push.bridge_id):
             self.async_expect_modules(push.bridge_id, push.panel_id)
+            self._mark_connected(push)
+
+    def _mark_connected(self, push: CallPush) -> None:
+        """Show an intercom and what is behind it as reachable: its call proves that it is there."""
+        bridge = self.data.modules.get(push.bridge_id)
+        is_old = push.time is not None and self.account.clock.age(push.time) > OLD_PUSH_SECONDS
+        if is_old or bridge is None or self.data.reachable(bridge.id):
+            return
+        behind = (m.id for m in self.data.modules.values() if m.bridge_id == bridge.id)
+        self._update_states((bridge.id, *behind), reachable=True)
+        self.async_refresh_soon()
 
     @callback
     def _on_push_state(self, state: SocketState) -> None:
@@ -197,10 +209,13 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.data = house
         self.async_update_listeners()
 
-    def _update_state(self, module_id: str, **changes: Any) -> None:
-        """Change a module's state, until a poll that begins later reports it."""
-        self._pending_updates[module_id] = self._pending_updates.get(module_id, {}) | changes
-        self._set_house(self.data.with_state(module_id, **changes))
+    def _update_states(self, module_ids: Iterable[str], **changes: Any) -> None:
+        """Change the states of modules, until a poll that begins later reports them."""
+        house = self.data
+        for module_id in module_ids:
+            self._pending_updates[module_id] = self._pending_updates.get(module_id, {}) | changes
+            house = house.with_state(module_id, **changes)
+        self._set_house(house)
 
     @override
     async def _async_update_data(self) -> House:

@@ -194,7 +194,8 @@ class BticinoLocalEntity(BticinoEntity):
 class BticinoCallEntity(BticinoLocalEntity):
     """An entity that follows the calls of its panel, or of all panels of its intercom.
 
-    Always available: an event entity that becomes available again would look like a new event.
+    Always available, unless a subclass says otherwise: an event entity that becomes available again
+    would look like a new event.
     """
 
     @override

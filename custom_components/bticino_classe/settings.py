@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigEntry
 
-    from .client import Home, Module, Setting, SettingKind, Settings
+    from .client import Deadline, Home, Module, Setting, SettingKind, Settings
     from .coordinator import BticinoCoordinator
     from .listeners import ModuleListener
 
@@ -101,7 +101,7 @@ class IntercomSettings:
         kind: SettingKind,
         home: Home,
         bridge: Module,
-        deadline: float,
+        deadline: Deadline,
         write_lock: AbstractAsyncContextManager[None],
         *,
         mode: SettingMode | None = None,

@@ -33,7 +33,7 @@ FOREIGN = frozenset(
         *("home + security", "door entry", "user management", "browser mod"),
         *("idle", "locked", "on", "streaming", "unavailable", "unlocked"),
         *("busy", "not", "not opened", "success"),
-        "posto esterno strada",  # a panel of the simulated house
+        *("casa al mare", "posto esterno strada"),  # names in the simulated houses
     }
 )
 
@@ -41,6 +41,7 @@ _FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]*`")
 _ITALIC = re.compile(r"(?<![*\w])\*([^*\s][^*]*)\*(?![*\w])")
 _QUOTED = re.compile(r'\*\*"([^"]+?)\.?"\*\*')
+_SEPARATOR = re.compile(r"[…→·()]|\b\d+\b")
 _LINK = re.compile(r"\]\((?!https?://|data:)([^)\s#]*)(?:#([^)\s]+))?\)", re.DOTALL)
 _PATH = re.compile(r"`((?:\w[\w.-]*/)+[\w.*-]*|\w+\.(?:py|json|yaml|yml|md|sh))`")
 _OF_READER = frozenset(
@@ -99,11 +100,11 @@ def _exists(root: Path, path: str) -> bool:
 def unknown_quotes(text: str, known: str) -> list[str]:
     """Return what a document quotes and neither we nor Home Assistant show.
 
-    Quotes are italic, or in bold with quotation marks; "…", "→" and "·" separate parts of a quote.
+    Quotes are italic, or in bold with quotation marks; "…", "→" and numbers separate their parts.
     """
     text = _CODE.sub("", prose_of(text))
     quotes = {" ".join(quote.split()) for quote in _QUOTED.findall(text) + _ITALIC.findall(text)}
-    parts = {part.strip(" .0123456789").lower() for q in quotes for part in re.split("[…→·]", q)}
+    parts = {part.strip(" .").lower() for quote in quotes for part in _SEPARATOR.split(quote)}
     return sorted(part for part in parts - FOREIGN if part and not _is_shown(part, known))
 
 

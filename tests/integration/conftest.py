@@ -16,6 +16,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from bench.support.leaks import integration_tasks, integration_timers
+from custom_components.bticino_classe.calls.events import HANDED_OVER
 from custom_components.bticino_classe.const import DOMAIN, ENDPOINTS
 from custom_components.bticino_classe.coordinator import STATUS_INTERVAL
 from tests.conftest import HANG_TIMEOUT
@@ -151,8 +152,16 @@ def get_entry(hass: HomeAssistant) -> ConfigEntry[Any]:
 
 
 async def reload_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """Set the account up again from what the entry holds, as a restart does."""
+    """Set the account up again; calls under way go on."""
     await hass.config_entries.async_reload(entry.entry_id)
+    await wait_idle(hass)
+
+
+async def restart_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Set the account up again from what is stored, as a restart does."""
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass.data[HANDED_OVER].clear()
+    await hass.config_entries.async_setup(entry.entry_id)
     await wait_idle(hass)
 
 

@@ -1,5 +1,6 @@
 """The push connection: reachability, gaps, outages, refused tokens."""
 
+import asyncio
 from datetime import timedelta
 import logging
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from tests.simulator.paths import GETEVENTS, HOMESDATA, HOMESTATUS, PUSH as PUSH
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
-    from homeassistant.core import HomeAssistant
+    from homeassistant.core import HomeAssistant, State
 
     from tests.simulator import Simulator
 
@@ -34,7 +35,8 @@ RINGING = "binary_sensor.posto_esterno_strada_ringing"
 PUSH = "binary_sensor.classe_300x_push_connection"
 OUTCOME = "sensor.classe_300x_outcome_of_the_last_call"
 MISSED = "sensor.classe_300x_missed_calls"
-DOORBELL = "event.posto_esterno_strada_doorbell"
+PLACES = ("binary_sensor.posto_esterno_strada", "binary_sensor.classe_300x")
+DOORBELL, CALL = "event.posto_esterno_strada_doorbell", "event.posto_esterno_strada_call"
 
 
 async def disconnect(hass: HomeAssistant, simulator: Simulator) -> None:
@@ -278,3 +280,90 @@ async def test_requests_of_an_idle_hour(
     assert simulator.journal.count(HOMESTATUS) <= 2
     assert simulator.journal.count(HOMESDATA) <= 1
     assert simulator.journal.count(GETEVENTS) == 0
+
+
+@pytest.mark.parametrize("pushed", ["offer", "status", "both", "missed"])
+async def test_call_proves_that_its_intercom_is_connected(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator, pushed: str
+) -> None:
+    """The push of its return was lost: doors and camera return before the poll that follows."""
+    simulator.unplug_bridge()
+    await wait_until(lambda: state_of(hass, "lock.cancello") == "unavailable")
+    await get_entry(hass).runtime_data.coordinator.async_refresh()
+    for module in simulator.house.homes[0].modules.values():
+        module.reachable = True
+    simulator.journal.clear()
+    response = asyncio.Event()
+    simulator.fail(HOMESTATUS, Failure(until=response))
+    call = simulator.ring(
+        STREET, offer=pushed in {"offer", "both"}, status=pushed in {"status", "both"}
+    )
+    if pushed == "missed":
+        simulator.miss(call)
+    await wait_until(lambda: state_of(hass, "lock.cancello") == "locked")
+    await wait_until(lambda: state_of(hass, "lock.box") == "locked")
+    assert state_of(hass, "camera.posto_esterno_strada") != "unavailable"
+    assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "on"
+    response.set()
+    await wait_until(lambda: simulator.journal.count(HOMESTATUS) == 1)
+    await wait_idle(hass)
+    assert simulator.journal.count(HOMESTATUS) == 1
+    assert state_of(hass, "lock.cancello") == "locked"
+    assert len(events.rings()) <= 1
+
+
+async def test_old_push_proves_no_connection(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
+) -> None:
+    """The intercom may have gone offline since."""
+    simulator.unplug_bridge()
+    await wait_until(lambda: state_of(hass, "lock.cancello") == "unavailable")
+    simulator.ring(STREET, offer=False, late=7200)
+    await wait_frames(hass, 3)
+    await wait_idle(hass)
+    assert state_of(hass, "lock.cancello") == "unavailable"
+    assert simulator.journal.count(HOMESTATUS) == 0
+    assert events.recorded() == []
+
+
+@pytest.mark.parametrize("rings", [False, True])
+async def test_states_of_calls_while_no_pushes_arrive(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator, rings: bool
+) -> None:
+    """*Ringing* and *In call* are unavailable; what has happened is still shown."""
+    call = simulator.ring(STREET)
+    await wait_frames(hass, 3)
+    if not rings:
+        simulator.miss(call)
+        await wait_frames(hass, 4)
+    names = [f"{name}_{key}" for name in PLACES for key in ("ringing", "in_call")]
+    before = [state_of(hass, name) for name in names]
+    assert set(before) <= {"on", "off"}
+    past = {name: state_of(hass, name) for name in (DOORBELL, CALL, OUTCOME, MISSED)}
+    await disconnect(hass, simulator)
+    assert {state_of(hass, name) for name in names} == {"unavailable"}
+    assert {name: state_of(hass, name) for name in past} == past
+    await connect(hass, simulator)
+    assert [state_of(hass, name) for name in names] == before
+    assert len(events.rings()) == 1
+
+
+@pytest.mark.parametrize("house_name", ["two_homes"])
+@pytest.mark.usefixtures("online_entry")
+async def test_intercom_that_is_no_longer_listed_is_not_connected(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
+) -> None:
+    """The other one still is."""
+    bridges = [bridge.id for home in simulator.house.homes for bridge in home.bridges()]
+    assert [state.state for state in connections(hass)] == ["on"] * len(bridges)
+    simulator.remove_module(bridges[0])
+    for _ in range(3):
+        await poll(hass, freezer, SAFETY_INTERVAL)
+    expected = ["off"] + ["on"] * (len(bridges) - 1)
+    assert sorted(state.state for state in connections(hass)) == expected
+
+
+def connections(hass: HomeAssistant) -> list[State]:
+    """Return the states of the intercoms' connections to the cloud."""
+    states = hass.states.async_all("binary_sensor")
+    return [each for each in states if each.entity_id.endswith("cloud_connection")]

@@ -17,6 +17,7 @@ from .calls import (
     CallEventType,
     CallState,
     CallTracker,
+    TrackedCall,
 )
 from .clock import (
     CloudClock,
@@ -30,6 +31,9 @@ from .configs import (
 from .const import (
     PRODUCTION,
     Endpoints,
+)
+from .deadline import (
+    Deadline,
 )
 from .decode import (
     with_reported_modules,
@@ -141,6 +145,7 @@ __all__ = [
     "Candidate",
     "CloudClock",
     "CommandRefusedError",
+    "Deadline",
     "DeadlineExpiredError",
     "Endpoints",
     "Event",
@@ -180,6 +185,7 @@ __all__ = [
     "TokenEvent",
     "TokenRefusedError",
     "Topology",
+    "TrackedCall",
     "UnexpectedAnswerError",
     "UnknownModeError",
     "UnreachableError",

@@ -10,7 +10,7 @@ from .clock import CloudClock
 from .push import CallPush, CallStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .models import Picture, RingOffer
 
@@ -98,8 +98,8 @@ class _Phase(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _TrackedCall:
-    """A call and its times by the monotonic clock, which a wrong clock does not affect.
+class TrackedCall:
+    """A call as the tracker knows it, with its times by the monotonic clock.
 
     `begun_at` is when its first push came, `epoch` the time since 1970 at the clock's zero.
     `expiry` is how long it rings. `deadline` is when it changes without a push; None for never.
@@ -126,7 +126,8 @@ class CallTracker:
 
     `panels_of` returns the panels of an intercom, `offers_follow` whether an intercom sends the
     offers that name the panel. `past_outcome` returns how an earlier call of a session ended that
-    began at about a time, or at any time if that is None; None if there is none.
+    began at about a time, or at any time if that is None; None if there is none. `tracked` is what
+    an earlier tracker knew.
     """
 
     def __init__(
@@ -136,15 +137,21 @@ class CallTracker:
         offers_follow: Callable[[str], bool],
         past_outcome: Callable[[str, float | None], CallState | None] = lambda _id, _time: None,
         clock: CloudClock | None = None,
+        tracked: Iterable[TrackedCall] = (),
     ) -> None:
         self._panels_of = panels_of
         self._offers_follow = offers_follow
         self._past_outcome = past_outcome
         self._clock = clock or CloudClock()
-        self._tracked: OrderedDict[str, _TrackedCall] = OrderedDict()
+        self._tracked = OrderedDict((each.call.session_id, each) for each in tracked)
         # The last step of sessions without a ring yet, and when it came: pushes may overtake.
         self._early_steps: OrderedDict[str, tuple[CallPush, float]] = OrderedDict()
         self._backlog_until = -math.inf
+
+    @property
+    def tracked(self) -> tuple[TrackedCall, ...]:
+        """What another tracker needs to continue."""
+        return tuple(self._tracked.values())
 
     @property
     def ringing(self) -> tuple[Call, ...]:
@@ -228,29 +235,33 @@ class CallTracker:
             return begun
         return (*begun, *self._apply_step(self._tracked[push.session_id], early))
 
-    def _begin_ring(self, tracked: _TrackedCall, push: CallPush) -> tuple[CallChange, ...]:
+    def _begin_ring(self, tracked: TrackedCall, push: CallPush) -> tuple[CallChange, ...]:
         if push.step is CallStep.OFFERED and self._may_be_old(push):
             self._wait(tracked, _Phase.WAITING_FOR_STATUS, STATUS_WAIT_SECONDS)
             return ()
         return self._announce_or_wait(tracked)
 
-    def _announce_or_wait(self, tracked: _TrackedCall) -> tuple[CallChange, ...]:
+    def _announce_or_wait(self, tracked: TrackedCall) -> tuple[CallChange, ...]:
         """Let a call ring, or wait for the push that names its panel."""
         if tracked.call.panel_id is None and self._is_panel_expected(tracked.call.bridge_id):
             self._wait(tracked, _Phase.WAITING_FOR_PANEL, PANEL_WAIT_SECONDS)
             return ()
         return self._announce(tracked)
 
-    def _wait(self, tracked: _TrackedCall, phase: _Phase, seconds: float) -> None:
+    def _wait(self, tracked: TrackedCall, phase: _Phase, seconds: float) -> None:
         deadline = self._clock.monotonic() + seconds
         self._track(replace(tracked, phase=phase, deadline=deadline))
 
-    def _end_waiting(self, tracked: _TrackedCall) -> tuple[CallChange, ...]:
+    def _end_waiting(self, tracked: TrackedCall) -> tuple[CallChange, ...]:
         """Let a call ring whose further pushes did not come, unless it has ended meanwhile."""
-        early = self._pop_early(tracked.call.session_id)
-        return self._announce(tracked) if early is None else self._drop_late(tracked, early)
+        call, early = tracked.call, self._pop_early(tracked.call.session_id)
+        if early is not None:
+            return self._drop_late(tracked, early)
+        if self._clock.monotonic() >= tracked.begun_at + tracked.expiry:
+            return self._change(CallEventType.LATE, tracked, replace(call, state=CallState.ENDED))
+        return self._announce(tracked)
 
-    def _update(self, tracked: _TrackedCall, push: CallPush) -> tuple[CallChange, ...]:
+    def _update(self, tracked: TrackedCall, push: CallPush) -> tuple[CallChange, ...]:
         """Add what a further push says of a call."""
         if self._is_late(push) and tracked.call.state is CallState.RINGING:
             return self._drop_late(tracked, push)
@@ -264,7 +275,7 @@ class CallTracker:
             return ()
         return (CallChange(type=CallEventType.UPDATED, call=updated.call),)
 
-    def _updated(self, tracked: _TrackedCall, push: CallPush) -> _TrackedCall:
+    def _updated(self, tracked: TrackedCall, push: CallPush) -> TrackedCall:
         call, expiry = tracked.call, max(tracked.expiry, push.expiry)
         # A panel that is named after the ring was announced must not move the ring.
         may_set_panel = tracked.is_waiting or call.state is CallState.MISSED
@@ -279,12 +290,12 @@ class CallTracker:
         deadline = tracked.begun_at + expiry if is_ringing else tracked.deadline
         return replace(tracked, call=updated, expiry=expiry, deadline=deadline)
 
-    def _announce(self, tracked: _TrackedCall) -> tuple[CallChange, ...]:
+    def _announce(self, tracked: TrackedCall) -> tuple[CallChange, ...]:
         """Let a call ring; for as long as if its first push had been enough."""
         deadline = tracked.begun_at + tracked.expiry
         return self._change(CallEventType.RING, tracked, tracked.call, deadline=deadline)
 
-    def _announce_dated(self, tracked: _TrackedCall) -> tuple[CallChange, ...]:
+    def _announce_dated(self, tracked: TrackedCall) -> tuple[CallChange, ...]:
         """Let a call ring whose status has come, and apply the step that came before it."""
         begun = self._announce_or_wait(tracked)
         early = self._pop_early(tracked.call.session_id)
@@ -318,7 +329,7 @@ class CallTracker:
         is_current = self._clock.monotonic() - at <= SESSION_REUSE_SECONDS
         return push if is_current else None
 
-    def _apply_step(self, tracked: _TrackedCall, push: CallPush) -> tuple[CallChange, ...]:
+    def _apply_step(self, tracked: TrackedCall, push: CallPush) -> tuple[CallChange, ...]:
         """Announce a call that still waits, then apply the step."""
         is_late, is_unsure = self._is_late(push), tracked.phase is _Phase.WAITING_FOR_STATUS
         if push.step is CallStep.MISSED and (is_late or is_unsure):
@@ -337,7 +348,7 @@ class CallTracker:
             return (*announced, *self._miss(tracked))
         return (*announced, *self._end(tracked, at=self._time_of(tracked), by="elsewhere"))
 
-    def _answer(self, tracked: _TrackedCall, by: str) -> tuple[CallChange, ...]:
+    def _answer(self, tracked: TrackedCall, by: str) -> tuple[CallChange, ...]:
         call = tracked.call
         if call.state is not CallState.RINGING:
             return ()
@@ -347,7 +358,7 @@ class CallTracker:
         return self._change(CallEventType.ANSWERED, tracked, answered, deadline=deadline)
 
     def _end(
-        self, tracked: _TrackedCall, *, at: float | None, by: str | None
+        self, tracked: TrackedCall, *, at: float | None, by: str | None
     ) -> tuple[CallChange, ...]:
         """End a call; `at` is None if no end was reported."""
         if tracked.call.is_over:
@@ -355,7 +366,7 @@ class CallTracker:
         ended = replace(tracked.call, state=CallState.ENDED, ended_at=at, ended_by=by)
         return self._change(CallEventType.ENDED, tracked, ended)
 
-    def _miss(self, tracked: _TrackedCall) -> tuple[CallChange, ...]:
+    def _miss(self, tracked: TrackedCall) -> tuple[CallChange, ...]:
         """Mark a call as missed, also one that has ended unanswered."""
         call = tracked.call
         if call.state is CallState.MISSED or call.answered_at is not None:
@@ -364,7 +375,7 @@ class CallTracker:
         missed = replace(call, state=CallState.MISSED, ended_at=ended_at)
         return self._change(CallEventType.MISSED, tracked, missed)
 
-    def _drop_late(self, tracked: _TrackedCall, push: CallPush) -> tuple[CallChange, ...]:
+    def _drop_late(self, tracked: TrackedCall, push: CallPush) -> tuple[CallChange, ...]:
         """End a call of which a push says that it is too late to ring: the visitor has left."""
         if not tracked.is_waiting and self.has_session(push.session_id):
             return self._end(tracked, at=None, by=None)
@@ -373,7 +384,7 @@ class CallTracker:
         late = replace(tracked.call, state=CallState.ENDED, began_at=began_at, ended_at=ended_at)
         return self._change(CallEventType.LATE, tracked, late)
 
-    def _new_call(self, push: CallPush) -> _TrackedCall:
+    def _new_call(self, push: CallPush) -> TrackedCall:
         now, panels = self._clock.monotonic(), self._panels_of(push.bridge_id)
         began_at = self._began_at(push)
         call = Call(
@@ -385,7 +396,7 @@ class CallTracker:
             vignette=push.vignette,
             offer=push.offer,
         )
-        return _TrackedCall(
+        return TrackedCall(
             call=call,
             phase=_Phase.WAITING_FOR_STATUS,
             begun_at=now,
@@ -399,7 +410,7 @@ class CallTracker:
             return self._clock.now()
         return push.time
 
-    def _time_of(self, tracked: _TrackedCall) -> float:
+    def _time_of(self, tracked: TrackedCall) -> float:
         """Return the present time of a call, in seconds since 1970."""
         return self._clock.monotonic() + tracked.epoch
 
@@ -416,7 +427,7 @@ class CallTracker:
         """Whether a push that names the panel should follow."""
         return bool(self._panels_of(bridge_id)) and self._offers_follow(bridge_id)
 
-    def _is_another_call(self, tracked: _TrackedCall, push: CallPush) -> bool:
+    def _is_another_call(self, tracked: TrackedCall, push: CallPush) -> bool:
         """Whether a push with the session id of a call is about a later one."""
         if not tracked.call.is_over or self._may_be_old(push):
             return False
@@ -428,7 +439,7 @@ class CallTracker:
     def _change(
         self,
         event_type: CallEventType,
-        tracked: _TrackedCall,
+        tracked: TrackedCall,
         call: Call,
         *,
         deadline: float | None = None,
@@ -436,7 +447,7 @@ class CallTracker:
         self._track(replace(tracked, call=call, phase=_Phase.ANNOUNCED, deadline=deadline))
         return (CallChange(type=event_type, call=call),)
 
-    def _track(self, tracked: _TrackedCall) -> None:
+    def _track(self, tracked: TrackedCall) -> None:
         self._tracked[tracked.call.session_id] = tracked
         if len(self._tracked) > MAX_CALLS:
             self._tracked.popitem(last=False)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from ..client import CallChange, Event, StillImage
+    from ..client import Call, CallChange, Event, StillImage
     from ..house import House
     from .records import CallRecord, ListedCall, Location
 
@@ -63,10 +63,11 @@ class CallHistory(CallStore):
         if not self.is_kept:
             await async_remove_files(self._hass, self._entry.entry_id)
 
-    async def async_load(self) -> None:
-        """Read what is stored. Calls from before the first start count as seen.
+    async def async_load(self, ringing: Iterable[Call] = ()) -> None:
+        """Read what is stored; end the calls that rang, without those that are still ringing.
 
-        Calls from while the history was switched off count as deleted.
+        Calls from before the first start count as seen, calls from while the history was switched
+        off as deleted.
         """
         was_off = self._entry.data.get(CONF_HISTORY_OFF, False)
         if was_off is self.is_kept:
@@ -74,7 +75,8 @@ class CallHistory(CallStore):
             self._hass.config_entries.async_update_entry(self._entry, data=data)
         is_continued = self.is_kept and not was_off
         await self._async_open(
-            deleted_until=None if is_continued else math.floor(self._now()) - 1.0
+            deleted_until=None if is_continued else math.floor(self._now()) - 1.0,
+            ringing=tuple(session_hash(call.session_id) for call in ringing),
         )
         self._loaded_ids = frozenset(self._summary.recent)
 

@@ -322,18 +322,6 @@ async def test_timestamp_in_the_future_does_not_hide_the_next_ring(
     assert state_of(hass, OUTCOME) == "missed"
 
 
-@pytest.mark.usefixtures("online_entry")
-async def test_reload_ends_a_ring(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Nothing rings for ever, even if the cloud reports no more about the call."""
-    # Issue 13, no. 8 will change this: a reload keeps a ring.
-    simulator.ring(STREET)
-    await wait_frames(hass, 3)
-    simulator.fail(GETEVENTS, Failure(status=503, html=True), times=5)
-    await reload_entry(hass, get_entry(hass))
-    await wait_online(get_entry(hass))
-    assert (state_of(hass, RINGING), state_of(hass, OUTCOME)) == ("off", "ended")
-
-
 @pytest.mark.parametrize("house_name", ["two_homes"])
 async def test_excluded_home_is_ignored(
     hass: HomeAssistant, events: EventRecorder, simulator: Simulator

@@ -285,7 +285,7 @@ async def test_one_calendar_for_each_home(
     await wait_frames(hass, 5)
     (here,) = await shown(hass_client)
     (there,) = await shown(hass_client, calendar=BY_THE_SEA)
-    assert here["summary"] == "Ringing · Cancello"
+    assert here["summary"] == "Ringing · Cancello (Casa)"
     assert there["summary"] == "Ringing · Posto esterno strada"
 
 

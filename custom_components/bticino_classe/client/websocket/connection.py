@@ -11,9 +11,9 @@ import aiohttp
 import orjson
 
 from ..auth import TokenEvent
-from ..const import USER_AGENT
 from ..error_codes import error_code, has_error
 from ..errors import BticinoError, InvalidCredentialsError, NoAnswerError, TokenRefusedError
+from ..http import connect_websocket
 from .backoff import Backoff
 from .disconnect import (
     Cause,
@@ -178,12 +178,12 @@ class ReconnectingSocket:
     async def _open(self) -> aiohttp.ClientWebSocketResponse:
         try:
             async with asyncio.timeout(self._keepalive.handshake_within):
-                socket = await self._auth.session.ws_connect(
+                socket = await connect_websocket(
+                    self._auth.session,
                     self._url,
-                    headers={"User-Agent": USER_AGENT},
                     heartbeat=self._keepalive.ping_every,
                     max_msg_size=MAX_FRAME_BYTES,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
+                    close_timeout=CLOSE_SECONDS,
                 )
         except aiohttp.WSServerHandshakeError as err:
             disconnect = refused_handshake(err)
