@@ -80,6 +80,9 @@ from .pictures import (
     StillImage,
     download_picture,
 )
+from .public_hosts import (
+    own_network,
+)
 from .push import (
     CallPush,
     CallStep,
@@ -183,6 +186,7 @@ __all__ = [
     "UnreachableError",
     "download_picture",
     "origin_of",
+    "own_network",
     "redact",
     "with_reported_modules",
 ]
