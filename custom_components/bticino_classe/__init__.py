@@ -12,12 +12,14 @@ from homeassistant.const import (
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
+from .calls.events import async_forget_calls
 from .client import PRODUCTION, Account, AuthHandler, RateLimiter
 from .const import DOMAIN, ENDPOINTS, RATE_LIMITERS
-from .devices import async_cleanup_registry, async_sync_devices
+from .devices import async_sync_devices
 from .errors import async_load_error_translations
 from .history.http import PictureView
 from .history.store import async_remove_history
+from .pulses import DOOR_PULSES
 from .runtime import BticinoConfigEntry, RuntimeData, async_runtime
 from .service_helpers import async_picture_source
 from .services import async_setup_services
@@ -41,7 +43,6 @@ PLATFORMS: Final = (
     Platform.NUMBER,
     Platform.SELECT,
     Platform.SENSOR,
-    Platform.SWITCH,
 )
 
 
@@ -65,9 +66,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     await runtime.history.async_remove_unwanted()
     await runtime.coordinator.async_config_entry_first_refresh()
     entry.runtime_data = runtime
-    async_cleanup_registry(hass, entry)
     async_sync_devices(hass, entry)
-    await runtime.history.async_load()
+    await runtime.history.async_load(runtime.calls.ringing)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_load_error_translations(hass)
     runtime.async_start(hass, entry)
@@ -76,16 +76,22 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
 
 async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> bool:
     """Unload the platforms and end the views; everything else ends with the entry."""
+    runtime = entry.runtime_data
+    runtime.calls.async_pause()
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
-        await entry.runtime_data.live.async_close()
+        await runtime.live.async_close()
+    else:
+        runtime.calls.async_resume()
     return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
-    """Remove the account's history of calls and its rate limiter."""
+    """Remove the account's history of calls and what outlives its reloads."""
+    async_forget_calls(hass, entry.entry_id)
     await async_remove_history(hass, entry.entry_id)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
+    hass.data.get(DOOR_PULSES, {}).pop(entry.entry_id, None)
 
 
 async def async_remove_config_entry_device(

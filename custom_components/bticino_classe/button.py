@@ -45,7 +45,7 @@ class BticinoButton(BticinoEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         with self.command_errors():
-            await self._runtime.commands.async_open(self.module)
+            await self._runtime.commands.async_open(self.module, self._context)
 
 
 class BticinoResetButton(BticinoLocalEntity, ButtonEntity):

@@ -16,10 +16,10 @@ from webrtc_models import RTCConfiguration, RTCIceCandidateInit
 
 from .client import Candidate, ModuleKind
 from .const import MANUFACTURER
-from .devices import MODELS
 from .entity import BticinoEntity, async_add_for_modules
 from .errors import call_errors, refused, translated_error
 from .history.downloads import async_placeholder
+from .naming import MODELS
 
 if TYPE_CHECKING:
     from homeassistant.components.camera import WebRTCSendMessage

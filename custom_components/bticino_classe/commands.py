@@ -4,15 +4,17 @@ import asyncio
 from bisect import insort
 from collections import defaultdict
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import Context, HomeAssistant, callback
 
 from .client import (
     BticinoError,
     CommandRefusedError,
+    Deadline,
     DeadlineExpiredError,
     Home,
     Module,
@@ -20,6 +22,8 @@ from .client import (
     OutcomeUnknownError,
     UnreachableError,
 )
+from .const import CONF_PULSE_TIME, DEFAULT_PULSE_TIME
+from .pulses import DoorPulses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     from .coordinator import BticinoCoordinator
 
     type SettingChange = Callable[
-        [Home, Module, float, AbstractAsyncContextManager[None]], Awaitable[None]
+        [Home, Module, Deadline, AbstractAsyncContextManager[None]], Awaitable[None]
     ]
 
 COMMAND_SECONDS: Final = 15.0  # from the press until the answer; nothing is sent after it
@@ -47,21 +51,27 @@ class Commands:
         self._coordinator = coordinator
         self._queues: defaultdict[str, _HomeQueue] = defaultdict(_HomeQueue)
         self._setting_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._openings: dict[str, asyncio.Task[None]] = {}
+        self._openings: dict[str, _Opening] = {}
+        self.pulses = DoorPulses.of(hass, coordinator.config_entry.entry_id)
 
-    async def async_open(self, door: Module) -> None:
+    async def async_open(self, door: Module, context: Context | None = None) -> None:
         """Open a door; a press while the same door is being opened joins that opening.
 
-        The opening outlives a cancelled caller, so that another press cannot open twice.
+        Without callers an opening that was not sent yet is withdrawn; one that was sent goes on, so
+        that another press cannot open twice.
         """
-        task = self._openings.get(door.id)
-        if task is None or task.done():
-            opening = self._async_open(door, self._deadline())
-            task = self._hass.async_create_task(opening, f"bticino_classe open {door.id}")
-            self._openings[door.id] = task
-            task.add_done_callback(_retrieve_exception)
-        await asyncio.wait([task])
-        task.result()
+        opening = self._openings.get(door.id)
+        if opening is None or opening.task.done():
+            opening = self._openings[door.id] = self._begin_opening(door, context)
+        opening.callers += 1
+        try:
+            await asyncio.wait([opening.task])
+        finally:
+            opening.callers -= 1
+            if not opening.callers and not opening.task.done() and opening.deadline.withdraw():
+                del self._openings[door.id]
+                opening.task.cancel()
+        opening.task.result()
 
     async def async_switch_light(self, light: Module, *, on: bool) -> None:
         """Switch a staircase light."""
@@ -82,7 +92,15 @@ class Commands:
             with self._outcome():
                 await change(home, bridge, deadline, self._write_lock(home.id, deadline))
 
-    async def _async_open(self, door: Module, deadline: float) -> None:
+    def _begin_opening(self, door: Module, context: Context | None) -> _Opening:
+        deadline = self._deadline()
+        task = self._hass.async_create_task(
+            self._async_open(door, deadline, context), f"bticino_classe open {door.id}"
+        )
+        task.add_done_callback(_retrieve_exception)
+        return _Opening(task=task, deadline=deadline)
+
+    async def _async_open(self, door: Module, deadline: Deadline, context: Context | None) -> None:
         account = self._coordinator.account
         async with self._turn(door.home_id, _Priority.DOOR, deadline):
             home, door = self._target(door)
@@ -91,10 +109,12 @@ class Commands:
                     await account.switch_light(home, door, on=True, deadline=deadline)
                 else:
                     await account.unlock(home, door, deadline=deadline)
+        options = self._coordinator.config_entry.options
+        self.pulses.async_begin(door.id, options.get(CONF_PULSE_TIME, DEFAULT_PULSE_TIME), context)
 
     @asynccontextmanager
     async def _turn(
-        self, home_id: str, priority: _Priority, deadline: float
+        self, home_id: str, priority: _Priority, deadline: Deadline
     ) -> AsyncGenerator[None]:
         """Hold a home's queue; waiting for it ends with the deadline."""
         queue = self._queues[home_id]
@@ -106,7 +126,7 @@ class Commands:
             queue.release()
 
     @asynccontextmanager
-    async def _write_lock(self, home_id: str, deadline: float) -> AsyncGenerator[None]:
+    async def _write_lock(self, home_id: str, deadline: Deadline) -> AsyncGenerator[None]:
         """Hold a home's queue while a setting is written; a door that waits cuts it short."""
         async with self._turn(home_id, _Priority.SETTING, deadline):
             try:
@@ -137,8 +157,17 @@ class Commands:
             raise
         self._coordinator.async_note_answer()
 
-    def _deadline(self) -> float:
-        return self._hass.loop.time() + COMMAND_SECONDS
+    def _deadline(self) -> Deadline:
+        return Deadline(self._hass.loop.time() + COMMAND_SECONDS)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Opening:
+    """A door that is being opened, and how many callers wait for it."""
+
+    task: asyncio.Task[None]
+    deadline: Deadline
+    callers: int = 0
 
 
 class _Priority(IntEnum):
@@ -192,17 +221,17 @@ class _HomeQueue:
 
 
 @asynccontextmanager
-async def _in_time(deadline: float) -> AsyncGenerator[None]:
+async def _in_time(deadline: Deadline) -> AsyncGenerator[None]:
     """Raise DeadlineExpiredError if the deadline passes in the block, where nothing is sent."""
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout_at(deadline.at):
             yield
     except TimeoutError:
         raise DeadlineExpiredError from None
 
 
 @asynccontextmanager
-async def _locked(lock: asyncio.Lock, deadline: float) -> AsyncGenerator[None]:
+async def _locked(lock: asyncio.Lock, deadline: Deadline) -> AsyncGenerator[None]:
     async with _in_time(deadline):
         await lock.acquire()
     try:

@@ -6,7 +6,6 @@ from homeassistant.components.lock import LockEntity, LockEntityFeature
 from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 
-from .const import CONF_PULSE_TIME, DEFAULT_PULSE_TIME
 from .entity import BticinoEntity, async_add_for_modules, is_door
 
 if TYPE_CHECKING:
@@ -35,13 +34,15 @@ async def async_setup_entry(
 
 
 class BticinoLock(BticinoEntity, LockEntity):
-    """A door, shown as unlocked for the pulse time after the cloud accepted the command."""
+    """A door, open when the cloud has accepted the command, then unlocked for the pulse time.
+
+    HomeKit and Alexa do not know *open*: to them a lock that stays open is unknown or jammed.
+    """
 
     _attr_name = None
     _attr_supported_features = LockEntityFeature.OPEN
     _attr_is_locked = True
     _end_of_pulse: CALLBACK_TYPE | None = None
-    _is_added = False
 
     @override
     async def async_open(self, **kwargs: Any) -> None:
@@ -49,10 +50,9 @@ class BticinoLock(BticinoEntity, LockEntity):
 
     @override
     async def async_unlock(self, **kwargs: Any) -> None:
+        # Not shown as unlocking: a failed opening would look like a door that locks.
         with self.command_errors():
-            await self._runtime.commands.async_open(self.module)
-        # Not shown as unlocking before: a failed opening would look like a door that locks.
-        self._begin_pulse()
+            await self._runtime.commands.async_open(self.module, self._context)
 
     @override
     async def async_lock(self, **kwargs: Any) -> None:
@@ -61,28 +61,36 @@ class BticinoLock(BticinoEntity, LockEntity):
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        self._is_added = True
+        self.async_on_remove(self._runtime.commands.pulses.async_listen(self._on_pulse))
+        self._show_pulse()
 
     @override
     async def async_will_remove_from_hass(self) -> None:
-        self._is_added = False
-        # On 2026.10 a renamed entity is added again: without its timer it would stay unlocked.
         self._stop_pulse_timer()
-        self._attr_is_locked = True
         await super().async_will_remove_from_hass()
 
     @callback
     def async_entity_id_changed(self, old_entity_id: str) -> None:
-        """Keep a running pulse when renamed (Home Assistant 2026.11)."""
+        """Keep listener and timer when renamed (Home Assistant 2026.11)."""
 
-    def _begin_pulse(self) -> None:
-        self._stop_pulse_timer()
-        if not self._is_added:
-            return  # the entry was reloaded during the command
-        self._attr_is_locked = False
-        seconds = self.coordinator.config_entry.options.get(CONF_PULSE_TIME, DEFAULT_PULSE_TIME)
-        self._end_of_pulse = async_call_later(self.hass, seconds, self._async_end_pulse)
+    @callback
+    def _on_pulse(self, door_id: str, context: Context | None) -> None:
+        if door_id != self._module.id:
+            return
+        self.async_set_context(context or Context())
+        self._attr_is_open = True
         self.async_write_ha_state()
+        self._attr_is_open = False
+        self._show_pulse()
+        self.async_write_ha_state()
+
+    def _show_pulse(self) -> None:
+        """Show the door as unlocked until the end of its pulse, if it has one."""
+        self._stop_pulse_timer()
+        seconds = self._runtime.commands.pulses.seconds_left(self._module.id)
+        self._attr_is_locked = not seconds
+        if seconds:
+            self._end_of_pulse = async_call_later(self.hass, seconds, self._async_end_pulse)
 
     @callback
     def _async_end_pulse(self, _now: datetime) -> None:

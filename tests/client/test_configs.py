@@ -90,10 +90,48 @@ def test_both_settings_are_read() -> None:
     assert (quiet.mode, quiet.duration, quiet.ends_at) == (SettingMode.TIMED, 3600, NOW + 3600)
     assert (studio.mode, studio.duration, studio.ends_at) == (
         SettingMode.TIMED,
-        86_400,
+        None,
         NOW + 86_400,
     )
     assert quiet.raw == DND
+
+
+def studio_with(**fields: Any) -> Setting:
+    """Return a studio setting with these fields; None leaves one out."""
+    given = PS | {f"ps_{name}": value for name, value in fields.items()}
+    return configs.setting(STUDIO, {k: v for k, v in given.items() if v is not None})
+
+
+@pytest.mark.parametrize("read", [1, 2, 60, None])
+@pytest.mark.parametrize("seconds", [60, 3600, 86_400])
+def test_duration_of_the_studio_measures_nothing(read: int | None, seconds: int) -> None:
+    """The end alone changes; what was read is sent back, 1 if nothing was."""
+    was = studio_with(mode=0, duration=read, melody=4)
+    changed = was.changed(NOW, mode=SettingMode.TIMED, duration=seconds)
+    assert changed.ends_at == NOW + seconds
+    assert changed.raw == {
+        **was.raw,
+        "ps_mode": 1,
+        "ps_duration": read or 1,
+        "ps_end_time_duration": int((NOW + seconds) * 1000),
+    }
+
+
+@pytest.mark.parametrize("enabled", [True, False, None])
+@pytest.mark.parametrize("mode", list(configs.MODE_NUMBERS))
+def test_no_change_enables_the_studio(*, enabled: bool | None, mode: SettingMode) -> None:
+    """It means that the intercom has the function."""
+    was = studio_with(enabled=enabled, mode=0)
+    assert was.changed(NOW, mode=mode).raw.get("ps_enabled") is enabled
+
+
+def test_intercom_without_the_studio() -> None:
+    """A studio that is not enabled does not exist; do not disturb may be."""
+    module = {"id": BRIDGE, "do_not_disturb": DND | {"dnd_enabled": False}}
+    module |= {"professional_studio": PS | {"ps_enabled": False}}
+    found = configs.settings({"home": {"modules": [module]}})
+    assert found is not None
+    assert found[BRIDGE].keys() == {QUIET}
 
 
 @pytest.mark.parametrize(

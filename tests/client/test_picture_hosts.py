@@ -153,7 +153,7 @@ async def test_host_that_cannot_prove_its_name(tmp_path: Path) -> None:
     async with store.session() as session:
         with pytest.raises(PictureError) as caught:
             await download(session)
-    assert caught.value.fault is PictureFault.UNREACHED
+    assert caught.value.fault is PictureFault.UNREACHABLE
     assert store.requests == []
 
 
@@ -178,7 +178,7 @@ async def test_no_address_that_answers(
     async with store.session() as session:
         with pytest.raises(PictureError) as caught:
             await download(session, found=found)
-    assert caught.value.fault is PictureFault.UNREACHED
+    assert caught.value.fault is PictureFault.UNREACHABLE
     assert len(store.internet.opened) == attempts
 
 

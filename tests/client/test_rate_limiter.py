@@ -191,9 +191,11 @@ def test_longest_wait_counts(limiter: RateLimiter) -> None:
     assert wait_of(limiter, urgent=True) == 4.0
 
 
-def test_default_limiter() -> None:
-    """It uses real clocks and admits requests."""
-    fill(RateLimiter(), 4)
+def test_default_clocks() -> None:
+    """Without clocks of a test, it uses real ones."""
+    limiter = RateLimiter(limits=((4, 3600.0),))
+    fill(limiter, 4, urgent=True)
+    assert 0 < wait_of(limiter, urgent=True) <= 3600
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from dev.errors import DevelopError
 from dev.owner import FLOW, Owner
 from tests.e2e.development import Development, expect_clean_end
-from tests.e2e.operating import HOMESTATUS, PATIENCE, PAUSE, TOKEN, Operator
+from tests.e2e.operating import HOMESTATUS, PAUSE, TIMEOUT, TOKEN, Operator
 
 if TYPE_CHECKING:
     import aiohttp
@@ -85,7 +85,7 @@ async def _renew_password(owner: Owner, operator: Operator) -> None:
 
 
 async def _wait_for_state(owner: Owner, entity_id: str, wanted: str) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         state = await owner.call("get", f"api/states/{entity_id}")
         while state["state"] != wanted:
             await asyncio.sleep(PAUSE)

@@ -88,7 +88,7 @@ async def test_door_opens_once(
 
 @pytest.mark.usefixtures("entry")
 async def test_lock_shows_the_pulse(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Unlocked for the pulse time after the command was accepted, then locked."""
+    """Open, then unlocked for the pulse time after the command was accepted, then locked."""
     changes = async_capture_events(hass, "state_changed")
     await call_action(hass, "lock", "open", "lock.cancello")
     await advance(hass, freezer, 4)
@@ -96,8 +96,10 @@ async def test_lock_shows_the_pulse(hass: HomeAssistant, freezer: FrozenDateTime
     await advance(hass, freezer, 2)
     seen = [event.data["new_state"] for event in changes]
     states = [s.state for s in seen if isinstance(s, State) and s.entity_id == "lock.cancello"]
-    assert states == ["unlocked", "locked"]
-    opened, locked = (s for s in seen if isinstance(s, State) and s.entity_id == "lock.cancello")
+    assert states == ["open", "unlocked", "locked"]
+    opened, *_, locked = (
+        s for s in seen if isinstance(s, State) and s.entity_id == "lock.cancello"
+    )
     assert locked.context.id != opened.context.id, "the relock is nobody's act"
 
 

@@ -33,7 +33,11 @@ async def test_sensors_of_the_intercom(
         e.entity_id: e for e in found if e.entity_id.partition(".")[2].startswith("classe")
     }
     disabled = {key for key, found_entry in of_bridge.items() if found_entry.disabled}
-    assert disabled == {"sensor.classe_300x_last_start", "sensor.classe_300x_local_address"}
+    assert disabled == {
+        "sensor.classe_300x_last_start",
+        "sensor.classe_300x_local_address",
+        "select.classe_300x_professional_studio",
+    }
     own = {key: e.entity_category for key, e in of_bridge.items() if "call" not in key}
     own = {
         key: category

@@ -1,6 +1,7 @@
 """The intercom's settings: read before they are written, written once, read back."""
 
 import asyncio
+import copy
 from datetime import UTC, datetime, timedelta
 import logging
 from typing import TYPE_CHECKING, Any
@@ -15,20 +16,21 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
 
-from custom_components.bticino_classe.settings import INTERVAL, RETRY_INTERVAL
+from custom_components.bticino_classe.settings import INTERVAL, LAG_SECONDS, RETRY_INTERVAL
 from tests.integration.conftest import (
-    call_action,
-    expect_refused,
+    advance,
     get_entry,
     poll,
     reload_entry,
     request_values,
     sign_in,
     state_of,
+    update_entity,
     wait_idle,
 )
 from tests.simulator import Failure, too_many
-from tests.simulator.paths import GETCONFIGS, SETCONFIGS
+from tests.simulator.house import Bridge
+from tests.simulator.paths import GETCONFIGS, HOMESTATUS, SETCONFIGS
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -42,7 +44,7 @@ BRIDGE = "00:03:50:30:00:0a"
 HOME = "64a1b2c3d4e5f60718293a4b"
 DND = "select.classe_300x_do_not_disturb"
 DND_MINUTES = "number.classe_300x_do_not_disturb_for"
-STUDIO = "switch.classe_300x_professional_studio"
+STUDIO = "select.classe_300x_professional_studio"  # disabled at first
 #: The failure, the translation key of the error, and how many writes reach the cloud.
 FAILURES: list[tuple[str, Failure, str, int]] = [
     (SETCONFIGS, Failure(never=True), "command_outcome_unknown", 1),
@@ -111,11 +113,10 @@ def end_shown(hass: HomeAssistant, entity_id: str) -> Any:
 
 @pytest.mark.usefixtures("entry")
 async def test_entities_of_a_300x(hass: HomeAssistant, simulator: Simulator) -> None:
-    """A select, a number and a switch on the intercom's device, all for configuration."""
+    """Two selects and a number on the intercom's device, all for configuration."""
     assert state_of(hass, DND) == "off"
     assert mode_options(hass) == ["off", "timed", "always"]
     assert state_of(hass, DND_MINUTES) == "60"
-    assert state_of(hass, STUDIO) == "off"
     registry = er.async_get(hass)
     found = [registry.async_get(each) for each in (DND, DND_MINUTES, STUDIO)]
     assert {each.entity_category for each in found if each} == {"config"}
@@ -221,42 +222,18 @@ async def test_duration_is_stored_in_the_intercom(
     assert simulator.violations == []
 
 
-@pytest.mark.usefixtures("entry")
-async def test_studio_is_switched_on_for_a_day(hass: HomeAssistant, simulator: Simulator) -> None:
-    """Switching changes the mode only; whether the mode is enabled stays as it is."""
-    # Issue 13, no. 24 will change this: a select instead of a switch.
-    await call_action(hass, "switch", "turn_on", STUDIO)
-    await wait_idle(hass)
-    assert state_of(hass, STUDIO) == "on"
-    studio = simulator.bridges()[0].configs["professional_studio"]
-    assert (studio["ps_mode"], studio["ps_duration"], studio["ps_enabled"]) == (1, 1, True)
-    assert (
-        timedelta(hours=23.9) < end_shown(hass, STUDIO) - datetime.now(UTC) < timedelta(hours=24.1)
-    )
-    await call_action(hass, "switch", "turn_off", STUDIO)
-    await wait_idle(hass)
-    assert state_of(hass, STUDIO) == "off"
-    assert studio | {"ps_mode": 0} == simulator.bridges()[0].configs["professional_studio"]
-    assert stored_dnd(simulator)["dnd_mode"] == 0
-    assert simulator.violations == []
-
-
 async def test_unknown_mode_is_shown_and_not_overwritten(
     hass: HomeAssistant, simulator: Simulator, entry: ConfigEntry[Any]
 ) -> None:
-    """Select, number and switch refuse the change with a reason."""
+    """Select and number refuse the change with a reason."""
     change_in_app(simulator, "do_not_disturb", dnd_mode=7)
-    change_in_app(simulator, "professional_studio", ps_mode=7)
     await reload_entry(hass, entry)
     assert state_of(hass, DND) == "unknown_mode"
     assert mode_options(hass) == ["off", "timed", "always", "unknown_mode"]
-    assert state_of(hass, STUDIO) == "unknown"
     for option in mode_options(hass):
         assert await expect_mode_refused(hass, option) == "command_unknown_mode"
     with pytest.raises(HomeAssistantError):
         await set_duration(hass, 30)
-    assert await expect_refused(hass, "switch", "turn_off", STUDIO) == "command_unknown_mode"
-    await wait_idle(hass)
     assert simulator.journal.count(SETCONFIGS) == 0
     assert stored_dnd(simulator)["dnd_mode"] == 7
     change_in_app(simulator, "do_not_disturb", dnd_mode=0)
@@ -373,7 +350,7 @@ async def test_refused_settings_are_not_requested_again(
     freezer: FrozenDateTimeFactory,
     code: int,
 ) -> None:
-    """Only at a start and when an intercom is added; nothing else is affected."""
+    """Only at a start; an intercom that is added is asked about alone."""
     simulator.configs_refused = code
     found = await sign_in(hass, credentials)
     for _ in range(3):
@@ -429,14 +406,13 @@ async def test_change_in_the_app_is_read_when_the_status_reports_it(
 async def test_setting_that_is_no_longer_reported(
     hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Its entity is unavailable until the setting is reported again."""
-    removed = simulator.bridges()[0].configs.pop("professional_studio")
+    """Its entities are unavailable until the setting is reported again."""
+    removed = simulator.bridges()[0].configs.pop("do_not_disturb")
     await poll(hass, freezer, INTERVAL)
-    assert state_of(hass, STUDIO) == "unavailable"
+    assert state_of(hass, DND) == state_of(hass, DND_MINUTES) == "unavailable"
+    simulator.bridges()[0].configs["do_not_disturb"] = removed
+    await poll(hass, freezer, INTERVAL)
     assert state_of(hass, DND) == "off"
-    simulator.bridges()[0].configs["professional_studio"] = removed
-    await poll(hass, freezer, INTERVAL)
-    assert state_of(hass, STUDIO) == "off"
 
 
 async def test_two_homes(
@@ -476,3 +452,111 @@ async def test_unload_during_a_change(
     async_fire_time_changed(hass, dt_util.utcnow() + 2 * INTERVAL)
     await wait_idle(hass)
     assert simulator.journal.count(GETCONFIGS) == 0
+
+
+def lagging_answer(simulator: Simulator) -> Failure:
+    """Return the answer with the settings as they are now, to be sent later."""
+    bridge = simulator.bridges()[0]
+    module = {"id": bridge.id, "type": bridge.type, **copy.deepcopy(bridge.configs)}
+    return Failure(body={"status": "ok", "body": {"home": {"id": HOME, "modules": [module]}}})
+
+
+@pytest.mark.usefixtures("freezer", "entry")
+async def test_old_values_after_a_change_are_not_shown(
+    hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
+) -> None:
+    """The cloud may lag for two minutes, however many reads see it."""
+    old = lagging_answer(simulator)
+    await choose_mode(hass, "always")
+    for _ in range(3):
+        simulator.fail(GETCONFIGS, old)
+        await update_entity(hass, DND)
+        assert state_of(hass, DND) == "always"
+    simulator.fail(GETCONFIGS, old)
+    await advance(hass, freezer, LAG_SECONDS + 1)
+    assert state_of(hass, DND) == "off", "the change had no effect"
+    await update_entity(hass, DND)
+    assert state_of(hass, DND) == "always"
+    assert simulator.violations == []
+
+
+@pytest.mark.usefixtures("freezer", "entry")
+async def test_change_while_the_cloud_lags(hass: HomeAssistant, simulator: Simulator) -> None:
+    """A second change is based on the first, not on what the cloud still returns."""
+    old = lagging_answer(simulator)
+    simulator.fail(GETCONFIGS, old, times=1)
+    await choose_mode(hass, "always")
+    simulator.fail(GETCONFIGS, old, times=2)
+    await set_duration(hass, 30)
+    assert stored_dnd(simulator) | {"dnd_mode": 3, "dnd_duration": 30} == stored_dnd(simulator)
+    simulator.fail(GETCONFIGS, old, times=1)
+    await update_entity(hass, DND)
+    assert (state_of(hass, DND), state_of(hass, DND_MINUTES)) == ("always", "30")
+
+
+@pytest.mark.usefixtures("freezer", "entry")
+async def test_change_in_the_app_after_ours(hass: HomeAssistant, simulator: Simulator) -> None:
+    """It is newer, so it is shown at once."""
+    await choose_mode(hass, "always")
+    change_in_app(simulator, "do_not_disturb", dnd_mode=0, dnd_duration=90)
+    await update_entity(hass, DND)
+    assert (state_of(hass, DND), state_of(hass, DND_MINUTES)) == ("off", "90")
+
+
+@pytest.mark.parametrize(
+    "entity_id", [DND, DND_MINUTES, "binary_sensor.classe_300x_cloud_connection"]
+)
+@pytest.mark.usefixtures("entry")
+async def test_update_entity_reads_the_settings(
+    hass: HomeAssistant, simulator: Simulator, entity_id: str
+) -> None:
+    """States as well; several entities at once cost no more than two reads."""
+    change_in_app(simulator, "do_not_disturb", dnd_mode=3, dnd_duration=45)
+    await update_entity(hass, entity_id)
+    assert (state_of(hass, DND), state_of(hass, DND_MINUTES)) == ("always", "45")
+    assert simulator.journal.count(HOMESTATUS) == 1
+    simulator.journal.clear()
+    targets = {"entity_id": [DND, DND_MINUTES, "sensor.classe_300x_do_not_disturb_until"]}
+    await hass.services.async_call("homeassistant", "update_entity", targets, blocking=True)
+    await wait_idle(hass)
+    assert simulator.journal.count(GETCONFIGS) <= 2
+
+
+REFUSED_ALONE: list[Failure] = [
+    *(Failure(code=code) for code in (9, 13, 21)),
+    *(
+        Failure(body={"status": "ok", "body": {"errors": [{"code": code, "id": "any"}]}})
+        for code in (5, 6, 9)
+    ),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSED_ALONE, ids=str)
+@pytest.mark.parametrize("is_later", [False, True])
+async def test_refusal_for_one_intercom(  # noqa: PLR0917 - fixtures and cases
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    freezer: FrozenDateTimeFactory,
+    refusal: Failure,
+    is_later: bool,
+) -> None:
+    """The other intercom of the home has its settings, at the start and later."""
+    first = simulator.bridges()[0]
+    other = Bridge(id="00:03:50:00:00:01", type="BNC1", name="Taverna")
+    if is_later:
+        await sign_in(hass, credentials)
+    modules = simulator.house.homes[0].modules
+    simulator.house.homes[0].modules = {other.id: other, **modules}
+    # Both together, then each alone, in the order of the list of modules.
+    alone = [Failure(delay=0.0), refusal] if is_later else [refusal, Failure(delay=0.0)]
+    for failure in (refusal, *alone):
+        simulator.fail(GETCONFIGS, failure)
+    if is_later:
+        await poll(hass, freezer, INTERVAL)
+    else:
+        await sign_in(hass, credentials)
+    assert state_of(hass, DND) == "off"
+    first.configs["do_not_disturb"]["dnd_mode"] = 3
+    await update_entity(hass, DND)
+    assert state_of(hass, DND) == "always"

@@ -5,21 +5,26 @@ from functools import partial
 import threading
 from typing import TYPE_CHECKING, Any
 
+from aiohttp import CookieJar
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_PASSWORD, CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HassJob
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.event import async_call_later
 import pytest
+from yarl import URL
 
 from tests.integration.conftest import (
     call_action,
     leftovers,
     reload_entry,
+    sign_in,
     state_of,
+    wait_online,
     wait_until,
 )
 from tests.simulator import Failure, empty_topology, too_many, usage_limit
-from tests.simulator.paths import GETCONFIGS, HOMESDATA, HOMESTATUS, PUSH, TOKEN, TURN
+from tests.simulator.paths import BLOB, GETCONFIGS, HOMESDATA, HOMESTATUS, PUSH, TOKEN, TURN
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -48,6 +53,23 @@ def reauth_flows(hass: HomeAssistant) -> int:
     """Return the number of re-authentication flows in progress."""
     flows = hass.config_entries.flow.async_progress()
     return sum(flow["context"]["source"] == SOURCE_REAUTH for flow in flows)
+
+
+async def test_shared_session_shares_no_cookies(
+    hass: HomeAssistant, credentials: dict[str, str], simulator: Simulator
+) -> None:
+    """Home Assistant's session may hold those of another integration, or of another account."""
+    simulator.cookie, simulator.sockets.handshake_status = "of-this-account", None
+    session = async_get_clientsession(hass)
+    session._cookie_jar = jar = CookieJar(unsafe=True)  # an IP address may have cookies
+    jar.update_cookies({"session": "of-another"}, URL(simulator.url))
+    entry = await sign_in(hass, credentials)
+    await wait_online(entry)
+    assert entry.runtime_data.account.auth.session is session
+    simulator.ring()
+    await wait_until(lambda: simulator.journal.count(BLOB))
+    assert {each.value for each in jar} == {"of-another"}
+    assert simulator.violations == []
 
 
 async def test_restart_reuses_valid_tokens(

@@ -7,7 +7,7 @@ from aiohttp import web
 from dev.local_requests import local_requests
 from tests.simulator import api, blobs, configs, oauth, operator_api, paths, sockets
 from tests.simulator.cloud import CLOUD, Cloud
-from tests.simulator.middleware import STOPPING, cloud_middleware
+from tests.simulator.middleware import STOPPING, cloud_middleware, set_cookie
 
 #: Seconds for pending requests when the simulator stops; hanging ones are dropped before.
 SHUTDOWN_SECONDS = 0.2
@@ -53,6 +53,7 @@ class Simulator(Cloud):
     def _app(self, host: str) -> web.Application:
         app = web.Application(middlewares=[local_requests(host), cloud_middleware])
         app[CLOUD], app[STOPPING] = self, asyncio.Event()
+        app.on_response_prepare.append(set_cookie)
         app.router.add_post(paths.TOKEN, oauth.token)
         app.router.add_post(paths.HOMESDATA, api.homesdata)
         app.router.add_post(paths.HOMESTATUS, api.homestatus)

@@ -55,9 +55,9 @@ class LocalAnswers:
         clock: Callable[[], float],
         apply: Callable[[CallPush], None],
         answered: Callable[[str], None],
-        ended: Callable[[str, float | None], None],
+        ended: Callable[[str, str | None, float | None], None],
     ) -> None:
-        """`ended` gets the session and the cloud's time of its end; None for now."""
+        """`ended` gets the session, who ended it, and when by the clock; None for now."""
         self._hass = hass
         self._clock = clock
         self._apply = apply
@@ -88,7 +88,7 @@ class LocalAnswers:
         for push in answer.held if answer is not None else ():
             self._apply(push)
         if isinstance(err, CallOverError):
-            self._ended(session_id, None)
+            self._ended(session_id, "elsewhere", None)
 
     @callback
     def async_leave(self, session_id: str) -> None:
@@ -108,10 +108,10 @@ class LocalAnswers:
         answer.cancel_timer = async_call_later(self._hass, RECONNECT_GRACE_SECONDS, end)
 
     @callback
-    def async_end(self, session_id: str) -> None:
-        """Register that the viewer's session has ended for good."""
+    def async_end(self, session_id: str, *, by: str = "here") -> None:
+        """Register that the viewer's session has ended for good, and by whom."""
         if self._answers.pop(session_id, None) is not None:
-            self._ended(session_id, None)
+            self._ended(session_id, by, None)
 
     @callback
     def async_forget_left(self, session_id: str) -> None:
@@ -164,7 +164,7 @@ class LocalAnswers:
 
     def _end_left(self, answer: _Answer) -> None:
         self.async_forget_left(answer.session_id)
-        self._ended(answer.session_id, answer.left_at)
+        self._ended(answer.session_id, "here", answer.left_at)
 
     @staticmethod
     def _stop_timer(answer: _Answer) -> None:

@@ -8,6 +8,7 @@ from .account import (
 )
 from .auth import (
     AuthHandler,
+    TokenEvent,
 )
 from .calls import (
     SESSION_REUSE_SECONDS,
@@ -16,6 +17,7 @@ from .calls import (
     CallEventType,
     CallState,
     CallTracker,
+    TrackedCall,
 )
 from .clock import (
     CloudClock,
@@ -29,6 +31,9 @@ from .configs import (
 from .const import (
     PRODUCTION,
     Endpoints,
+)
+from .deadline import (
+    Deadline,
 )
 from .decode import (
     with_reported_modules,
@@ -143,6 +148,7 @@ __all__ = [
     "Candidate",
     "CloudClock",
     "CommandRefusedError",
+    "Deadline",
     "DeadlineExpiredError",
     "Endpoints",
     "Event",
@@ -179,8 +185,10 @@ __all__ = [
     "SignalingChannel",
     "SocketState",
     "StillImage",
+    "TokenEvent",
     "TokenRefusedError",
     "Topology",
+    "TrackedCall",
     "UnexpectedAnswerError",
     "UnknownModeError",
     "UnreachableError",

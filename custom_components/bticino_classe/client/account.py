@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .auth import AuthHandler
     from .clock import CloudClock
     from .configs import Setting, SettingKind, SettingMode, Settings
+    from .deadline import Deadline
     from .models import Event, Home, IceServer, Module, ModuleState, Topology
 
 HOMES_PATH: Final = "/api/homesdata"
@@ -36,7 +37,7 @@ class Account:
 
     Methods raise AuthError, ApiError or NoAnswerError; a command that was sent but not clearly
     answered raises OutcomeUnknownError. `urgent` requests may use the whole rate limit. A command
-    is not sent after its `deadline`, a time of the running loop: it raises DeadlineExpiredError.
+    is not sent after its `deadline`: it raises DeadlineExpiredError.
     """
 
     def __init__(self, auth: AuthHandler) -> None:
@@ -70,12 +71,18 @@ class Account:
         answer = await self.transport.request(url, {"client_type": "user"})
         return _required(decode.ice_servers(decode.as_mapping(answer.get("body"))))
 
-    async def unlock(self, home: Home, door: Module, *, deadline: float | None = None) -> None:
+    async def unlock(
+        self,
+        home: Home,
+        door: Module,
+        *,
+        deadline: Deadline | None = None,
+    ) -> None:
         """Open a door; the command is sent once."""
         await self._command(home, door, {"lock": False}, deadline)
 
     async def switch_light(
-        self, home: Home, light: Module, *, on: bool, deadline: float | None = None
+        self, home: Home, light: Module, *, on: bool, deadline: Deadline | None = None
     ) -> None:
         """Switch a staircase light; a relay that is wired to a door opens it with `on`."""
         await self._command(home, light, {"on": on}, deadline)
@@ -86,7 +93,7 @@ class Account:
         *,
         bridge: Module | None = None,
         urgent: bool = False,
-        deadline: float | None = None,
+        deadline: Deadline | None = None,
     ) -> Mapping[str, Settings]:
         """Return the settings of a home's intercoms, or of one of them, by intercom id.
 
@@ -109,18 +116,21 @@ class Account:
         *,
         mode: SettingMode | None = None,
         duration: int | None = None,
-        deadline: float | None = None,
+        deadline: Deadline | None = None,
         write_lock: AbstractAsyncContextManager[None] | None = None,
+        last_sent: Setting | None = None,
     ) -> Setting:
         """Read a setting, change it and return what was sent; `duration` is in seconds.
 
-        `write_lock` is held while the change is sent. UnknownModeError: the setting has an unknown
-        mode and was not changed.
+        `write_lock` is held while the change is sent. `last_sent` is changed instead if the cloud
+        does not show it yet. UnknownModeError: the setting has an unknown mode and was not changed.
         """
         found = await self.settings(home, bridge=bridge, urgent=True, deadline=deadline)
-        settings = found.get(bridge.id, {})
+        setting = _required(found.get(bridge.id, {}).get(kind))
+        if last_sent is not None and setting.is_replaced_by(last_sent):
+            setting = last_sent
         now = self.clock.now()
-        changed = _required(settings.get(kind)).changed(now, mode=mode, duration=duration)
+        changed = setting.changed(now, mode=mode, duration=duration)
         request = configs.write_request(bridge, changed, now)
         async with write_lock or nullcontext():
             await self._send_command(configs.WRITE_CONFIGS_PATH, request, deadline)
@@ -133,14 +143,14 @@ class Account:
         return decode.as_mapping(answer.get("body"))
 
     async def _command(
-        self, home: Home, module: Module, change: Mapping[str, bool], deadline: float | None
+        self, home: Home, module: Module, change: Mapping[str, bool], deadline: Deadline | None
     ) -> None:
         target = _without_none({"id": module.id, "bridge": module.bridge_id, **change})
         place = _without_none({"id": home.id, "timezone": home.timezone, "modules": [target]})
         await self._send_command(COMMAND_PATH, self._with_app({"home": place}), deadline)
 
     async def _send_command(
-        self, path: str, body: Mapping[str, Any], deadline: float | None
+        self, path: str, body: Mapping[str, Any], deadline: Deadline | None
     ) -> None:
         """Send a command once and raise what its answer reports."""
         try:
@@ -161,7 +171,7 @@ class Account:
         body: Mapping[str, Any],
         *,
         urgent: bool,
-        deadline: float | None = None,
+        deadline: Deadline | None = None,
     ) -> Mapping[str, Any]:
         url = f"{self.auth.endpoints.api}{path}"
         return await self.transport.request(url, body, urgent=urgent, deadline=deadline)

@@ -4,7 +4,7 @@ Seen on one model (BNC3) only; what is uncertain is in the constants below. A ch
 everything that was read, with the new values.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,24 +54,19 @@ PREFIXES: Final[Mapping[SettingKind, str]] = {
     SettingKind.DO_NOT_DISTURB: "dnd_",
     SettingKind.PROFESSIONAL_STUDIO: "ps_",
 }
-# Uncertain: the unit of `duration`, in seconds. Seen were 60 with an end in an hour, and for the
-# studio 1 with an end in a day.
-DURATION_UNITS: Final[Mapping[SettingKind, int]] = {
-    SettingKind.DO_NOT_DISTURB: 60,
-    SettingKind.PROFESSIONAL_STUDIO: 24 * 3600,
-}
-# Default durations in seconds.
-DEFAULT_DURATIONS: Final[Mapping[SettingKind, int]] = {
-    SettingKind.DO_NOT_DISTURB: 3600,
-    SettingKind.PROFESSIONAL_STUDIO: 24 * 3600,
-}
+# Uncertain: the unit of `duration`, in seconds. Seen were 60 with an end in an hour. That of the
+# studio is 1 whatever the end: it measures nothing.
+DURATION_UNITS: Final[Mapping[SettingKind, int]] = {SettingKind.DO_NOT_DISTURB: 60}
+DURATION_WITHOUT_UNIT: Final = 1
+DEFAULT_DURATION: Final = 3600  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """A setting; TIMED lasts `duration` seconds, until `ends_at` (seconds since 1970).
 
-    `raw` is the cloud's own record.
+    `raw` is the cloud's own record; `replaced` are the records before its changes, which the cloud
+    may still return for a moment.
     """
 
     kind: SettingKind
@@ -80,6 +75,7 @@ class Setting:
     ends_at: float | None = None
     has_schedule: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    replaced: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     def mode_at(self, now: float) -> SettingMode:
         """Return the mode at a time in seconds since 1970; TIMED is OFF after its end."""
@@ -95,20 +91,29 @@ class Setting:
         fields: dict[str, Any] = {}
         if mode is not None:
             fields["mode"] = MODE_NUMBERS[mode]
-        if mode not in {None, SettingMode.OFF}:
+        if self.kind is SettingKind.DO_NOT_DISTURB and mode not in {None, SettingMode.OFF}:
             # It may only mean that the intercom has the setting: it was seen true while off.
             fields["enabled"] = True
         is_timed = (mode or self.mode_at(now)) is SettingMode.TIMED
         if duration is not None or is_timed:
             fields |= self._duration_fields(now, duration, is_timed=is_timed)
         prefix = PREFIXES[self.kind]
-        return setting(self.kind, {**self.raw, **{prefix + k: v for k, v in fields.items()}})
+        changed = setting(self.kind, {**self.raw, **{prefix + k: v for k, v in fields.items()}})
+        return replace(changed, replaced=(*self.replaced, self.raw))
+
+    def is_replaced_by(self, sent: Setting) -> bool:
+        """Whether this was read from a cloud that does not show yet what was sent."""
+        return self.raw != sent.raw and self.raw in sent.replaced
 
     def _duration_fields(
         self, now: float, duration: int | None, *, is_timed: bool
     ) -> dict[str, int]:
-        seconds = duration or self.duration or DEFAULT_DURATIONS[self.kind]
-        fields = {"duration": max(1, seconds // DURATION_UNITS[self.kind])}
+        seconds = duration or self.duration or DEFAULT_DURATION
+        fields: dict[str, int] = {}
+        if unit := DURATION_UNITS.get(self.kind):
+            fields["duration"] = max(1, seconds // unit)
+        elif f"{PREFIXES[self.kind]}duration" not in self.raw:
+            fields["duration"] = DURATION_WITHOUT_UNIT
         if is_timed:
             fields["end_time_duration"] = int((now + seconds) * MS)
         return fields
@@ -142,18 +147,24 @@ def settings(body: JsonObject) -> dict[str, Settings] | None:
 
 def _settings(module: JsonObject) -> Settings:
     found = ((kind, as_mapping(module.get(kind.value))) for kind in SettingKind)
-    return {kind: setting(kind, fields) for kind, fields in found if fields}
+    return {kind: setting(kind, fields) for kind, fields in found if _is_present(kind, fields)}
+
+
+def _is_present(kind: SettingKind, fields: JsonObject) -> bool:
+    """Whether the intercom has a setting; the studio is not enabled on one without it."""
+    lacks_studio = kind is SettingKind.PROFESSIONAL_STUDIO and fields.get("ps_enabled") is False
+    return bool(fields) and not lacks_studio
 
 
 def setting(kind: SettingKind, fields: JsonObject) -> Setting:
     """Decode one setting."""
     prefix = PREFIXES[kind]
-    duration = as_float(fields.get(f"{prefix}duration"))
+    duration, unit = as_float(fields.get(f"{prefix}duration")), DURATION_UNITS.get(kind)
     mode = _mode(fields.get(f"{prefix}enabled"), as_float(fields.get(f"{prefix}mode")))
     return Setting(
         kind=kind,
         mode=mode,
-        duration=int(duration) * DURATION_UNITS[kind] if duration and duration >= 1 else None,
+        duration=int(duration) * unit if unit and duration and duration >= 1 else None,
         ends_at=_seconds(as_float(fields.get(f"{prefix}end_time_duration"))),
         has_schedule=bool(fields.get(f"{prefix}days")) or mode is SettingMode.SCHEDULED,
         raw=dict(fields),

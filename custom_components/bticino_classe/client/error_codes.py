@@ -102,6 +102,11 @@ RTC_UNREACHABLE: Final = 41
 _UNKNOWN: Final = CodeMeaning()
 
 
+def has_error(body: Mapping[str, Any]) -> bool:
+    """Return whether an answer or a frame reports an error; an empty one is none."""
+    return bool(body.get("error"))
+
+
 def error_code(body: Mapping[str, Any]) -> int | str | None:
     """Return an error's number or OAuth error; both shapes of `error` occur (protocol.md 3.1).
 

@@ -5,16 +5,18 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from http.cookies import SimpleCookie
 import math
 import time
 from typing import TYPE_CHECKING, Any, Final, override
 from urllib.parse import urlencode
 
 import aiohttp
+from aiohttp import hdrs
 import orjson
 
 from .const import USER_AGENT
-from .error_codes import error_code
+from .error_codes import error_code, has_error
 from .errors import DeadlineExpiredError, NoAnswerError
 
 if TYPE_CHECKING:
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
 
     from aiohttp.abc import AbstractStreamWriter
 
+    from .deadline import Deadline
+
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 CONNECT_TIMEOUT: Final = 10.0  # seconds
+_REDIRECTS: Final = range(300, 400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +46,7 @@ class Answer:
     @property
     def ok(self) -> bool:
         """Whether the status is 200 and the body is a JSON object without an error."""
-        return self.status == HTTPStatus.OK and self.body is not None and "error" not in self.body
+        return self.status == HTTPStatus.OK and self.body is not None and not has_error(self.body)
 
     @property
     def code(self) -> int | str | None:
@@ -57,18 +62,19 @@ async def post(  # noqa: PLR0913 - a request has these parts
     bearer: str | None = None,
     form: Mapping[str, str] | None = None,
     payload: Mapping[str, Any] | None = None,
-    deadline: float | None = None,
+    deadline: Deadline | None = None,
 ) -> Answer:
     """Send a request once and return the answer; NoAnswerError if none came.
 
-    Nothing is sent after `deadline`, a time of the running loop, and no answer is awaited.
+    Nothing is sent after `deadline`, and no answer is awaited.
     Redirects are not followed, because they could send a password or a command to another host.
     The error is raised outside the `except`, so that its context holds no request headers.
     """
     body = _Body(form, payload, deadline)
     options = {"data": body, "headers": _headers(bearer), **request_options(timeout)}
     try:
-        async with asyncio.timeout_at(deadline), session.post(url, **options) as response:
+        timeout_at = asyncio.timeout_at(deadline.at if deadline else None)
+        async with timeout_at, session.post(url, **options) as response:
             return await _answer(response)
     # RuntimeError: the session is closed.
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:
@@ -77,6 +83,35 @@ async def post(  # noqa: PLR0913 - a request has these parts
         else:
             failure = NoAnswerError(sent=body.is_sent, reason=type(err).__name__)
     raise failure
+
+
+async def connect_websocket(
+    session: aiohttp.ClientSession,
+    url: str,
+    *,
+    heartbeat: float | None = None,
+    max_msg_size: int = 0,
+    close_timeout: float | None = None,
+) -> aiohttp.ClientWebSocketResponse:
+    """Open a WebSocket over the session's connector, without its cookies; times are in seconds.
+
+    aiohttp cannot be told to leave redirects of a handshake alone, which could send a token to
+    another host: WSServerHandshakeError.
+    """
+    async with aiohttp.ClientSession(
+        connector=session.connector,
+        connector_owner=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=session.trust_env,
+        middlewares=(_refuse_redirects,),
+    ) as handshake:
+        return await handshake.ws_connect(
+            url,
+            headers=_headers(None),
+            heartbeat=heartbeat,
+            max_msg_size=max_msg_size,
+            timeout=aiohttp.ClientWSTimeout(ws_close=close_timeout),
+        )
 
 
 class _Body(aiohttp.BytesPayload):
@@ -89,7 +124,7 @@ class _Body(aiohttp.BytesPayload):
         self,
         form: Mapping[str, str] | None,
         payload: Mapping[str, Any] | None,
-        deadline: float | None,
+        deadline: Deadline | None,
     ) -> None:
         if form is not None:
             raw, kind = urlencode(form).encode(), "application/x-www-form-urlencoded"
@@ -102,8 +137,7 @@ class _Body(aiohttp.BytesPayload):
     @property
     def is_expired(self) -> bool:
         """Whether the deadline has passed."""
-        deadline = self._deadline
-        return deadline is not None and asyncio.get_running_loop().time() >= deadline
+        return self._deadline is not None and self._deadline.is_expired
 
     @override
     async def write_with_length(
@@ -112,6 +146,8 @@ class _Body(aiohttp.BytesPayload):
         if self.is_expired:
             raise TimeoutError
         self.is_sent = True
+        if self._deadline is not None:
+            self._deadline.is_sent = True
         await super().write_with_length(writer, content_length)
 
 
@@ -121,9 +157,38 @@ def request_options(timeout: float) -> dict[str, Any]:
         # `connect` includes DNS; a time-out of `total` would count the request as sent.
         "timeout": aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_TIMEOUT)),
         "allow_redirects": False,
+        "middlewares": (_without_cookies,),
         # A session set to raise for a status would hide the error in the body.
         "raise_for_status": False,
     }
+
+
+async def _without_cookies(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send none of the session's cookies, and store none of the answer's.
+
+    The session is shared: they could be another account's, or another integration's.
+    """
+    request.headers.popall(hdrs.COOKIE, None)
+    response = await handler(request)
+    response.cookies = SimpleCookie()
+    return response
+
+
+async def _refuse_redirects(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    response = await handler(request)
+    if response.status in _REDIRECTS:
+        response.close()
+        raise aiohttp.WSServerHandshakeError(
+            response.request_info,
+            response.history,
+            status=response.status,
+            headers=response.headers,
+        )
+    return response
 
 
 def _headers(bearer: str | None) -> dict[str, str]:

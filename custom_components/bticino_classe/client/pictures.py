@@ -26,7 +26,7 @@ MAX_ADDRESSES: Final = 4  # of a host
 HTTPS_PORT: Final = 443
 
 _EXPIRED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
-_EARLY: Final = frozenset(
+_NOT_READY: Final = frozenset(
     {HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 )
 # Pictures are not compressed on the way, so compressed content is refused, not unpacked.
@@ -64,7 +64,7 @@ async def download_picture(
             _check_public(found, tuple(own_networks))
             return await _get_from(session, address, host, found, endpoints.timeout)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:
-        failure = PictureError(reason=type(err).__name__, fault=PictureFault.UNREACHED)
+        failure = PictureError(reason=type(err).__name__, fault=PictureFault.UNREACHABLE)
     raise failure
 
 
@@ -157,12 +157,12 @@ async def _picture_of(response: aiohttp.ClientResponse) -> StillImage:
     content_type = image_type(bytes(raw))
     if content_type is None:
         # It may be a page that asks to try again later.
-        raise PictureError(reason="no picture", fault=PictureFault.EARLY)
+        raise PictureError(reason="no picture", fault=PictureFault.NOT_READY)
     return StillImage(content=bytes(raw), content_type=content_type)
 
 
 def _fault(status: int) -> PictureFault:
     if status in _EXPIRED:
-        return PictureFault.DEAD
-    is_early = status in _EARLY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return PictureFault.EARLY if is_early else PictureFault.UNFIT
+        return PictureFault.EXPIRED
+    is_not_ready = status in _NOT_READY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return PictureFault.NOT_READY if is_not_ready else PictureFault.UNUSABLE

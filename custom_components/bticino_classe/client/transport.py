@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .auth import AuthHandler
+    from .deadline import Deadline
 
 
 class Transport:
@@ -29,12 +30,12 @@ class Transport:
         payload: Mapping[str, Any],
         *,
         urgent: bool = False,
-        deadline: float | None = None,
+        deadline: Deadline | None = None,
     ) -> dict[str, Any]:
         """POST to the cloud and return the answer's JSON object.
 
         The request is sent once, and a second time only if the cloud refused the token; never
-        after `deadline`, a time of the running loop. Raises ApiError, NoAnswerError or AuthError,
+        after `deadline`. Raises ApiError, NoAnswerError or AuthError,
         and counts them by class.
         """
         try:
@@ -46,18 +47,20 @@ class Transport:
             raise
 
     async def _request(
-        self, url: str, payload: Mapping[str, Any], *, urgent: bool, deadline: float | None
+        self, url: str, payload: Mapping[str, Any], *, urgent: bool, deadline: Deadline | None
     ) -> dict[str, Any]:
         token, answer = await self._send(url, payload, urgent=urgent, deadline=deadline)
         if isinstance(error_of(answer), TokenRefusedError):
             self._auth.invalidate(token)
+            if deadline is not None:
+                deadline.is_sent = False  # it was not carried out
             _, answer = await self._send(url, payload, urgent=urgent, deadline=deadline)
         if (error := error_of(answer)) is not None:
             raise error
         return answer.body or {}
 
     async def _send(
-        self, url: str, payload: Mapping[str, Any], *, urgent: bool, deadline: float | None
+        self, url: str, payload: Mapping[str, Any], *, urgent: bool, deadline: Deadline | None
     ) -> tuple[str, Answer]:
         self._auth.limiter.admit(urgent=urgent)
         token = await self._token(deadline)
@@ -73,9 +76,9 @@ class Transport:
         self.clock.set_from_answer(answer.time)
         return token, answer
 
-    async def _token(self, deadline: float | None) -> str:
+    async def _token(self, deadline: Deadline | None) -> str:
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(deadline.at if deadline else None):
                 return await self._auth.get_access_token()
         except TimeoutError:
             failure = DeadlineExpiredError()

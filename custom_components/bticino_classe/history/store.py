@@ -80,6 +80,7 @@ class CallStore:
         self._pending_listed: dict[str, ListedCall] = {}
         self._task: asyncio.Task[None] | None = None
         self._deleted_until: float | None = None
+        self._ringing: tuple[str, ...] = ()
         self._is_first_commit = True
         self._is_replaced = False
         self._is_failing = False
@@ -134,14 +135,17 @@ class CallStore:
         async with self._lock:
             await self._database.close()
 
-    async def _async_open(self, *, deleted_until: float | None) -> None:
-        """Read what is stored; calls until a given time count as deleted."""
+    async def _async_open(self, *, deleted_until: float | None, ringing: tuple[str, ...]) -> None:
+        """Read what is stored; calls until a given time count as deleted.
+
+        `ringing` are the sessions that still ring.
+        """
         self._hass.data.setdefault(STORES, {})[self._entry.entry_id] = self
         stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, self._on_stop)
         self._entry.async_on_unload(stop)
         self._entry.async_on_unload(self.async_close)
         self._summary.tracking_since = math.floor(self._now())
-        self._deleted_until = deleted_until
+        self._deleted_until, self._ringing = deleted_until, ringing
         # A backup may have begun or ended during the set-up.
         await self.async_freeze(frozen=self._hass.data.get(FROZEN, False))
         await self._async_try_commit()
@@ -225,13 +229,17 @@ class CallStore:
     async def _async_store(self, work: Callable[[Writer], None]) -> None:
         """Run a transaction, and show the result."""
         calls, listed = tuple(self._pending.values()), tuple(self._pending_listed.values())
-        is_first, deleted_until = self._is_first_commit, self._deleted_until
+        is_first, deleted_until, ringing = (
+            self._is_first_commit,
+            self._deleted_until,
+            self._ringing,
+        )
         limits, now, stored = self._limits, self._now(), self._stored
 
         def store(db: sqlite3.Connection) -> Summary:
             writer = Writer(db, limits=limits, now=now)
             if is_first:
-                writer.begin(deleted_until=deleted_until)
+                writer.begin(deleted_until=deleted_until, ringing=ringing)
             for news in (*calls, *listed):
                 writer.put(news)
             work(writer)

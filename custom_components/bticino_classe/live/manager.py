@@ -40,7 +40,8 @@ REMEMBERED_OFFERS: Final = 64
 class LiveViewManager:
     """Connects viewers with their intercom; answers the ring if the intercom is ringing.
 
-    A second viewer of the same intercom waits a moment, then gets LineBusyError: nobody is cut off.
+    A second viewer of the same intercom waits a moment, then gets LineBusyError: nobody is cut off,
+    except that a view ends if somebody else answers a ring of its intercom.
     """
 
     def __init__(
@@ -169,6 +170,9 @@ class LiveViewManager:
 
     @callback
     def _on_call(self, change: CallChange) -> None:
+        if change.type is CallEventType.RING:
+            for viewer in tuple(self._viewers.values()):
+                self._end_views_for(viewer)
         # Of a call whose panel is unknown, the camera may be at another module than the call.
         call = change.call
         if change.type is not CallEventType.UPDATED:
@@ -189,6 +193,7 @@ class LiveViewManager:
             if viewer.origin is not None and other.origin == viewer.origin:
                 # The same browser restarts its connection (ICE restart) and never ends the old one.
                 other.leave()
+        self._end_views_for(viewer)
         try:
             async with asyncio.timeout(BUSY_WAIT_SECONDS):
                 while earlier := self._earlier_viewers(viewer):
@@ -196,8 +201,21 @@ class LiveViewManager:
                     await earlier[0].over.wait()
         except TimeoutError:
             raise LineBusyError from None
-        if has_waited:
+        if has_waited and not self._will_answer(viewer):
             await self._let_returning_viewer_first(viewer)
+
+    def _end_views_for(self, viewer: ViewerSession) -> None:
+        """End the mere views of an intercom if a viewer in line will answer its ring."""
+        if not self._will_answer(viewer):
+            return
+        for other in tuple(self._viewers.values()):
+            is_same_line = other.call.bridge_id == viewer.call.bridge_id
+            if is_same_line and other.answered_call is None and not self._will_answer(other):
+                other.end("call_ring_answered")
+
+    def _will_answer(self, viewer: ViewerSession) -> bool:
+        """Whether a viewer in line answers a ring once it is connected."""
+        return viewer.is_in_line and self._calls.ringing_at(viewer.camera) is not None
 
     async def _let_returning_viewer_first(self, viewer: ViewerSession) -> None:
         """Give the viewer who has just left time to return (talk button); LineBusyError if so."""
@@ -217,6 +235,7 @@ class LiveViewManager:
         """Answer the ring at the viewer's camera, or dial its panel."""
         if viewer.over.is_set():
             return  # the viewer has left while waiting
+        viewer.is_in_line = False
         call = self._calls.ringing_at(viewer.camera)
         if call is not None and call.offer is not None:
             await self._answer(viewer, call.session_id, call.offer, offer)

@@ -31,6 +31,7 @@ class WebRTCClient(Protocol):
 class ViewerSession(CallObserver):
     """A viewer of a camera; `answered_call` is the session id of the ring that it has answered.
 
+    `is_in_line` is whether it waits for earlier viewers of the intercom.
     `on_change` is called when the viewer is connected, `on_over` once, when the session is over;
     its second argument says whether the viewer has left by itself.
     """
@@ -51,6 +52,7 @@ class ViewerSession(CallObserver):
         self.camera = camera
         self.origin = origin
         self.answered_call: str | None = None
+        self.is_in_line = True
         self.over = asyncio.Event()
         self.call = CallSession(
             channel,

@@ -264,14 +264,14 @@ async def test_two_homes_are_folders(
     call = await ring(hass, simulator)
     city, seaside = (home.name for home in simulator.house.homes)
     assert await browser.titles() == [city, seaside]
-    assert await browser.titles(city) == ["Cancello"]
+    assert await browser.titles(city) == ["Cancello (Casa)"]
     (item, _) = await browser.open(seaside, *folders_of(call))
     entry = get_entry(hass)
     homes = [simulator.house.homes[1].id]
     hass.config_entries.async_update_entry(entry, options={"excluded_homes": homes})
     await hass.config_entries.async_reload(entry.entry_id)
     await wait_idle(hass)
-    assert await browser.titles() == ["Cancello"]
+    assert await browser.titles() == ["Cancello (Casa)"]
     assert not (await browser.request("resolve_media", item["media_content_id"]))["success"]
 
 

@@ -282,7 +282,9 @@ async def test_picture_arrives_while_the_ring_is_being_answered(
     simulator.rtc.release_acks()
     await view.wait_for("answer")
     street = panel_id(simulator, "Posto esterno strada")
-    await wait_until(lambda: get_entry(hass).runtime_data.history.last(street, "snapshot"))
+    history = get_entry(hass).runtime_data.history
+    await wait_until(lambda: history.last(street, "snapshot") == history.last(street))
+    assert history.last(street).outcome == "answered"
 
 
 async def test_ring_that_ended_unnoticed_is_answered_once(

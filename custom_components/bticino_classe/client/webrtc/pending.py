@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..decode import as_str
+from ..error_codes import has_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +116,7 @@ class PendingRequests:
     def _match_by_order(self, ack: Frame) -> PendingRequest | None:
         """Return the oldest request that fits: a session id is for an offer, an error for any."""
         has_session = as_str(ack.get("session_id")) is not None
-        is_error = "error" in ack or ack.get("status") == "error"
+        is_error = has_error(ack) or ack.get("status") == "error"
         for request in sorted(self._requests.values(), key=lambda each: each.is_refused):
             if not (request.is_offer if has_session else is_error or not request.is_offer):
                 continue

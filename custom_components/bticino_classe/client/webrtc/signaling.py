@@ -246,7 +246,6 @@ class SignalingChannel:
                 raise NoAnswerError(reason="closed")
             if self._runner is None:
                 self._runner = asyncio.create_task(self.socket.run(), name="bticino signaling")
-            self.socket.credentials_changed()  # a caller is worth another attempt
 
     def _next_correlation_id(self) -> str:
         return str(next(self._correlation_ids))
