@@ -140,8 +140,8 @@ def test_command_errors(answer: object) -> None:
 @pytest.fixture
 async def account(simulator: Simulator, endpoints: Endpoints) -> AsyncIterator[Account]:
     """An account whose pauses end at once."""
-    budget = RateLimiter(clock=count(step=86_400).__next__)
-    async with signed_in(simulator, endpoints, limiter=budget) as account:
+    limiter = RateLimiter(clock=count(step=86_400).__next__)
+    async with signed_in(simulator, endpoints, limiter=limiter) as account:
         yield account
 
 

@@ -117,7 +117,7 @@ class Development:
         lines = [line for line in self.log().splitlines() if WEB_SERVER_SHUTDOWN not in line]
         return [line for line in lines if any(error in line for error in LOOP_ERRORS)]
 
-    def complaints(self) -> list[str]:
+    def logged_problems(self) -> list[str]:
         """What Home Assistant wrote as an error that names us."""
         lines = self.log().splitlines()
         return [line for line in lines if " ERROR " in line and "bticino" in line]

@@ -33,7 +33,7 @@ async def test_configured(development: Development, session: aiohttp.ClientSessi
     async with development.owner() as owner:
         await owner.sign_in()
         await _open_doors(owner, operator)
-        assert development.complaints() == []
+        assert development.logged_problems() == []
         await _renew_password(owner, operator)
     await _refuse_second_launcher(development)
     await _refuse_foreign_pages(development, session)
@@ -44,7 +44,7 @@ async def test_configured(development: Development, session: aiohttp.ClientSessi
     assert development.ready["account_password"] == NEW
     assert await operator.journal(HOMESTATUS) != []
     assert await operator.journal(TOKEN) == []
-    assert development.complaints() == []
+    assert development.logged_problems() == []
     await expect_clean_end(development, signal.SIGINT)
 
 

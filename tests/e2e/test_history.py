@@ -62,7 +62,7 @@ async def test_calls_in_a_browser(
     await _look_again(visitor)
     await _keep_for_a_month(visitor)
     assert await operator.violations() == []
-    assert development.complaints() == []
+    assert development.logged_problems() == []
     await expect_clean_end(development, signal.SIGINT)
 
 

@@ -39,7 +39,7 @@ async def operator(house: Development, session: aiohttp.ClientSession) -> AsyncI
     await operator.count_calls_from_now()
     yield operator
     await _expect_nothing_left(operator)
-    assert house.complaints() == []
+    assert house.logged_problems() == []
 
 
 async def _expect_nothing_left(operator: Operator) -> None:
