@@ -123,9 +123,9 @@ def error_code(body: Mapping[str, Any]) -> int | str | None:
 
 def error_number(value: object) -> int | None:
     """Return the value if it is the number of an error, which messages and logs contain."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return int(value) if abs(value) <= MAX_CODE else None
+    return value if abs(value) <= MAX_CODE else None
 
 
 def meaning_of(code: int | str | None) -> CodeMeaning:
