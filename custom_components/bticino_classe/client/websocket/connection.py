@@ -41,6 +41,7 @@ _LOGGER = logging.getLogger(__name__)
 MAX_FRAME_BYTES: Final = 256 * 1024
 CLOSE_SECONDS: Final = 1.0
 SHORTEST_SUBSCRIPTION: Final = 5.0  # seconds
+CLOSING_TRANSPORT: Final = "closing transport"  # aiohttp: nothing was written
 LONGEST_DELAY_FOR_CALLER: Final = 5.0  # seconds; while `resubscribe` waits
 
 
@@ -71,15 +72,19 @@ class ReconnectingSocket:
     """Connects, subscribes and reads, and reconnects when the connection ends.
 
     `name` is used in log lines. `subscription` returns the frame to subscribe with for a token.
-    `on_frame` gets every frame but replies to subscriptions, `on_state` every new state. Both are
-    called from the reader and must return at once. `run` lasts until it is cancelled.
+    `on_frame` gets every frame but replies to subscriptions, `on_state` every new state.
+    `on_subscribed` is called after every confirmed subscription; it gets whether pushes may have
+    been lost before. They must return at once. `run` lasts until it is cancelled.
     """
 
+    _stopped = False
+    _logged = _Logged.NOTHING
     _reply: asyncio.Future[Frame] | None = None
     _token: str | None = None
     _token_ends: float = 0.0
     _online_since: float | None = None
     _socket: aiohttp.ClientWebSocketResponse | None = None
+    _subscribed: tuple[aiohttp.ClientWebSocketResponse | None, str | None] | None = None
 
     def __init__(  # noqa: PLR0913 - its parts
         self,
@@ -90,6 +95,7 @@ class ReconnectingSocket:
         subscription: Callable[[str], Mapping[str, Any]],
         on_frame: Callable[[Frame], None],
         on_state: Callable[[SocketState], None] = lambda _: None,
+        on_subscribed: Callable[[bool], None] = lambda _: None,
         keepalive: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
     ) -> None:
@@ -99,14 +105,13 @@ class ReconnectingSocket:
         self._subscription = subscription
         self._on_frame = on_frame
         self._on_state = on_state
+        self._on_subscribed = on_subscribed
         self._keepalive = keepalive or KeepalivePolicy()
         self._backoff = backoff or Backoff()
         self._refused = RefusedTokens(GrowingPause(draw=self._backoff.draw))
-        self._logged = _Logged.NOTHING
         self._retry_now = asyncio.Event()
         self._subscribe_now = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
-        self._stopped = False
         self.state = SocketState.STOPPED
         self.last_disconnect: Disconnect | None = None
         self.counters: Counter[str] = Counter()
@@ -155,7 +160,8 @@ class ReconnectingSocket:
         try:
             await self._socket.send_str(orjson.dumps(frame).decode())
         except (aiohttp.ClientError, ConnectionError) as err:
-            raise NoAnswerError(sent=True, reason=type(err).__name__) from err
+            sent = CLOSING_TRANSPORT not in str(err)
+            raise NoAnswerError(sent=sent, reason=type(err).__name__) from err
 
     async def _connection(self) -> Disconnect:
         """Run one connection and return why it ended."""
@@ -338,6 +344,7 @@ class ReconnectingSocket:
         if self._logged is _Logged.OUTAGE:
             self._logged = _Logged.RECOVERY
             _LOGGER.info("The %s to the cloud is back", self._name)
+        self._report_subscription()
 
     def _seconds_to_next(self) -> float:
         """Return the time until the next subscription: before the token expires, or regularly."""
@@ -408,6 +415,15 @@ class ReconnectingSocket:
             except Exception as err:  # noqa: BLE001 - the callback must not stop the socket for good
                 self.counters["failed_states"] += 1
                 _LOGGER.error("A new state could not be handled: %s", type(err).__name__)  # noqa: TRY400
+
+    def _report_subscription(self) -> None:
+        """Call `on_subscribed`; the subscription of a token that was replaced may have ended."""
+        before, self._subscribed = self._subscribed, (self._socket, self._token)
+        try:
+            self._on_subscribed(before != self._subscribed or bool(self._waiters))
+        except Exception as err:  # noqa: BLE001 - the callback must not stop the socket for good
+            self.counters["failed_subscriptions"] += 1
+            _LOGGER.error("A subscription could not be handled: %s", type(err).__name__)  # noqa: TRY400
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:
