@@ -81,6 +81,7 @@ class ReconnectingSocket:
     _token: str | None = None
     _token_ends: float = 0.0
     _online_since: float | None = None
+    _stopped = False
     _socket: aiohttp.ClientWebSocketResponse | None = None
     _subscribed: tuple[aiohttp.ClientWebSocketResponse | None, str | None] | None = None
 
@@ -111,7 +112,6 @@ class ReconnectingSocket:
         self._retry_now = asyncio.Event()
         self._subscribe_now = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
-        self._stopped = False
         self.state = SocketState.STOPPED
         self.last_disconnect: Disconnect | None = None
         self.counters: Counter[str] = Counter()
