@@ -36,7 +36,7 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from .client import PRODUCTION, Account, AuthHandler, BticinoError, Home, ModuleKind, Topology
+from .client import Account, AuthHandler, BticinoError, Home, ModuleKind, Topology
 from .const import (
     CONF_CALLS,
     CONF_DAYS,
@@ -52,7 +52,6 @@ from .const import (
     DEFAULT_MEGABYTES,
     DEFAULT_PULSE_TIME,
     DOMAIN,
-    ENDPOINTS,
     LOGGER,
 )
 from .errors import reason
@@ -212,7 +211,10 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         return topology, {}
 
     def _client(self, credentials: dict[str, Any]) -> Account:
-        """Return a client for these credentials; unchanged credentials do not sign in again."""
+        """Return a client for these credentials; unchanged credentials do not sign in again.
+
+        Submitting the form again passes the pause after a failed sign-in.
+        """
         username = credentials[CONF_USERNAME].strip()
         normalized = {CONF_USERNAME: username, CONF_PASSWORD: credentials[CONF_PASSWORD]}
         if self._account is None or normalized != self._credentials:
@@ -222,9 +224,9 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
                 normalized[CONF_PASSWORD],
                 session=async_get_clientsession(self.hass),
                 token_callback=self._async_keep_tokens,
-                endpoints=self.hass.data.get(ENDPOINTS, PRODUCTION),
             )
             self._account = Account(auth)
+        self._account.auth.limiter.skip_pauses()
         return self._account
 
     async def _async_keep_tokens(self, tokens: dict[str, Any]) -> None:

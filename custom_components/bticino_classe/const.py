@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Final
 from homeassistant.util.hass_dict import HassKey
 
 if TYPE_CHECKING:
-    from .client import Endpoints, RateLimiter
+    from .client import RateLimiter
 
 DOMAIN: Final = "bticino_classe"
 LOGGER: Final = logging.getLogger(__package__)
 MANUFACTURER: Final = "BTicino"
-
-# Tests and the development helper point the client at the simulator here; nothing else can.
-ENDPOINTS: Final[HassKey[Endpoints]] = HassKey(f"{DOMAIN}_endpoints")
 
 # Requests are counted over reloads, by entry.
 RATE_LIMITERS: Final[HassKey[dict[str, RateLimiter]]] = HassKey(f"{DOMAIN}_rate_limiters")

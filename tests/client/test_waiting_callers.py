@@ -1,4 +1,4 @@
-"""A caller who asks a waiting socket for a subscription is served at once."""
+"""A caller that waits for a subscription gets one at once."""
 
 import asyncio
 from typing import TYPE_CHECKING

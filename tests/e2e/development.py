@@ -12,6 +12,8 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Final
 
+from dev.owner import Owner
+
 if TYPE_CHECKING:
     from playwright.async_api import StorageState
 
@@ -65,6 +67,10 @@ class Development:
             PYTHON, "-m", "dev", *ports, *state, *options, cwd=ROOT, stdout=PIPE, stderr=PIPE
         )
 
+    def owner(self) -> Owner:
+        """The owner with the printed password."""
+        return Owner(self.ready["url"], self.ready["password"])
+
     async def end(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal; return the exit code and the output of both streams."""
         if self.process.returncode is None:
@@ -111,7 +117,7 @@ class Development:
         lines = [line for line in self.log().splitlines() if WEB_SERVER_SHUTDOWN not in line]
         return [line for line in lines if any(error in line for error in LOOP_ERRORS)]
 
-    def complaints(self) -> list[str]:
+    def logged_problems(self) -> list[str]:
         """What Home Assistant wrote as an error that names us."""
         lines = self.log().splitlines()
         return [line for line in lines if " ERROR " in line and "bticino" in line]

@@ -33,7 +33,7 @@ def chromium() -> str | None:
 
 
 class Visitor:
-    """Does with the mouse what the README tells an owner to do, and takes pictures."""
+    """Follows the steps of the README with the mouse, and takes screenshots."""
 
     def __init__(self, page: Page, server: Development) -> None:
         self.page = page

@@ -81,9 +81,15 @@ from .models import (
     RingOffer,
     Topology,
 )
+from .pauses import (
+    GrowingPause,
+)
 from .pictures import (
     StillImage,
     download_picture,
+)
+from .public_hosts import (
+    own_network,
 )
 from .push import (
     CallPush,
@@ -150,6 +156,7 @@ __all__ = [
     "Endpoints",
     "Event",
     "ForbiddenError",
+    "GrowingPause",
     "Home",
     "IceServer",
     "InvalidCredentialsError",
@@ -191,6 +198,7 @@ __all__ = [
     "UnreachableError",
     "download_picture",
     "origin_of",
+    "own_network",
     "redact",
     "with_reported_modules",
 ]
