@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from homeassistant.config_entries import SOURCE_REAUTH
 import pytest
 
+from custom_components.bticino_classe.client import SocketState
 from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL, STATUS_INTERVAL
 from tests.integration.conftest import (
     EventRecorder,
@@ -280,6 +281,28 @@ async def test_requests_of_an_idle_hour(
     assert simulator.journal.count(HOMESTATUS) <= 2
     assert simulator.journal.count(HOMESDATA) <= 1
     assert simulator.journal.count(GETEVENTS) == 0
+
+
+@pytest.mark.parametrize("by", ["request", "new token"])
+async def test_call_that_was_missed_on_the_same_connection(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator, by: str
+) -> None:
+    """The connection was never down: the call is known after the next subscription, unrung."""
+    lost = simulator.ring(STREET, offer=False, status=False)
+    lost.add_subevent("missed_call", "m", lost.at + 30)
+    runtime = get_entry(hass).runtime_data
+    states: list[SocketState] = []
+    runtime.push.listen_states(states.append)
+    if by == "request":
+        await runtime.push.socket.resubscribe()
+    else:
+        runtime.account.auth.invalidate(await runtime.account.auth.get_access_token())
+        runtime.push.socket._subscribe_now.set()
+    await wait_until(lambda: state_of(hass, MISSED) == "1")
+    await wait_idle(hass)
+    assert state_of(hass, OUTCOME) == "missed"
+    assert events.recorded() == []
+    assert set(states) <= {SocketState.SUBSCRIBING, SocketState.ONLINE}
 
 
 @pytest.mark.parametrize("pushed", ["offer", "status", "both", "missed"])

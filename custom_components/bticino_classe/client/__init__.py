@@ -81,6 +81,9 @@ from .models import (
     RingOffer,
     Topology,
 )
+from .pauses import (
+    GrowingPause,
+)
 from .pictures import (
     StillImage,
     download_picture,
@@ -153,6 +156,7 @@ __all__ = [
     "Endpoints",
     "Event",
     "ForbiddenError",
+    "GrowingPause",
     "Home",
     "IceServer",
     "InvalidCredentialsError",

@@ -100,7 +100,7 @@ class Account:
         For models without settings the cloud returns none, or an error.
         """
         bridges = home.bridges if bridge is None else (bridge,)
-        request = configs.read_request(home.id, (each.id for each in bridges))
+        request = configs.read_request(home.id, (each.sent_id for each in bridges))
         path = configs.READ_CONFIGS_PATH
         answer = await self._send(path, request, urgent=urgent, deadline=deadline)
         found = configs.settings(decode.as_mapping(answer.get("body")))
@@ -145,7 +145,7 @@ class Account:
     async def _command(
         self, home: Home, module: Module, change: Mapping[str, bool], deadline: Deadline | None
     ) -> None:
-        target = _without_none({"id": module.id, "bridge": module.bridge_id, **change})
+        target = _without_none({"id": module.sent_id, "bridge": module.sent_bridge_id, **change})
         place = _without_none({"id": home.id, "timezone": home.timezone, "modules": [target]})
         await self._send_command(COMMAND_PATH, self._with_app({"home": place}), deadline)
 

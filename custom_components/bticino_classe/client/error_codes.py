@@ -21,6 +21,7 @@ from .errors import (
 )
 
 INVALID_GRANT: Final = "invalid_grant"
+USAGE_LIMIT: Final = 26  # also in `errors[]` of a successful answer
 MAX_CODE: Final = 99_999
 
 
@@ -58,7 +59,7 @@ API_CODES: Final[Mapping[int | str, CodeMeaning]] = {
     11: _BUSY,
     13: CodeMeaning(error=ForbiddenError),
     21: CodeMeaning(error=InvalidRequestError),
-    26: CodeMeaning(error=RateLimitError, is_overload=True, pause=Pause.UNTIL_NEXT_HOUR),
+    USAGE_LIMIT: CodeMeaning(error=RateLimitError, is_overload=True, pause=Pause.UNTIL_NEXT_HOUR),
     "too_many_connections": _BUSY,
     "expired_token": _TOKEN,
     "invalid_token": _TOKEN,

@@ -17,6 +17,7 @@ from ..client import SESSION_REUSE_SECONDS, CallState
 from ..const import CONF_HISTORY, CONF_HISTORY_OFF, CONF_KEEP
 from . import reading
 from .formatting import async_location
+from .picture_files import PictureFiles
 from .reading import Layout
 from .records import DAY, Limits, from_call, from_event, merged, session_hash
 from .store import CallStore, async_remove_files
@@ -54,6 +55,7 @@ class CallHistory(CallStore):
         self.is_kept: bool = options.get(CONF_KEEP, True)
         limits = Limits.from_options(options) if self.is_kept else None
         super().__init__(hass, entry, clock, limits)
+        self.picture_files = PictureFiles(hass, entry.entry_id)
         self._house = house
         self._excluded_homes = tuple(excluded_homes)
         self._loaded_ids: frozenset[str] = frozenset()
@@ -74,6 +76,7 @@ class CallHistory(CallStore):
             data = {**self._entry.data, CONF_HISTORY_OFF: not self.is_kept}
             self._hass.config_entries.async_update_entry(self._entry, data=data)
         is_continued = self.is_kept and not was_off
+        await self.picture_files.async_clear()
         await self._async_open(
             deleted_until=None if is_continued else math.floor(self._now()) - 1.0,
             ringing=tuple(session_hash(call.session_id) for call in ringing),
@@ -83,6 +86,7 @@ class CallHistory(CallStore):
     @callback
     def async_start(self) -> None:
         """Clean up every hour, until the entry is unloaded."""
+        self._entry.async_on_unload(self.picture_files.async_clear)
         self._entry.async_on_unload(
             async_track_time_interval(
                 self._hass, self._on_hour, CLEANUP_INTERVAL, cancel_on_shutdown=True
@@ -199,10 +203,12 @@ class CallHistory(CallStore):
     async def async_delete(self, ids: Collection[str]) -> None:
         """Delete calls and their pictures for good, although the cloud still lists them."""
         await self._async_commit(lambda writer: writer.delete(ids), erase_damaged_before=math.inf)
+        await self.picture_files.async_clear()
 
     async def async_delete_all(self) -> None:
         """Delete every call."""
         await self._async_commit(lambda writer: writer.delete_all(), erase_damaged_before=math.inf)
+        await self.picture_files.async_clear()
 
     async def async_call(self, call_id: str) -> CallRecord | None:
         """Return a call by its id; None if it is not shown or cannot be read."""

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from tests.client.lines import Line
     from tests.simulator import Simulator
 
+pytestmark = pytest.mark.usefixtures("ack_mode")
+
 
 async def test_resubscribes_before_each_offer(auth: AuthHandler) -> None:
     """The token of the last subscription may have died; the connection stays."""

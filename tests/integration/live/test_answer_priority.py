@@ -21,7 +21,7 @@ from tests.integration.live.browser_client import (
     open_session,
     panel_id,
 )
-from tests.integration.live.conftest import IN_CALL, RINGING, ring_and_wait
+from tests.integration.live.conftest import IN_CALL, RINGING, ring_and_send_answer, ring_and_wait
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -181,10 +181,7 @@ async def test_only_one_of_two_answers_the_ring(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The second one gets a busy message; the first is not cut off."""
-    await ring_and_wait(hass, simulator)
-    simulator.rtc.hold_acks()
-    first = await browser.open_view(offer())
-    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
+    _, first = await ring_and_send_answer(hass, browser, simulator)
     monkeypatch.setattr(manager, "BUSY_WAIT_SECONDS", 0.05)
     second = await tablet.open_view(offer(version=2))
     await second.wait_for("error")
