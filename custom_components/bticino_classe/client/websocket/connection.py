@@ -77,11 +77,12 @@ class ReconnectingSocket:
     been lost before. They must return at once. `run` lasts until it is cancelled.
     """
 
+    _stopped = False
+    _logged = _Logged.NOTHING
     _reply: asyncio.Future[Frame] | None = None
     _token: str | None = None
     _token_ends: float = 0.0
     _online_since: float | None = None
-    _stopped = False
     _socket: aiohttp.ClientWebSocketResponse | None = None
     _subscribed: tuple[aiohttp.ClientWebSocketResponse | None, str | None] | None = None
 
@@ -108,7 +109,6 @@ class ReconnectingSocket:
         self._keepalive = keepalive or KeepalivePolicy()
         self._backoff = backoff or Backoff()
         self._refused = RefusedTokens(GrowingPause(draw=self._backoff.draw))
-        self._logged = _Logged.NOTHING
         self._retry_now = asyncio.Event()
         self._subscribe_now = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
