@@ -206,6 +206,8 @@ class ReconnectingSocket:
             message = await socket.receive()
             if message.type is aiohttp.WSMsgType.TEXT:
                 self._on_text(message.data)
+                # A subscription is reported before the frame behind its reply is handled.
+                await asyncio.sleep(0)
             elif message.type is aiohttp.WSMsgType.BINARY:
                 self.counters["binary_frames"] += 1
             else:
