@@ -155,13 +155,19 @@ class ReconnectingSocket:
 
     async def send(self, frame: Mapping[str, Any]) -> None:
         """Send a frame once; NoAnswerError if the connection is not online or is lost."""
-        if self._socket is None or self.state is not SocketState.ONLINE:
+        if self._socket is None or not self._is_subscribed:
             raise NoAnswerError(reason="no connection")
         try:
             await self._socket.send_str(orjson.dumps(frame).decode())
         except (aiohttp.ClientError, ConnectionError) as err:
             sent = CLOSING_TRANSPORT not in str(err)
             raise NoAnswerError(sent=sent, reason=type(err).__name__) from err
+
+    @property
+    def _is_subscribed(self) -> bool:
+        """Whether the connection was confirmed; a refused token may be in replacement."""
+        is_connected = self.state in {SocketState.ONLINE, SocketState.SUBSCRIBING}
+        return is_connected and self._online_since is not None
 
     async def _connection(self) -> Disconnect:
         """Run one connection and return why it ended."""
