@@ -12,6 +12,7 @@ from custom_components.bticino_classe.client import (
     RateLimitError,
 )
 from custom_components.bticino_classe.client.rate_limiter import LIMITS, LONGEST_PAUSE, SHORT_PAUSE
+from tests.client.clocks import Clock
 from tests.client.signed_in import home_of, module_of, signed_in
 from tests.simulator import Failure, concurrency, too_many, usage_limit
 from tests.simulator.paths import HOMESDATA, SETSTATE, TOKEN
@@ -24,17 +25,6 @@ if TYPE_CHECKING:
 
 HALF_PAST = 1_790_001_000.0  # seconds since 1970, half an hour before a full one
 TO_THE_HOUR = 1800.0
-
-
-class Clock:
-    """A clock that tests set."""
-
-    def __init__(self) -> None:
-        self.now = 500.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
 
 
 @pytest.fixture

@@ -67,8 +67,8 @@ class ViewerSession(CallObserver):
         self.call = CallSession(
             channel,
             self,
-            bridge_id=camera.intercom_id,
-            panel_id=camera.id if camera.kind is ModuleKind.PANEL else None,
+            bridge_id=camera.sent_bridge_id or camera.sent_id,
+            panel_id=camera.sent_id if camera.kind is ModuleKind.PANEL else None,
         )
 
     @property
