@@ -111,9 +111,9 @@ class SignalingChannel:
             backoff=backoff,
         )
         self._correlation_ids = itertools.count(time.time_ns())
-        self._pending = PendingRequests()
+        self._pending = PendingRequests(_loop_time)
         self._sessions: dict[str, SignalingSession] = {}
-        self._waiting: set[SignalingSession] = set()
+        self._waiting: list[SignalingSession] = []
         self._unrouted: dict[str, list[Frame]] = {}
         self._offer_lock = asyncio.Lock()
         self._connection_lock = asyncio.Lock()
@@ -133,7 +133,7 @@ class SignalingChannel:
     async def close(self) -> None:
         """End all calls, terminate them at the intercoms if that is quick, and disconnect."""
         self._closed = True
-        for session in {*self._sessions.values(), *self._waiting}:
+        for session in (*self._sessions.values(), *self._waiting):
             session.hang_up()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self.timeouts.terminated)
@@ -160,7 +160,7 @@ class SignalingChannel:
         One session at a time: it leaves with its acknowledgement, so that a slow intercom delays no
         other. NoAnswerError: no connection in time; AuthError, ApiError: the cloud refuses it.
         """
-        self._waiting.add(session)
+        self._waiting.append(session)
         self._cancel_idle_timer()
         try:
             await self._wait_for_terminates(session.bridge_id)
@@ -177,7 +177,7 @@ class SignalingChannel:
                 finally:
                     self._unrouted.clear()
         finally:
-            self._waiting.discard(session)
+            self._waiting.remove(session)
             self._restart_idle_timer()
 
     async def request(
@@ -246,7 +246,7 @@ class SignalingChannel:
         because it has the session's id.
         """
         self.counters["terminates"] += 1
-        deadline = time.monotonic() + self.timeouts.late_ack
+        deadline = _loop_time() + self.timeouts.late_ack
         is_repeatable = True
         while True:
             lost = self._connections_lost
@@ -254,7 +254,7 @@ class SignalingChannel:
                 timeout = self.timeouts.terminated
                 return await self.request(session, {"type": "terminate"}, timeout=timeout)
             except NoAnswerError as err:
-                if not (err.sent and is_repeatable) or time.monotonic() > deadline:
+                if not (err.sent and is_repeatable) or _loop_time() > deadline:
                     raise
             # A connection on which nothing comes is replaced once.
             is_repeatable = self._connections_lost != lost
@@ -268,6 +268,9 @@ class SignalingChannel:
         except BticinoError as err:
             sent = isinstance(err, NoAnswerError) and err.sent
             self.counters["terminates_unacknowledged" if sent else "terminates_lost"] += 1
+        except asyncio.CancelledError:
+            self.counters["terminates_lost"] += 1  # the channel is closed
+            raise
 
     async def _wait_for_terminates(self, bridge_id: str) -> None:
         terminates = self._terminates.get(bridge_id)
@@ -410,6 +413,10 @@ class SignalingChannel:
             others = self._tasks - {asyncio.current_task()}
             if not (self._sessions or self._waiting or others):
                 await self._stop_socket()
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _subscription(token: str) -> Mapping[str, str]:
