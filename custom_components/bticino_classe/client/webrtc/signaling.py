@@ -154,7 +154,7 @@ class SignalingChannel:
     async def offer_slot(self, session: SignalingSession) -> AsyncIterator[None]:
         """Enter once the socket has a new subscription and the intercom's last call is terminated.
 
-        After an offer that was never acknowledged, the connection is a new one unless
+        After an offer or answer that was never acknowledged, the connection is a new one unless
         acknowledgements have correlation ids: a late one would be taken for the next offer's.
 
         One session at a time: it leaves with its acknowledgement, so that a slow intercom delays no
@@ -168,10 +168,7 @@ class SignalingChannel:
             async with self._offer_lock:
                 # The acknowledgement of the last offer may have started another one.
                 await self._wait_for_terminates(session.bridge_id)
-                if not self._pending.is_order_certain:
-                    await self._resubscribe(after=self._connections_lost)
-                elif self.socket.state is not SocketState.ONLINE:
-                    await self._resubscribe()
+                await self._ensure_connection()
                 try:
                     yield
                 finally:
@@ -193,7 +190,7 @@ class SignalingChannel:
         is_offer = data.get("type") == "offer"
         pending = self._pending.add(
             correlation_id or self._next_correlation_id(),
-            lifetime=self.timeouts.late_ack if is_offer else timeout,
+            lifetime=self.timeouts.late_ack if is_offer or on_ack else timeout,
             is_offer=is_offer,
             session_id=session.frame_ids.get("session_id"),
             on_ack=on_ack,
@@ -262,8 +259,7 @@ class SignalingChannel:
 
     async def _terminate(self, session: SignalingSession) -> None:
         try:
-            if self.socket.state is not SocketState.ONLINE:
-                await self._resubscribe()
+            await self._ensure_connection()
             await self.terminate(session)
         except BticinoError as err:
             sent = isinstance(err, NoAnswerError) and err.sent
@@ -276,6 +272,13 @@ class SignalingChannel:
         terminates = self._terminates.get(bridge_id)
         if terminates:
             await asyncio.wait(terminates, timeout=self.timeouts.acknowledged)
+
+    async def _ensure_connection(self) -> None:
+        """Wait for a connection on which the order of acknowledgements is certain."""
+        if not self._pending.is_order_certain:
+            await self._resubscribe(after=self._connections_lost)
+        elif self.socket.state is not SocketState.ONLINE:
+            await self._resubscribe()
 
     async def _resubscribe(self, *, after: int | None = None) -> None:
         """Connect if necessary and subscribe: the token of the last subscription may have died.
@@ -294,7 +297,7 @@ class SignalingChannel:
 
     async def _wait_for_set_ups(self) -> None:
         """Wait until no call depends on the present connection."""
-        while waiting := self._pending.awaited_offers | self._outcomes():
+        while waiting := self._pending.awaited_replies | self._outcomes():
             await asyncio.wait(waiting)
 
     def _outcomes(self) -> set[asyncio.Future[str]]:

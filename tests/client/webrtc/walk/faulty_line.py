@@ -45,10 +45,11 @@ class FaultyLine(Connection):
     _numbers = iter(range(1, 1 << 62))
 
     def __init__(self, cloud: Cloud, rng: random.Random, faults: Faults, log: Log) -> None:
+        no_socket: Any = None  # frames come and go without one
         super().__init__(
             number=next(self._numbers),
             path=SIGNALING,
-            socket=None,  # type: ignore[arg-type] - frames take no socket here
+            socket=no_socket,
             transport=None,
             settings=cloud.sockets,
             opened_at=cloud.clock(),
@@ -92,7 +93,8 @@ class FaultyLine(Connection):
             self.cut()
         elif not self._happens(self._faults.lost):
             loop = asyncio.get_running_loop()
-            self._free_at = max(self._free_at, loop.time() + self._delay())
+            # Timers of the same moment fire in any order.
+            self._free_at = max(self._free_at + 1e-6, loop.time() + self._delay())
             loop.call_at(self._free_at, self._arrive, text)
 
     @override
@@ -132,13 +134,21 @@ class FaultySession:
     def __init__(self, cloud: Cloud, rng: random.Random, faults: Faults) -> None:
         self._cloud, self._rng, self._faults = cloud, rng, faults
         self.log = Log()
+        self.lines: list[FaultyLine] = []
 
     async def open(self) -> FaultyLine:
         """Open a connection, or fail."""
         await asyncio.sleep(LATENCY)
         if self._rng.random() < self._faults.refused:
             raise aiohttp.ClientConnectionError
-        return FaultyLine(self._cloud, self._rng, self._faults, self.log)
+        line = FaultyLine(self._cloud, self._rng, self._faults, self.log)
+        self.lines = [*(each for each in self.lines if not each.closed), line]
+        return line
+
+    def cut(self) -> None:
+        """Cut all connections."""
+        for line in self.lines:
+            line.cut()
 
 
 async def connect(session: FaultySession, _: str, **__: object) -> FaultyLine:
