@@ -137,8 +137,12 @@ class ReconnectingSocket:
             self._resolve_waiters(len(self._waiters), NoAnswerError(reason="stopped"))
 
     def stop(self) -> None:
-        """Do not reconnect: a time-out at the same moment may swallow the cancellation of `run`."""
+        """Do not reconnect: a time-out at the same moment may swallow the cancellation of `run`.
+
+        Ends the calls of `resubscribe`: `run` cannot if it is cancelled before its first step.
+        """
         self._stopped = True
+        self._resolve_waiters(len(self._waiters), NoAnswerError(reason="stopped"))
 
     async def resubscribe(self) -> None:
         """Subscribe again and return when the cloud has confirmed it.
@@ -212,6 +216,8 @@ class ReconnectingSocket:
             message = await socket.receive()
             if message.type is aiohttp.WSMsgType.TEXT:
                 self._on_text(message.data)
+                # A subscription is reported before the frame behind its reply is handled.
+                await asyncio.sleep(0)
             elif message.type is aiohttp.WSMsgType.BINARY:
                 self.counters["binary_frames"] += 1
             else:
