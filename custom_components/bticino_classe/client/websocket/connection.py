@@ -83,7 +83,6 @@ class ReconnectingSocket:
     _token: str | None = None
     _token_ends: float = 0.0
     _online_since: float | None = None
-    _stopped = False
     _socket: aiohttp.ClientWebSocketResponse | None = None
     _subscribed: tuple[aiohttp.ClientWebSocketResponse | None, str | None] | None = None
 
