@@ -196,7 +196,7 @@ class LiveViewManager:
     def _end_answer(self, viewer: ViewerSession, call_id: str) -> None:
         """End the call if our answer was sent: it is terminated now; otherwise the ring goes on."""
         if viewer.was_connected or viewer.is_answer_sent(call_id):
-            self._calls.answers.async_end(call_id, by="here")
+            self._calls.answers.async_end(call_id, by=viewer.ended_by)
         else:
             self._calls.answers.async_withdraw(call_id)
 

@@ -1,7 +1,7 @@
 """Who answered and who ended a call, in the events and in the history."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.util import dt as dt_util
 import pytest
@@ -28,20 +28,23 @@ from tests.integration.live.browser_client import (
 )
 from tests.integration.live.conftest import (
     CALL_EVENT,
+    CANDIDATE,
     IN_CALL,
     RINGING,
     call_events,
     let_grace_period_pass,
+    ring_and_send_answer,
     ring_and_wait,
     set_timeouts,
 )
 from tests.simulator import pushes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from homeassistant.core import HomeAssistant
 
+    from custom_components.bticino_classe.client.webrtc.session import CallSession
     from tests.integration.conftest import EventRecorder
     from tests.simulator import Simulator
     from tests.simulator.calls import Call
@@ -196,6 +199,29 @@ async def test_ring_that_ends_while_it_is_being_answered(
     call = await ring_and_wait(hass, simulator)
     simulator.end_silently(call)
     view = await browser.open_view(offer())
+    await view.wait_for("error")
+    assert await last_call(hass, simulator) == ("ended", None, "elsewhere")
+
+
+async def test_intercom_ends_the_call_as_the_answer_arrives(
+    hass: HomeAssistant,
+    browser: BrowserClient,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Held candidates are still being sent at that moment."""
+    live = get_entry(hass).runtime_data.live
+    notify = live.channel.notify
+
+    async def notify_and_end(session: CallSession, data: Mapping[str, Any]) -> None:
+        await notify(session, data)
+        simulator.end_view(open_session(simulator))
+        await wait_until(lambda: not live.viewers)
+
+    monkeypatch.setattr(live.channel, "notify", notify_and_end)
+    _, view = await ring_and_send_answer(hass, browser, simulator)
+    await view.send_candidate(CANDIDATE)
+    simulator.rtc.release_acks()
     await view.wait_for("error")
     assert await last_call(hass, simulator) == ("ended", None, "elsewhere")
 
