@@ -1,7 +1,9 @@
 """BTicino Classe video intercoms in Home Assistant."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import (
     CONF_PASSWORD,
     CONF_TOKEN,
@@ -9,12 +11,13 @@ from homeassistant.const import (
     EVENT_HOMEASSISTANT_STOP,
     Platform,
 )
+from homeassistant.core import callback
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .calls.events import async_forget_calls
-from .client import PRODUCTION, Account, AuthHandler, RateLimiter
-from .const import DOMAIN, ENDPOINTS, RATE_LIMITERS
+from .client import Account, AuthHandler, RateLimiter
+from .const import DOMAIN, RATE_LIMITERS
 from .devices import async_sync_devices
 from .errors import async_load_error_translations
 from .history.http import PictureView
@@ -116,7 +119,6 @@ def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler
         entry.data[CONF_PASSWORD],
         session=async_get_clientsession(hass),
         token_callback=_token_saver(hass, entry),
-        endpoints=hass.data.get(ENDPOINTS, PRODUCTION),
         limiter=_rate_limiter(hass, entry),
     )
     if token := entry.data.get(CONF_TOKEN):
@@ -126,7 +128,18 @@ def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler
 
 def _rate_limiter(hass: HomeAssistant, entry: BticinoConfigEntry) -> RateLimiter:
     """Return the account's rate limiter; a pause outlives a failed set-up."""
-    return hass.data.setdefault(RATE_LIMITERS, {}).setdefault(entry.entry_id, RateLimiter())
+    limiters = hass.data.setdefault(RATE_LIMITERS, {})
+    if (limiter := limiters.get(entry.entry_id)) is None:
+        limiter = limiters[entry.entry_id] = RateLimiter(clock=hass.loop.time)
+        entry.async_on_state_change(partial(_skip_pauses, entry, limiter))
+    return limiter
+
+
+@callback
+def _skip_pauses(entry: BticinoConfigEntry, limiter: RateLimiter) -> None:
+    """Let a reload by a person pass; retries of a failed set-up do not unload the entry."""
+    if entry.state is ConfigEntryState.NOT_LOADED:
+        limiter.skip_pauses()
 
 
 def _token_saver(

@@ -72,7 +72,7 @@ class BticinoInCall(BticinoLocalEntity, BinarySensorEntity):
     @override
     def available(self) -> bool:
         """Without pushes, only a viewer in Home Assistant is certain."""
-        return self._runtime.push.is_online or self._runtime.live.is_watched(self.module.id)
+        return self._runtime.push.is_online or self._runtime.live.has_viewer(self.module.id)
 
     @property
     @override

@@ -54,7 +54,8 @@ class BticinoCamera(BticinoEntity, Camera):
     """The camera of a panel; opening it while the panel is ringing answers the call."""
 
     _attr_name = None
-    # Without ON_OFF, Home Assistant's actions for an area would raise and end the script.
+    # Actions for an area turn every camera on or off, whatever its features; scripts end if it
+    # raises.
     _attr_supported_features = CameraEntityFeature.STREAM | CameraEntityFeature.ON_OFF
     _attr_brand = MANUFACTURER
 

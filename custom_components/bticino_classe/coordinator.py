@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.core import callback
@@ -168,8 +169,11 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     def _wanted_interval(self) -> timedelta:
         """Long while changes are pushed, short otherwise.
 
-        Short, too, after a light was switched on: its timer switches it off without a push.
+        Short, too, after a light was switched on: its timer switches it off without a push. Even
+        shorter after a start, if there were too many homes for our own rate limiter.
         """
+        if self._poller.retry_after is not None:
+            return min(timedelta(seconds=ceil(self._poller.retry_after)), STATUS_INTERVAL)
         is_pushed = self._push.is_online and not (self.failed_polls or self._poller.failing)
         is_lit = any(update.get("on") for update in self._pending_updates.values())
         return SAFETY_INTERVAL if is_pushed and not is_lit else STATUS_INTERVAL

@@ -117,6 +117,7 @@ def _merged_module(known: Module | None, module: Module) -> Module:
         kind=known.kind if is_unknown else module.kind,
         name=module.name or known.name,
         bridge_id=module.bridge_id or known.bridge_id,
+        cloud_bridge_id=(module if module.bridge_id else known).cloud_bridge_id,
     )
 
 

@@ -75,8 +75,9 @@ class HomePoller:
     ) -> dict[str, Mapping[str, ModuleState]]:
         """Return the states by home, without the homes that briefly did not answer.
 
-        Raises an error if no home answered. Our own rate limiter may postpone homes: `retry_after`
-        is then in seconds. `is_pushed`: pushes showed until now that the cloud works.
+        Raises an error if no home answered. Our own rate limiter may postpone homes; if one has
+        never answered, `retry_after` says in how many seconds it can be requested. `is_pushed`:
+        pushes showed until now that the cloud works.
         """
         known = {home.id: home for home in homes}
         found: dict[str, Mapping[str, ModuleState]] = {}
@@ -127,7 +128,8 @@ class HomePoller:
         for home_id in self.failing & homes.keys() - failing:
             LOGGER.info("The cloud answers again for the home %s", homes[home_id].name)
         self.refused, self.failing = frozenset(refused), frozenset(failing)
-        self.retry_after = min(filter(None, postponed.values()), default=None)
+        unknown = postponed.keys() - self._last_answers.keys()
+        self.retry_after = min(filter(None, map(postponed.get, unknown)), default=None)
 
     def _is_lost(self, home_id: str) -> bool:
         is_failing = home_id in self.failing

@@ -202,9 +202,9 @@ async def test_overload_is_reported_to_the_backoff(auth: AuthHandler) -> None:
     delays: list[bool] = []
 
     class Listening(Backoff):
-        def next_delay(self, *, is_overload: bool = False) -> float:
+        def next_delay(self, *, is_overload: bool = False, named: float = 0.0) -> float:
             delays.append(is_overload)
-            return 0.0
+            return named
 
     scripts = (Refusal(status=503), answering(refused(11)), Refusal(status=500), obey)
     async with Cloud(*scripts) as cloud:

@@ -155,6 +155,17 @@ async def test_connection_lost_while_sending(
         assert caught.value.sent
 
 
+async def test_frames_are_sent_while_a_refused_token_is_replaced(auth: AuthHandler) -> None:
+    """The connection is the same: what belongs to a call must not be lost."""
+    async with running(auth, obey) as (client, cloud):
+        await client.socket.resubscribe()
+        auth.invalidate(await auth.get_access_token())
+        assert client.socket.state is SocketState.SUBSCRIBING
+        await client.socket.send({"action": "rtc"})
+        await until(lambda: client.socket.state is SocketState.ONLINE)
+        assert {"action": "rtc"} in cloud.lines[0].frames
+
+
 async def test_socket_can_run_again(auth: AuthHandler) -> None:
     """Connections on demand need that."""
     async with Cloud(obey) as cloud:

@@ -87,8 +87,7 @@ async def test_frame_that_nothing_waits_for(auth: AuthHandler, error: object) ->
         await obey(line)
 
     async with running(auth, script) as (client, cloud):
-        await until(lambda: client.frames)
-        assert client.socket.state is SocketState.ONLINE
+        await until(lambda: client.frames and client.socket.state is SocketState.ONLINE)
         assert cloud.handshakes == 1
 
 

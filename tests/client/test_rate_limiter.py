@@ -12,6 +12,7 @@ from custom_components.bticino_classe.client import (
     RateLimitError,
 )
 from custom_components.bticino_classe.client.rate_limiter import LIMITS, LONGEST_PAUSE, SHORT_PAUSE
+from tests.client.clocks import Clock
 from tests.client.signed_in import home_of, module_of, signed_in
 from tests.simulator import Failure, concurrency, too_many, usage_limit
 from tests.simulator.paths import HOMESDATA, SETSTATE, TOKEN
@@ -24,17 +25,6 @@ if TYPE_CHECKING:
 
 HALF_PAST = 1_790_001_000.0  # seconds since 1970, half an hour before a full one
 TO_THE_HOUR = 1800.0
-
-
-class Clock:
-    """A clock that tests set."""
-
-    def __init__(self) -> None:
-        self.now = 500.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
 
 
 @pytest.fixture
@@ -165,6 +155,12 @@ def test_short_pause_does_not_shorten_a_long_one(limiter: RateLimiter) -> None:
     limiter.note(RateLimitError(status=429, code=26))
     limiter.note(RateLimitError(status=429, code=11))
     assert wait_of(limiter) == TO_THE_HOUR
+
+
+def test_error_of_the_limiter_itself_starts_no_pause(limiter: RateLimiter) -> None:
+    """It has no status."""
+    limiter.note(RateLimitError(retry_after=30))
+    fill(limiter, 1)
 
 
 def test_pause_is_not_shortened(limiter: RateLimiter) -> None:

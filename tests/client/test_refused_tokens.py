@@ -60,7 +60,7 @@ async def test_refused_new_token_is_followed_by_a_minute(
 ) -> None:
     """It is no refusal of the credentials."""
     async with running(auth, first, refuse_always, obey) as (client, cloud):
-        client.backoff.draw = lambda: 0.0
+        client.draw = 0.0
         await until(lambda: len(cloud.lines) == 2 and client.socket.state is SocketState.WAITING)
         advance_loop(monkeypatch, 59)
         with pytest.raises(TimeoutError):
@@ -77,7 +77,7 @@ async def test_pauses_after_refused_new_tokens_grow(
 ) -> None:
     """1, 5, 15 and 60 minutes, up to a tenth less; one new token for each attempt."""
     async with running(auth, refuse_always) as (client, cloud):
-        client.backoff.draw = lambda: draw
+        client.draw = draw
         for attempts, minutes in enumerate(MINUTES, start=2):
             await until(
                 lambda: (

@@ -82,6 +82,7 @@ TABLE: list[Row] = [
     (Failure(body=""), UnexpectedAnswerError, 200, None, None),
     (Failure(body=[]), UnexpectedAnswerError, 200, None, None),
     (Failure(body="null"), UnexpectedAnswerError, 200, None, None),
+    (Failure(body={"error": True}), UnexpectedAnswerError, 200, None, None),
     (Failure(body={"error": {"code": True}}), UnexpectedAnswerError, 200, None, None),
     (Failure(body={"error": {"code": [2]}}), UnexpectedAnswerError, 200, None, None),
     (Failure(body={"error": {"code": 2.0}}), UnexpectedAnswerError, 200, None, None),

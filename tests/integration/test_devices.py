@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.setup import async_setup_component
 import pytest
 
@@ -25,6 +25,8 @@ from tests.simulator.houses import CASA, HOUSES, SEASIDE
 from tests.simulator.paths import GETCONFIGS, HOMESDATA, HOMESTATUS, PUSH, TURN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
@@ -475,3 +477,89 @@ async def test_equal_names_in_one_home(
     twin.name = "Cantina"
     await poll(hass, freezer, TOPOLOGY_INTERVAL)
     assert get_device(hass, entry, twin.id).name == "Cantina"
+
+
+def respell(simulator: Simulator, spell: Callable[[str], str]) -> None:
+    """Let the cloud write all ids in another way."""
+    for home in simulator.house.homes:
+        for module in home.modules.values():
+            module.id, module.bridge = spell(module.id), module.bridge and spell(module.bridge)
+        home.modules = {module.id: module for module in home.modules.values()}
+
+
+@pytest.mark.parametrize("house_name", ["classe_300x", "classe_300eos", "easykit"])
+@pytest.mark.parametrize("first", [str.lower, str.upper])
+async def test_ids_in_capital_letters(  # noqa: PLR0917 - fixtures and cases
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    freezer: FrozenDateTimeFactory,
+    house_name: str,
+    first: Callable[[str], str],
+) -> None:
+    """They are the same modules; requests contain the spelling of the newest list."""
+    simulator.use_house(house_name)
+    respell(simulator, first)
+    entry = await sign_in(hass, credentials)
+    (door, *_) = hass.states.async_entity_ids("lock")
+    before = (hass.states.async_entity_ids(), devices(hass, entry))
+    for spell in (str.upper, str.lower, str.upper):
+        respell(simulator, spell)
+        await poll(hass, freezer, TOPOLOGY_INTERVAL)
+        assert (hass.states.async_entity_ids(), devices(hass, entry)) == before
+        assert state_of(hass, door) == "locked"
+        await call_action(hass, "lock", "open", door)
+    assert len(simulator.openings) == 3
+    await reload_entry(hass, entry)
+    assert devices(hass, entry) == before[1]
+    assert simulator.violations == []
+
+
+@pytest.mark.parametrize("name", [" ", "\t\n", "\u00a0\u2003", "\u200b", "", None, 7, []])
+async def test_name_that_cannot_be_seen(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str], name: Any
+) -> None:
+    """It is none, for a module as for a home."""
+    simulator.house.homes[0].name = name
+    for module in simulator.house.modules():
+        module.name = name
+    entry = await sign_in(hass, credentials)
+    assert entry.title == "BTicino Classe"
+    assert {"Classe 300X", "Door 1", "Door 2", "Door 3"} < devices(hass, entry).keys()
+    assert hass.states.get("calendar.bticino_calls")
+
+
+ABSURD: list[Any] = [1e300, -1e300, 10**30, -5, "", "12", [], {}, True, None, 1.5]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("uptime", "wifi_strength", "last_seen", "firmware_revision", "last_configs_update"),
+        *("firmware_name", "local_ipv4", "reachable", "type", "bridge"),
+    ],
+)
+async def test_absurd_values_of_a_status(  # noqa: PLR0917 - fixtures and cases
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+    field: str,
+) -> None:
+    """They harm nothing, neither in a poll nor at a start."""
+    registry = er.async_get(hass)
+    for known in er.async_entries_for_config_entry(registry, entry.entry_id):
+        registry.async_update_entity(known.entity_id, disabled_by=None)
+    await reload_entry(hass, entry)
+    caplog.clear()
+    for value in ABSURD:
+        simulator.bridges()[0].extra = {field: value}
+        await poll(hass, freezer)
+        assert state_of(hass, "lock.cancello") == "locked"
+        assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "on"
+    for value in ABSURD[:2]:
+        simulator.bridges()[0].extra = {field: value}
+        await reload_entry(hass, entry)
+        assert state_of(hass, "lock.cancello") == "locked"
+    assert not [r for r in caplog.records if r.levelname == "ERROR"]

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.config_entries import ConfigEntryState
 import pytest
 
 from custom_components.bticino_classe.coordinator import (
@@ -10,6 +11,7 @@ from custom_components.bticino_classe.coordinator import (
     TOPOLOGY_INTERVAL,
 )
 from tests.integration.conftest import (
+    advance,
     call_action,
     poll,
     request_values,
@@ -17,7 +19,8 @@ from tests.integration.conftest import (
     state_of,
 )
 from tests.simulator import Failure, usage_limit
-from tests.simulator.houses import CASA, SEASIDE
+from tests.simulator.house import House
+from tests.simulator.houses import CASA, HOUSES, SEASIDE
 from tests.simulator.paths import HOMESDATA, HOMESTATUS, SETSTATE
 
 if TYPE_CHECKING:
@@ -257,3 +260,40 @@ async def test_outage_of_one_home_while_pushes_come(
     assert online_entry.runtime_data.coordinator.update_interval == STATUS_INTERVAL
     await poll(hass, freezer)
     assert online_entry.runtime_data.coordinator.update_interval == SAFETY_INTERVAL
+
+
+def forty_homes(now: float) -> House:
+    """Build forty homes with an intercom, a panel and a door each."""
+    homes = []
+    for number in range(40):
+        (home,) = HOUSES["easykit"](now).homes
+        home.id, home.name = f"{CASA[:-2]}{number:02}", f"Casa {number}"
+        home.modules = {f"{number}-{key}": module for key, module in home.modules.items()}
+        for key, module in home.modules.items():
+            module.id, module.bridge = key, module.bridge and f"{number}-{module.bridge}"
+        homes.append(home)
+    return House(homes=homes)
+
+
+async def test_forty_homes(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """They are set up although our own budget refuses a request; that home follows."""
+    simulator.use_house(forty_homes)
+    for door in simulator.house.doors():
+        door.reachable = False
+    entry = await sign_in(hass, credentials)
+    assert entry.state is ConfigEntryState.LOADED
+    assert len(hass.states.async_entity_ids("lock")) == 40
+    states = [state_of(hass, each) for each in hass.states.async_entity_ids("lock")]
+    assert states.count("unavailable") == 39
+    limiter = entry.runtime_data.account.auth.limiter
+    before = limiter._clock
+    limiter._clock = lambda: before() + 11
+    await advance(hass, freezer, 11)
+    states = [state_of(hass, each) for each in hass.states.async_entity_ids("lock")]
+    assert states.count("unavailable") == 40
+    assert simulator.violations == []

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from homeassistant.config_entries import SOURCE_REAUTH
 import pytest
 
+from custom_components.bticino_classe.client import SocketState
 from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL, STATUS_INTERVAL
 from tests.integration.conftest import (
     EventRecorder,
     advance,
     get_entry,
     poll,
+    reload_entry,
     skip_backoff,
     state_of,
     wait_frames,
@@ -25,6 +27,8 @@ from tests.simulator import Failure
 from tests.simulator.paths import GETEVENTS, HOMESDATA, HOMESTATUS, PUSH as PUSH_PATH, TOKEN
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant, State
 
@@ -280,6 +284,67 @@ async def test_requests_of_an_idle_hour(
     assert simulator.journal.count(HOMESTATUS) <= 2
     assert simulator.journal.count(HOMESDATA) <= 1
     assert simulator.journal.count(GETEVENTS) == 0
+
+
+@pytest.mark.parametrize("how", ["miss", "answer_elsewhere"])
+@pytest.mark.parametrize("by", [disconnect, reload_entry])
+async def test_ring_that_stopped_during_a_gap(
+    hass: HomeAssistant,
+    events: EventRecorder,
+    simulator: Simulator,
+    by: Callable[..., Awaitable[None]],
+    how: str,
+) -> None:
+    """It stops at once when the push connection is back, also after a reload."""
+    call = simulator.ring(STREET)
+    await wait_until(lambda: state_of(hass, RINGING) == "on")
+    if by is disconnect:
+        await disconnect(hass, simulator)
+    else:
+        simulator.sockets.handshake_status = 502
+        await reload_entry(hass, get_entry(hass))
+        skip_backoff(get_entry(hass).runtime_data.push)
+    getattr(simulator, how)(call)
+    await connect(hass, simulator)
+    outcome = "missed" if how == "miss" else "answered"
+    await wait_until(lambda: state_of(hass, RINGING) == "off")
+    assert state_of(hass, OUTCOME) == outcome
+    assert events.recorded()[-1] == (CALL, outcome)
+
+
+@pytest.mark.usefixtures("events")
+async def test_listed_call_of_long_ago_stops_no_ring(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """An intercom may use its session ids again."""
+    call = simulator.ring(STREET)
+    await wait_until(lambda: state_of(hass, RINGING) == "on")
+    await disconnect(hass, simulator)
+    call.add_subevent("missed_call", "m", call.at - 7200)
+    await connect(hass, simulator)
+    assert state_of(hass, RINGING) == "on"
+
+
+@pytest.mark.parametrize("by", ["request", "new token"])
+async def test_call_that_was_missed_on_the_same_connection(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator, by: str
+) -> None:
+    """The connection was never down: the call is known after the next subscription, unrung."""
+    lost = simulator.ring(STREET, offer=False, status=False)
+    lost.add_subevent("missed_call", "m", lost.at + 30)
+    runtime = get_entry(hass).runtime_data
+    states: list[SocketState] = []
+    runtime.push.listen_states(states.append)
+    if by == "request":
+        await runtime.push.socket.resubscribe()
+    else:
+        runtime.account.auth.invalidate(await runtime.account.auth.get_access_token())
+        runtime.push.socket._subscribe_now.set()
+    await wait_until(lambda: state_of(hass, MISSED) == "1")
+    await wait_idle(hass)
+    assert state_of(hass, OUTCOME) == "missed"
+    assert events.recorded() == []
+    assert set(states) <= {SocketState.SUBSCRIBING, SocketState.ONLINE}
 
 
 @pytest.mark.parametrize("pushed", ["offer", "status", "both", "missed"])

@@ -15,6 +15,7 @@ import pytest
 from yarl import URL
 
 from tests.integration.conftest import (
+    advance,
     call_action,
     leftovers,
     reload_entry,
@@ -27,6 +28,7 @@ from tests.simulator import Failure, empty_topology, too_many, usage_limit
 from tests.simulator.paths import BLOB, GETCONFIGS, HOMESDATA, HOMESTATUS, PUSH, TOKEN, TURN
 
 if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
 
     from tests.simulator import Simulator
@@ -211,6 +213,33 @@ async def test_entry_without_tokens_signs_in(
     assert entry.state is ConfigEntryState.LOADED
     assert simulator.journal.count(TOKEN, grant="password") == 1
     assert entry.data[CONF_TOKEN]["access_token"]
+
+
+@pytest.mark.parametrize(
+    "failure", [Failure(status=500), Failure(drop=True, executed=True), Failure(code=13)], ids=str
+)
+async def test_failing_sign_ins_of_a_setup_are_rare(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+    failure: Failure,
+) -> None:
+    """Each sends the owner an e-mail. A reload by a person is one attempt, at once."""
+    without = {key: value for key, value in entry.data.items() if key != CONF_TOKEN}
+    hass.config_entries.async_update_entry(entry, data=without)
+    simulator.fail(TOKEN, failure, times=1000)
+    await reload_entry(hass, entry)
+    for _ in range(120):
+        await advance(hass, freezer, 60)
+    assert str(entry.state) == str(ConfigEntryState.SETUP_RETRY)
+    assert 4 <= simulator.journal.count(TOKEN, grant="password") <= 6
+    count = simulator.journal.count(TOKEN)
+    await reload_entry(hass, entry)
+    assert simulator.journal.count(TOKEN) == count + 1
+    simulator.clear_failures()
+    await reload_entry(hass, entry)
+    assert entry.state is ConfigEntryState.LOADED
 
 
 async def test_outdated_token_refresh_is_not_stored(

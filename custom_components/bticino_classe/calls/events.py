@@ -16,7 +16,6 @@ from ..client import (
     CallPush,
     CallStep,
     CallTracker,
-    SocketState,
     TrackedCall,
 )
 from ..const import DOMAIN
@@ -24,18 +23,20 @@ from ..listeners import Listeners
 from .answers import LocalAnswers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from homeassistant.config_entries import ConfigEntry
 
-    from ..client import CallState, Module, Push, PushChannel
+    from ..client import CallState, Event, Module, Push, PushChannel
     from ..coordinator import BticinoCoordinator
 
 type CallListener = Callable[[CallChange], None]
 
 # These types push an offer that names the panel; others only push the status of the call.
 OFFERING_TYPES: Final = frozenset({"BNC1", "BNC3"})
+MAX_CLOCK_DIFFERENCE: Final = 10.0  # seconds, between the cloud's list and a ring
+_LISTED_STEPS: Final = frozenset({CallStep.ACCEPTED.value, CallStep.MISSED.value})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +99,7 @@ class CallEvents:
         """Follow the pushes until the entry is unloaded, and continue calls from before."""
         self._entry.async_on_unload(self._hand_over)
         self._entry.async_on_unload(self._push.listen_pushes(self._on_push))
-        self._entry.async_on_unload(self._push.listen_states(self._on_push_state))
-        self._entry.async_on_unload(self.answers.async_close)
+        self._entry.async_on_unload(self._push.listen_subscriptions(self._on_subscribed))
         async_forget_calls(self._hass, self._entry.entry_id)
         self.async_resume()
         for call in self.in_progress:
@@ -157,8 +157,7 @@ class CallEvents:
 
     def is_answered_at(self, module_id: str) -> bool:
         """Whether a call is answered, here or elsewhere, at a panel or any panel of an intercom."""
-        answered = any(self.is_at(call, module_id) for call in self._tracker.answered)
-        return answered or self.answers.is_left_at(module_id)
+        return any(self.is_at(call, module_id) for call in self._tracker.answered)
 
     def ringing_at(self, camera: Module) -> Call | None:
         """Return the call that can be answered at a camera; the newest, if several are ringing."""
@@ -177,19 +176,37 @@ class CallEvents:
         if not self.answers.async_hold(push):
             self._apply(push)
 
+    @callback
+    def async_catch_up(self, events: Iterable[Event]) -> None:
+        """Stop the rings that were answered or missed by the cloud's list, and not by a push."""
+        ringing = {call.session_id: call for call in self._tracker.ringing}
+        parts = (part for event in events for part in event.parts if part.type in _LISTED_STEPS)
+        for part in parts:
+            call = ringing.get(part.session_id or "")
+            # An intercom may use its session ids again.
+            if call is not None and part.time >= call.began_at - MAX_CLOCK_DIFFERENCE:
+                step = CallStep(part.type)
+                self.async_handle_push(
+                    CallPush(step=step, session_id=call.session_id, bridge_id=call.bridge_id)
+                )
+
     @contextmanager
     def declining(self, call: Call) -> Iterator[None]:
         """Decline a call: nobody can answer it meanwhile; it ends unless an error is raised."""
-        self._declining.add(call.session_id)
+        session_id = call.session_id
+        self._declining.add(session_id)
+        self.answers.async_begin(session_id, None)
         try:
             yield
+        except BaseException:
+            self.answers.async_withdraw(session_id)
+            raise
         finally:
-            self._declining.discard(call.session_id)
-        self._on_ended(call.session_id, "here", None)
+            self._declining.discard(session_id)
+        self.answers.async_end(session_id, by="here")
 
     def _new_answers(self) -> LocalAnswers:
         return LocalAnswers(
-            self._hass,
             clock=self._clock.monotonic,
             apply=self._apply,
             answered=self._on_answered_here,
@@ -202,9 +219,8 @@ class CallEvents:
             self.async_handle_push(push)
 
     @callback
-    def _on_push_state(self, state: SocketState) -> None:
-        if state is SocketState.ONLINE:
-            self._tracker.expect_backlog()
+    def _on_subscribed(self, _may_have_missed: bool) -> None:
+        self._tracker.expect_backlog()
 
     def _apply(self, push: CallPush) -> None:
         changes = self._tracker.apply(push)

@@ -49,6 +49,7 @@ from .errors import (
     AuthServerError,
     BticinoError,
     CallError,
+    CallLimitError,
     CallOverError,
     CommandRefusedError,
     DeadlineExpiredError,
@@ -81,9 +82,15 @@ from .models import (
     RingOffer,
     Topology,
 )
+from .pauses import (
+    GrowingPause,
+)
 from .pictures import (
     StillImage,
     download_picture,
+)
+from .public_hosts import (
+    own_network,
 )
 from .push import (
     CallPush,
@@ -135,6 +142,7 @@ __all__ = [
     "CallChange",
     "CallError",
     "CallEventType",
+    "CallLimitError",
     "CallObserver",
     "CallOverError",
     "CallPush",
@@ -150,6 +158,7 @@ __all__ = [
     "Endpoints",
     "Event",
     "ForbiddenError",
+    "GrowingPause",
     "Home",
     "IceServer",
     "InvalidCredentialsError",
@@ -191,6 +200,7 @@ __all__ = [
     "UnreachableError",
     "download_picture",
     "origin_of",
+    "own_network",
     "redact",
     "with_reported_modules",
 ]

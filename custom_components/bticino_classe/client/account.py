@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import configs, decode
 from .const import APP_TYPE
-from .error_codes import module_error
+from .error_codes import error_number, module_error
 from .errors import (
     AuthError,
     NoAnswerError,
@@ -100,7 +100,7 @@ class Account:
         For models without settings the cloud returns none, or an error.
         """
         bridges = home.bridges if bridge is None else (bridge,)
-        request = configs.read_request(home.id, (each.id for each in bridges))
+        request = configs.read_request(home.id, (each.sent_id for each in bridges))
         path = configs.READ_CONFIGS_PATH
         answer = await self._send(path, request, urgent=urgent, deadline=deadline)
         found = configs.settings(decode.as_mapping(answer.get("body")))
@@ -145,7 +145,7 @@ class Account:
     async def _command(
         self, home: Home, module: Module, change: Mapping[str, bool], deadline: Deadline | None
     ) -> None:
-        target = _without_none({"id": module.id, "bridge": module.bridge_id, **change})
+        target = _without_none({"id": module.sent_id, "bridge": module.sent_bridge_id, **change})
         place = _without_none({"id": home.id, "timezone": home.timezone, "modules": [target]})
         await self._send_command(COMMAND_PATH, self._with_app({"home": place}), deadline)
 
@@ -199,5 +199,5 @@ def _check(answer: Mapping[str, Any]) -> None:
 
 def _raise_module_error(answer: Mapping[str, Any]) -> None:
     for error in decode.command_errors(answer):
-        code = decode.as_int(decode.as_mapping(error).get("code"))
+        code = error_number(decode.as_mapping(error).get("code"))
         raise module_error(code)(code=code)

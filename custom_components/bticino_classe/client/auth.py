@@ -26,11 +26,13 @@ from .const import (
 from .decode import as_float
 from .error_codes import INVALID_GRANT, code_error, has_error, status_error
 from .errors import (
+    ApiError,
     AppClientRefusedError,
     AuthApiError,
     AuthConnectionError,
     AuthRateLimitError,
     AuthServerError,
+    BticinoError,
     InvalidCredentialsError,
     NoAnswerError,
     RateLimitError,
@@ -212,11 +214,16 @@ class AuthHandler:
 
     async def _renew(self) -> str:
         async with self._lock:
-            return self._valid_token() or await self._refresh() or await self._sign_in_again()
+            if (token := self._valid_token()) is not None:
+                return token
+            if wait := self.limiter.token_pause:
+                raise AuthRateLimitError(retry_after=wait)
+            return await self._refresh() or await self._sign_in_again()
 
     async def _login(self) -> str:
         async with self._lock:
             access = await self._sign_in()
+            self.limiter.refused_tokens.reset()
             self._notify(TokenEvent.SIGNED_IN)
             return access
 
@@ -235,12 +242,31 @@ class AuthHandler:
         return await self._adopt(answer, refresh_token=used)
 
     async def _sign_in_again(self) -> str:
-        """Sign in unless the cloud refused these credentials; failures may lock the account."""
+        """Sign in unless the cloud refused these credentials; failures may lock the account.
+
+        After another failure, the error is raised again until the pause is over.
+        """
         if self._credentials_refused:
             raise InvalidCredentialsError
+        if wait := self.limiter.sign_in.left:
+            raise _repeated(self.limiter.sign_in.cause, wait)
         return await self._sign_in()
 
     async def _sign_in(self) -> str:
+        """Sign in; a failure that does not concern the credentials starts a pause.
+
+        The owner gets an e-mail for every sign-in that has reached the cloud.
+        """
+        try:
+            access = await self._request_sign_in()
+        except (AuthApiError, AuthConnectionError) as err:
+            if isinstance(err, ApiError) or err.sent:
+                self.limiter.sign_in.start(_repeated(err))
+            raise
+        self.limiter.sign_in.reset()
+        return access
+
+    async def _request_sign_in(self) -> str:
         self.counters["logins"] += 1
         answer = await self._request(
             "password",
@@ -377,6 +403,13 @@ def _error_class(answer: Answer) -> type[AuthApiError]:
         if any(issubclass(meaning, general) for meaning in meanings):
             return error
     return AuthApiError
+
+
+def _repeated(error: BticinoError | None, retry_after: float | None = None) -> BticinoError:
+    """Return a copy of a sign-in's error, for which nothing was sent."""
+    if isinstance(error, AuthApiError):
+        return type(error)(status=error.status, code=error.code, retry_after=retry_after)
+    return AuthConnectionError(reason="pause after a failed sign-in")
 
 
 def _token(value: object) -> str | None:

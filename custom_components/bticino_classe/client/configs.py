@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from .const import APP_TYPE
-from .decode import as_float, as_mapping, as_mappings, as_str
+from .decode import LATEST, MS, as_float, as_id, as_mapping, as_mappings, as_number
 from .errors import UnknownModeError
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 READ_CONFIGS_PATH: Final = "/syncapi/v1/getconfigs"
 WRITE_CONFIGS_PATH: Final = "/syncapi/v1/setconfigs"
-MS: Final = 1000  # per second
-LATEST: Final = 253_402_300_799.0  # the end of the year 9999, in seconds since 1970
 
 
 class SettingKind(StrEnum):
@@ -59,6 +57,7 @@ PREFIXES: Final[Mapping[SettingKind, str]] = {
 DURATION_UNITS: Final[Mapping[SettingKind, int]] = {SettingKind.DO_NOT_DISTURB: 60}
 DURATION_WITHOUT_UNIT: Final = 1
 DEFAULT_DURATION: Final = 3600  # seconds
+LONGEST_DURATION: Final = 366 * 86_400  # seconds; a longer one is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +128,7 @@ def read_request(home_id: str, bridge_ids: Iterable[str]) -> dict[str, Any]:
 
 def write_request(bridge: Module, changed: Setting, now: float) -> dict[str, Any]:
     """Return the request body that changes a setting; `now` is in seconds since 1970."""
-    module: dict[str, Any] = {"id": bridge.id, "type": bridge.type}
+    module: dict[str, Any] = {"id": bridge.sent_id, "type": bridge.type}
     module["last_configs_update"] = int(now * MS)
     module[changed.kind.value] = dict(changed.raw)
     home = {"id": bridge.home_id, "modules": [module]}
@@ -141,7 +140,7 @@ def settings(body: JsonObject) -> dict[str, Settings] | None:
     modules = as_mapping(body.get("home")).get("modules")
     if not isinstance(modules, list):
         return None
-    found = ((as_str(module.get("id")), module) for module in as_mappings(modules))
+    found = ((as_id(module.get("id")), module) for module in as_mappings(modules))
     return {module_id: _settings(module) for module_id, module in found if module_id is not None}
 
 
@@ -159,12 +158,13 @@ def _is_present(kind: SettingKind, fields: JsonObject) -> bool:
 def setting(kind: SettingKind, fields: JsonObject) -> Setting:
     """Decode one setting."""
     prefix = PREFIXES[kind]
-    duration, unit = as_float(fields.get(f"{prefix}duration")), DURATION_UNITS.get(kind)
+    unit = DURATION_UNITS.get(kind)
+    duration = as_number(fields.get(f"{prefix}duration"), 1, LONGEST_DURATION // (unit or 1))
     mode = _mode(fields.get(f"{prefix}enabled"), as_float(fields.get(f"{prefix}mode")))
     return Setting(
         kind=kind,
         mode=mode,
-        duration=int(duration) * unit if unit and duration and duration >= 1 else None,
+        duration=int(duration) * unit if unit and duration else None,
         ends_at=_seconds(as_float(fields.get(f"{prefix}end_time_duration"))),
         has_schedule=bool(fields.get(f"{prefix}days")) or mode is SettingMode.SCHEDULED,
         raw=dict(fields),

@@ -18,6 +18,7 @@ import orjson
 from .const import USER_AGENT
 from .error_codes import error_code, has_error
 from .errors import DeadlineExpiredError, NoAnswerError
+from .rate_limiter import limited_pause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -200,21 +201,29 @@ async def _answer(response: aiohttp.ClientResponse) -> Answer:
     return Answer(
         status=response.status,
         body=_decode(await _read(response)),
-        retry_after=parse_retry_after(response.headers.get("Retry-After")),
+        retry_after=retry_after_of(response.headers),
         time=_parse_date(response.headers.get("Date")),
     )
 
 
-def parse_retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, a number or a date; None if it is neither."""
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that an answer asks to wait, by the clock that set its dates."""
+    return parse_retry_after(headers.get("Retry-After"), _parse_date(headers.get("Date")))
+
+
+def parse_retry_after(value: str | None, now: float | None = None) -> float | None:
+    """Return the seconds of a Retry-After header, a number or a date; None if it is neither.
+
+    At most LONGEST_PAUSE. A date is measured against `now`, else against this machine's time.
+    """
     if value is None:
         return None
     try:
         seconds = float(value)
     except ValueError:
         moment = _parse_date(value)
-        seconds = math.nan if moment is None else moment - time.time()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        seconds = math.nan if moment is None else moment - (time.time() if now is None else now)
+    return limited_pause(max(0.0, seconds)) if math.isfinite(seconds) else None
 
 
 def _parse_date(value: str | None) -> float | None:

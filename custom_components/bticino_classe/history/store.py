@@ -25,6 +25,7 @@ from .database import (
     UnusableError,
     remove_files,
 )
+from .picture_files import picture_folder, remove_folder
 from .records import MEMORY_LIMITS
 from .summary import Summary, find_call
 from .writing import Writer, no_op
@@ -331,6 +332,7 @@ def history_path(hass: HomeAssistant, entry_id: str) -> Path:
 
 async def async_remove_files(hass: HomeAssistant, entry_id: str) -> None:
     """Delete the files of a history; log if some could not be deleted."""
+    await hass.async_add_executor_job(remove_folder, picture_folder(hass, entry_id))
     try:
         await hass.async_add_executor_job(remove_files, history_path(hass, entry_id))
     except OSError as err:

@@ -11,6 +11,7 @@ from ..errors import (
     AnsweredElsewhereError,
     BticinoError,
     CallError,
+    CallLimitError,
     CallOverError,
     LineBusyError,
     NoAnswerError,
@@ -247,7 +248,11 @@ class CallSession:
         """Send our answer to the ring; the intercom only acknowledges it."""
         data = {"type": "answer", "session_description": {"type": "call", "sdp": answer}}
         with self._expect_outcome() as outcome:
+            await self._channel.wait_for_free_line(self.bridge_id)
             async with self._offer_slot():
+                # The acknowledgement of the last offer may have started a terminate.
+                await self._channel.wait_for_free_line(self.bridge_id)
+                self._raise_if_ended()
                 self.ids, self.state = _ids_of(ring), SessionState.OFFERED
                 self._channel.register(self, ring.session_id)
                 try:
@@ -389,7 +394,7 @@ class CallSession:
     def _handle_max_call(self) -> None:
         """End a call whose end may have been lost, so that it does not block the intercom."""
         self.hang_up()
-        self._viewer.ended(CallOverError())
+        self._viewer.ended(CallLimitError())
 
     def _resolve(self, device_sdp: str) -> None:
         if self.outcome is not None and not self.outcome.done():

@@ -14,6 +14,8 @@ from ..auth import TokenEvent
 from ..error_codes import error_code, has_error
 from ..errors import BticinoError, InvalidCredentialsError, NoAnswerError, TokenRefusedError
 from ..http import connect_websocket
+from ..pauses import GrowingPause, RefusedTokens
+from ..rate_limiter import LONGEST_PAUSE
 from .backoff import Backoff
 from .disconnect import (
     Cause,
@@ -70,17 +72,19 @@ class ReconnectingSocket:
     """Connects, subscribes and reads, and reconnects when the connection ends.
 
     `name` is used in log lines. `subscription` returns the frame to subscribe with for a token.
-    `on_frame` gets every frame but replies to subscriptions, `on_state` every new state. Both are
-    called from the reader and must return at once. `run` lasts until it is cancelled.
+    `on_frame` gets every frame but replies to subscriptions, `on_state` every new state.
+    `on_subscribed` is called after every confirmed subscription; it gets whether pushes may have
+    been lost before. They must return at once. `run` lasts until it is cancelled.
     """
 
+    _stopped = False
+    _logged = _Logged.NOTHING
     _reply: asyncio.Future[Frame] | None = None
     _token: str | None = None
     _token_ends: float = 0.0
-    _refused_token: str | None = None
-    _refused_tokens = 0
     _online_since: float | None = None
     _socket: aiohttp.ClientWebSocketResponse | None = None
+    _subscribed: tuple[aiohttp.ClientWebSocketResponse | None, str | None] | None = None
 
     def __init__(  # noqa: PLR0913 - its parts
         self,
@@ -91,6 +95,7 @@ class ReconnectingSocket:
         subscription: Callable[[str], Mapping[str, Any]],
         on_frame: Callable[[Frame], None],
         on_state: Callable[[SocketState], None] = lambda _: None,
+        on_subscribed: Callable[[bool], None] = lambda _: None,
         keepalive: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
     ) -> None:
@@ -100,13 +105,13 @@ class ReconnectingSocket:
         self._subscription = subscription
         self._on_frame = on_frame
         self._on_state = on_state
+        self._on_subscribed = on_subscribed
         self._keepalive = keepalive or KeepalivePolicy()
         self._backoff = backoff or Backoff()
-        self._logged = _Logged.NOTHING
+        self._refused = RefusedTokens(GrowingPause(draw=self._backoff.draw))
         self._retry_now = asyncio.Event()
         self._subscribe_now = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
-        self._stopped = False
         self.state = SocketState.STOPPED
         self.last_disconnect: Disconnect | None = None
         self.counters: Counter[str] = Counter()
@@ -154,7 +159,7 @@ class ReconnectingSocket:
 
     async def send(self, frame: Mapping[str, Any]) -> None:
         """Send a frame once; NoAnswerError if the connection is not online or is lost."""
-        if self._socket is None or self.state is not SocketState.ONLINE:
+        if self._socket is None or not self._is_subscribed:
             raise NoAnswerError(reason="no connection")
         try:
             await self._socket.send_str(orjson.dumps(frame).decode())
@@ -162,10 +167,16 @@ class ReconnectingSocket:
             sent = CLOSING_TRANSPORT not in str(err)
             raise NoAnswerError(sent=sent, reason=type(err).__name__) from err
 
+    @property
+    def _is_subscribed(self) -> bool:
+        """Whether the connection was confirmed; a refused token may be in replacement."""
+        is_connected = self.state in {SocketState.ONLINE, SocketState.SUBSCRIBING}
+        return is_connected and self._online_since is not None
+
     async def _connection(self) -> Disconnect:
         """Run one connection and return why it ended."""
         self._set_state(SocketState.CONNECTING)
-        self._online_since = self._refused_token = None
+        self._online_since = None
         disconnect = Disconnect(reason="unexpected")
         try:
             async with await self._open() as socket, asyncio.TaskGroup() as tasks:
@@ -205,6 +216,8 @@ class ReconnectingSocket:
             message = await socket.receive()
             if message.type is aiohttp.WSMsgType.TEXT:
                 self._on_text(message.data)
+                # A subscription is reported before the frame behind its reply is handled.
+                await asyncio.sleep(0)
             elif message.type is aiohttp.WSMsgType.BINARY:
                 self.counters["binary_frames"] += 1
             else:
@@ -241,10 +254,8 @@ class ReconnectingSocket:
     def _refusal(self, reason: str, frame: Frame) -> Disconnect:
         """Return the disconnect of a frame with an error, and note the token if it is refused."""
         disconnect = refused_frame(reason, error_code(frame))
-        is_new = self._token is not None and self._token != self._refused_token
-        if disconnect.cause is Cause.TOKEN_REFUSED and self._token is not None and is_new:
-            self._refused_token = self._token
-            self._refused_tokens += 1
+        if disconnect.cause is Cause.TOKEN_REFUSED and self._token is not None:
+            self._refused.add(self._token)
             self._auth.invalidate(self._token)
         return disconnect
 
@@ -295,7 +306,7 @@ class ReconnectingSocket:
         reply = await self._request(socket, self._subscription(self._token))
         if has_error(reply) or reply.get("status", "ok") != "ok":
             raise ConnectionEndedError(self._refusal("subscription refused", reply))
-        if self._token == self._refused_token:  # refused since; the reader ends the connection
+        if self._token == self._refused.last:  # refused since; the reader ends the connection
             return
         self._token_ends = token_ends
         self._now_online()
@@ -337,7 +348,7 @@ class ReconnectingSocket:
         raise ConnectionEndedError(disconnect)
 
     def _now_online(self) -> None:
-        self._refused_tokens = 0
+        self._refused.reset()
         self._retry_now.clear()
         if self._online_since is None:
             self._online_since = asyncio.get_running_loop().time()
@@ -345,6 +356,7 @@ class ReconnectingSocket:
         if self._logged is _Logged.OUTAGE:
             self._logged = _Logged.RECOVERY
             _LOGGER.info("The %s to the cloud is back", self._name)
+        self._report_subscription()
 
     def _seconds_to_next(self) -> float:
         """Return the time until the next subscription: before the token expires, or regularly."""
@@ -357,7 +369,7 @@ class ReconnectingSocket:
             self._backoff.reset()
             self._logged = _Logged.NOTHING
         delay = self._delay(disconnect)
-        if delay is None or self._refused_tokens > 1 or self._backoff.failures > 1:
+        if delay is None or self._refused.count > 1 or self._backoff.failures > 1:
             self._log_outage(disconnect)
         self._set_state(SocketState.WAITING if delay is not None else SocketState.AUTH_FAILED)
         self._fail_waiters(disconnect)
@@ -371,14 +383,16 @@ class ReconnectingSocket:
         if disconnect.cause is Cause.CREDENTIALS_REFUSED:
             return None
         is_first = self._backoff.failures == 0
-        delay = self._backoff.next_delay(is_overload=disconnect.is_overload)
+        named = disconnect.retry_after
+        delay = self._backoff.next_delay(is_overload=disconnect.is_overload, named=named)
         if disconnect.cause is Cause.TOKEN_REFUSED:
-            if self._refused_tokens > 1:
-                return self._backoff.refused_token_delay(self._refused_tokens - 1)
+            if self._refused.count > 1:
+                return self._refused.pause.left
             if is_first:
                 return 0.0
+        delay = min(delay, LONGEST_PAUSE - named)
         if disconnect.cause is Cause.NO_TOKEN:
-            delay += disconnect.retry_after
+            delay += named
         has_caller = any(not waiter.done() for waiter in self._waiters)
         return min(delay, LONGEST_DELAY_FOR_CALLER) if has_caller else delay
 
@@ -387,7 +401,7 @@ class ReconnectingSocket:
         error: BticinoError
         if disconnect.cause is Cause.CREDENTIALS_REFUSED:
             error = InvalidCredentialsError()
-        elif disconnect.cause is Cause.TOKEN_REFUSED and self._refused_tokens > 1:
+        elif disconnect.cause is Cause.TOKEN_REFUSED and self._refused.count > 1:
             error = TokenRefusedError()
         else:
             return
@@ -413,6 +427,15 @@ class ReconnectingSocket:
             except Exception as err:  # noqa: BLE001 - the callback must not stop the socket for good
                 self.counters["failed_states"] += 1
                 _LOGGER.error("A new state could not be handled: %s", type(err).__name__)  # noqa: TRY400
+
+    def _report_subscription(self) -> None:
+        """Call `on_subscribed`; the subscription of a token that was replaced may have ended."""
+        before, self._subscribed = self._subscribed, (self._socket, self._token)
+        try:
+            self._on_subscribed(before != self._subscribed or bool(self._waiters))
+        except Exception as err:  # noqa: BLE001 - the callback must not stop the socket for good
+            self.counters["failed_subscriptions"] += 1
+            _LOGGER.error("A subscription could not be handled: %s", type(err).__name__)  # noqa: TRY400
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:

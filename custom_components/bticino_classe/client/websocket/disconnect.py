@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..error_codes import meaning_of
 from ..errors import ApiError, InvalidCredentialsError
-from ..http import parse_retry_after
+from ..http import retry_after_of
 from ..rate_limiter import limited_pause
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def first_disconnect(group: BaseExceptionGroup[ConnectionEndedError]) -> Disconn
 
 def refused_handshake(err: aiohttp.WSServerHandshakeError) -> Disconnect:
     """Return the disconnect of a refused handshake."""
-    retry_after = parse_retry_after(err.headers.get("Retry-After") if err.headers else None)
+    retry_after = retry_after_of(err.headers or {})
     return Disconnect(
         reason="handshake refused", code=err.status, retry_after=limited_pause(retry_after)
     )
