@@ -28,9 +28,18 @@ CALL_EVENT = "event.posto_esterno_strada_call"
 CANDIDATE = "candidate:7 1 udp 2122260223 203.0.113.77 50000 typ host generation 0"
 
 
+@pytest.fixture(params=["echo", "null", "absent"])
+def ack_mode(request: pytest.FixtureRequest, simulator: Simulator) -> str:
+    """Run a test once for each way in which the cloud may acknowledge messages."""
+    simulator.rtc.settings.ack_echo = request.param
+    mode: str = request.param
+    return mode
+
+
 @pytest.fixture(name="browser")
 async def _browser(
     online_entry: ConfigEntry[Any],
+    ack_mode: str,  # noqa: ARG001 - the viewer's calls run in every mode
     hass_ws_client: WebSocketGenerator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> BrowserClient:
