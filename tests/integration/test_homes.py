@@ -297,3 +297,18 @@ async def test_forty_homes(
     states = [state_of(hass, each) for each in hass.states.async_entity_ids("lock")]
     assert states.count("unavailable") == 40
     assert simulator.violations == []
+
+
+async def test_cloud_that_does_not_answer_at_all(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """A poll ends after two requests without an answer, each of which may hang for long."""
+    simulator.use_house(forty_homes)
+    entry = await sign_in(hass, credentials)
+    entry.runtime_data.account.auth.limiter._sent.clear()
+    simulator.journal.clear()
+    simulator.fail(HOMESTATUS, Failure(drop=True), times=40)
+    await entry.runtime_data.coordinator.async_refresh()
+    assert simulator.journal.count(HOMESTATUS) == 2
+    assert entry.runtime_data.coordinator.failed_polls == 1
+    simulator.faults.clear()
