@@ -8,6 +8,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
 
 from .client import Home, Module, ModuleKind
+from .commands import door_code
 from .const import DOMAIN, MANUFACTURER
 from .entity import is_door, unique_id
 
@@ -64,6 +65,8 @@ def async_cleanup_registry(hass: HomeAssistant, entry: BticinoConfigEntry) -> No
         for module in home.modules.values():
             if module.kind is ModuleKind.LIGHT:
                 _remove_replaced(hass, entry, module)
+            if door_code(entry, module.id) is not None:
+                _remove_entity(hass, entry, module, Platform.BUTTON, "open")
             is_bridge = module.kind is ModuleKind.BRIDGE
             if is_bridge and coordinator.data.panels_of(module.id):
                 _remove_entity(hass, entry, module, Platform.CAMERA, "camera")

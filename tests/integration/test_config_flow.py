@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_PASSWORD, CONF_TOKEN, CONF_USERNAME
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 import pytest
+from pytest_homeassistant_custom_component.common import async_capture_events
 
 from custom_components.bticino_classe.const import DOMAIN
 from tests.integration.conftest import form_fields, sign_in
@@ -56,8 +57,10 @@ async def start_reauth(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str:
 
 
 async def submit(hass: HomeAssistant, flow_id: str, values: dict[str, Any]) -> ConfigFlowResult:
-    """Submit the form."""
+    """Submit the form; staircase lights stay lights."""
     result = await hass.config_entries.flow.async_configure(flow_id, values)
+    if result.get("step_id") == "lights":
+        result = await hass.config_entries.flow.async_configure(flow_id, {})
     await hass.async_block_till_done()
     return result
 
@@ -138,6 +141,69 @@ async def test_wrong_password_then_right(
     result = await submit(hass, flow_id, credentials)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert simulator.account.logins == 1
+
+
+GATE = "30000a-0606-aa11bb22cc06"
+
+
+@pytest.mark.parametrize("gates", [[], [GATE]])
+async def test_relay_is_a_light_or_a_gate(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str], gates: list[str]
+) -> None:
+    """The owner says which before any entity exists; a gate is never a light."""
+    added = async_capture_events(hass, "entity_registry_updated")
+    flow_id = await start_flow(hass)
+    form = await hass.config_entries.flow.async_configure(flow_id, credentials)
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "lights")
+    assert form["data_schema"] is not None
+    (selector,) = form["data_schema"].schema.values()
+    assert selector.config["options"] == [{"value": GATE, "label": "Luce scale"}]
+    assert hass.config_entries.async_entries(DOMAIN) == []
+
+    result = await hass.config_entries.flow.async_configure(flow_id, {"lights_as_doors": gates})
+    await hass.async_block_till_done()
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "Casa"
+    assert result["options"] == {"lights_as_doors": gates}
+    created = {each.data["entity_id"] for each in added if each.data["action"] == "create"}
+    assert ("light.luce_scale" in created) == (gates == [])
+    assert ("lock.luce_scale" in created) == (gates == [GATE])
+    assert simulator.account.logins == 1
+
+
+async def test_relay_without_a_name(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """It is listed by its id."""
+    simulator.use_house("classe_300eos")
+    form = await hass.config_entries.flow.async_configure(await start_flow(hass), credentials)
+    assert form["data_schema"] is not None
+    (selector,) = form["data_schema"].schema.values()
+    assert [each["label"] == each["value"] for each in selector.config["options"]] == [True]
+
+
+async def test_house_without_a_relay(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """There is nothing to ask."""
+    simulator.use_house("easykit")
+    flow_id = await start_flow(hass)
+    result = await hass.config_entries.flow.async_configure(flow_id, credentials)
+    await hass.async_block_till_done()
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_form_that_was_abandoned(hass: HomeAssistant, credentials: dict[str, str]) -> None:
+    """It does not block another sign-in, and ends with it: there is one entry."""
+    abandoned, used = [await start_flow(hass) for _ in range(2)]
+    for flow_id in (abandoned, used):
+        form = await hass.config_entries.flow.async_configure(flow_id, credentials)
+        assert form["step_id"] == "lights"
+    result = await submit(hass, used, {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    with pytest.raises(UnknownFlow):
+        await submit(hass, abandoned, {})
+    assert len(hass.config_entries.async_entries(DOMAIN)) == 1
 
 
 @pytest.mark.parametrize("house", ["no_intercom", "empty"])
