@@ -1,4 +1,4 @@
-"""Measures requests, times, memory and what is left behind; see docs/benchmarks.md."""
+"""Measures requests, times, memory and leaks; see docs/benchmarks.md."""
 
 import logging
 

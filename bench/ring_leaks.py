@@ -1,4 +1,4 @@
-"""What thousands of rings leave behind: tasks, timers, records, memory."""
+"""Leaks of thousands of rings: tasks, timers, records, memory."""
 
 from dataclasses import dataclass
 from functools import partial

@@ -1,4 +1,4 @@
-"""Requests of a view, sizes of offers, and what viewers who leave leave behind."""
+"""Requests of a view, sizes of offers, and leaks of viewers who leave."""
 
 from dataclasses import dataclass, replace
 from functools import partial

@@ -17,11 +17,11 @@ from tests.simulator import Simulator
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-# No example is too slow, on whatever machine.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+# No example is too slow, on any machine.
+settings.register_profile("slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("slow")
 
-# A bound for what hangs, in seconds; nothing that works takes so long, on whatever machine.
+# Seconds after which a test counts as hanging; far more than any machine needs.
 HANG_TIMEOUT = 60.0
 
 # Home Assistant's executor interrupts threads that do not stop within 0.2 s. A busy machine needs

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from .cloud import Cloud
 
 EXPIRED: Final = 1.0  # seconds since the epoch
-AVAILABLE_IN_CALL: Final = "-next_panel"
+# During a call, or once the push connection is up, which happens in the background.
+AVAILABLE_LATER: Final = ("-next_panel", "-ringing", "-in_call")
 # Settings of the intercom, which are requested in the background after the set-up.
-AVAILABLE_LATER: Final = (
+REQUESTED_LATER: Final = (
     "-do_not_disturb",
     "-do_not_disturb_duration",
     "-do_not_disturb_until",
@@ -152,7 +153,7 @@ class _Resolver(AsyncResolver):
 def _check_set_up(hass: HomeAssistant) -> None:
     """Fail unless the account is loaded and every enabled entity is available.
 
-    What needs a call only has to have a state; what is requested after the set-up is left out.
+    What needs a call or pushes only has to have a state; what is requested later is left out.
     """
     entry = entry_of(hass)
     assert entry.state is ConfigEntryState.LOADED, entry
@@ -160,10 +161,10 @@ def _check_set_up(hass: HomeAssistant) -> None:
     enabled = [
         entity
         for entity in entities
-        if entity.disabled_by is None and not entity.unique_id.endswith(AVAILABLE_LATER)
+        if entity.disabled_by is None and not entity.unique_id.endswith(REQUESTED_LATER)
     ]
     assert enabled, "no entity was added"
     assert all(hass.states.get(entity.entity_id) for entity in enabled)
-    lasting = [e.entity_id for e in enabled if not e.unique_id.endswith(AVAILABLE_IN_CALL)]
+    lasting = [e.entity_id for e in enabled if not e.unique_id.endswith(AVAILABLE_LATER)]
     unavailable = [each for each in lasting if hass.states.is_state(each, STATE_UNAVAILABLE)]
     assert not unavailable, unavailable

@@ -3,10 +3,12 @@
 import asyncio
 from collections import Counter, deque
 from dataclasses import dataclass
+from functools import partial
 import gc
 import tracemalloc
 from typing import TYPE_CHECKING, Final
 
+from homeassistant.core import HassJob
 from homeassistant.util.async_ import get_scheduled_timer_handles
 
 from .report import KIB, Figure, counts
@@ -35,11 +37,10 @@ def take_snapshot(hass: HomeAssistant, *owners: object) -> Snapshot:
     `tracemalloc` has to be running.
     """
     gc.collect()
-    timers = get_scheduled_timer_handles(hass.loop)
     return Snapshot(
         traced_bytes=tracemalloc.get_traced_memory()[0],
-        tasks=len(asyncio.all_tasks()),
-        timers=sum(not timer.cancelled() for timer in timers),
+        tasks=len(integration_tasks()),
+        timers=len(integration_timers(hass.loop)),
         records=sum(_entries(value) for owner in owners for value in vars(owner).values()),
     )
 
@@ -47,7 +48,6 @@ def take_snapshot(hass: HomeAssistant, *owners: object) -> Snapshot:
 def growth_figures(key: str, text: str, first: Snapshot, last: Snapshot) -> Iterator[Figure]:
     """Yield what has been added from one snapshot to another."""
     for name in ("tasks", "timers", "records"):
-        # Fewer is no fault: timers of Home Assistant itself end too.
         growth = max(0, getattr(last, name) - getattr(first, name))
         yield from counts(key, text, (name, f"more {name}", growth, 0))
     yield Figure(
@@ -57,6 +57,31 @@ def growth_figures(key: str, text: str, first: Snapshot, last: Snapshot) -> Iter
         unit="KiB",
         aim=MAX_GROWTH_KIB,
     )
+
+
+def integration_tasks() -> list[asyncio.Task[object]]:
+    """Return the running tasks of the integration; Home Assistant's own come and go."""
+    return [task for task in asyncio.all_tasks() if _is_of_integration(task.get_coro())]
+
+
+def integration_timers(loop: asyncio.AbstractEventLoop) -> list[asyncio.TimerHandle]:
+    """Return the timers of the integration."""
+    timers = [each for each in get_scheduled_timer_handles(loop) if not each.cancelled()]
+    return [timer for timer in timers if _is_of_integration(_target(timer))]
+
+
+def _target(timer: asyncio.TimerHandle) -> object:
+    """Return what a timer calls, through Home Assistant's helpers."""
+    jobs = [each for each in getattr(timer, "_args", None) or () if isinstance(each, HassJob)]
+    return jobs[0].target if jobs else getattr(timer, "_callback", None)
+
+
+def _is_of_integration(work: object) -> bool:
+    """Return whether a coroutine or a function is defined in the integration."""
+    while isinstance(work, partial):
+        work = work.func
+    code = getattr(work, "cr_code", None) or getattr(work, "__code__", None)
+    return code is not None and "custom_components/bticino_classe" in code.co_filename
 
 
 def _entries(value: object) -> int:

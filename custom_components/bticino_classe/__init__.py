@@ -1,7 +1,9 @@
 """BTicino Classe video intercoms in Home Assistant."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import (
     CONF_PASSWORD,
     CONF_TOKEN,
@@ -9,12 +11,14 @@ from homeassistant.const import (
     EVENT_HOMEASSISTANT_STOP,
     Platform,
 )
+from homeassistant.core import callback
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
+from .calls.events import async_forget_calls
 from .client import PRODUCTION, Account, AuthHandler, RateLimiter
 from .const import DOMAIN, ENDPOINTS, RATE_LIMITERS
-from .devices import async_cleanup_registry, async_sync_devices
+from .devices import async_sync_devices
 from .errors import async_load_error_translations
 from .history.http import PictureView
 from .history.store import async_remove_history
@@ -65,9 +69,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     await runtime.history.async_remove_unwanted()
     await runtime.coordinator.async_config_entry_first_refresh()
     entry.runtime_data = runtime
-    async_cleanup_registry(hass, entry)
     async_sync_devices(hass, entry)
-    await runtime.history.async_load()
+    await runtime.history.async_load(runtime.calls.ringing)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_load_error_translations(hass)
     runtime.async_start(hass, entry)
@@ -76,14 +79,19 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
 
 async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> bool:
     """Unload the platforms and end the views; everything else ends with the entry."""
+    runtime = entry.runtime_data
+    runtime.calls.async_pause()
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
-        await entry.runtime_data.live.async_close()
+        await runtime.live.async_close()
+    else:
+        runtime.calls.async_resume()
     return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     """Remove the account's history of calls and what outlives its reloads."""
+    async_forget_calls(hass, entry.entry_id)
     await async_remove_history(hass, entry.entry_id)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
     hass.data.get(DOOR_PULSES, {}).pop(entry.entry_id, None)
@@ -121,7 +129,18 @@ def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler
 
 def _rate_limiter(hass: HomeAssistant, entry: BticinoConfigEntry) -> RateLimiter:
     """Return the account's rate limiter; a pause outlives a failed set-up."""
-    return hass.data.setdefault(RATE_LIMITERS, {}).setdefault(entry.entry_id, RateLimiter())
+    limiters = hass.data.setdefault(RATE_LIMITERS, {})
+    if (limiter := limiters.get(entry.entry_id)) is None:
+        limiter = limiters[entry.entry_id] = RateLimiter(clock=hass.loop.time)
+        entry.async_on_state_change(partial(_skip_pauses, entry, limiter))
+    return limiter
+
+
+@callback
+def _skip_pauses(entry: BticinoConfigEntry, limiter: RateLimiter) -> None:
+    """Let a reload by a person pass; retries of a failed set-up do not unload the entry."""
+    if entry.state is ConfigEntryState.NOT_LOADED:
+        limiter.skip_pauses()
 
 
 def _token_saver(

@@ -52,6 +52,11 @@ class BticinoRinging(BticinoCallEntity, BinarySensorEntity):
 
     @property
     @override
+    def available(self) -> bool:
+        return self._runtime.push.is_online
+
+    @property
+    @override
     def is_on(self) -> bool:
         return self._runtime.calls.is_ringing_at(self.module.id)
 
@@ -64,6 +69,12 @@ class BticinoInCall(BticinoLocalEntity, BinarySensorEntity):
     def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
         super().__init__(runtime, module, key)
         self._sources = (runtime.live.async_listen,)
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Without pushes, only a viewer in Home Assistant is certain."""
+        return self._runtime.push.is_online or self._runtime.live.has_viewer(self.module.id)
 
     @property
     @override
@@ -86,7 +97,7 @@ class BticinoConnection(BticinoEntity, BinarySensorEntity):
     @property
     @override
     def is_on(self) -> bool:
-        return self.module_state.reachable
+        return self.coordinator.is_listed(self.module.id) and self.module_state.reachable
 
 
 class BticinoPushConnection(BticinoLocalEntity, BinarySensorEntity):

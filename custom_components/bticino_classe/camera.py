@@ -16,10 +16,10 @@ from webrtc_models import RTCConfiguration, RTCIceCandidateInit
 
 from .client import Candidate, ModuleKind
 from .const import MANUFACTURER
-from .devices import MODELS
 from .entity import BticinoEntity, async_add_for_modules
 from .errors import call_errors, refused, translated_error
 from .history.downloads import async_placeholder
+from .naming import MODELS
 
 if TYPE_CHECKING:
     from homeassistant.components.camera import WebRTCSendMessage
@@ -54,7 +54,8 @@ class BticinoCamera(BticinoEntity, Camera):
     """The camera of a panel; opening it while the panel is ringing answers the call."""
 
     _attr_name = None
-    # Without ON_OFF, Home Assistant's actions for an area would raise and end the script.
+    # Actions for an area turn every camera on or off, whatever its features; scripts end if it
+    # raises.
     _attr_supported_features = CameraEntityFeature.STREAM | CameraEntityFeature.ON_OFF
     _attr_brand = MANUFACTURER
 

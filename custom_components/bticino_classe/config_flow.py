@@ -1,5 +1,6 @@
 """Sign-in, re-authentication, reconfiguration and options."""
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Any, override
 
@@ -19,7 +20,7 @@ from homeassistant.const import (
     UnitOfTime,
 )
 from homeassistant.core import callback
-from homeassistant.data_entry_flow import section
+from homeassistant.data_entry_flow import AbortFlow, section
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -97,6 +98,8 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         self._credentials: dict[str, str] = {}
         self._tokens: dict[str, Any] = {}
         self._entry_title = ""
+        self._is_finishing = False
+        self._removed = asyncio.Event()
 
     @staticmethod
     @callback
@@ -108,21 +111,24 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         """Sign in to a new account."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            if self._is_configured(user_input[CONF_USERNAME]):
+            if not self._is_finishing and self._is_configured(user_input[CONF_USERNAME]):
                 return self.async_abort(reason="already_configured")
             topology, errors = await self._async_sign_in(user_input)
             if topology is not None:
+                if not (lights := _lights(topology)):
+                    await self._async_finish_once("already_configured")
                 unique_id = topology.user_id or self._credentials[CONF_USERNAME].lower()
                 # An abandoned form that asks for the lights must not block another sign-in.
                 await self.async_set_unique_id(unique_id, raise_on_progress=False)
                 self._abort_if_unique_id_configured()
-                if lights := _lights(topology):
+                if lights:
                     return self._lights_form(topology, lights)
                 return self.async_create_entry(title=_title(topology), data=self._entry_data)
         return self._account_form("user", errors, user_input)
 
     async def async_step_lights(self, user_input: dict[str, Any]) -> ConfigFlowResult:
         """Store which relays of staircase lights open something."""
+        await self._async_finish_once("already_configured")
         self._abort_if_unique_id_configured()
         return self.async_create_entry(
             title=self._entry_title, data=self._entry_data, options=user_input
@@ -144,6 +150,7 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input is not None:
             topology, errors = await self._async_sign_in({CONF_USERNAME: username, **user_input})
             if topology is not None:
+                await self._async_finish_once("reauth_successful")
                 return self._update_entry(self._get_reauth_entry(), topology)
         return self.async_show_form(
             step_id="reauth_confirm",
@@ -161,8 +168,24 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input is not None:
             topology, errors = await self._async_sign_in(user_input)
             if topology is not None:
+                await self._async_finish_once("reconfigure_successful")
                 return self._update_entry(entry, topology)
         return self._account_form("reconfigure", errors, user_input or entry.data)
+
+    @callback
+    @override
+    def async_remove(self) -> None:
+        self._removed.set()
+
+    async def _async_finish_once(self, reason: str) -> None:
+        """Let one submission finish the flow; another of the same form is aborted after it.
+
+        Core raises UnknownFlow for a submission that succeeds after its flow was removed.
+        """
+        if self._is_finishing:
+            await self._removed.wait()
+            raise AbortFlow(reason)
+        self._is_finishing = True
 
     def _is_configured(self, username: str) -> bool:
         """Whether an entry has this address; checked first, as each sign-in mails the owner."""
@@ -216,7 +239,10 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         return topology, {}
 
     def _client(self, credentials: dict[str, Any]) -> Account:
-        """Return a client for these credentials; unchanged credentials do not sign in again."""
+        """Return a client for these credentials; unchanged credentials do not sign in again.
+
+        Submitting the form again passes the pause after a failed sign-in.
+        """
         username = credentials[CONF_USERNAME].strip()
         normalized = {CONF_USERNAME: username, CONF_PASSWORD: credentials[CONF_PASSWORD]}
         if self._account is None or normalized != self._credentials:
@@ -229,6 +255,7 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
                 endpoints=self.hass.data.get(ENDPOINTS, PRODUCTION),
             )
             self._account = Account(auth)
+        self._account.auth.limiter.skip_pauses()
         return self._account
 
     async def _async_keep_tokens(self, tokens: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ MANUFACTURER: Final = "BTicino"
 ENDPOINTS: Final[HassKey[Endpoints]] = HassKey(f"{DOMAIN}_endpoints")
 
 # Requests are counted over reloads, by entry.
-RATE_LIMITERS: Final[HassKey[dict[str, RateLimiter]]] = HassKey(f"{DOMAIN}_budgets")
+RATE_LIMITERS: Final[HassKey[dict[str, RateLimiter]]] = HassKey(f"{DOMAIN}_rate_limiters")
 
 CONF_EXCLUDED_HOMES: Final = "excluded_homes"
 CONF_PULSE_TIME: Final = "pulse_time"

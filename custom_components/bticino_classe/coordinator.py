@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.core import callback
@@ -14,14 +15,11 @@ from .client import (
     ApiError,
     AuthError,
     BticinoError,
-    ForbiddenError,
     Home,
     InvalidCredentialsError,
-    InvalidRequestError,
     ModuleKind,
     ModuleState,
     NoAnswerError,
-    NotFoundError,
     RateLimitError,
     ReachabilityPush,
     SocketState,
@@ -31,20 +29,21 @@ from .client import (
 )
 from .const import CONF_EXCLUDED_HOMES, DOMAIN, LOGGER
 from .errors import reason
-from .house import House, merged_home, without_module
+from .house import House, merged_homes, modules_of, without_module
+from .polling import HomePoller, LastAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from .client import Push, PushChannel
+    from .client import CallPush, Module, Push, PushChannel
 
 STATUS_INTERVAL: Final = timedelta(minutes=5)  # while nothing is pushed
 SAFETY_INTERVAL: Final = timedelta(minutes=30)  # while the push connection is up
 TOPOLOGY_INTERVAL: Final = timedelta(minutes=59)  # less than an hour: two safety intervals
-OUTAGE_TOLERANCE: Final = timedelta(minutes=15)  # since the last good answer
+OLD_PUSH_SECONDS: Final = 90.0  # after which a call does not prove a connection any more
 
 
 class BticinoCoordinator(DataUpdateCoordinator[House]):
@@ -66,15 +65,18 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.all_homes: dict[str, Home] = {}
         self.unknown_types: Mapping[str, int] = {}
         self.failed_polls = 0
-        self._last_answer = (0.0, 0.0)
+        self._last_answer = LastAnswer(hass)
+        self._poller = HomePoller(hass, account)
         self._was_online = False
         self._push = push
         self._outage_logged = False
         self._topology_ids: frozenset[str] = frozenset()
+        self._listed_homes: frozenset[str] = frozenset()
         self._topology_until: datetime | None = None
-        self._status_ids: frozenset[str] = frozenset()
+        self._status_ids: dict[str, frozenset[str]] = {}
         self._pending_updates: dict[str, dict[str, Any]] = {}
         self._requested_modules: set[str] = set()
+        self._misplaced_modules: set[str] = set()
 
     @callback
     def async_start(self) -> None:
@@ -95,7 +97,8 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     def is_listed(self, module_id: str) -> bool:
         """Whether the cloud's latest list of modules or of states contains a module."""
-        return module_id in self._topology_ids or module_id in self._status_ids
+        status_ids = self._status_ids.values()
+        return module_id in self._topology_ids or any(module_id in ids for ids in status_ids)
 
     def panels_of(self, bridge_id: str) -> tuple[str, ...]:
         """Return the ids of the panels behind an intercom."""
@@ -112,7 +115,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     @callback
     def async_set_light(self, module_id: str, *, on: bool) -> None:
         """Show a light as it was just switched, until the next poll reports it."""
-        self._update_state(module_id, on=on)
+        self._update_states([module_id], on=on)
         self.async_adapt_interval()
 
     @callback
@@ -121,7 +124,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         if reachable is None or module_id not in self.data.modules:
             self.async_refresh_soon()
             return
-        self._update_state(module_id, reachable=reachable)
+        self._update_states([module_id], reachable=reachable)
         if reachable and self.data.modules[module_id].kind is ModuleKind.BRIDGE:
             self.async_refresh_soon()  # the modules behind it may be listed as unreachable
 
@@ -144,7 +147,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     @callback
     def async_note_answer(self) -> None:
         """Note that the cloud has just shown that it works; an outage cannot have begun before."""
-        self._last_answer = self._times()
+        self._last_answer.note()
 
     @callback
     def async_handle_error(self, err: BticinoError) -> None:
@@ -166,9 +169,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     def _wanted_interval(self) -> timedelta:
         """Long while changes are pushed, short otherwise.
 
-        Short, too, after a light was switched on: its timer switches it off without a push.
+        Short, too, after a light was switched on: its timer switches it off without a push. Even
+        shorter after a start, if there were too many homes for our own rate limiter.
         """
-        is_pushed = self._push.is_online and not self.failed_polls
+        if self._poller.retry_after is not None:
+            return min(timedelta(seconds=ceil(self._poller.retry_after)), STATUS_INTERVAL)
+        is_pushed = self._push.is_online and not (self.failed_polls or self._poller.failing)
         is_lit = any(update.get("on") for update in self._pending_updates.values())
         return SAFETY_INTERVAL if is_pushed and not is_lit else STATUS_INTERVAL
 
@@ -179,6 +185,17 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
                 self.async_set_reachable(push.module_id, reachable=push.reachable)
         elif not self.is_excluded(push.bridge_id):
             self.async_expect_modules(push.bridge_id, push.panel_id)
+            self._mark_connected(push)
+
+    def _mark_connected(self, push: CallPush) -> None:
+        """Show an intercom and what is behind it as reachable: its call proves that it is there."""
+        bridge = self.data.modules.get(push.bridge_id)
+        is_old = push.time is not None and self.account.clock.age(push.time) > OLD_PUSH_SECONDS
+        if is_old or bridge is None or self.data.reachable(bridge.id):
+            return
+        behind = (m.id for m in self.data.modules.values() if m.bridge_id == bridge.id)
+        self._update_states((bridge.id, *behind), reachable=True)
+        self.async_refresh_soon()
 
     @callback
     def _on_push_state(self, state: SocketState) -> None:
@@ -196,10 +213,13 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.data = house
         self.async_update_listeners()
 
-    def _update_state(self, module_id: str, **changes: Any) -> None:
-        """Change a module's state, until a poll that begins later reports it."""
-        self._pending_updates[module_id] = self._pending_updates.get(module_id, {}) | changes
-        self._set_house(self.data.with_state(module_id, **changes))
+    def _update_states(self, module_ids: Iterable[str], **changes: Any) -> None:
+        """Change the states of modules, until a poll that begins later reports them."""
+        house = self.data
+        for module_id in module_ids:
+            self._pending_updates[module_id] = self._pending_updates.get(module_id, {}) | changes
+            house = house.with_state(module_id, **changes)
+        self._set_house(house)
 
     @override
     async def _async_update_data(self) -> House:
@@ -230,7 +250,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         if not is_refused_here:
             self._count_failure(err)
         if known is not None:
-            is_outage = not is_refused_here and self._is_long_outage
+            is_outage = not is_refused_here and self._last_answer.is_long_ago
             if self.last_update_success and not is_outage:
                 return known
             # Logged above; the base class would log it a second time.
@@ -250,15 +270,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.failed_polls += 1
         self.update_interval = self._wanted_interval
 
-    @property
-    def _is_long_outage(self) -> bool:
-        # Both clocks have to agree: this machine's time may be set meanwhile.
-        passed = min(now - then for now, then in zip(self._times(), self._last_answer, strict=True))
-        return passed >= OUTAGE_TOLERANCE.total_seconds()
-
-    def _times(self) -> tuple[float, float]:
-        return self.hass.loop.time(), dt_util.utcnow().timestamp()
-
     def _log_outage(self, err: BticinoError) -> None:
         """Log an outage once, unless the push connection has already logged it."""
         if not self._push.is_outage_logged:
@@ -269,11 +280,17 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         await self._refresh_topology()
         # What is pushed or switched from here on is newer than the states that are requested now.
         self._pending_updates.clear()
-        reported = await self._fetch_states()
+        reported = await self._poller.fetch(self._homes_in_use(), is_pushed=self._push.is_online)
+        await self._follow_moves(reported)
+        for home_id in self._poller.refused - self._listed_homes:  # it no longer exists
+            del self.all_homes[home_id], reported[home_id]
+            self._status_ids.pop(home_id, None)
+        modules = modules_of(self.all_homes)
         for home_id, states in reported.items():
             # Read only now: a module may have been removed during the request.
-            self.all_homes[home_id] = with_reported_modules(self.all_homes[home_id], states)
-        self._status_ids = frozenset(m for states in reported.values() for m in states)
+            own = {key: s for key, s in states.items() if _is_of_home(modules.get(key), home_id)}
+            self.all_homes[home_id] = with_reported_modules(self.all_homes[home_id], own)
+            self._status_ids[home_id] = frozenset(states)
         house = self._house_of(reported)
         known: House | None = self.data
         if known is not None and house.modules.keys() - known.modules.keys():
@@ -284,12 +301,38 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         """Return the homes with their reported states, and with what changed during the request."""
         known: House | None = self.data
         states = dict(known.states) if known is not None else {}
-        for found in reported.values():
-            states |= found
+        modules = modules_of(self.all_homes)
+        for is_own in (False, True):  # the module's own home knows best
+            for home_id, found in reported.items():
+                states |= {
+                    key: state
+                    for key, state in found.items()
+                    if _is_of_home(modules.get(key), home_id) is is_own
+                }
         for module_id, changes in self._pending_updates.items():
             if module_id in states:
                 states[module_id] = replace(states[module_id], **changes)
-        return House.of((self.all_homes[home_id] for home_id in reported), states)
+        return House.of(self._homes_in_use(), states)
+
+    async def _follow_moves(self, reported: Mapping[str, Mapping[str, ModuleState]]) -> None:
+        """Request the list of modules again, once, when another home reports a module."""
+        if self._misplaced(reported) - self._misplaced_modules:
+            self._topology_until = None
+            await self._refresh_topology()
+        self._misplaced_modules = self._misplaced(reported)
+
+    def _misplaced(self, reported: Mapping[str, Mapping[str, ModuleState]]) -> set[str]:
+        """Return the modules that only another home reports than the one that they are in."""
+        modules = modules_of(self.all_homes)
+        answered = {
+            key: states for key, states in reported.items() if key not in self._poller.refused
+        }
+        return {
+            module.id
+            for home_id, states in answered.items()
+            for module in (modules[key] for key in states if key in modules)
+            if module.home_id != home_id and module.id not in answered.get(module.home_id, ())
+        }
 
     async def _refresh_topology(self) -> None:
         """Request the list of modules when it is due; keep the known one if that fails."""
@@ -307,14 +350,13 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     async def _fetch_topology(self) -> None:
         topology = await self.account.topology()
-        homes = [merged_home(self.all_homes.get(home.id), home) for home in topology.homes.values()]
-        if not any(home.bridges for home in homes):
+        homes = merged_homes(self.all_homes, topology.homes)
+        if not any(homes[home_id].bridges for home_id in topology.homes):
             # The account had an intercom when it was set up: this answer is incomplete.
             raise UnexpectedAnswerError
-        self.all_homes |= {home.id: home for home in homes}
-        self._topology_ids = frozenset(
-            module_id for home in topology.homes.values() for module_id in home.modules
-        )
+        self.all_homes = homes
+        self._listed_homes = frozenset(topology.homes)
+        self._topology_ids = frozenset(modules_of(topology.homes))
         self.unknown_types = topology.unknown_types
         self._topology_until = dt_util.utcnow() + TOPOLOGY_INTERVAL
 
@@ -328,16 +370,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             if (home.bridges or home.id in shown) and home.id not in self.excluded_homes
         ]
 
-    async def _fetch_states(self) -> dict[str, Mapping[str, ModuleState]]:
-        """Return the states by home; a home that is refused does not affect the others."""
-        found: dict[str, Mapping[str, ModuleState]] = {}
-        refusals: list[ApiError] = []
-        for home in self._homes_in_use():
-            try:
-                found[home.id] = await self.account.states(home.id)
-            except (ForbiddenError, NotFoundError, InvalidRequestError) as err:
-                refusals.append(err)
-                found[home.id] = {m: ModuleState(id=m, reachable=False) for m in home.modules}
-        if refusals and len(refusals) == len(found):
-            raise refusals[0]
-        return found
+
+def _is_of_home(module: Module | None, home_id: str) -> bool:
+    return module is None or module.home_id == home_id

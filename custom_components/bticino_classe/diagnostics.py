@@ -131,10 +131,10 @@ def _calls(runtime: RuntimeData) -> dict[str, Any]:
 
 def _socket(socket: ReconnectingSocket) -> dict[str, Any]:
     """Return the state of a socket."""
-    ending = socket.last_disconnect
+    disconnect = socket.last_disconnect
     return {
         "state": socket.state.value,
-        "last_ending": None if ending is None else str(ending),
+        "last_disconnect": None if disconnect is None else str(disconnect),
         "socket": dict(socket.counters),
     }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 import math
 from typing import TYPE_CHECKING, override
 
@@ -23,7 +24,7 @@ from .coordinator import BticinoCoordinator
 from .errors import command_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator
+    from collections.abc import Collection, Generator, Iterable
 
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.helpers.entity import Entity, EntityDescription
@@ -49,6 +50,27 @@ def unique_id(entry: ConfigEntry, module_id: str, key: str) -> str:
     return f"{entry.unique_id}-{module_id}-{key}"
 
 
+class EntityAdder:
+    """Adds entities to a platform, except those that are there already.
+
+    A module may change its kind, or be gone for a while without its device.
+    """
+
+    def __init__(self, async_add_entities: AddConfigEntryEntitiesCallback) -> None:
+        self._async_add_entities = async_add_entities
+        self._present: set[str | None] = set()
+
+    @callback
+    def async_add(self, entities: Iterable[Entity]) -> None:
+        """Add the entities that are not there."""
+        new = [entity for entity in entities if entity.unique_id not in self._present]
+        for entity in new:
+            self._present.add(entity.unique_id)
+            entity.async_on_remove(partial(self._present.discard, entity.unique_id))
+        if new:
+            self._async_add_entities(new)
+
+
 @callback
 def async_add_for_modules(
     entry: BticinoConfigEntry,
@@ -56,7 +78,7 @@ def async_add_for_modules(
     build: Callable[[RuntimeData, Module], list[Entity]],
 ) -> None:
     """Add the entities of every module that is there, and of those that appear later."""
-    runtime = entry.runtime_data
+    runtime, adder = entry.runtime_data, EntityAdder(async_add_entities)
     known: set[tuple[str, ModuleKind]] = set()
 
     @callback
@@ -65,8 +87,7 @@ def async_add_for_modules(
         new = [module for key, module in now.items() if key not in known]
         known.clear()
         known.update(now)
-        if entities := [entity for module in new for entity in build(runtime, module)]:
-            async_add_entities(entities)
+        adder.async_add(entity for module in new for entity in build(runtime, module))
 
     add_new()
     entry.async_on_unload(runtime.coordinator.async_add_listener(add_new))
@@ -127,6 +148,13 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
         if changed is None or self._module.id in changed:
             self.async_write_ha_state()
 
+    @override
+    async def async_update(self) -> None:
+        """Poll the states, and read the settings of an intercom."""
+        await super().async_update()
+        if self.module.kind is ModuleKind.BRIDGE:
+            await self._runtime.settings.async_read()
+
     @contextmanager
     def command_errors(self) -> Generator[None]:
         """Raise the failure of a command as a translated HomeAssistantError."""
@@ -166,7 +194,8 @@ class BticinoLocalEntity(BticinoEntity):
 class BticinoCallEntity(BticinoLocalEntity):
     """An entity that follows the calls of its panel, or of all panels of its intercom.
 
-    Always available: an event entity that becomes available again would look like a new event.
+    Always available, unless a subclass says otherwise: an event entity that becomes available again
+    would look like a new event.
     """
 
     @override

@@ -21,8 +21,7 @@ class House:
     def of(cls, homes: Iterable[Home], states: Mapping[str, ModuleState]) -> House:
         """Build a house from its homes."""
         by_id = {home.id: home for home in homes}
-        modules = {m.id: m for home in by_id.values() for m in home.modules.values()}
-        return cls(homes=by_id, modules=modules, states=states)
+        return cls(homes=by_id, modules=modules_of(by_id), states=states)
 
     @property
     def bridges(self) -> tuple[Module, ...]:
@@ -44,11 +43,10 @@ class House:
         return self.states.get(module_id) or ModuleState(id=module_id)
 
     def reachable(self, module_id: str) -> bool:
-        """Whether commands can reach a module: it and its intercom are connected."""
+        """Whether a command can reach a module: it is in use, its intercom and it are connected."""
         module = self.modules.get(module_id)
-        bridge_id = module.bridge_id if module else None
-        return self.state(module_id).reachable and (
-            bridge_id is None or self.state(bridge_id).reachable
+        return module is not None and all(
+            self.state(each).reachable for each in (module.id, module.intercom_id)
         )
 
     def with_state(self, module_id: str, **changes: Any) -> House:
@@ -62,26 +60,64 @@ class House:
         return House.of(homes, self.states)
 
 
-def merged_home(known: Home | None, home: Home) -> Home:
-    """Return the newer home, with what only the known one has: an answer may be incomplete."""
+def merged_homes(known: Mapping[str, Home], listed: Mapping[str, Home]) -> dict[str, Home]:
+    """Return the known homes with what a newer list says; each module is in one home.
+
+    A list may be incomplete: what it lacks stays, but a module that it contains is where it says.
+    """
+    homes = {**known, **{key: _merged_home(known.get(key), home) for key, home in listed.items()}}
+    modules = _merged_modules(modules_of(known), listed.values())
+    by_home: dict[str, dict[str, Module]] = {home_id: {} for home_id in homes}
+    for module in modules.values():
+        by_home[module.home_id][module.id] = module
+    return {key: replace(home, modules=by_home[key]) for key, home in homes.items()}
+
+
+def modules_of(homes: Mapping[str, Home]) -> dict[str, Module]:
+    """Return the modules of all homes by id."""
+    return {m.id: m for home in homes.values() for m in home.modules.values()}
+
+
+def _merged_home(known: Home | None, home: Home) -> Home:
     if known is None:
         return home
-    listed = {m.id: _merged_module(known.modules.get(m.id), m) for m in home.modules.values()}
-    return replace(
-        home,
-        name=home.name or known.name,
-        timezone=home.timezone or known.timezone,
-        modules={**known.modules, **listed},
-    )
+    return replace(home, name=home.name or known.name, timezone=home.timezone or known.timezone)
+
+
+def _merged_modules(known: dict[str, Module], listed: Iterable[Home]) -> dict[str, Module]:
+    """Return the known modules with what the list says, each in the home that lists it.
+
+    A module that several homes list stays where it was. One that none lists follows its intercom.
+    """
+    found: dict[str, list[Module]] = {}
+    for module in (m for home in listed for m in home.modules.values()):
+        found.setdefault(module.id, []).append(module)
+    merged = dict(known)
+    for module_id, modules in found.items():
+        before = known.get(module_id)
+        home_id = None if before is None else before.home_id
+        # What has no type is only named by its intercom.
+        newest = min(modules, key=lambda m: (not m.type, m.home_id != home_id))
+        merged[module_id] = _merged_module(before, newest)
+    for module in known.values():
+        intercom = merged.get(module.bridge_id or "")
+        if module.id not in found and intercom is not None:
+            merged[module.id] = replace(module, home_id=intercom.home_id)
+    return merged
 
 
 def _merged_module(known: Module | None, module: Module) -> Module:
     if known is None:
         return module
     if not module.type:
-        return known
+        return replace(known, home_id=module.home_id)
+    is_unknown = module.kind is ModuleKind.UNKNOWN  # the answer may lack what told the kind
     return replace(
-        module, name=module.name or known.name, bridge_id=module.bridge_id or known.bridge_id
+        module,
+        kind=known.kind if is_unknown else module.kind,
+        name=module.name or known.name,
+        bridge_id=module.bridge_id or known.bridge_id,
+        cloud_bridge_id=(module if module.bridge_id else known).cloud_bridge_id,
     )
 
 

@@ -10,7 +10,7 @@ from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind
 from .const import DOMAIN
-from .entity import BticinoLocalEntity, unique_id
+from .entity import BticinoLocalEntity, EntityAdder, unique_id
 from .history.downloads import async_placeholder
 from .history.records import SNAPSHOT, VIGNETTE
 
@@ -36,7 +36,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add an image for each location with a camera, and others once a picture exists."""
-    runtime = entry.runtime_data
+    runtime, adder = entry.runtime_data, EntityAdder(async_add_entities)
     known: set[tuple[str, str]] = set()
 
     @callback
@@ -47,8 +47,7 @@ async def async_setup_entry(
             known.intersection_update(now)
         new = [(now[key], key[1]) for key in now if key not in known]
         known.update(now)
-        if new:
-            async_add_entities(BticinoLastCall(runtime, module, kind) for module, kind in new)
+        adder.async_add(BticinoLastCall(runtime, module, kind) for module, kind in new)
 
     add_new()
     entry.async_on_unload(runtime.coordinator.async_add_listener(add_new))

@@ -62,7 +62,9 @@ class CallsMediaSource(MediaSource):
                 call = await history.async_call(call_id)
                 image = await history.async_picture(call_id, kind) if call else None
                 if image is not None:
-                    return PlayMedia(picture_path(entry_id, call_id, kind), image.content_type)
+                    url = picture_path(entry_id, call_id, kind)
+                    path = await history.picture_files.async_copy(call_id, kind, image)
+                    return PlayMedia(url, image.content_type, path=path)
         # Frontends show the text as it is, and core would send it in English.
         raise Unresolvable(translated_error(self.hass, "picture_not_found"))
 

@@ -51,9 +51,7 @@ class RuntimeData:
             house=lambda: coordinator.data,
             excluded_homes=coordinator.excluded_homes,
         )
-        calls = CallEvents(
-            hass, entry, coordinator, push, on_unknown_answer=history.async_answered_elsewhere
-        )
+        calls = CallEvents(hass, entry, coordinator, push, history)
         downloads = PictureDownloads(hass, entry, coordinator, history)
         # The history comes first: entities read from it what they show of a call.
         entry.async_on_unload(calls.async_listen(history.async_add))

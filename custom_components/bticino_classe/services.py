@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
     from homeassistant.util.json import JsonValueType
 
-    from .calls.events import CallEvents
     from .client import Module
-    from .runtime import BticinoConfigEntry
+    from .runtime import BticinoConfigEntry, RuntimeData
 
 RESET_MISSED_CALLS: Final = "reset_missed_calls"
 SIMULATE_RING: Final = "simulate_ring"
@@ -185,22 +184,23 @@ def _simulate_ring(hass: HomeAssistant, call: ServiceCall) -> None:
             translation_domain=DOMAIN, translation_key="simulated_rings_not_allowed"
         )
     outcome = _OUTCOMES[call.data[ATTR_OUTCOME]]
-    ring = _ring(entry.runtime_data.calls, module, outcome, call.data[ATTR_SECONDS])
+    ring = _ring(entry.runtime_data, module, outcome, call.data[ATTR_SECONDS])
     entry.async_create_background_task(hass, ring, "bticino_classe simulated ring")
 
 
-async def _ring(calls: CallEvents, module: Module, outcome: CallStep, seconds: float) -> None:
+async def _ring(runtime: RuntimeData, module: Module, outcome: CallStep, seconds: float) -> None:
     """Ring for some seconds, then end the call with the outcome."""
     session_id = f"simulated-{uuid.uuid4().hex}"
     panel_id = module.id if module.kind is ModuleKind.PANEL else None
     for step, pause in ((CallStep.OFFERED, seconds), (outcome, 0.0)):
-        calls.async_handle_push(
+        runtime.calls.async_handle_push(
             CallPush(
                 step=step,
                 session_id=session_id,
                 bridge_id=module.intercom_id,
                 home_id=module.home_id,
                 panel_id=panel_id,
+                time=runtime.account.clock.now(),
             )
         )
         await asyncio.sleep(pause)

@@ -8,7 +8,7 @@ from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
 from .client import SettingMode
-from .entity import BticinoEntity
+from .entity import BticinoEntity, EntityAdder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ def async_add_for_settings(
     build: Callable[[RuntimeData, Module, Setting], Entity | None],
 ) -> None:
     """Add an entity for each intercom once it reports the setting; `build` may return None."""
-    runtime = entry.runtime_data
+    runtime, adder = entry.runtime_data, EntityAdder(async_add_entities)
     known: set[str] = set()
 
     @callback
@@ -42,8 +42,7 @@ def async_add_for_settings(
             if setting is not None and (entity := build(runtime, bridge, setting)) is not None:
                 new[bridge.id] = entity
         known.update(new)
-        if new:
-            async_add_entities(new.values())
+        adder.async_add(new.values())
 
     add_new()
     entry.async_on_unload(runtime.coordinator.async_add_listener(add_new))

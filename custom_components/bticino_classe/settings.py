@@ -1,6 +1,7 @@
 """The intercoms' own settings: read at long intervals, in the background."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +10,7 @@ from homeassistant.helpers.event import async_call_later
 
 from .client import (
     BticinoError,
+    CommandRefusedError,
     ForbiddenError,
     InvalidRequestError,
     NotFoundError,
@@ -19,7 +21,7 @@ from .const import LOGGER
 from .listeners import ModuleListeners
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
@@ -32,13 +34,16 @@ if TYPE_CHECKING:
 INTERVAL: Final = timedelta(hours=1)
 RETRY_INTERVAL: Final = timedelta(minutes=5)
 EXPIRY_MARGIN_SECONDS: Final = 1.0  # after the end of a timed mode
+LAG_SECONDS: Final = 120.0  # after a change, during which the cloud may return old values
+_REFUSALS: Final = (ForbiddenError, NotFoundError, InvalidRequestError)
+_OF_ONE_INTERCOM: Final = (*_REFUSALS, UnreachableError, CommandRefusedError)
 
 
 class IntercomSettings:
     """Owns the last known settings; a failed read changes nothing.
 
-    A home whose models the cloud has no settings for is requested once, and again when an intercom
-    is added or Home Assistant starts.
+    An intercom whose settings the cloud refuses is requested once, and again when Home Assistant
+    starts. After a change, the cloud may return the old values for a moment; they are not shown.
     """
 
     def __init__(
@@ -49,7 +54,10 @@ class IntercomSettings:
         self._coordinator = coordinator
         self._listeners = ModuleListeners()
         self._settings: dict[str, Settings] = {}
-        self._refused_homes: set[str] = set()
+        self._sent: dict[tuple[str, SettingKind], tuple[Setting, float]] = {}
+        self._refused: set[str] = set()
+        self._is_lagging = False
+        self._next_read: asyncio.Task[None] | None = None
         self._reported: dict[str, int | None] = {}
         self._read_lock = asyncio.Lock()
         self._cancel_timer: CALLBACK_TYPE | None = None
@@ -85,11 +93,8 @@ class IntercomSettings:
     @callback
     def async_read_soon(self, _now: datetime | None = None) -> None:
         """Read all settings in the background, unless the entry is unloaded."""
-        if self._is_stopped:
-            return
-        self._entry.async_create_background_task(
-            self._hass, self._async_read(), "bticino_classe settings"
-        )
+        if not self._is_stopped:
+            self._queue_read()
 
     async def async_change(  # noqa: PLR0913 - a change has these parts
         self,
@@ -112,36 +117,87 @@ class IntercomSettings:
                 duration=duration,
                 deadline=deadline,
                 write_lock=write_lock,
+                last_sent=self._last_sent(bridge.id, kind),
             )
+            self._sent[bridge.id, kind] = (changed, self._hass.loop.time() + LAG_SECONDS)
             self._settings[bridge.id] = {**self._settings.get(bridge.id, {}), kind: changed}
         finally:
             self.async_read_soon()
 
+    async def async_read(self) -> None:
+        """Read all settings now."""
+        await asyncio.wait([self._queue_read()])
+
+    def _queue_read(self) -> asyncio.Task[None]:
+        """Return the next read; one that has not begun is shared."""
+        if self._next_read is None:
+            self._next_read = self._entry.async_create_background_task(
+                self._hass, self._async_read(), "bticino_classe settings", eager_start=False
+            )
+        return self._next_read
+
     async def _async_read(self) -> None:
         # One read at a time: an older answer must not overwrite a newer one.
         async with self._read_lock:
+            self._next_read = None
             self._stop_timer()
-            homes = self._coordinator.data.homes.values()
-            read = [await self._read(home) for home in homes if home.id not in self._refused_homes]
+            # Those that were never read come first: requests are limited.
+            homes = sorted(self._coordinator.data.homes.values(), key=self._is_known)
+            self._is_lagging = False
+            read = [await self._read(home) for home in homes]
             self._plan_next(complete=all(read))
         self._listeners.async_notify(None)
 
+    def _is_known(self, home: Home) -> bool:
+        return any(bridge.id in self._settings for bridge in home.bridges)
+
     async def _read(self, home: Home) -> bool:
-        """Read the settings of a home; returns False if it should be retried soon."""
+        """Read the settings of a home; returns False if it should be retried soon.
+
+        If the cloud refuses them, each intercom is asked about alone: models differ.
+        """
+        bridges = [bridge for bridge in home.bridges if bridge.id not in self._refused]
+        if not bridges:
+            return True
+        err = await self._request(home, bridges)
+        if len(bridges) == 1 or not isinstance(err, _OF_ONE_INTERCOM):
+            return self._conclude(bridges[0], err)
+        alone = [self._conclude(bridge, await self._request(home, [bridge])) for bridge in bridges]
+        return all(alone)
+
+    async def _request(self, home: Home, bridges: Sequence[Module]) -> BticinoError | None:
+        """Read the settings of some intercoms of a home; returns the error."""
+        wanted = replace(home, modules={bridge.id: bridge for bridge in bridges})
         try:
-            found = await self._coordinator.account.settings(home)
-        except (ForbiddenError, NotFoundError, InvalidRequestError) as err:
-            LOGGER.debug("The cloud refuses the intercoms' settings: %s", err)
-            if not any(bridge.id in self._settings for bridge in home.bridges):
-                self._refused_homes.add(home.id)
-        except UnreachableError as err:
-            LOGGER.debug("The intercoms' settings are not available: %s", err)
+            found = await self._coordinator.account.settings(wanted)
         except BticinoError as err:
             LOGGER.debug("The intercoms' settings could not be read: %s", err)
-            return False
-        else:
-            self._settings |= found
-        return True
+            return err
+        for bridge_id, settings in found.items():
+            self._settings[bridge_id] = {
+                kind: self._newest(bridge_id, setting) for kind, setting in settings.items()
+            }
+        return None
+
+    def _conclude(self, bridge: Module, err: BticinoError | None) -> bool:
+        """Remember an intercom whose settings are refused; returns False for a failed read."""
+        is_refusal = isinstance(err, _REFUSALS)
+        if is_refusal and bridge.id not in self._settings:
+            self._refused.add(bridge.id)
+        return err is None or is_refusal or isinstance(err, UnreachableError)
+
+    def _newest(self, bridge_id: str, found: Setting) -> Setting:
+        """Return what was sent if the cloud does not show it yet, else what it shows."""
+        sent = self._last_sent(bridge_id, found.kind)
+        if sent is None or not found.is_replaced_by(sent):
+            return found
+        self._is_lagging = True
+        return sent
+
+    def _last_sent(self, bridge_id: str, kind: SettingKind) -> Setting | None:
+        """Return the last change of a setting, as long as the cloud may not show it yet."""
+        sent, until = self._sent.get((bridge_id, kind), (None, 0.0))
+        return sent if self._hass.loop.time() < until else None
 
     @callback
     def _stop(self) -> None:
@@ -154,6 +210,8 @@ class IntercomSettings:
         if self._is_stopped:
             return
         wait = (INTERVAL if complete else RETRY_INTERVAL).total_seconds()
+        if self._is_lagging:
+            wait = LAG_SECONDS
         now = self._now()
         for settings in self._settings.values():
             for setting in settings.values():
@@ -167,8 +225,6 @@ class IntercomSettings:
         """Read when an intercom reports a change of its settings, or a new intercom is there."""
         reported = self._reported_changes()
         if reported != self._reported:
-            if reported.keys() - self._reported.keys():
-                self._refused_homes.clear()
             self._reported = reported
             self.async_read_soon()
 

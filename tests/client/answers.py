@@ -86,7 +86,7 @@ LEAVES = (
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=8)
 )
-#: Whatever JSON can hold.
+#: Any JSON value.
 VALUES = st.recursive(
     LEAVES,
     lambda inner: (

@@ -39,7 +39,8 @@ class Client:
         self.states: list[SocketState] = []
         self.frames: list[Frame] = []
         self.bounds: list[float] = []
-        self.backoff = Backoff(first=0.01, longest=0.04, draw=lambda: 1.0)
+        self.draw = 1.0
+        self.backoff = Backoff(first=0.01, longest=0.04, draw=lambda: self.draw)
         self.socket = ReconnectingSocket(
             auth,
             url,

@@ -18,6 +18,7 @@ from custom_components.bticino_classe.client.errors import (
     AuthServerError,
     InvalidCredentialsError,
 )
+from custom_components.bticino_classe.client.rate_limiter import RateLimiter
 from tests.conftest import HANG_TIMEOUT
 from tests.simulator import Failure, concurrency, maintenance, too_many, usage_limit
 from tests.simulator.paths import TOKEN
@@ -118,13 +119,17 @@ async def test_error_that_does_not_concern_the_credentials(
     code: int | str | None,
     retry_after: float | None,
 ) -> None:
-    """Class and fields describe it; there is no sign-in, and the refresh token is kept."""
+    """Class and fields describe it; there is no sign-in, and the refresh token is kept.
+
+    What it says about pauses is tested with the rate limiter.
+    """
     simulator.fail(TOKEN, failure)
     error = await failure_of(auth, use)
     assert isinstance(error, ApiError)
     assert (type(error), error.status, error.code) == (kind, status, code)
     assert error.retry_after == retry_after
     assert simulator.journal.count(TOKEN) == 1
+    auth.limiter = RateLimiter()
     assert simulator.account.token_error(await auth.get_access_token()) is None
     assert grants(simulator)[1:] == ["refresh_token"]
 
@@ -242,6 +247,7 @@ async def test_refused_sign_in_is_not_always_a_wrong_password(
     simulator.fail(TOKEN, refusal, times=2)
     for expected in (["refresh_token", "password"], ["password"]):
         simulator.journal.clear()
+        auth.limiter.skip_pauses()
         error = await failure_of(auth, "get_access_token")
         assert type(error) is AuthApiError
         assert error.code == code

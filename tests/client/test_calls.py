@@ -7,15 +7,20 @@ from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.bticino_classe.client.calls import (
+    BACKLOG_SECONDS,
+    LATE_SECONDS,
     MAX_CALLS,
     MAX_RING_SECONDS,
     MAX_TALK_SECONDS,
     PANEL_WAIT_SECONDS,
+    SESSION_REUSE_SECONDS,
+    STATUS_WAIT_SECONDS,
     CallChange,
     CallEventType,
     CallState,
     CallTracker,
 )
+from custom_components.bticino_classe.client.clock import CloudClock
 from custom_components.bticino_classe.client.models import Picture
 from custom_components.bticino_classe.client.push import CallPush, CallStep
 
@@ -24,15 +29,31 @@ NOW = 1_790_000_000.0
 
 
 class House:
-    """A call tracker with its clock and the panels of its intercom."""
+    """A call tracker with its clocks and the panels of its intercom.
+
+    `cloud_error` and `machine_error` are the seconds by which the clocks are wrong; `past` has the
+    outcomes of earlier calls by their session.
+    """
 
     def __init__(self, *panels: str, offers: bool = True) -> None:
         self.now = NOW
+        self.cloud_error = self.machine_error = 0.0
+        self.past: dict[str, CallState] = {}
+        self.clock = CloudClock(
+            wall_clock=lambda: self.now + self.machine_error, monotonic=lambda: self.now - NOW
+        )
         self.tracker = CallTracker(
             panels_of=lambda bridge: panels if bridge == BRIDGE else (),
             offers_follow=lambda _: offers,
-            clock=lambda: self.now,
+            past_outcome=lambda session, _: self.past.get(session),
+            clock=self.clock,
         )
+
+    def set_clocks(self, *, cloud: float = 0.0, machine: float = 0.0) -> None:
+        """Set by how many seconds the clocks are wrong; all answers of the cloud agree."""
+        self.machine_error = machine
+        for _ in range(5):
+            self.clock.set_from_answer(self.now + cloud)
 
     def apply(self, *pushes: CallPush) -> list[CallEventType]:
         """Return what happened, pictures left out."""
@@ -55,7 +76,7 @@ def types(changes: tuple[CallChange, ...] | list[CallChange]) -> list[CallEventT
 
 def push(step: CallStep, session: str = "one", panel: str | None = None) -> CallPush:
     """Return a push as the cloud sends it: an offer has the panel, a status the time."""
-    time = None if step in {CallStep.OFFERED, CallStep.RESCINDED} else NOW
+    time = NOW if step.value.endswith("_call") else None
     return CallPush(step=step, session_id=session, bridge_id=BRIDGE, panel_id=panel, time=time)
 
 
@@ -107,7 +128,7 @@ def test_lost_offer_rings_the_intercom_after_a_moment() -> None:
     house = House(GATE, YARD)
     assert house.apply(STATUS) == []
     assert house.ringing() == []
-    assert house.tracker.next_deadline == NOW + PANEL_WAIT_SECONDS
+    assert house.tracker.next_deadline == pytest.approx(PANEL_WAIT_SECONDS)
     assert house.wait(PANEL_WAIT_SECONDS) == [CallEventType.RING]
     assert house.ringing() == [None]
     assert house.apply(OFFER) == []
@@ -152,6 +173,31 @@ def test_reused_session_id_is_another_call() -> None:
     assert house.apply(OFFER) == []
     house.now += 2
     assert house.apply(OFFER) == [CallEventType.RING]
+
+
+def test_call_with_a_reused_session_id_is_the_latest() -> None:
+    """It still rings when as many further calls as are tracked have begun."""
+    house = House(GATE)
+    house.apply(OFFER, push(CallStep.TERMINATED), push(CallStep.OFFERED, "other", GATE))
+    house.now += SESSION_REUSE_SECONDS + 1
+    house.tracker.advance()
+    assert house.apply(OFFER) == [CallEventType.RING]
+    for number in range(MAX_CALLS - 1):
+        house.apply(push(CallStep.OFFERED, str(number), GATE))
+    assert "one" in [call.session_id for call in house.tracker.ringing]
+
+
+@pytest.mark.parametrize("known", ["here", "from before"])
+def test_undated_offer_of_a_past_session_never_rings_in_a_backlog(known: str) -> None:
+    """However long ago the call was."""
+    house = House(GATE, YARD)
+    if known == "here":
+        house.apply(STATUS, push(CallStep.MISSED))
+    else:
+        house.past["one"] = CallState.MISSED
+    house.now += 2 * SESSION_REUSE_SECONDS
+    house.tracker.expect_backlog()
+    assert CallEventType.RING not in [*house.apply(OFFER), *house.wait(STATUS_WAIT_SECONDS)]
 
 
 @pytest.mark.parametrize("time", [NOW * 1000, NOW + 86400])
@@ -253,9 +299,9 @@ def test_answered_call_without_an_end_push_ends() -> None:
 
 
 def test_late_push_does_not_ring() -> None:
-    """A push older than its expiry only adds the call to the history."""
+    """A push that is far older than its expiry only adds the call to the history."""
     house = House(GATE)
-    late = replace(STATUS, time=NOW - 31, expiry=30)
+    late = replace(STATUS, time=NOW - 31 - LATE_SECONDS, expiry=30)
     assert house.apply(late, push(CallStep.OFFERED, panel=GATE)) == [CallEventType.LATE]
     assert house.ringing() == []
     assert house.apply(push(CallStep.MISSED)) == [CallEventType.MISSED]
@@ -324,3 +370,146 @@ def test_any_sequence_rings_and_ends_once(steps: list[tuple[CallStep, str, float
     assert len(events) == len(set(events))
     assert house.ringing() == []
     assert house.tracker.next_deadline is None
+
+
+@given(
+    cloud=st.floats(-7200, 7200),
+    machine=st.floats(-7200, 7200),
+    later=st.floats(-7200, 7200),
+    offers=st.booleans(),
+    age=st.floats(0, 50),
+)
+def test_wrong_clock_neither_mutes_nor_prolongs_a_ring(
+    cloud: float, machine: float, later: float, offers: bool, age: float
+) -> None:
+    """One of both clocks is right at the ring, and one jumps while it rings."""
+    for errors in ({"cloud": cloud}, {"machine": machine}):
+        house = House(GATE, offers=offers)
+        house.set_clocks(**errors)
+        status = replace(STATUS, time=house.now - age)
+        assert house.apply(status) == [CallEventType.RING]
+        (call,) = house.tracker.ringing
+        assert call.began_at == pytest.approx(house.now - age)
+        house.set_clocks(cloud=later, machine=machine)
+        assert house.wait(MAX_RING_SECONDS - 1) == []
+        assert house.wait(1) == [CallEventType.ENDED]
+
+
+@given(cloud=st.floats(-7200, 7200), pause=st.floats(0, 500))
+def test_wrong_clock_neither_cuts_nor_prolongs_a_conversation(cloud: float, pause: float) -> None:
+    """And no step is before the one that it follows."""
+    house = House(GATE)
+    house.apply(STATUS)
+    house.now += 1
+    (change,) = house.tracker.apply(push(CallStep.ACCEPTED))
+    house.set_clocks(cloud=cloud)
+    assert change.call.answered_at is not None
+    house.now += pause
+    assert house.tracker.advance() == ()
+    (change,) = house.tracker.apply(push(CallStep.TERMINATED))
+    assert change.call.duration is not None
+    assert change.call.duration == pytest.approx(pause, abs=1e-3)
+
+
+@pytest.mark.parametrize("expiry", [20.0, 30.0, 60.0, 120.0])
+@pytest.mark.parametrize("panels", [(GATE,), (GATE, YARD)])
+@pytest.mark.parametrize("backlog", [False, True])
+def test_ringing_lasts_as_long_in_every_order(
+    expiry: float, panels: tuple[str, ...], backlog: bool
+) -> None:
+    """From the first push; an expiry that the cloud names holds, if it is longer than usual."""
+    offer = replace(OFFER, expiry=expiry)
+    for pushes in ([offer], [offer, STATUS], [STATUS, offer], [STATUS, offer, STATUS], [offer] * 2):
+        house = House(*panels)
+        if backlog:
+            house.tracker.expect_backlog()
+        house.apply(pushes[0])
+        seen = house.wait(0.5)
+        seen += house.apply(*pushes[1:])
+        seen += house.wait(1.5)
+        seen += house.wait(max(MAX_RING_SECONDS, expiry) - 3)
+        assert house.ringing() != []
+        assert house.wait(1) == [CallEventType.ENDED]
+
+
+OLD = replace(STATUS, time=NOW - 7200)
+
+
+@pytest.mark.parametrize("panels", [(GATE,), (GATE, YARD)])
+@pytest.mark.parametrize("order", permutations([OFFER, OLD, push(CallStep.TERMINATED)]))
+def test_backlog_rings_nobody(order: tuple[CallPush, ...], panels: tuple[str, ...]) -> None:
+    """After a subscription, pushes come that are hours old; an offer has no time."""
+    house = House(*panels)
+    house.tracker.expect_backlog()
+    seen = house.apply(*order, *order)
+    seen += house.wait(STATUS_WAIT_SECONDS)
+    assert seen == [CallEventType.LATE]
+    assert house.tracker.next_deadline is None
+    assert house.apply(*order) == []
+
+
+def test_old_status_ends_a_ring_that_its_offer_began() -> None:
+    """No backlog was expected."""
+    house = House(GATE, YARD)
+    assert house.apply(OFFER) == [CallEventType.RING]
+    assert house.apply(OLD) == [CallEventType.ENDED]
+    assert house.apply(OFFER, OLD) == []
+
+
+def test_old_status_rings_nobody_before_its_offer() -> None:
+    """The offer is two hours old as well."""
+    house = House(GATE, YARD)
+    assert house.apply(OLD, OFFER, OFFER) == [CallEventType.LATE]
+    assert house.ringing() == []
+
+
+@pytest.mark.parametrize("step", [CallStep.ACCEPTED, CallStep.INCOMING, CallStep.MISSED])
+def test_old_step_rings_nobody_whatever_it_reports(step: CallStep) -> None:
+    """Also if it came before the offer of its call."""
+    house = House(GATE, YARD)
+    old = replace(push(step), time=NOW - 7200)
+    assert CallEventType.RING not in house.apply(old, OFFER, old)
+    assert house.ringing() == []
+
+
+@pytest.mark.parametrize(
+    "pushes", [[OFFER, STATUS], [STATUS, OFFER], [OFFER, push(CallStep.ACCEPTED)]]
+)
+def test_ring_after_a_subscription_rings_with_its_status(pushes: list[CallPush]) -> None:
+    """At once, since a status has the time."""
+    house = House(GATE, YARD)
+    house.tracker.expect_backlog()
+    assert house.apply(*pushes)[0] is CallEventType.RING
+
+
+def test_ring_without_a_status_rings_after_a_moment() -> None:
+    """A voice panel sends an offer only; later than some seconds after a subscription, at once."""
+    house = House(GATE, YARD)
+    house.tracker.expect_backlog()
+    assert house.apply(OFFER) == []
+    assert house.tracker.ringing == ()
+    assert house.wait(STATUS_WAIT_SECONDS) == [CallEventType.RING]
+    assert house.ringing() == [YARD]
+    house.wait(BACKLOG_SECONDS)
+    assert house.apply(replace(OFFER, session_id="two")) == [CallEventType.RING]
+
+
+@pytest.mark.parametrize("age", [0.0, 31.0, 50.0])
+def test_late_status_rings_where_nothing_else_is_sent(age: float) -> None:
+    """The visitor may still be there."""
+    house = House(GATE, offers=False)
+    assert house.apply(replace(STATUS, time=NOW - age)) == [CallEventType.RING]
+
+
+@pytest.mark.parametrize("outcome", list(CallState))
+@pytest.mark.parametrize("first", [OFFER, STATUS, OLD])
+def test_past_call_never_begins_again(outcome: CallState, first: CallPush) -> None:
+    """Its pushes are sent again after a start."""
+    house = House(GATE, YARD)
+    house.past["one"] = outcome
+    seen = house.apply(first, OFFER, STATUS, push(CallStep.TERMINATED))
+    assert set(seen) <= {CallEventType.LATE}
+    assert house.ringing() == []
+    assert house.tracker.next_deadline is None
+    is_news = outcome in {CallState.RINGING, CallState.ENDED}
+    assert house.apply(push(CallStep.MISSED)) == [CallEventType.MISSED] * is_news

@@ -197,17 +197,16 @@ async def test_delays_grow_until_a_connection_is_stable(auth: AuthHandler) -> No
         assert client.backoff.failures == 1
 
 
-async def test_overload_uses_the_longest_delay(auth: AuthHandler) -> None:
-    """In addition to the pause the cloud asked for."""
-    delays: list[tuple[bool, float]] = []
+async def test_overload_is_reported_to_the_backoff(auth: AuthHandler) -> None:
+    """A handshake and a subscription can be refused with it."""
+    delays: list[bool] = []
 
     class Listening(Backoff):
-        def next_delay(self, *, is_overload: bool = False, at_least: float = 0.0) -> float:
-            delays.append((is_overload, at_least))
-            return 0.0
+        def next_delay(self, *, is_overload: bool = False, named: float = 0.0) -> float:
+            delays.append(is_overload)
+            return named
 
-    busy = Refusal(status=503, headers={"Retry-After": "7"})
-    scripts = (busy, answering(refused(11)), Refusal(status=500), obey)
+    scripts = (Refusal(status=503), answering(refused(11)), Refusal(status=500), obey)
     async with Cloud(*scripts) as cloud:
         client = Client(auth, cloud.url, STEADY)
         client.socket._backoff = Listening()
@@ -215,7 +214,22 @@ async def test_overload_uses_the_longest_delay(auth: AuthHandler) -> None:
         await until(lambda: client.socket.state is SocketState.ONLINE)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert delays == [(True, 7.0), (True, 0.0), (False, 0.0)]
+    assert delays == [True, True, False]
+
+
+async def test_pause_named_by_a_handshake_is_kept(
+    auth: AuthHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The random delay follows it."""
+    busy = Refusal(status=503, headers={"Retry-After": "300"})
+    async with running(auth, busy, obey) as (client, cloud):
+        await until(lambda: client.socket.state is SocketState.WAITING)
+        advance_loop(monkeypatch, 299)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await until(lambda: cloud.handshakes > 1)
+        advance_loop(monkeypatch, 2)
+        await until(lambda: client.socket.state is SocketState.ONLINE)
 
 
 @pytest.mark.parametrize("code", [2, 3])
@@ -238,16 +252,6 @@ async def test_refused_token_is_renewed_once(
         assert SocketState.AUTH_FAILED not in client.states
 
 
-async def test_refused_new_token_stops_the_socket(auth: AuthHandler) -> None:
-    """It continues when the credentials change."""
-    script = answering(refused(2), refused(2))
-    async with running(auth, script, obey) as (client, cloud):
-        await until(lambda: client.socket.state is SocketState.AUTH_FAILED)
-        assert cloud.handshakes == 1
-        client.socket.credentials_changed()
-        await until(lambda: client.socket.state is SocketState.ONLINE)
-
-
 async def test_refused_credentials_stop_the_socket(auth: AuthHandler, simulator: Simulator) -> None:
     """A wrong password is not tried again."""
     simulator.change_password("another")
@@ -257,7 +261,6 @@ async def test_refused_credentials_stop_the_socket(auth: AuthHandler, simulator:
         assert simulator.journal.count(TOKEN, grant="password") == 1
         auth._password = "another"
         await auth.authenticate()
-        client.socket.credentials_changed()
         await until(lambda: client.socket.state is SocketState.ONLINE)
 
 
@@ -281,7 +284,7 @@ async def test_subscription_is_renewed_on_the_same_connection(
         cloud,
     ):
         await until(lambda: cloud.lines and len(cloud.lines[0].frames) >= 3)
-        auth.invalidate(await auth.get_access_token())
+        auth._token_expires_at = auth._clock() + 30  # due for renewal
         seen = len(cloud.lines[0].frames)
         await until(lambda: len(cloud.lines[0].frames) > seen + 1)
         tokens = [frame["access_token"] for frame in cloud.lines[0].frames]
@@ -338,7 +341,7 @@ async def test_outage_of_the_sign_in_keeps_the_connection(
     async with running(auth, obey, keepalive=policy) as (client, cloud):
         await until(lambda: client.socket.state is SocketState.ONLINE)
         simulator.fail(TOKEN, Failure(status=503, html=True), times=2)
-        auth.invalidate(await auth.get_access_token())
+        auth._token_expires_at = auth._clock() + 30  # due for renewal
         before = len(cloud.lines[0].frames)
         await until(lambda: simulator.journal.count(TOKEN) == 3)
         await until(lambda: len(cloud.lines[0].frames) > before)

@@ -344,3 +344,29 @@ async def test_home_without_an_id_is_left_out(account: Account, simulator: Simul
     topology = await account.topology()
     assert topology.user_id is None
     assert [(h.id, list(h.modules)) for h in topology.homes.values()] == [(HOME, [BRIDGE])]
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 1e300, float("inf"), float("nan")])
+@pytest.mark.parametrize("name", ["uptime", "wifi_strength", "last_seen", "last_configs_update"])
+def test_number_beyond_all_limits_is_none(name: str, number: float) -> None:
+    """Nothing can be computed with it."""
+    found = decode.states({"home": {"modules": [{"id": BRIDGE, name: number}]}})
+    assert found == {BRIDGE: ModuleState(id=BRIDGE)}
+
+
+def test_event_after_the_year_9999_is_left_out() -> None:
+    """Its time cannot be shown."""
+    event = {"id": "a", "type": "outdoor", "time": 1e300}
+    assert decode.events({"home": {"events": [event, event | {"time": 5}]}}) == (
+        Event(id="a", type="outdoor", time=5.0),
+    )
+
+
+def test_id_in_capital_letters() -> None:
+    """The cloud's spelling is kept for requests."""
+    home = {"id": HOME, "modules": [{"id": DOOR.upper(), "type": "BNDL", "bridge": "AB:CD"}]}
+    topology = decode.topology({"homes": [home]})
+    assert topology is not None
+    (found,) = topology.homes[HOME].modules.values()
+    assert (found.id, found.bridge_id) == (DOOR, "ab:cd")
+    assert (found.sent_id, found.sent_bridge_id) == (DOOR.upper(), "AB:CD")

@@ -117,15 +117,15 @@ async def test_picture_is_returned_unchanged(
 @pytest.mark.parametrize(
     ("failure", "reason", "fault"),
     [
-        (Failure(status=404), "status 404", PictureFault.EARLY),
-        (Failure(status=503, html=True), "status 503", PictureFault.EARLY),
-        (Failure(status=403), "status 403", PictureFault.DEAD),
-        (Failure(status=302), "status 302", PictureFault.UNFIT),
-        (Failure(status=204), "status 204", PictureFault.UNFIT),
-        (Failure(html=True), "no picture", PictureFault.EARLY),
-        (Failure(body=""), "no picture", PictureFault.EARLY),
-        (Failure(cut=True, executed=True), "ClientPayloadError", PictureFault.UNREACHED),
-        (Failure(never=True), "TimeoutError", PictureFault.UNREACHED),
+        (Failure(status=404), "status 404", PictureFault.NOT_READY),
+        (Failure(status=503, html=True), "status 503", PictureFault.NOT_READY),
+        (Failure(status=403), "status 403", PictureFault.EXPIRED),
+        (Failure(status=302), "status 302", PictureFault.UNUSABLE),
+        (Failure(status=204), "status 204", PictureFault.UNUSABLE),
+        (Failure(html=True), "no picture", PictureFault.NOT_READY),
+        (Failure(body=""), "no picture", PictureFault.NOT_READY),
+        (Failure(cut=True, executed=True), "ClientPayloadError", PictureFault.UNREACHABLE),
+        (Failure(never=True), "TimeoutError", PictureFault.UNREACHABLE),
     ],
     ids=str,
 )
@@ -157,7 +157,7 @@ async def test_connection_that_drops(
     simulator.fail(BLOB, Failure(drop=True), times=2)
     assert await error_of(session, link, endpoints) == (
         "ServerDisconnectedError",
-        PictureFault.UNREACHED,
+        PictureFault.UNREACHABLE,
     )
 
 
@@ -165,8 +165,8 @@ async def test_expired_link(
     session: aiohttp.ClientSession, simulator: Simulator, endpoints: Endpoints
 ) -> None:
     """A second request would not help."""
-    dead = simulator.pictures.link(simulator.url, "1-snapshot", int(time.time()) - 1)
-    assert await error_of(session, dead, endpoints) == ("status 403", PictureFault.DEAD)
+    expired = simulator.pictures.link(simulator.url, "1-snapshot", int(time.time()) - 1)
+    assert await error_of(session, expired, endpoints) == ("status 403", PictureFault.EXPIRED)
 
 
 async def test_store_that_cannot_be_reached(
@@ -176,7 +176,7 @@ async def test_store_that_cannot_be_reached(
     await simulator.stop()
     assert await error_of(session, link, endpoints) == (
         "ClientConnectorError",
-        PictureFault.UNREACHED,
+        PictureFault.UNREACHABLE,
     )
 
 
@@ -184,7 +184,7 @@ async def test_session_that_was_closed(endpoints: Endpoints, link: str) -> None:
     """Home Assistant stops meanwhile."""
     session = aiohttp.ClientSession()
     await session.close()
-    assert await error_of(session, link, endpoints) == ("RuntimeError", PictureFault.UNREACHED)
+    assert await error_of(session, link, endpoints) == ("RuntimeError", PictureFault.UNREACHABLE)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ async def test_content_that_is_no_picture(session: aiohttp.ClientSession, conten
     async with picture_store(answer) as (base, endpoints):
         assert await error_of(session, base + "/1" + SIGNED, endpoints) == (
             "no picture",
-            PictureFault.EARLY,
+            PictureFault.NOT_READY,
         )
 
 
@@ -250,7 +250,7 @@ async def test_too_large_picture_is_not_read_completely(session: aiohttp.ClientS
     async with picture_store(answer) as (base, endpoints):
         assert await error_of(session, base + "/1" + SIGNED, endpoints) == (
             "too large",
-            PictureFault.UNFIT,
+            PictureFault.UNUSABLE,
         )
     assert sent < 4 * MAX_PICTURE_BYTES
 
@@ -272,11 +272,12 @@ async def test_store_that_stops_sending(session: aiohttp.ClientSession) -> None:
 
     async with picture_store(answer, within=0.3) as (base, endpoints):
         reason = await error_of(session, base + "/1" + SIGNED, endpoints)
-    assert reason == ("TimeoutError", PictureFault.UNREACHED)
+    assert reason == ("TimeoutError", PictureFault.UNREACHABLE)
 
 
 @pytest.mark.usefixtures("socket_enabled")
-async def test_redirect_is_not_followed(session: aiohttp.ClientSession) -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirect_is_not_followed(session: aiohttp.ClientSession, status: int) -> None:
     """Not even to a picture on the same host."""
     requests = []
 
@@ -284,12 +285,12 @@ async def test_redirect_is_not_followed(session: aiohttp.ClientSession) -> None:
         requests.append(request.path)
         if request.path == "/2":
             return web.Response(body=JPEG)
-        return web.Response(status=302, headers={"Location": "/2"})
+        return web.Response(status=status, headers={"Location": "/2"})
 
     async with picture_store(answer) as (base, endpoints):
         assert await error_of(session, base + "/1" + SIGNED, endpoints) == (
-            "status 302",
-            PictureFault.UNFIT,
+            f"status {status}",
+            PictureFault.UNUSABLE,
         )
     assert requests == ["/1"]
 
@@ -348,7 +349,7 @@ async def test_link_that_is_not_followed(link: str) -> None:
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(resolver=resolver, force_close=True)
     ) as session:
-        assert await error_of(session, link, PRODUCTION) == (REFUSED, PictureFault.UNFIT)
+        assert await error_of(session, link, PRODUCTION) == (REFUSED, PictureFault.UNUSABLE)
     assert resolver.hosts == []
 
 
@@ -368,7 +369,7 @@ async def test_link_that_is_followed(link: str, host: str) -> None:
     ) as session:
         assert await error_of(session, link + SIGNED, PRODUCTION) == (
             "ClientConnectorDNSError",
-            PictureFault.UNREACHED,
+            PictureFault.UNREACHABLE,
         )
     assert [name.rstrip(".").lower() for name in resolver.hosts] == [host]
 
@@ -386,7 +387,7 @@ async def test_public_name_with_a_local_address(address: str) -> None:
         found = await error_of(
             session, "https://a.example/" + SIGNED, PRODUCTION, ("93.184.215.14", address)
         )
-    assert found == ("host in the local network", PictureFault.UNFIT)
+    assert found == ("host in the local network", PictureFault.UNUSABLE)
     assert resolver.hosts == []
 
 
@@ -397,7 +398,7 @@ async def test_namethat_does_not_exist() -> None:
             await download_picture(
                 session, Picture(url="https://no.invalid/1"), endpoints=PRODUCTION
             )
-    assert caught.value.fault is PictureFault.UNREACHED
+    assert caught.value.fault is PictureFault.UNREACHABLE
 
 
 @pytest.mark.usefixtures("socket_enabled")

@@ -12,6 +12,7 @@ from custom_components.bticino_classe.client import (
     RateLimitError,
 )
 from custom_components.bticino_classe.client.rate_limiter import LIMITS, LONGEST_PAUSE, SHORT_PAUSE
+from tests.client.clocks import Clock
 from tests.client.signed_in import home_of, module_of, signed_in
 from tests.simulator import Failure, concurrency, too_many, usage_limit
 from tests.simulator.paths import HOMESDATA, SETSTATE, TOKEN
@@ -24,17 +25,6 @@ if TYPE_CHECKING:
 
 HALF_PAST = 1_790_001_000.0  # seconds since 1970, half an hour before a full one
 TO_THE_HOUR = 1800.0
-
-
-class Clock:
-    """A clock that tests set."""
-
-    def __init__(self) -> None:
-        self.now = 500.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
 
 
 @pytest.fixture
@@ -191,9 +181,11 @@ def test_longest_wait_counts(limiter: RateLimiter) -> None:
     assert wait_of(limiter, urgent=True) == 4.0
 
 
-def test_default_limiter() -> None:
-    """It uses real clocks and admits requests."""
-    fill(RateLimiter(), 4)
+def test_default_clocks() -> None:
+    """Without clocks of a test, it uses real ones."""
+    limiter = RateLimiter(limits=((4, 3600.0),))
+    fill(limiter, 4, urgent=True)
+    assert 0 < wait_of(limiter, urgent=True) <= 3600
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,8 @@ async def account(
     """An account, with every logger at debug."""
     caplog.set_level(logging.DEBUG)
     # Every pause is over at once, every window empty.
-    budget = RateLimiter(clock=count(step=86_400).__next__)
-    async with signed_in(simulator, endpoints, limiter=budget) as account:
+    limiter = RateLimiter(clock=count(step=86_400).__next__)
+    async with signed_in(simulator, endpoints, limiter=limiter) as account:
         yield account
 
 

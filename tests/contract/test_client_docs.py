@@ -1,4 +1,4 @@
-"""docs/client.md is true to the client: its examples run, its signatures and tables are right."""
+"""docs/client.md matches the client: examples run, signatures and tables are right."""
 
 import asyncio
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ STUBS = re.findall(
     re.MULTILINE,
 )
 
-#: The line of the example that the text tells people to exchange, and what it tells them to write.
+#: The line of the example that readers replace, and its replacement.
 IN_PRODUCTION = "ENDPOINTS = PRODUCTION"
 IN_SIMULATOR = "from simulator import ENDPOINTS"
 
@@ -68,7 +68,7 @@ class Outcome:
 
 
 class Reader:
-    """A reader who follows the text, in a folder of their own."""
+    """A reader who follows the text, in a separate folder."""
 
     def __init__(self, folder: Path, simulator: Simulator) -> None:
         self.folder = folder
@@ -110,13 +110,13 @@ def reader(tmp_path: Path, simulator: Simulator) -> Reader:
 
 
 def test_the_example_has_the_line_to_exchange() -> None:
-    """What these tests change in the examples is what the text tells people to change."""
+    """These tests change in the examples what readers are asked to change."""
     assert EXAMPLES["open_door.py"].splitlines().count(IN_PRODUCTION) == 1
     assert f"`{IN_SIMULATOR}`" in PROSE
     assert f":{PORT}" in EXAMPLES["simulator.py"]
 
 
-async def test_a_wrong_password_is_told_and_nothing_is_opened(
+async def test_wrong_password_is_reported_and_nothing_is_opened(
     reader: Reader, simulator: Simulator
 ) -> None:
     """One try, a sentence for the person, no tokens, no opening."""
@@ -135,7 +135,7 @@ async def test_the_door_opens_once_and_later_runs_sign_in_no_more(
 ) -> None:
     """The first run signs in and stores the tokens for its owner alone; the second uses them."""
     first = await reader.runs("open_door.py", "Portone", password=simulator.password)
-    assert first == Outcome(code=0, out="Portone: the cloud has taken the command.\n", err="")
+    assert first == Outcome(code=0, out="Portone: the cloud accepted the command.\n", err="")
     assert [opening.module_id for opening in simulator.openings] == [PORTONE]
     assert reader.tokens.stat().st_mode & 0o777 == 0o600
     second = await reader.runs("open_door.py", PORTONE, password=simulator.password)
@@ -158,26 +158,26 @@ async def test_the_list_names_each_door_and_an_unknown_name_opens_none(
 
 
 @pytest.mark.parametrize(
-    ("failure", "told"),
+    ("failure", "advice"),
     [
         (Failure(drop=True, executed=True), "Look at the door before you try again."),
         (Failure(status=429, code=26, retry_after=90), "Wait 90 seconds."),
         (Failure(code=6), "The cloud cannot reach the intercom"),
     ],
 )
-async def test_a_failed_command_is_told_and_not_repeated(
-    reader: Reader, simulator: Simulator, failure: Failure, told: str
+async def test_failed_command_is_reported_and_not_repeated(
+    reader: Reader, simulator: Simulator, failure: Failure, advice: str
 ) -> None:
     """Each kind of failure has a sentence of its own, and the door gets one command."""
     simulator.fail(SETSTATE, failure)
     outcome = await reader.runs("open_door.py", "Portone", password=simulator.password)
     assert (outcome.code, outcome.out) == (1, "")
-    assert told in outcome.err
+    assert advice in outcome.err
     assert simulator.journal.count(SETSTATE) == 1
 
 
 async def test_restored_tokens_are_renewed_and_saved(reader: Reader, simulator: Simulator) -> None:
-    """The second example renews stored tokens that have run out, and leaves living ones behind."""
+    """The second example renews expired tokens and stores the new ones."""
     await reader.runs("open_door.py", password=simulator.password)
     before = json.loads(reader.tokens.read_text())
     reader.tokens.write_text(json.dumps({**before, "expires_at": 0}))

@@ -40,6 +40,7 @@ def test_layers_are_kept() -> None:
     [
         ("coordinator.py", "from .runtime import RuntimeData"),
         ("client/decode.py", "import aiohttp"),
+        ("client/redaction.py", "from aiohttp import web"),
         ("client/auth.py", "from .account import Account"),
         ("live/manager.py", "from ..client.auth import AuthHandler"),
         ("history/history.py", "from ..calls.events import CallEvents"),

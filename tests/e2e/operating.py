@@ -12,7 +12,7 @@ TOKEN: Final = "/oauth2/token"
 HOMESTATUS: Final = "/syncapi/v1/homestatus"
 SETSTATE: Final = "/syncapi/v1/setstate"
 COUNTED: Final = ("offers", "answers", "terminates")
-PATIENCE: Final = 120.0  # seconds
+TIMEOUT: Final = 120.0  # seconds
 PAUSE: Final = 0.05  # seconds
 
 type Json = dict[str, Any]
@@ -50,7 +50,7 @@ class Operator:
 
     async def wait_for_calls(self, condition: Callable[[Json], bool]) -> Json:
         """Wait until something is so of the intercom's calls, and return them."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while not condition(found := await self.calls()):  # noqa: ASYNC110 - it is another process
                 await asyncio.sleep(PAUSE)
         return found
@@ -70,7 +70,7 @@ class Operator:
 
     async def wait_for_requests(self, path: str, count: int) -> None:
         """Wait until so many requests of a path have been answered."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             answered = await self._answered(path)
             while answered < count:
                 await asyncio.sleep(PAUSE)

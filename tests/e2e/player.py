@@ -9,7 +9,7 @@ import wave
 
 from playwright.async_api import async_playwright, expect
 
-from tests.e2e.visitor import ARTIFACTS, DESKTOP, FLAGS, PATIENCE
+from tests.e2e.visitor import ARTIFACTS, DESKTOP, FLAGS, TIMEOUT_MS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -137,26 +137,26 @@ class Player:
         await until(lambda: self._differs(before))
 
     async def hears(self, *, loud: bool) -> None:
-        """Wait until sound comes; loud: more than silence."""
+        """Wait until sound arrives; loud: more than silence."""
         first = await self.stats()
         await until(lambda: self._has(lambda now: now["packets"] > first["packets"] + 10))
         if loud:
             await until(lambda: self._has(lambda now: now["energy"] > first["energy"] + 0.001))
 
     async def start_talking(self) -> None:
-        """Press the button, and wait until Home Assistant says that one can talk."""
-        await expect(self._talk).to_contain_text("Start talking", timeout=PATIENCE)
+        """Press the button, and wait until the microphone is on."""
+        await expect(self._talk).to_contain_text("Start talking", timeout=TIMEOUT_MS)
         await self._talk.click()
-        await expect(self._talk).to_contain_text("Stop talking", timeout=PATIENCE)
+        await expect(self._talk).to_contain_text("Stop talking", timeout=TIMEOUT_MS)
 
     async def stop_talking(self) -> None:
         """Press the button again."""
         await self._talk.click()
-        await expect(self._talk).to_contain_text("Start talking", timeout=PATIENCE)
+        await expect(self._talk).to_contain_text("Start talking", timeout=TIMEOUT_MS)
 
     async def says(self, text: str) -> None:
-        """Wait until the player tells something instead of showing it."""
-        await expect(self.alert).to_contain_text(text, timeout=PATIENCE)
+        """Wait until the player shows a message instead of the video."""
+        await expect(self.alert).to_contain_text(text, timeout=TIMEOUT_MS)
 
     async def close(self) -> None:
         """Close the dialogue."""
@@ -164,7 +164,7 @@ class Player:
         await self._page.locator("ha-web-rtc-player").wait_for(state="detached")
 
     async def stats(self) -> dict[str, Any]:
-        """What the browser counts of its newest connection."""
+        """Return the browser's statistics of its newest connection."""
         found: dict[str, Any] = await self._page.evaluate(STATS)
         return found
 
@@ -182,7 +182,7 @@ class Player:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something is so."""
+    """Wait until a condition holds."""
     async with asyncio.timeout(SECONDS):
-        while not await condition():  # noqa: ASYNC110 - a browser tells nobody
+        while not await condition():  # noqa: ASYNC110 - the browser sends no event
             await asyncio.sleep(PAUSE)

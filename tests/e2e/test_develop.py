@@ -11,7 +11,7 @@ import pytest
 from dev.errors import DevelopError
 from dev.owner import FLOW, Owner
 from tests.e2e.development import Development, expect_clean_end
-from tests.e2e.operating import HOMESTATUS, PATIENCE, PAUSE, TOKEN, Operator
+from tests.e2e.operating import HOMESTATUS, PAUSE, TIMEOUT, TOKEN, Operator
 
 if TYPE_CHECKING:
     import aiohttp
@@ -33,7 +33,7 @@ async def test_configured(development: Development, session: aiohttp.ClientSessi
     async with Owner(development.ready["url"]) as owner:
         await owner.sign_in()
         await _open_doors(owner, operator)
-        assert development.complaints() == []
+        assert development.logged_problems() == []
         await _renew_password(owner, operator)
     await _refuse_second_launcher(development)
     assert await operator.violations() == []
@@ -43,7 +43,7 @@ async def test_configured(development: Development, session: aiohttp.ClientSessi
     assert development.ready["account_password"] == NEW
     assert await operator.journal(HOMESTATUS) != []
     assert await operator.journal(TOKEN) == []
-    assert development.complaints() == []
+    assert development.logged_problems() == []
     await expect_clean_end(development, signal.SIGINT)
 
 
@@ -84,7 +84,7 @@ async def _renew_password(owner: Owner, operator: Operator) -> None:
 
 
 async def _wait_for_state(owner: Owner, entity_id: str, wanted: str) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         state = await owner.call("get", f"api/states/{entity_id}")
         while state["state"] != wanted:
             await asyncio.sleep(PAUSE)

@@ -1,4 +1,4 @@
-"""Who was it? Three calls in a browser, and a fourth in the midst of which the power goes."""
+"""Three calls in the history, shown in a browser; a power failure during a fourth."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ import pytest
 
 from dev.owner import Owner
 from tests.e2e.development import expect_clean_end
-from tests.e2e.operating import PATIENCE, PAUSE, Operator
+from tests.e2e.operating import PAUSE, TIMEOUT, Operator
 from tests.e2e.visitor import Visitor
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ async def test_calls_in_a_browser(
     await _look_again(visitor)
     await _keep_for_a_month(visitor)
     assert await operator.violations() == []
-    assert development.complaints() == []
+    assert development.logged_problems() == []
     await expect_clean_end(development, signal.SIGINT)
 
 
@@ -75,12 +75,12 @@ async def _three_calls(owner: Owner, operator: Operator) -> None:
     await _calls(owner, lambda calls: [len(call["pictures"]) for call in calls] == [0, 2, 2])
     await _ring(owner, operator, STREET, "miss", pictures=False)
     found = await _calls(owner, lambda calls: calls[-1]["outcome"] == "missed")
-    told = [(call["panel"], call["outcome"]) for call in found[1:]]
-    assert told == [(STREET, "missed"), (YARD, "answered"), (STREET, "missed")]
+    listed = [(call["panel"], call["outcome"]) for call in found[1:]]
+    assert listed == [(STREET, "missed"), (YARD, "answered"), (STREET, "missed")]
 
 
 async def _ring(owner: Owner, operator: Operator, panel: str, *then: str, **how: object) -> None:
-    """Ring, and go on once it is heard."""
+    """Ring, and continue once the call is listed."""
     await operator.do("ring", panel=panel, **how)
     await _calls(owner, lambda calls: calls[-1]["outcome"] == "ringing")
     for action in then:
@@ -139,7 +139,7 @@ async def _browse(visitor: Visitor, panel: str) -> list[str]:
 async def _online(owner: Owner) -> None:
     """Wait until rings can be pushed."""
     state = ""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while state != "on":
             await asyncio.sleep(PAUSE)
             state = (await owner.call("get", f"api/states/{PUSH}"))["state"]
@@ -150,7 +150,7 @@ async def _calls(owner: Owner, condition: Callable[[Calls], bool]) -> Calls:
     start = (datetime.now(tz=UTC) - timedelta(days=2)).isoformat()
     path = "api/services/bticino_classe/export_calls?return_response"
     found: Calls = []
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while not found or not condition(found):
             await asyncio.sleep(PAUSE)
             answer = await owner.call("post", path, {"start": start})

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from dev.owner import Owner
-from tests.e2e.operating import PATIENCE, PAUSE, SETSTATE, Operator
+from tests.e2e.operating import PAUSE, SETSTATE, TIMEOUT, Operator
 from tests.e2e.visitor import Visitor
 
 if TYPE_CHECKING:
@@ -92,6 +92,6 @@ async def _ring(visitor: Visitor, operator: Operator) -> None:
 
 
 async def _until_logged(house: Development, start: int, words: str) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while words not in house.log()[start:]:  # noqa: ASYNC110 - a file has no event
             await asyncio.sleep(PAUSE)

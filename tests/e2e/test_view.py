@@ -39,7 +39,7 @@ async def operator(house: Development, session: aiohttp.ClientSession) -> AsyncI
     await operator.count_calls_from_now()
     yield operator
     await _expect_nothing_left(operator)
-    assert house.complaints() == []
+    assert house.logged_problems() == []
 
 
 async def _expect_nothing_left(operator: Operator) -> None:
@@ -147,7 +147,7 @@ async def test_line_is_cut_in_mid_call(
 
 
 async def somebody(house: Development, running: Browser) -> tuple[Visitor, Player]:
-    """Somebody with a browser of their own, signed in."""
+    """Return a signed-in visitor with a new browser page, and its player."""
     visitor = Visitor(await new_page(running, house.signed_in), house)
     if house.signed_in is None:
         await visitor.sign_in()
@@ -155,19 +155,19 @@ async def somebody(house: Development, running: Browser) -> tuple[Visitor, Playe
 
 
 def heard(calls: dict[str, Any]) -> dict[str, float]:
-    """What the intercom hears in the newest call."""
+    """Return the level and pitch that the intercom receives in the newest call."""
     found: dict[str, float] = max(calls["sessions"], key=lambda call: call["started_at"])["audio"]
     return found
 
 
 def hears_tone(calls: dict[str, Any]) -> bool:
-    """Whether the intercom hears what the microphone heard."""
+    """Whether the intercom receives the tone of the microphone."""
     found = heard(calls)
     return found["level"] > 0.05 and abs(found["hertz"] - TONE) < 30
 
 
 async def until_sends_more(player: Player, packets: int) -> None:
-    """Wait until the visitor's voice is on its way again."""
+    """Wait until the browser sends audio again."""
 
     async def is_so() -> bool:
         found = await player.stats()
@@ -189,6 +189,6 @@ async def until_state(owner: Owner, entity_id: str, wanted: str) -> dict[str, An
 
 
 async def event_type(owner: Owner) -> str:
-    """What the panel's call last told."""
+    """Return the type of the panel's last call event."""
     found: str = (await owner.call("get", f"api/states/{EVENT}"))["attributes"]["event_type"]
     return found

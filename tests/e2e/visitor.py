@@ -24,7 +24,7 @@ FLAGS: Final = (
 ARTIFACTS: Final = Path(__file__).parents[2] / "artifacts"
 DESKTOP: Final = (1280, 800)
 PHONE: Final = (390, 844)
-PATIENCE: Final = 120_000  # milliseconds
+TIMEOUT_MS: Final = 120_000  # milliseconds
 
 
 def chromium() -> str | None:
@@ -33,13 +33,13 @@ def chromium() -> str | None:
 
 
 class Visitor:
-    """Does with the mouse what the README tells an owner to do, and takes pictures."""
+    """Follows the steps of the README with the mouse, and takes screenshots."""
 
     def __init__(self, page: Page, server: Development) -> None:
         self.page = page
         self._server = server
         self.url = server.ready["url"]
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(TIMEOUT_MS)
 
     async def sign_in(self) -> None:
         """From the bare address to the first page behind the login."""
@@ -94,12 +94,12 @@ class Visitor:
     async def expect_locked(self, door: str, *, locked: bool) -> None:
         """Wait until a door's tile shows what it should."""
         tile = self.page.locator("hui-tile-card").filter(has_text=door)
-        await expect(tile).to_contain_text("Locked" if locked else "Unlocked", timeout=PATIENCE)
+        await expect(tile).to_contain_text("Locked" if locked else "Unlocked", timeout=TIMEOUT_MS)
 
     async def expect_tile(self, name: str, text: str) -> None:
         """Wait until a tile shows a text."""
         tile = self.page.locator("hui-tile-card").filter(has_text=name)
-        await expect(tile.first).to_contain_text(text, timeout=PATIENCE)
+        await expect(tile.first).to_contain_text(text, timeout=TIMEOUT_MS)
 
     async def browse_calls(self, *folders: str) -> list[str]:
         """Go down the media browser to the calls of a day, and return what is written there."""

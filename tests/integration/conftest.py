@@ -1,22 +1,22 @@
 """Home Assistant with the integration, connected to the simulated cloud."""
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry
 from homeassistant.const import CONF_PASSWORD, CONF_USERNAME
-from homeassistant.core import HassJob, State
+from homeassistant.core import State
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
-from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
 from pytest_homeassistant_custom_component.common import (
     async_capture_events,
     async_fire_time_changed,
 )
 
+from bench.support.leaks import integration_tasks, integration_timers
+from custom_components.bticino_classe.calls.events import HANDED_OVER
 from custom_components.bticino_classe.const import DOMAIN, ENDPOINTS
 from custom_components.bticino_classe.coordinator import STATUS_INTERVAL
 from tests.conftest import HANG_TIMEOUT
@@ -132,24 +132,7 @@ def _events(
 
 def leftovers() -> list[object]:
     """Return the tasks and timers of the integration."""
-    tasks = [task for task in asyncio.all_tasks() if _is_of_integration(task.get_coro())]
-    timers = get_scheduled_timer_handles(asyncio.get_running_loop())
-    due = [each for each in timers if not each.cancelled() and _is_of_integration(_target(each))]
-    return [*tasks, *due]
-
-
-def _target(timer: asyncio.TimerHandle) -> object:
-    """Return what a timer calls, through Home Assistant's helpers."""
-    jobs = [each for each in getattr(timer, "_args", None) or () if isinstance(each, HassJob)]
-    return jobs[0].target if jobs else getattr(timer, "_callback", None)
-
-
-def _is_of_integration(work: object) -> bool:
-    """Return whether a coroutine or a function is defined in the integration."""
-    while isinstance(work, partial):
-        work = work.func
-    code = getattr(work, "cr_code", None) or getattr(work, "__code__", None)
-    return code is not None and "custom_components/bticino_classe" in code.co_filename
+    return [*integration_tasks(), *integration_timers(asyncio.get_running_loop())]
 
 
 async def sign_in(hass: HomeAssistant, credentials: dict[str, str]) -> ConfigEntry[Any]:
@@ -171,8 +154,16 @@ def get_entry(hass: HomeAssistant) -> ConfigEntry[Any]:
 
 
 async def reload_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """Set the account up again from what the entry holds, as a restart does."""
+    """Set the account up again; calls under way go on."""
     await hass.config_entries.async_reload(entry.entry_id)
+    await wait_idle(hass)
+
+
+async def restart_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Set the account up again from what is stored, as a restart does."""
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass.data[HANDED_OVER].clear()
+    await hass.config_entries.async_setup(entry.entry_id)
     await wait_idle(hass)
 
 

@@ -1,5 +1,6 @@
 """The config flow: sign-in, re-authentication, reconfiguration."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntryState
@@ -366,3 +367,66 @@ async def test_reauth_without_a_user_id(
     simulator.account.user_id = ""
     result = await submit(hass, flow_id, {CONF_PASSWORD: simulator.password})
     assert result["reason"] == "reauth_successful"
+
+
+@pytest.mark.parametrize("slow", [TOKEN, HOMESDATA])
+async def test_form_sent_twice(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str], slow: str
+) -> None:
+    """One sign-in, one account; the second submission is told so once the account is there."""
+    simulator.use_house("easykit")
+    flow_id, response = await start_flow(hass), asyncio.Event()
+    simulator.fail(slow, Failure(until=response))
+    first, second = (
+        asyncio.create_task(hass.config_entries.flow.async_configure(flow_id, credentials))
+        for _ in range(2)
+    )
+    await simulator.journal.wait_for(slow)
+    response.set()
+    results = [(await each)["type"] for each in (first, second)]
+    await hass.async_block_till_done()
+    assert sorted(results) == [FlowResultType.ABORT, FlowResultType.CREATE_ENTRY]
+    assert len(hass.config_entries.async_entries(DOMAIN)) == simulator.account.logins == 1
+    assert hass.config_entries.flow.async_progress() == []
+
+
+async def test_forms_with_lights_sent_twice(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """Both submissions of the first form show the second one, which creates one account."""
+    flow_id, configure = await start_flow(hass), hass.config_entries.flow.async_configure
+    results = await asyncio.gather(*(configure(flow_id, credentials) for _ in range(2)))
+    assert [each["step_id"] for each in results] == ["lights"] * 2
+    chosen = {"lights_as_doors": [GATE]}
+    results = await asyncio.gather(*(configure(flow_id, chosen) for _ in range(2)))
+    await hass.async_block_till_done()
+    assert sorted(each["type"] for each in results) == [
+        FlowResultType.ABORT,
+        FlowResultType.CREATE_ENTRY,
+    ]
+    assert len(hass.config_entries.async_entries(DOMAIN)) == simulator.account.logins == 1
+
+
+@pytest.mark.parametrize("is_reauth", [True, False])
+async def test_other_forms_sent_twice(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    entry: ConfigEntry[Any],
+    is_reauth: bool,
+) -> None:
+    """Both submissions end with success."""
+    if is_reauth:
+        flow_id, values = await start_reauth(hass, entry), {CONF_PASSWORD: simulator.password}
+    else:
+        context: Any = {"source": "reconfigure", "entry_id": entry.entry_id}
+        flow = await hass.config_entries.flow.async_init(DOMAIN, context=context)
+        flow_id, values = flow["flow_id"], credentials
+    logins = simulator.account.logins
+    configure = hass.config_entries.flow.async_configure
+    results = await asyncio.gather(configure(flow_id, values), configure(flow_id, values))
+    await hass.async_block_till_done()
+    (reason,) = {each["reason"] for each in results}
+    assert reason == ("reauth_successful" if is_reauth else "reconfigure_successful")
+    assert simulator.account.logins == logins + 1
+    assert entry.state is ConfigEntryState.LOADED

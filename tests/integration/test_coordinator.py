@@ -20,7 +20,15 @@ from tests.integration.conftest import (
     wait_until,
 )
 from tests.simulator import Failure, too_many
-from tests.simulator.paths import GETCONFIGS, HOMESDATA, HOMESTATUS, SETSTATE, TOKEN
+from tests.simulator.paths import (
+    GETCONFIGS,
+    GETEVENTS,
+    HOMESDATA,
+    HOMESTATUS,
+    SETSTATE,
+    TOKEN,
+    TURN,
+)
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -265,6 +273,43 @@ async def test_token_endpoint_outage_starts_no_reauth(
     await poll(hass, freezer)
     assert state_of(hass, DOOR) == "locked"
     assert simulator.journal.count(TOKEN, grant="password") == 0
+
+
+@pytest.mark.usefixtures("entry")
+async def test_failing_sign_ins_are_rare(
+    hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
+) -> None:
+    """Each sends the owner an e-mail; the tokens were revoked, and the sign-in is out of order."""
+    simulator.revoke()
+    simulator.fail(TOKEN, Failure(error="invalid_grant"))
+    simulator.fail(TOKEN, Failure(status=500), times=1000)
+    for _ in range(24):
+        await poll(hass, freezer)
+    assert state_of(hass, DOOR) == "unavailable"
+    assert 4 <= simulator.journal.count(TOKEN) <= 6
+    simulator.clear_failures()
+    for _ in range(12):
+        await poll(hass, freezer)
+    assert state_of(hass, DOOR) == "locked"
+
+
+@pytest.mark.usefixtures("entry")
+async def test_refused_new_tokens_are_rare(
+    hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
+) -> None:
+    """The cloud refuses every token for two hours; nobody is asked for the password."""
+    simulator.journal.clear()
+    for path in (HOMESTATUS, HOMESDATA, GETEVENTS, GETCONFIGS, TURN):
+        simulator.fail(path, Failure(code=2), times=1000)
+    for _ in range(24):
+        await poll(hass, freezer)
+    assert state_of(hass, DOOR) == "unavailable"
+    assert 4 <= simulator.journal.count(TOKEN) <= 6
+    assert hass.config_entries.flow.async_progress() == []
+    simulator.clear_failures()
+    for _ in range(12):
+        await poll(hass, freezer)
+    assert state_of(hass, DOOR) == "locked"
 
 
 async def test_changed_password_is_tried_once(

@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.setup import async_setup_component
 import pytest
 
@@ -21,16 +21,20 @@ from tests.integration.conftest import (
     wait_until,
 )
 from tests.simulator import Failure, empty_topology, many_modules
-from tests.simulator.houses import CASA
+from tests.simulator.houses import CASA, HOUSES, SEASIDE
 from tests.simulator.paths import GETCONFIGS, HOMESDATA, HOMESTATUS, PUSH, TURN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
     from tests.simulator import Simulator
+    from tests.simulator.house import House
+    from tests.simulator.houses import Factory
 
 BOX = "30000a-0505-aa11bb22cc05"
 
@@ -48,6 +52,21 @@ def get_device(hass: HomeAssistant, entry: ConfigEntry[Any], module_id: str) -> 
     found = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, module_id), entry.entry_id)
     assert found is not None
     return found
+
+
+def two_equal_homes(model: str) -> Factory:
+    """Return a factory of two homes with the same model and the same names."""
+
+    def build(now: float) -> House:
+        house, other = HOUSES[model](now), HOUSES[model](now).homes[0]
+        other.id, other.name = SEASIDE, "Casa al mare"
+        other.modules = {f"1{key}": module for key, module in other.modules.items()}
+        for key, module in other.modules.items():
+            module.id, module.bridge = key, module.bridge and f"1{module.bridge}"
+        house.homes.append(other)
+        return house
+
+    return build
 
 
 @pytest.mark.parametrize(
@@ -384,3 +403,163 @@ async def test_all_homes_refused_is_an_outage(
     assert state_of(hass, "lock.porta") == "locked"
     bridge = get_device(hass, entry, "00:03:50:ab:cd:ef")
     assert bridge.sw_version == "2.3.8"
+
+
+async def test_number_of_a_removed_door_is_not_given_again(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Not while its device is there, also if a person or the cloud gave that name."""
+    simulator.use_house("classe_300eos")
+    entry = await sign_in(hass, credentials)
+    registry = dr.async_get(hass)
+    removed, renamed = (door.id for door in simulator.house.doors())
+    simulator.remove_module(removed)
+    registry.async_update_device(get_device(hass, entry, renamed).id, name_by_user="Door 3")
+    simulator.add_module(module_id="000000-0000-aa11bb22cc01", name="Door 4")
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    await reload_entry(hass, entry)
+    simulator.add_module(module_id="000000-0000-aa11bb22cc02", name=None)
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    assert get_device(hass, entry, "000000-0000-aa11bb22cc02").name == "Door 5"
+    assert get_device(hass, entry, renamed).name == "Door 2"
+
+
+async def test_number_given_in_another_language(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A door that got its number in Italian keeps it, and no other gets the same."""
+    hass.config.language = "it"
+    simulator.use_house("easykit")
+    entry = await sign_in(hass, credentials)
+    hass.config.language = "en"
+    simulator.add_module(module_id="000000-0000-aa11bb22cc00", name=None)
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    assert get_device(hass, entry, "000000-0000-aa11bb22cc00").name == "Door 2"
+
+
+@pytest.mark.parametrize("model", ["easykit", "classe_300eos", "classe_100x"])
+async def test_equal_houses_get_different_names(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str], model: str
+) -> None:
+    """With several homes, names contain the home's name where they would be equal."""
+    simulator.use_house(two_equal_homes(model))
+    entry = await sign_in(hass, credentials)
+    modules = list(simulator.house.modules())
+    names = {get_device(hass, entry, module.id).name for module in modules}
+    assert len(names) == len(modules)
+    numbered = [name or "" for name in names if (name or "").startswith("Door ")]
+    assert all(name.endswith(("(Casa)", "(Casa al mare)")) for name in numbered)
+    before = dict(devices(hass, entry))
+    await reload_entry(hass, entry)
+    assert devices(hass, entry) == before
+
+
+async def test_equal_names_in_one_home(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """The second device gets a number, and keeps it; a name of its own replaces it."""
+    twin = simulator.add_module(name="Box")
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    assert get_device(hass, entry, twin.id).name == "Box 2"
+    simulator.house.find(BOX).name = "Garage"
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    assert get_device(hass, entry, BOX).name == "Garage"
+    assert get_device(hass, entry, twin.id).name == "Box 2"
+    twin.name = "Cantina"
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    assert get_device(hass, entry, twin.id).name == "Cantina"
+
+
+def respell(simulator: Simulator, spell: Callable[[str], str]) -> None:
+    """Let the cloud write all ids in another way."""
+    for home in simulator.house.homes:
+        for module in home.modules.values():
+            module.id, module.bridge = spell(module.id), module.bridge and spell(module.bridge)
+        home.modules = {module.id: module for module in home.modules.values()}
+
+
+@pytest.mark.parametrize("house_name", ["classe_300x", "classe_300eos", "easykit"])
+@pytest.mark.parametrize("first", [str.lower, str.upper])
+async def test_ids_in_capital_letters(  # noqa: PLR0917 - fixtures and cases
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    freezer: FrozenDateTimeFactory,
+    house_name: str,
+    first: Callable[[str], str],
+) -> None:
+    """They are the same modules; requests contain the spelling of the newest list."""
+    simulator.use_house(house_name)
+    respell(simulator, first)
+    entry = await sign_in(hass, credentials)
+    (door, *_) = hass.states.async_entity_ids("lock")
+    before = (hass.states.async_entity_ids(), devices(hass, entry))
+    for spell in (str.upper, str.lower, str.upper):
+        respell(simulator, spell)
+        await poll(hass, freezer, TOPOLOGY_INTERVAL)
+        assert (hass.states.async_entity_ids(), devices(hass, entry)) == before
+        assert state_of(hass, door) == "locked"
+        await call_action(hass, "lock", "open", door)
+    assert len(simulator.openings) == 3
+    await reload_entry(hass, entry)
+    assert devices(hass, entry) == before[1]
+    assert simulator.violations == []
+
+
+@pytest.mark.parametrize("name", [" ", "\t\n", "\u00a0\u2003", "\u200b", "", None, 7, []])
+async def test_name_that_cannot_be_seen(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str], name: Any
+) -> None:
+    """It is none, for a module as for a home."""
+    simulator.house.homes[0].name = name
+    for module in simulator.house.modules():
+        module.name = name
+    entry = await sign_in(hass, credentials)
+    assert entry.title == "BTicino Classe"
+    assert {"Classe 300X", "Door 1", "Door 2", "Door 3"} < devices(hass, entry).keys()
+    assert hass.states.get("calendar.bticino_calls")
+
+
+ABSURD: list[Any] = [1e300, -1e300, 10**30, -5, "", "12", [], {}, True, None, 1.5]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("uptime", "wifi_strength", "last_seen", "firmware_revision", "last_configs_update"),
+        *("firmware_name", "local_ipv4", "reachable", "type", "bridge"),
+    ],
+)
+async def test_absurd_values_of_a_status(  # noqa: PLR0917 - fixtures and cases
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+    field: str,
+) -> None:
+    """They harm nothing, neither in a poll nor at a start."""
+    registry = er.async_get(hass)
+    for known in er.async_entries_for_config_entry(registry, entry.entry_id):
+        registry.async_update_entity(known.entity_id, disabled_by=None)
+    await reload_entry(hass, entry)
+    caplog.clear()
+    for value in ABSURD:
+        simulator.bridges()[0].extra = {field: value}
+        await poll(hass, freezer)
+        assert state_of(hass, "lock.cancello") == "locked"
+        assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "on"
+    for value in ABSURD[:2]:
+        simulator.bridges()[0].extra = {field: value}
+        await reload_entry(hass, entry)
+        assert state_of(hass, "lock.cancello") == "locked"
+    assert not [r for r in caplog.records if r.levelname == "ERROR"]

@@ -1,5 +1,6 @@
 """The push connection: reachability, gaps, outages, refused tokens."""
 
+import asyncio
 from datetime import timedelta
 import logging
 from typing import TYPE_CHECKING
@@ -7,7 +8,8 @@ from typing import TYPE_CHECKING
 from homeassistant.config_entries import SOURCE_REAUTH
 import pytest
 
-from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL
+from custom_components.bticino_classe.client import SocketState
+from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL, STATUS_INTERVAL
 from tests.integration.conftest import (
     EventRecorder,
     advance,
@@ -21,11 +23,11 @@ from tests.integration.conftest import (
     wait_until,
 )
 from tests.simulator import Failure
-from tests.simulator.paths import GETEVENTS, HOMESDATA, HOMESTATUS
+from tests.simulator.paths import GETEVENTS, HOMESDATA, HOMESTATUS, PUSH as PUSH_PATH, TOKEN
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
-    from homeassistant.core import HomeAssistant
+    from homeassistant.core import HomeAssistant, State
 
     from tests.simulator import Simulator
 
@@ -34,7 +36,8 @@ RINGING = "binary_sensor.posto_esterno_strada_ringing"
 PUSH = "binary_sensor.classe_300x_push_connection"
 OUTCOME = "sensor.classe_300x_outcome_of_the_last_call"
 MISSED = "sensor.classe_300x_missed_calls"
-DOORBELL = "event.posto_esterno_strada_doorbell"
+PLACES = ("binary_sensor.posto_esterno_strada", "binary_sensor.classe_300x")
+DOORBELL, CALL = "event.posto_esterno_strada_doorbell", "event.posto_esterno_strada_call"
 
 
 async def disconnect(hass: HomeAssistant, simulator: Simulator) -> None:
@@ -176,21 +179,53 @@ async def test_changed_password_starts_reauth(hass: HomeAssistant, simulator: Si
     assert state_of(hass, PUSH) == "off"
 
 
-async def test_refused_tokens_are_retried_after_an_hour(
+async def test_refused_tokens_are_retried_after_a_minute(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, events: EventRecorder, simulator: Simulator
 ) -> None:
-    """The password may be right and the cloud at fault."""
-    # Issue 13, no. 3 will change this: a retry after a minute, and no reauth.
+    """The cloud is at fault: nobody is asked for the password."""
     skip_backoff(get_entry(hass).runtime_data.push)
+    simulator.journal.clear()
     simulator.sockets.refuse_subscriptions = 3
     simulator.drop_connections()
-    await wait_until(hass.config_entries.flow.async_progress)
+    await wait_until(lambda: simulator.journal.of(PUSH_PATH)[3:])  # two handshakes, two frames
+    await wait_until(lambda: get_entry(hass).runtime_data.push.socket.state == "waiting")
+    assert state_of(hass, PUSH) == "off"
     simulator.sockets.refuse_subscriptions = None
-    freezer.tick(timedelta(seconds=3601))
+    freezer.tick(timedelta(seconds=61))
     await wait_until(lambda: state_of(hass, PUSH) == "on")
+    assert hass.config_entries.flow.async_progress() == []
     simulator.ring(STREET)
     await wait_until(events.rings)
     assert events.rings() == [DOORBELL]
+
+
+async def test_token_refused_by_a_poll_is_replaced_on_the_push_connection(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
+) -> None:
+    """Without the new subscription, no ring would be pushed; a call in between is caught up."""
+    simulator.journal.clear()
+    simulator.revoke()
+    simulator.miss(simulator.ring(STREET))
+    await get_entry(hass).runtime_data.coordinator.async_refresh()
+    await wait_until(lambda: simulator.journal.count(PUSH_PATH) >= 1)
+    await wait_until(lambda: state_of(hass, MISSED) == "1")
+    assert events.recorded() == []
+    simulator.ring(STREET)
+    await wait_until(events.rings)
+
+
+async def test_ended_token_is_no_push_connection(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, events: EventRecorder, simulator: Simulator
+) -> None:
+    """The sign-in is out of order past the end of the token: polls are frequent again."""
+    coordinator = get_entry(hass).runtime_data.coordinator
+    assert coordinator.update_interval == SAFETY_INTERVAL
+    simulator.fail(TOKEN, Failure(status=500), times=10_000)
+    for _ in range(4):
+        await advance(hass, freezer, 3600)
+    await wait_until(lambda: state_of(hass, PUSH) == "off")
+    assert coordinator.update_interval == STATUS_INTERVAL
+    assert events.recorded() == []
 
 
 async def test_full_outage_is_logged_once(
@@ -246,3 +281,112 @@ async def test_requests_of_an_idle_hour(
     assert simulator.journal.count(HOMESTATUS) <= 2
     assert simulator.journal.count(HOMESDATA) <= 1
     assert simulator.journal.count(GETEVENTS) == 0
+
+
+@pytest.mark.parametrize("by", ["request", "new token"])
+async def test_call_that_was_missed_on_the_same_connection(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator, by: str
+) -> None:
+    """The connection was never down: the call is known after the next subscription, unrung."""
+    lost = simulator.ring(STREET, offer=False, status=False)
+    lost.add_subevent("missed_call", "m", lost.at + 30)
+    runtime = get_entry(hass).runtime_data
+    states: list[SocketState] = []
+    runtime.push.listen_states(states.append)
+    if by == "request":
+        await runtime.push.socket.resubscribe()
+    else:
+        runtime.account.auth.invalidate(await runtime.account.auth.get_access_token())
+        runtime.push.socket._subscribe_now.set()
+    await wait_until(lambda: state_of(hass, MISSED) == "1")
+    await wait_idle(hass)
+    assert state_of(hass, OUTCOME) == "missed"
+    assert events.recorded() == []
+    assert set(states) <= {SocketState.SUBSCRIBING, SocketState.ONLINE}
+
+
+@pytest.mark.parametrize("pushed", ["offer", "status", "both", "missed"])
+async def test_call_proves_that_its_intercom_is_connected(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator, pushed: str
+) -> None:
+    """The push of its return was lost: doors and camera return before the poll that follows."""
+    simulator.unplug_bridge()
+    await wait_until(lambda: state_of(hass, "lock.cancello") == "unavailable")
+    await get_entry(hass).runtime_data.coordinator.async_refresh()
+    for module in simulator.house.homes[0].modules.values():
+        module.reachable = True
+    simulator.journal.clear()
+    response = asyncio.Event()
+    simulator.fail(HOMESTATUS, Failure(until=response))
+    call = simulator.ring(
+        STREET, offer=pushed in {"offer", "both"}, status=pushed in {"status", "both"}
+    )
+    if pushed == "missed":
+        simulator.miss(call)
+    await wait_until(lambda: state_of(hass, "lock.cancello") == "locked")
+    await wait_until(lambda: state_of(hass, "lock.box") == "locked")
+    assert state_of(hass, "camera.posto_esterno_strada") != "unavailable"
+    assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "on"
+    response.set()
+    await wait_until(lambda: simulator.journal.count(HOMESTATUS) == 1)
+    await wait_idle(hass)
+    assert simulator.journal.count(HOMESTATUS) == 1
+    assert state_of(hass, "lock.cancello") == "locked"
+    assert len(events.rings()) <= 1
+
+
+async def test_old_push_proves_no_connection(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
+) -> None:
+    """The intercom may have gone offline since."""
+    simulator.unplug_bridge()
+    await wait_until(lambda: state_of(hass, "lock.cancello") == "unavailable")
+    simulator.ring(STREET, offer=False, late=7200)
+    await wait_frames(hass, 3)
+    await wait_idle(hass)
+    assert state_of(hass, "lock.cancello") == "unavailable"
+    assert simulator.journal.count(HOMESTATUS) == 0
+    assert events.recorded() == []
+
+
+@pytest.mark.parametrize("rings", [False, True])
+async def test_states_of_calls_while_no_pushes_arrive(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator, rings: bool
+) -> None:
+    """*Ringing* and *In call* are unavailable; what has happened is still shown."""
+    call = simulator.ring(STREET)
+    await wait_frames(hass, 3)
+    if not rings:
+        simulator.miss(call)
+        await wait_frames(hass, 4)
+    names = [f"{name}_{key}" for name in PLACES for key in ("ringing", "in_call")]
+    before = [state_of(hass, name) for name in names]
+    assert set(before) <= {"on", "off"}
+    past = {name: state_of(hass, name) for name in (DOORBELL, CALL, OUTCOME, MISSED)}
+    await disconnect(hass, simulator)
+    assert {state_of(hass, name) for name in names} == {"unavailable"}
+    assert {name: state_of(hass, name) for name in past} == past
+    await connect(hass, simulator)
+    assert [state_of(hass, name) for name in names] == before
+    assert len(events.rings()) == 1
+
+
+@pytest.mark.parametrize("house_name", ["two_homes"])
+@pytest.mark.usefixtures("online_entry")
+async def test_intercom_that_is_no_longer_listed_is_not_connected(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
+) -> None:
+    """The other one still is."""
+    bridges = [bridge.id for home in simulator.house.homes for bridge in home.bridges()]
+    assert [state.state for state in connections(hass)] == ["on"] * len(bridges)
+    simulator.remove_module(bridges[0])
+    for _ in range(3):
+        await poll(hass, freezer, SAFETY_INTERVAL)
+    expected = ["off"] + ["on"] * (len(bridges) - 1)
+    assert sorted(state.state for state in connections(hass)) == expected
+
+
+def connections(hass: HomeAssistant) -> list[State]:
+    """Return the states of the intercoms' connections to the cloud."""
+    states = hass.states.async_all("binary_sensor")
+    return [each for each in states if each.entity_id.endswith("cloud_connection")]

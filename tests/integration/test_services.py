@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, Unauthorized
-from homeassistant.helpers import area_registry as ar, device_registry as dr, entity_registry as er
-from homeassistant.setup import async_setup_component
+from homeassistant.helpers import device_registry as dr
 import pytest
 from pytest_homeassistant_custom_component.common import MockUser
 import voluptuous as vol
@@ -186,20 +185,3 @@ async def test_read_only_user_may_not_reset_missed_calls(
     await call_domain_action(hass, "reset_missed_calls", person, **data)
     with pytest.raises(Unauthorized):
         await call_domain_action(hass, "reset_missed_calls", hass_read_only_user, **data)
-
-
-@pytest.mark.parametrize("action", ["turn_on", "turn_off"])
-@pytest.mark.usefixtures("entry")
-async def test_turning_an_area_on_or_off_does_not_raise(
-    hass: HomeAssistant, simulator: Simulator, action: str
-) -> None:
-    """A camera in the area sends nothing, and the script goes on."""
-    await async_setup_component(hass, "homeassistant", {})
-    area = ar.async_get(hass).async_create("Hall")
-    panel = device_id_of(hass, STREET)
-    dr.async_get(hass).async_update_device(panel, area_id=area.id)
-    entities = er.async_entries_for_device(er.async_get(hass), panel)
-    assert "camera" in [entity.domain for entity in entities]
-    simulator.journal.clear()
-    await hass.services.async_call("homeassistant", action, {"area_id": area.id}, blocking=True)
-    assert len(simulator.journal) == 0

@@ -1,6 +1,7 @@
 """The intercom's settings: read before they are written, written once, read back."""
 
 import asyncio
+import copy
 from datetime import UTC, datetime, timedelta
 import logging
 from typing import TYPE_CHECKING, Any
@@ -15,18 +16,21 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
 
-from custom_components.bticino_classe.settings import INTERVAL, RETRY_INTERVAL
+from custom_components.bticino_classe.settings import INTERVAL, LAG_SECONDS, RETRY_INTERVAL
 from tests.integration.conftest import (
+    advance,
     get_entry,
     poll,
     reload_entry,
     request_values,
     sign_in,
     state_of,
+    update_entity,
     wait_idle,
 )
 from tests.simulator import Failure, too_many
-from tests.simulator.paths import GETCONFIGS, SETCONFIGS
+from tests.simulator.house import Bridge
+from tests.simulator.paths import GETCONFIGS, HOMESTATUS, SETCONFIGS
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -346,7 +350,7 @@ async def test_refused_settings_are_not_requested_again(
     freezer: FrozenDateTimeFactory,
     code: int,
 ) -> None:
-    """Only at a start and when an intercom is added; nothing else is affected."""
+    """Only at a start; an intercom that is added is asked about alone."""
     simulator.configs_refused = code
     found = await sign_in(hass, credentials)
     for _ in range(3):
@@ -448,3 +452,111 @@ async def test_unload_during_a_change(
     async_fire_time_changed(hass, dt_util.utcnow() + 2 * INTERVAL)
     await wait_idle(hass)
     assert simulator.journal.count(GETCONFIGS) == 0
+
+
+def lagging_answer(simulator: Simulator) -> Failure:
+    """Return the answer with the settings as they are now, to be sent later."""
+    bridge = simulator.bridges()[0]
+    module = {"id": bridge.id, "type": bridge.type, **copy.deepcopy(bridge.configs)}
+    return Failure(body={"status": "ok", "body": {"home": {"id": HOME, "modules": [module]}}})
+
+
+@pytest.mark.usefixtures("freezer", "entry")
+async def test_old_values_after_a_change_are_not_shown(
+    hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
+) -> None:
+    """The cloud may lag for two minutes, however many reads see it."""
+    old = lagging_answer(simulator)
+    await choose_mode(hass, "always")
+    for _ in range(3):
+        simulator.fail(GETCONFIGS, old)
+        await update_entity(hass, DND)
+        assert state_of(hass, DND) == "always"
+    simulator.fail(GETCONFIGS, old)
+    await advance(hass, freezer, LAG_SECONDS + 1)
+    assert state_of(hass, DND) == "off", "the change had no effect"
+    await update_entity(hass, DND)
+    assert state_of(hass, DND) == "always"
+    assert simulator.violations == []
+
+
+@pytest.mark.usefixtures("freezer", "entry")
+async def test_change_while_the_cloud_lags(hass: HomeAssistant, simulator: Simulator) -> None:
+    """A second change is based on the first, not on what the cloud still returns."""
+    old = lagging_answer(simulator)
+    simulator.fail(GETCONFIGS, old, times=1)
+    await choose_mode(hass, "always")
+    simulator.fail(GETCONFIGS, old, times=2)
+    await set_duration(hass, 30)
+    assert stored_dnd(simulator) | {"dnd_mode": 3, "dnd_duration": 30} == stored_dnd(simulator)
+    simulator.fail(GETCONFIGS, old, times=1)
+    await update_entity(hass, DND)
+    assert (state_of(hass, DND), state_of(hass, DND_MINUTES)) == ("always", "30")
+
+
+@pytest.mark.usefixtures("freezer", "entry")
+async def test_change_in_the_app_after_ours(hass: HomeAssistant, simulator: Simulator) -> None:
+    """It is newer, so it is shown at once."""
+    await choose_mode(hass, "always")
+    change_in_app(simulator, "do_not_disturb", dnd_mode=0, dnd_duration=90)
+    await update_entity(hass, DND)
+    assert (state_of(hass, DND), state_of(hass, DND_MINUTES)) == ("off", "90")
+
+
+@pytest.mark.parametrize(
+    "entity_id", [DND, DND_MINUTES, "binary_sensor.classe_300x_cloud_connection"]
+)
+@pytest.mark.usefixtures("entry")
+async def test_update_entity_reads_the_settings(
+    hass: HomeAssistant, simulator: Simulator, entity_id: str
+) -> None:
+    """States as well; several entities at once cost no more than two reads."""
+    change_in_app(simulator, "do_not_disturb", dnd_mode=3, dnd_duration=45)
+    await update_entity(hass, entity_id)
+    assert (state_of(hass, DND), state_of(hass, DND_MINUTES)) == ("always", "45")
+    assert simulator.journal.count(HOMESTATUS) == 1
+    simulator.journal.clear()
+    targets = {"entity_id": [DND, DND_MINUTES, "sensor.classe_300x_do_not_disturb_until"]}
+    await hass.services.async_call("homeassistant", "update_entity", targets, blocking=True)
+    await wait_idle(hass)
+    assert simulator.journal.count(GETCONFIGS) <= 2
+
+
+REFUSED_ALONE: list[Failure] = [
+    *(Failure(code=code) for code in (9, 13, 21)),
+    *(
+        Failure(body={"status": "ok", "body": {"errors": [{"code": code, "id": "any"}]}})
+        for code in (5, 6, 9)
+    ),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSED_ALONE, ids=str)
+@pytest.mark.parametrize("is_later", [False, True])
+async def test_refusal_for_one_intercom(  # noqa: PLR0917 - fixtures and cases
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    freezer: FrozenDateTimeFactory,
+    refusal: Failure,
+    is_later: bool,
+) -> None:
+    """The other intercom of the home has its settings, at the start and later."""
+    first = simulator.bridges()[0]
+    other = Bridge(id="00:03:50:00:00:01", type="BNC1", name="Taverna")
+    if is_later:
+        await sign_in(hass, credentials)
+    modules = simulator.house.homes[0].modules
+    simulator.house.homes[0].modules = {other.id: other, **modules}
+    # Both together, then each alone, in the order of the list of modules.
+    alone = [Failure(delay=0.0), refusal] if is_later else [refusal, Failure(delay=0.0)]
+    for failure in (refusal, *alone):
+        simulator.fail(GETCONFIGS, failure)
+    if is_later:
+        await poll(hass, freezer, INTERVAL)
+    else:
+        await sign_in(hass, credentials)
+    assert state_of(hass, DND) == "off"
+    first.configs["do_not_disturb"]["dnd_mode"] = 3
+    await update_entity(hass, DND)
+    assert state_of(hass, DND) == "always"

@@ -5,23 +5,30 @@ from functools import partial
 import threading
 from typing import TYPE_CHECKING, Any
 
+from aiohttp import CookieJar
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_PASSWORD, CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HassJob
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.event import async_call_later
 import pytest
+from yarl import URL
 
 from tests.integration.conftest import (
+    advance,
     call_action,
     leftovers,
     reload_entry,
+    sign_in,
     state_of,
+    wait_online,
     wait_until,
 )
 from tests.simulator import Failure, empty_topology, too_many, usage_limit
-from tests.simulator.paths import GETCONFIGS, HOMESDATA, HOMESTATUS, PUSH, TOKEN, TURN
+from tests.simulator.paths import BLOB, GETCONFIGS, HOMESDATA, HOMESTATUS, PUSH, TOKEN, TURN
 
 if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
 
     from tests.simulator import Simulator
@@ -48,6 +55,23 @@ def reauth_flows(hass: HomeAssistant) -> int:
     """Return the number of re-authentication flows in progress."""
     flows = hass.config_entries.flow.async_progress()
     return sum(flow["context"]["source"] == SOURCE_REAUTH for flow in flows)
+
+
+async def test_shared_session_shares_no_cookies(
+    hass: HomeAssistant, credentials: dict[str, str], simulator: Simulator
+) -> None:
+    """Home Assistant's session may hold those of another integration, or of another account."""
+    simulator.cookie, simulator.sockets.handshake_status = "of-this-account", None
+    session = async_get_clientsession(hass)
+    session._cookie_jar = jar = CookieJar(unsafe=True)  # an IP address may have cookies
+    jar.update_cookies({"session": "of-another"}, URL(simulator.url))
+    entry = await sign_in(hass, credentials)
+    await wait_online(entry)
+    assert entry.runtime_data.account.auth.session is session
+    simulator.ring()
+    await wait_until(lambda: simulator.journal.count(BLOB))
+    assert {each.value for each in jar} == {"of-another"}
+    assert simulator.violations == []
 
 
 async def test_restart_reuses_valid_tokens(
@@ -189,6 +213,33 @@ async def test_entry_without_tokens_signs_in(
     assert entry.state is ConfigEntryState.LOADED
     assert simulator.journal.count(TOKEN, grant="password") == 1
     assert entry.data[CONF_TOKEN]["access_token"]
+
+
+@pytest.mark.parametrize(
+    "failure", [Failure(status=500), Failure(drop=True, executed=True), Failure(code=13)], ids=str
+)
+async def test_failing_sign_ins_of_a_setup_are_rare(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+    failure: Failure,
+) -> None:
+    """Each sends the owner an e-mail. A reload by a person is one attempt, at once."""
+    without = {key: value for key, value in entry.data.items() if key != CONF_TOKEN}
+    hass.config_entries.async_update_entry(entry, data=without)
+    simulator.fail(TOKEN, failure, times=1000)
+    await reload_entry(hass, entry)
+    for _ in range(120):
+        await advance(hass, freezer, 60)
+    assert str(entry.state) == str(ConfigEntryState.SETUP_RETRY)
+    assert 4 <= simulator.journal.count(TOKEN, grant="password") <= 6
+    count = simulator.journal.count(TOKEN)
+    await reload_entry(hass, entry)
+    assert simulator.journal.count(TOKEN) == count + 1
+    simulator.clear_failures()
+    await reload_entry(hass, entry)
+    assert entry.state is ConfigEntryState.LOADED
 
 
 async def test_outdated_token_refresh_is_not_stored(

@@ -63,6 +63,8 @@ class Cloud(Doorbell):
         self.request_times: deque[float] = deque()
         #: Protocol violations of the client: unknown, missing or mistyped fields, wrong headers.
         self.violations: list[str] = []
+        #: Set with every response, if any; no request may bring one back.
+        self.cookie: str | None = None
         self.rtc = Rtc(self)
         self.use_house(house)
 

@@ -41,6 +41,12 @@ async def cloud_middleware(request: web.Request, handler: Handler) -> web.Stream
     return response
 
 
+async def set_cookie(request: web.Request, response: web.StreamResponse) -> None:
+    """Set the cloud's cookie, if there is one."""
+    if (value := request.app[CLOUD].cookie) is not None:
+        response.set_cookie("session", value)
+
+
 async def wait(request: web.Request, seconds: float | None) -> None:
     """Wait, for ever if None; drop the connection if the simulator stops meanwhile."""
     if seconds == 0:
@@ -74,6 +80,8 @@ async def _record(request: web.Request) -> Entry:
         body = request.path.removeprefix(BLOB)
     entry = cloud.journal.add(at=cloud.clock(), method=request.method, path=path, body=body)
     request[ENTRY] = entry
+    if request.cookies:
+        cloud.report_violation(f"{request.path}: a cookie was sent")
     agent = request.headers.get("User-Agent", "none")
     if path not in (PUSH, SIGNALING, BLOB) and not USER_AGENT.fullmatch(agent):
         cloud.report_violation(f"{request.path}: User-Agent is {agent}, not the app's")

@@ -94,8 +94,9 @@ class RtcHandlers(Intercom):
             self._decline(connection, frame)
         session = self._find_session(connection, frame)
         session.terminates += 1
-        if session.terminates > 1:
-            raise RtcError(21, violation="a second terminate")
+        if connection.number in session.terminated_on:
+            raise RtcError(21, violation="a second terminate on a connection")
+        session.terminated_on.add(connection.number)
         self.end(session, "client")
         call = self.cloud.calls.get(session.id)
         if call is not None:

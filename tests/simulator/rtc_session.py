@@ -83,8 +83,10 @@ class Session:
     holds_slot: bool = False
     #: The client's ICE candidates, in order of arrival.
     candidates: list[Json] = field(default_factory=list, repr=False)
-    #: The number of terminates from the client; only one is correct.
+    #: The number of terminates from the client, and their connections; a client may repeat one on
+    #: another connection if it was not acknowledged.
     terminates: int = 0
+    terminated_on: set[int] = field(default_factory=set)
     next_modules: int = 0
     started_at: float
     answered_at: float | None = None

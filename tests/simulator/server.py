@@ -6,7 +6,7 @@ from aiohttp import web
 
 from tests.simulator import api, blobs, configs, oauth, operator_api, paths, sockets
 from tests.simulator.cloud import CLOUD, Cloud
-from tests.simulator.middleware import STOPPING, cloud_middleware
+from tests.simulator.middleware import STOPPING, cloud_middleware, set_cookie
 
 #: Seconds for pending requests when the simulator stops; hanging ones are dropped before.
 SHUTDOWN_SECONDS = 0.2
@@ -52,6 +52,7 @@ class Simulator(Cloud):
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[cloud_middleware])
         app[CLOUD], app[STOPPING] = self, asyncio.Event()
+        app.on_response_prepare.append(set_cookie)
         app.router.add_post(paths.TOKEN, oauth.token)
         app.router.add_post(paths.HOMESDATA, api.homesdata)
         app.router.add_post(paths.HOMESTATUS, api.homestatus)

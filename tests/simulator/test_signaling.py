@@ -299,8 +299,16 @@ async def test_frames_go_to_the_session_connection(client: HttpClient, sim: Simu
         sim.rtc.settings.broadcast_frames = True
         await one.dial()
         assert (await two.frame())["data"]["type"] == "answer"
-    told = [entry.body for entry in sim.journal if entry.method == "DEVICE"]
-    assert [each["connections"] for each in told if isinstance(each, dict)] == [1, 1, 1, 1, 2, 2, 2]
+    bodies = [entry.body for entry in sim.journal if entry.method == "DEVICE"]
+    assert [each["connections"] for each in bodies if isinstance(each, dict)] == [
+        1,
+        1,
+        1,
+        1,
+        2,
+        2,
+        2,
+    ]
 
 
 async def test_new_house_has_no_sessions(client: HttpClient, sim: Simulator) -> None:

@@ -4,16 +4,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers.event import async_call_later
+from homeassistant.core import callback
 
 from ..client import CallOverError, CallPush, CallStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
-    from ..client import BticinoError, Module
+    from ..client import BticinoError
 
 RECONNECT_GRACE_SECONDS: Final = 3.0  # a viewer who presses talk leaves the call and returns
 
@@ -21,28 +19,28 @@ RECONNECT_GRACE_SECONDS: Final = 3.0  # a viewer who presses talk leaves the cal
 class AnswerState(StrEnum):
     """The state of an answer.
 
-    SENDING: the cloud has not acknowledged it. CONNECTED: the viewer is in the ring's own session.
-    LEFT: the viewer has left and may return. RESUMED: the viewer returned in a session of its own,
-    so the ring's session has ended already.
+    SENDING: the intercom has not confirmed it. CONNECTED: the viewer is in the ring's own session.
+    LEFT: the viewer has left and may return. DIALLED: the viewer is in another session, whose end
+    is not reported as that of the ring's session.
     """
 
     SENDING = "sending"
     CONNECTED = "connected"
     LEFT = "left"
-    RESUMED = "resumed"
+    DIALLED = "dialled"
 
 
 @dataclass(slots=True, kw_only=True)
 class _Answer:
-    """An answer to a ring at a camera; `held` pushes wait until its outcome is known."""
+    """An answer to a ring; `held` pushes wait until its outcome is known.
 
-    session_id: str
-    camera: Module
-    hang_up: Callable[[], None]
+    `hang_up` ends the viewer's session if it is the ring's own; None: the panel is dialled.
+    """
+
+    hang_up: Callable[[], None] | None
     state: AnswerState = AnswerState.SENDING
     held: list[CallPush] = field(default_factory=list)
     left_at: float | None = None
-    cancel_timer: CALLBACK_TYPE | None = None
 
 
 class LocalAnswers:
@@ -50,15 +48,13 @@ class LocalAnswers:
 
     def __init__(
         self,
-        hass: HomeAssistant,
         *,
         clock: Callable[[], float],
         apply: Callable[[CallPush], None],
         answered: Callable[[str], None],
-        ended: Callable[[str, float | None], None],
+        ended: Callable[[str, str | None, float | None], None],
     ) -> None:
-        """`ended` gets the session and the cloud's time of its end; None for now."""
-        self._hass = hass
+        """`ended` gets the session, who ended it, and when by the clock; None for now."""
         self._clock = clock
         self._apply = apply
         self._answered = answered
@@ -66,77 +62,82 @@ class LocalAnswers:
         self._answers: dict[str, _Answer] = {}
 
     @callback
-    def async_begin(self, session_id: str, camera: Module, hang_up: Callable[[], None]) -> None:
-        """Register an answer that is about to be sent; `hang_up` ends its viewer's session."""
-        self._answers[session_id] = _Answer(session_id=session_id, camera=camera, hang_up=hang_up)
+    def async_begin(self, session_id: str, hang_up: Callable[[], None] | None) -> None:
+        """Register an answer that is about to be sent, or a ringing panel that is dialled.
+
+        `hang_up` ends the viewer's session; None if the panel is dialled.
+        """
+        self._answers[session_id] = _Answer(hang_up=hang_up)
 
     @callback
     def async_confirm(self, session_id: str) -> None:
-        """Register that the answer was accepted; nothing if its viewer has left before."""
+        """Register that a viewer is connected; nothing if the viewer has left before."""
         answer = self._answers.get(session_id)
         if answer is None:
             return
-        answer.state = AnswerState.CONNECTED
+        answer.left_at = None
+        if answer.state is not AnswerState.SENDING:
+            return
+        answer.state = AnswerState.DIALLED if answer.hang_up is None else AnswerState.CONNECTED
         self._answered(session_id)
         if any(push.step is CallStep.TERMINATED for push in answer.held):
-            answer.hang_up()
+            self._hang_up(answer)
 
     @callback
-    def async_fail(self, session_id: str, err: BticinoError) -> None:
-        """Register that the answer failed: the pushes that were held concern others."""
+    def async_withdraw(self, session_id: str) -> None:
+        """Register that a ring was not answered: the pushes that were held concern others."""
         answer = self._answers.pop(session_id, None)
         for push in answer.held if answer is not None else ():
             self._apply(push)
-        if isinstance(err, CallOverError):
-            self._ended(session_id, None)
+
+    @callback
+    def async_fail(self, session_id: str, err: BticinoError) -> None:
+        """Register that an answer failed; the ring goes on unless it has ended at the intercom."""
+        is_over = isinstance(err, CallOverError) and not self._is_dialled(session_id)
+        self.async_withdraw(session_id)
+        if is_over:
+            self._ended(session_id, "elsewhere", None)
 
     @callback
     def async_leave(self, session_id: str) -> None:
-        """Register that the viewer has left; the call ends unless the viewer returns soon."""
+        """Register that the viewer of an answered call has left and may return."""
         answer = self._answers.get(session_id)
-        if answer is None:
-            return
-        if answer.state is AnswerState.SENDING:
-            self.async_end(session_id)
-            return
-
-        @callback
-        def end(_now: datetime) -> None:
-            self._end_left(answer)
-
-        answer.state, answer.left_at = AnswerState.LEFT, self._clock()
-        answer.cancel_timer = async_call_later(self._hass, RECONNECT_GRACE_SECONDS, end)
+        if answer is not None:
+            answer.state, answer.left_at = AnswerState.LEFT, self._clock()
 
     @callback
-    def async_end(self, session_id: str) -> None:
-        """Register that the viewer's session has ended for good."""
-        if self._answers.pop(session_id, None) is not None:
-            self._ended(session_id, None)
+    def async_end(self, session_id: str, *, by: str) -> None:
+        """Register that the viewer's session has ended for good, and by whom."""
+        answer = self._answers.pop(session_id, None)
+        if answer is None:
+            return
+        if answer.left_at is None:
+            self._ended(session_id, by, None)
+        else:
+            self._ended(session_id, "here", answer.left_at)
 
     @callback
     def async_forget_left(self, session_id: str) -> None:
         """Register that the call of a viewer who has left is over, so nobody can return to it."""
         answer = self._answers.get(session_id)
         if answer is not None and answer.state is AnswerState.LEFT:
-            self._stop_timer(answer)
             del self._answers[session_id]
 
     @callback
-    def async_resume(self, camera: Module) -> str | None:
-        """Continue the call that a viewer of this camera has just left; returns its session id."""
-        for answer in self._answers.values():
-            if answer.state is AnswerState.LEFT and answer.camera.id == camera.id:
-                self._stop_timer(answer)
-                answer.state = AnswerState.RESUMED
-                return answer.session_id
-        return None
+    def async_resume(self, session_id: str) -> bool:
+        """Continue the call of a viewer who has left and returns; returns whether it goes on."""
+        answer = self._answers.get(session_id)
+        if answer is None or answer.state is not AnswerState.LEFT:
+            return False
+        answer.state = AnswerState.DIALLED
+        return True
 
     @callback
     def async_hold(self, push: CallPush) -> bool:
         """Return whether a push must not be applied (yet): it is about our own answer.
 
         Until the answer is confirmed, a push may be about another phone's answer, so it is held.
-        When a viewer has returned in a new session, only the ring's own session was terminated.
+        When a viewer is in another session, only the ring's own session was terminated.
         """
         answer = self._answers.get(push.session_id)
         if answer is None or push.step in {CallStep.OFFERED, CallStep.INCOMING}:
@@ -147,27 +148,19 @@ class LocalAnswers:
         if push.step is not CallStep.TERMINATED:
             return False
         if answer.state is AnswerState.CONNECTED:
-            answer.hang_up()
+            self._hang_up(answer)
         return True
 
-    def is_left_at(self, module_id: str) -> bool:
-        """Whether the viewer of a camera, or of any camera of an intercom, may return to a call."""
-        left = (a.camera for a in self._answers.values() if a.state is AnswerState.LEFT)
-        return any(module_id in {camera.id, camera.bridge_id} for camera in left)
+    def is_sending(self, session_id: str) -> bool:
+        """Whether an answer is not confirmed yet."""
+        answer = self._answers.get(session_id)
+        return answer is not None and answer.state is AnswerState.SENDING
 
-    @callback
-    def async_close(self) -> None:
-        """End the calls whose viewers have left, without waiting for their return."""
-        for answer in tuple(self._answers.values()):
-            if answer.state is AnswerState.LEFT:
-                self._end_left(answer)
-
-    def _end_left(self, answer: _Answer) -> None:
-        self.async_forget_left(answer.session_id)
-        self._ended(answer.session_id, answer.left_at)
+    def _is_dialled(self, session_id: str) -> bool:
+        answer = self._answers.get(session_id)
+        return answer is not None and answer.hang_up is None
 
     @staticmethod
-    def _stop_timer(answer: _Answer) -> None:
-        if answer.cancel_timer is not None:
-            answer.cancel_timer()
-            answer.cancel_timer = None
+    def _hang_up(answer: _Answer) -> None:
+        if answer.hang_up is not None:
+            answer.hang_up()

@@ -2,12 +2,23 @@
 
 from collections.abc import Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
+from homeassistant.util.hass_dict import HassKey
 
-from ..client import Call, CallChange, CallPush, CallStep, CallTracker
+from ..client import (
+    Call,
+    CallChange,
+    CallEventType,
+    CallPush,
+    CallStep,
+    CallTracker,
+    TrackedCall,
+)
+from ..const import DOMAIN
 from ..listeners import Listeners
 from .answers import LocalAnswers
 
@@ -17,7 +28,7 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigEntry
 
-    from ..client import Module, Push, PushChannel
+    from ..client import CallState, Module, Push, PushChannel
     from ..coordinator import BticinoCoordinator
 
 type CallListener = Callable[[CallChange], None]
@@ -26,11 +37,31 @@ type CallListener = Callable[[CallChange], None]
 OFFERING_TYPES: Final = frozenset({"BNC1", "BNC3"})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOver:
+    """The calls of an account that is being reloaded, and the changes that were not published."""
+
+    tracked: tuple[TrackedCall, ...] = ()
+    changes: tuple[CallChange, ...] = ()
+
+
+HANDED_OVER: Final[HassKey[dict[str, HandedOver]]] = HassKey(f"{DOMAIN}_calls")  # by entry id
+
+
+class PastCalls(Protocol):
+    """What is known of earlier calls."""
+
+    def past_outcome(self, session_id: str, began_at: float | None) -> CallState | None:
+        """Return how a call ended, as CallTracker needs it."""
+
+    def async_answered_elsewhere(self, session_id: str) -> None:
+        """Record that a call that rang before this start was answered elsewhere."""
+
+
 class CallEvents:
     """Turns pushes, and the answers sent by live view, into changes of calls.
 
-    `on_unknown_answer` gets the session of a call that is answered elsewhere and that began before
-    this start.
+    A reload keeps the calls: from `async_pause` on, changes are published after the next set-up.
     """
 
     def __init__(
@@ -39,35 +70,61 @@ class CallEvents:
         entry: ConfigEntry,
         coordinator: BticinoCoordinator,
         push: PushChannel,
-        *,
-        on_unknown_answer: Callable[[str], None],
+        past: PastCalls,
     ) -> None:
         self._hass = hass
         self._entry = entry
         self._coordinator = coordinator
         self._push = push
-        self._on_unknown_answer = on_unknown_answer
-        self._clock = coordinator.account.clock.now
+        self._past = past
+        self._clock = coordinator.account.clock
         self._listeners = Listeners[CallChange]()
         self._cancel_timer: CALLBACK_TYPE | None = None
         self._declining: set[str] = set()
+        handed_over = hass.data.get(HANDED_OVER, {}).get(entry.entry_id, HandedOver())
+        self._deferred: list[CallChange] | None = [*handed_over.changes]  # None: not paused
         self._tracker = CallTracker(
-            panels_of=coordinator.panels_of, offers_follow=self._offers_follow, clock=self._clock
-        )
-        self.answers = LocalAnswers(
-            hass,
+            panels_of=coordinator.panels_of,
+            offers_follow=self._offers_follow,
+            past_outcome=past.past_outcome,
             clock=self._clock,
-            apply=self._apply,
-            answered=self._on_answered_here,
-            ended=self._on_ended_here,
+            tracked=handed_over.tracked,
         )
+        self.answers = self._new_answers()
 
     @callback
     def async_start(self) -> None:
-        """Follow the pushes until the entry is unloaded."""
+        """Follow the pushes until the entry is unloaded, and continue calls from before."""
+        self._entry.async_on_unload(self._hand_over)
         self._entry.async_on_unload(self._push.listen_pushes(self._on_push))
-        self._entry.async_on_unload(self._stop_timer)
-        self._entry.async_on_unload(self.answers.async_close)
+        self._entry.async_on_unload(self._push.listen_subscriptions(self._on_subscribed))
+        async_forget_calls(self._hass, self._entry.entry_id)
+        self.async_resume()
+        for call in self.in_progress:
+            if self._coordinator.is_excluded(call.bridge_id):
+                self._on_ended(call.session_id, None, None)
+
+    @callback
+    def async_pause(self) -> None:
+        """Defer the changes: those who show them are about to be unloaded."""
+        self._stop_timer()
+        if self._deferred is None:
+            self._deferred = []
+
+    @callback
+    def async_resume(self) -> None:
+        """Publish the deferred changes; a ring that is over does not ring any more."""
+        deferred, self._deferred = self._deferred or [], None
+        changes = (*deferred, *self._tracker.advance())
+        ringing = {call.session_id for call in self._tracker.ringing}
+        self._publish(
+            tuple(
+                replace(change, type=CallEventType.LATE)
+                if change.type is CallEventType.RING and change.call.session_id not in ringing
+                else change
+                for change in changes
+            )
+        )
 
     @callback
     def async_listen(self, listener: CallListener) -> CALLBACK_TYPE:
@@ -98,8 +155,7 @@ class CallEvents:
 
     def is_answered_at(self, module_id: str) -> bool:
         """Whether a call is answered, here or elsewhere, at a panel or any panel of an intercom."""
-        answered = any(self.is_at(call, module_id) for call in self._tracker.answered)
-        return answered or self.answers.is_left_at(module_id)
+        return any(self.is_at(call, module_id) for call in self._tracker.answered)
 
     def ringing_at(self, camera: Module) -> Call | None:
         """Return the call that can be answered at a camera; the newest, if several are ringing."""
@@ -121,31 +177,51 @@ class CallEvents:
     @contextmanager
     def declining(self, call: Call) -> Iterator[None]:
         """Decline a call: nobody can answer it meanwhile; it ends unless an error is raised."""
-        self._declining.add(call.session_id)
+        session_id = call.session_id
+        self._declining.add(session_id)
+        self.answers.async_begin(session_id, None)
         try:
             yield
+        except BaseException:
+            self.answers.async_withdraw(session_id)
+            raise
         finally:
-            self._declining.discard(call.session_id)
-        self._on_ended_here(call.session_id, None)
+            self._declining.discard(session_id)
+        self.answers.async_end(session_id, by="here")
+
+    def _new_answers(self) -> LocalAnswers:
+        return LocalAnswers(
+            clock=self._clock.monotonic,
+            apply=self._apply,
+            answered=self._on_answered_here,
+            ended=self._on_ended,
+        )
 
     @callback
     def _on_push(self, push: Push) -> None:
         if isinstance(push, CallPush) and not self._coordinator.is_excluded(push.bridge_id):
             self.async_handle_push(push)
 
+    @callback
+    def _on_subscribed(self, _may_have_missed: bool) -> None:
+        self._tracker.expect_backlog()
+
     def _apply(self, push: CallPush) -> None:
         changes = self._tracker.apply(push)
         if push.step is CallStep.ACCEPTED and not self._tracker.has_session(push.session_id):
-            self._on_unknown_answer(push.session_id)
+            self._past.async_answered_elsewhere(push.session_id)
         self._publish(changes)
 
     def _on_answered_here(self, session_id: str) -> None:
         self._publish(self._tracker.mark_answered_here(session_id))
 
-    def _on_ended_here(self, session_id: str, at: float | None) -> None:
-        self._publish(self._tracker.mark_ended_here(session_id, at=at))
+    def _on_ended(self, session_id: str, by: str | None, at: float | None) -> None:
+        self._publish(self._tracker.mark_ended(session_id, by=by, at=at))
 
     def _publish(self, changes: tuple[CallChange, ...]) -> None:
+        if self._deferred is not None:
+            self._deferred += changes
+            return
         for change in changes:
             if change.call.is_over:
                 self.answers.async_forget_left(change.call.session_id)
@@ -155,7 +231,7 @@ class CallEvents:
     def _set_timer(self) -> None:
         self._stop_timer()
         if (deadline := self._tracker.next_deadline) is not None:
-            wait = max(0.0, deadline - self._clock())
+            wait = max(0.0, deadline - self._clock.monotonic())
             self._cancel_timer = async_call_later(self._hass, wait, self._on_timer)
 
     @callback
@@ -169,6 +245,22 @@ class CallEvents:
             self._cancel_timer()
             self._cancel_timer = None
 
+    @callback
+    def _hand_over(self) -> None:
+        """Keep the calls for the next set-up, unless the account is disabled."""
+        self.async_pause()
+        if self._entry.disabled_by is None:
+            handed_over = HandedOver(
+                tracked=self._tracker.tracked, changes=tuple(self._deferred or ())
+            )
+            self._hass.data.setdefault(HANDED_OVER, {})[self._entry.entry_id] = handed_over
+
     def _offers_follow(self, bridge_id: str) -> bool:
         bridge = self._coordinator.data.modules.get(bridge_id)
         return bridge is not None and bridge.type in OFFERING_TYPES
+
+
+@callback
+def async_forget_calls(hass: HomeAssistant, entry_id: str) -> None:
+    """Drop the calls that were handed over."""
+    hass.data.get(HANDED_OVER, {}).pop(entry_id, None)

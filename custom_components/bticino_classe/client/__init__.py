@@ -8,6 +8,7 @@ from .account import (
 )
 from .auth import (
     AuthHandler,
+    TokenEvent,
 )
 from .calls import (
     SESSION_REUSE_SECONDS,
@@ -16,6 +17,7 @@ from .calls import (
     CallEventType,
     CallState,
     CallTracker,
+    TrackedCall,
 )
 from .clock import (
     CloudClock,
@@ -78,6 +80,9 @@ from .models import (
     Picture,
     RingOffer,
     Topology,
+)
+from .pauses import (
+    GrowingPause,
 )
 from .pictures import (
     StillImage,
@@ -148,6 +153,7 @@ __all__ = [
     "Endpoints",
     "Event",
     "ForbiddenError",
+    "GrowingPause",
     "Home",
     "IceServer",
     "InvalidCredentialsError",
@@ -180,8 +186,10 @@ __all__ = [
     "SignalingChannel",
     "SocketState",
     "StillImage",
+    "TokenEvent",
     "TokenRefusedError",
     "Topology",
+    "TrackedCall",
     "UnexpectedAnswerError",
     "UnknownModeError",
     "UnreachableError",

@@ -100,7 +100,7 @@ class Account:
         For models without settings the cloud returns none, or an error.
         """
         bridges = home.bridges if bridge is None else (bridge,)
-        request = configs.read_request(home.id, (each.id for each in bridges))
+        request = configs.read_request(home.id, (each.sent_id for each in bridges))
         path = configs.READ_CONFIGS_PATH
         answer = await self._send(path, request, urgent=urgent, deadline=deadline)
         found = configs.settings(decode.as_mapping(answer.get("body")))
@@ -118,16 +118,19 @@ class Account:
         duration: int | None = None,
         deadline: Deadline | None = None,
         write_lock: AbstractAsyncContextManager[None] | None = None,
+        last_sent: Setting | None = None,
     ) -> Setting:
         """Read a setting, change it and return what was sent; `duration` is in seconds.
 
-        `write_lock` is held while the change is sent. UnknownModeError: the setting has an unknown
-        mode and was not changed.
+        `write_lock` is held while the change is sent. `last_sent` is changed instead if the cloud
+        does not show it yet. UnknownModeError: the setting has an unknown mode and was not changed.
         """
         found = await self.settings(home, bridge=bridge, urgent=True, deadline=deadline)
-        settings = found.get(bridge.id, {})
+        setting = _required(found.get(bridge.id, {}).get(kind))
+        if last_sent is not None and setting.is_replaced_by(last_sent):
+            setting = last_sent
         now = self.clock.now()
-        changed = _required(settings.get(kind)).changed(now, mode=mode, duration=duration)
+        changed = setting.changed(now, mode=mode, duration=duration)
         request = configs.write_request(bridge, changed, now)
         async with write_lock or nullcontext():
             await self._send_command(configs.WRITE_CONFIGS_PATH, request, deadline)
@@ -142,7 +145,7 @@ class Account:
     async def _command(
         self, home: Home, module: Module, change: Mapping[str, bool], deadline: Deadline | None
     ) -> None:
-        target = _without_none({"id": module.id, "bridge": module.bridge_id, **change})
+        target = _without_none({"id": module.sent_id, "bridge": module.sent_bridge_id, **change})
         place = _without_none({"id": home.id, "timezone": home.timezone, "modules": [target]})
         await self._send_command(COMMAND_PATH, self._with_app({"home": place}), deadline)
 

@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
 from http import HTTPStatus
 import logging
 import time
@@ -22,13 +24,15 @@ from .const import (
     Endpoints,
 )
 from .decode import as_float
-from .error_codes import INVALID_GRANT, code_error, status_error
+from .error_codes import INVALID_GRANT, code_error, has_error, status_error
 from .errors import (
+    ApiError,
     AppClientRefusedError,
     AuthApiError,
     AuthConnectionError,
     AuthRateLimitError,
     AuthServerError,
+    BticinoError,
     InvalidCredentialsError,
     NoAnswerError,
     RateLimitError,
@@ -49,6 +53,21 @@ _ERRORS: Final = (
     (RateLimitError, AuthRateLimitError),
     (ServerError, AuthServerError),
 )
+
+
+class TokenEvent(StrEnum):
+    """What happened to the access token.
+
+    REFUSED: the cloud refused it. REPLACED: there is a new one. SIGNED_IN: `authenticate` has
+    succeeded; follows REPLACED.
+    """
+
+    REFUSED = "refused"
+    REPLACED = "replaced"
+    SIGNED_IN = "signed in"
+
+
+type TokenListener = Callable[[TokenEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +117,7 @@ class AuthHandler:
         self._saving: asyncio.Task[Any] | None = None
         self._credentials_refused = False
         self._lock = asyncio.Lock()
+        self._listeners: list[TokenListener] = []
         self.endpoints = endpoints
         self.limiter = limiter or RateLimiter()
         self.counters: Counter[str] = Counter()
@@ -113,6 +133,13 @@ class AuthHandler:
         if self._token_expires_at is None:
             return 0.0
         return max(0.0, self._token_expires_at - self._margin - self._clock())
+
+    @property
+    def lifetime_left(self) -> float:
+        """The seconds until the token ends; 0 without a token and after its refusal."""
+        if self._token_expires_at is None:
+            return 0.0
+        return max(0.0, self._token_expires_at - self._clock())
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -145,11 +172,21 @@ class AuthHandler:
         self._token_expires_at = expires_at
         self._margin = REFRESH_MARGIN.total_seconds()
         self._credentials_refused = False
+        self._notify(TokenEvent.REPLACED)
+
+    def listen(self, listener: TokenListener) -> Callable[[], None]:
+        """Call a listener with what happens to the access token; returns what removes it.
+
+        It must return at once. Its exception is logged and does not affect others.
+        """
+        self._listeners.append(listener)
+        return partial(_remove, self._listeners, listener)
 
     def invalidate(self, access_token: str) -> None:
         """Mark a token as refused by the cloud; ignored if it is not the current one."""
-        if access_token == self._access_token:
+        if access_token == self._access_token and self._token_expires_at is not None:
             self._token_expires_at = None
+            self._notify(TokenEvent.REFUSED)
 
     async def get_access_token(self) -> str:
         """Return a valid access token; renew it or sign in if necessary.
@@ -177,11 +214,18 @@ class AuthHandler:
 
     async def _renew(self) -> str:
         async with self._lock:
-            return self._valid_token() or await self._refresh() or await self._sign_in_again()
+            if (token := self._valid_token()) is not None:
+                return token
+            if wait := self.limiter.token_pause:
+                raise AuthRateLimitError(retry_after=wait)
+            return await self._refresh() or await self._sign_in_again()
 
     async def _login(self) -> str:
         async with self._lock:
-            return await self._sign_in()
+            access = await self._sign_in()
+            self.limiter.refused_tokens.reset()
+            self._notify(TokenEvent.SIGNED_IN)
+            return access
 
     async def _refresh(self) -> str | None:
         """Use the refresh token; None if there is none or the cloud refused it."""
@@ -198,12 +242,31 @@ class AuthHandler:
         return await self._adopt(answer, refresh_token=used)
 
     async def _sign_in_again(self) -> str:
-        """Sign in unless the cloud refused these credentials; failures may lock the account."""
+        """Sign in unless the cloud refused these credentials; failures may lock the account.
+
+        After another failure, the error is raised again until the pause is over.
+        """
         if self._credentials_refused:
             raise InvalidCredentialsError
+        if wait := self.limiter.sign_in.left:
+            raise _repeated(self.limiter.sign_in.cause, wait)
         return await self._sign_in()
 
     async def _sign_in(self) -> str:
+        """Sign in; a failure that does not concern the credentials starts a pause.
+
+        The owner gets an e-mail for every sign-in that has reached the cloud.
+        """
+        try:
+            access = await self._request_sign_in()
+        except (AuthApiError, AuthConnectionError) as err:
+            if isinstance(err, ApiError) or err.sent:
+                self.limiter.sign_in.start(_repeated(err))
+            raise
+        self.limiter.sign_in.reset()
+        return access
+
+    async def _request_sign_in(self) -> str:
         self.counters["logins"] += 1
         answer = await self._request(
             "password",
@@ -251,6 +314,7 @@ class AuthHandler:
         # With the full margin, a shorter-lived token would be renewed on every use.
         self._margin = min(REFRESH_MARGIN.total_seconds(), lifetime / 2)
         await self._save()
+        self._notify(TokenEvent.REPLACED)
         return access
 
     def _error_of(self, answer: Answer) -> AuthConnectionError | AuthApiError:
@@ -284,6 +348,14 @@ class AuthHandler:
         finally:
             self._saving = None
 
+    def _notify(self, event: TokenEvent) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Exception as err:  # noqa: BLE001 - the listener is not ours
+                self.counters["failed_listeners"] += 1
+                _LOGGER.error("A listener of the token failed: %s", type(err).__name__)  # noqa: TRY400 - no traceback, it may hold a token
+
     def _note_failed_save(self, err: BaseException) -> None:
         """Log the failure without the error's text, which could contain the tokens."""
         self.counters["failed_saves"] += 1
@@ -306,6 +378,11 @@ async def _hidden(work: Callable[[], Coroutine[Any, Any, str]]) -> _Result:
     return _Result(await work())
 
 
+def _remove(listeners: list[TokenListener], listener: TokenListener) -> None:
+    if listener in listeners:
+        listeners.remove(listener)
+
+
 def _retrieve_exception(task: asyncio.Task[_Result]) -> None:
     """Mark the exception as retrieved; all callers may have been cancelled."""
     if not task.cancelled():
@@ -314,7 +391,7 @@ def _retrieve_exception(task: asyncio.Task[_Result]) -> None:
 
 def _is_refusal(answer: Answer) -> bool:
     """Return whether the cloud refused the credentials or the refresh token themselves."""
-    if answer.status not in _REFUSALS or answer.body is None or "error" not in answer.body:
+    if answer.status not in _REFUSALS or not has_error(answer.body or {}):
         return False
     return _error_class(answer) is AuthApiError
 
@@ -326,6 +403,13 @@ def _error_class(answer: Answer) -> type[AuthApiError]:
         if any(issubclass(meaning, general) for meaning in meanings):
             return error
     return AuthApiError
+
+
+def _repeated(error: BticinoError | None, retry_after: float | None = None) -> BticinoError:
+    """Return a copy of a sign-in's error, for which nothing was sent."""
+    if isinstance(error, AuthApiError):
+        return type(error)(status=error.status, code=error.code, retry_after=retry_after)
+    return AuthConnectionError(reason="pause after a failed sign-in")
 
 
 def _token(value: object) -> str | None:

@@ -4,12 +4,12 @@ Seen on one model (BNC3) only; what is uncertain is in the constants below. A ch
 everything that was read, with the new values.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from .const import APP_TYPE
-from .decode import as_float, as_mapping, as_mappings, as_str
+from .decode import LATEST, MS, as_float, as_id, as_mapping, as_mappings, as_number
 from .errors import UnknownModeError
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 READ_CONFIGS_PATH: Final = "/syncapi/v1/getconfigs"
 WRITE_CONFIGS_PATH: Final = "/syncapi/v1/setconfigs"
-MS: Final = 1000  # per second
-LATEST: Final = 253_402_300_799.0  # the end of the year 9999, in seconds since 1970
 
 
 class SettingKind(StrEnum):
@@ -65,7 +63,8 @@ DEFAULT_DURATION: Final = 3600  # seconds
 class Setting:
     """A setting; TIMED lasts `duration` seconds, until `ends_at` (seconds since 1970).
 
-    `raw` is the cloud's own record.
+    `raw` is the cloud's own record; `replaced` are the records before its changes, which the cloud
+    may still return for a moment.
     """
 
     kind: SettingKind
@@ -74,6 +73,7 @@ class Setting:
     ends_at: float | None = None
     has_schedule: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    replaced: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     def mode_at(self, now: float) -> SettingMode:
         """Return the mode at a time in seconds since 1970; TIMED is OFF after its end."""
@@ -96,7 +96,12 @@ class Setting:
         if duration is not None or is_timed:
             fields |= self._duration_fields(now, duration, is_timed=is_timed)
         prefix = PREFIXES[self.kind]
-        return setting(self.kind, {**self.raw, **{prefix + k: v for k, v in fields.items()}})
+        changed = setting(self.kind, {**self.raw, **{prefix + k: v for k, v in fields.items()}})
+        return replace(changed, replaced=(*self.replaced, self.raw))
+
+    def is_replaced_by(self, sent: Setting) -> bool:
+        """Whether this was read from a cloud that does not show yet what was sent."""
+        return self.raw != sent.raw and self.raw in sent.replaced
 
     def _duration_fields(
         self, now: float, duration: int | None, *, is_timed: bool
@@ -122,7 +127,7 @@ def read_request(home_id: str, bridge_ids: Iterable[str]) -> dict[str, Any]:
 
 def write_request(bridge: Module, changed: Setting, now: float) -> dict[str, Any]:
     """Return the request body that changes a setting; `now` is in seconds since 1970."""
-    module: dict[str, Any] = {"id": bridge.id, "type": bridge.type}
+    module: dict[str, Any] = {"id": bridge.sent_id, "type": bridge.type}
     module["last_configs_update"] = int(now * MS)
     module[changed.kind.value] = dict(changed.raw)
     home = {"id": bridge.home_id, "modules": [module]}
@@ -134,7 +139,7 @@ def settings(body: JsonObject) -> dict[str, Settings] | None:
     modules = as_mapping(body.get("home")).get("modules")
     if not isinstance(modules, list):
         return None
-    found = ((as_str(module.get("id")), module) for module in as_mappings(modules))
+    found = ((as_id(module.get("id")), module) for module in as_mappings(modules))
     return {module_id: _settings(module) for module_id, module in found if module_id is not None}
 
 
@@ -152,12 +157,13 @@ def _is_present(kind: SettingKind, fields: JsonObject) -> bool:
 def setting(kind: SettingKind, fields: JsonObject) -> Setting:
     """Decode one setting."""
     prefix = PREFIXES[kind]
-    duration, unit = as_float(fields.get(f"{prefix}duration")), DURATION_UNITS.get(kind)
+    duration = as_number(fields.get(f"{prefix}duration"), 1, LATEST)
+    unit = DURATION_UNITS.get(kind)
     mode = _mode(fields.get(f"{prefix}enabled"), as_float(fields.get(f"{prefix}mode")))
     return Setting(
         kind=kind,
         mode=mode,
-        duration=int(duration) * unit if unit and duration and duration >= 1 else None,
+        duration=int(duration) * unit if unit and duration else None,
         ends_at=_seconds(as_float(fields.get(f"{prefix}end_time_duration"))),
         has_schedule=bool(fields.get(f"{prefix}days")) or mode is SettingMode.SCHEDULED,
         raw=dict(fields),

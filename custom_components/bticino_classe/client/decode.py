@@ -31,6 +31,11 @@ KINDS_BY_VARIANT: Final[Mapping[str, ModuleKind]] = {
     "bnsl_staircase_light": ModuleKind.LIGHT,
     "bneu_external_unit": ModuleKind.PANEL,
 }
+LATEST: Final = 253_402_300_799.0  # the end of the year 9999, in seconds since 1970
+MS: Final = 1000  # per second
+MAX_UPTIME: Final = 100 * 365 * 86_400  # seconds
+MAX_DBM: Final = 200
+MAX_REVISION: Final = 2**53
 _CHILDREN: Final = (ModuleKind.DOOR, ModuleKind.LIGHT, ModuleKind.PANEL)
 
 
@@ -57,14 +62,14 @@ def _home(source: JsonObject) -> Home | None:
         modules.setdefault(placeholder.id, placeholder)
     return Home(
         id=home_id,
-        name=as_str(source.get("name")),
+        name=as_name(source.get("name")),
         timezone=as_str(source.get("timezone")),
         modules=_with_named_bridges(modules),
     )
 
 
 def _module(source: JsonObject, home_id: str) -> Module | None:
-    module_id = as_str(source.get("id"))
+    module_id = as_id(source.get("id"))
     if module_id is None:
         return None
     module_type = as_str(source.get("type")) or ""
@@ -73,8 +78,10 @@ def _module(source: JsonObject, home_id: str) -> Module | None:
         home_id=home_id,
         kind=_kind(module_type, as_str(source.get("variant"))),
         type=module_type,
-        name=as_str(source.get("name")),
-        bridge_id=as_str(source.get("bridge")),
+        name=as_name(source.get("name")),
+        bridge_id=as_id(source.get("bridge")),
+        cloud_id=as_spelled(source.get("id")),
+        cloud_bridge_id=as_spelled(source.get("bridge")),
     )
 
 
@@ -87,11 +94,19 @@ def _kind(module_type: str, variant: str | None = None) -> ModuleKind:
 def _placeholders(listed: Iterable[JsonObject], home_id: str) -> list[Module]:
     """Return a module for each child that only its bridge lists (protocol.md 3.2)."""
     return [
-        Module(id=child, home_id=home_id, kind=ModuleKind.UNKNOWN, type="", bridge_id=bridge_id)
+        Module(
+            id=child_id,
+            home_id=home_id,
+            kind=ModuleKind.UNKNOWN,
+            type="",
+            bridge_id=bridge_id,
+            cloud_id=as_spelled(child),
+            cloud_bridge_id=as_spelled(bridge.get("id")),
+        )
         for bridge in listed
-        if (bridge_id := as_str(bridge.get("id"))) is not None
-        for child in map(as_str, as_list(bridge.get("modules_bridged")))
-        if child is not None
+        if (bridge_id := as_id(bridge.get("id"))) is not None
+        for child in as_list(bridge.get("modules_bridged"))
+        if (child_id := as_id(child)) is not None
     ]
 
 
@@ -109,7 +124,7 @@ def _with_named_bridges(modules: dict[str, Module]) -> dict[str, Module]:
 def states(body: JsonObject) -> dict[str, ModuleState] | None:
     """Decode homestatus; None if the answer has neither a list of modules nor errors."""
     modules = as_mapping(body.get("home")).get("modules")
-    errors = map(as_str, (error.get("id") for error in as_mappings(body.get("errors"))))
+    errors = map(as_id, (error.get("id") for error in as_mappings(body.get("errors"))))
     failed = [module_id for module_id in errors if module_id is not None]
     if not isinstance(modules, list) and not failed:
         return None
@@ -121,25 +136,28 @@ def states(body: JsonObject) -> dict[str, ModuleState] | None:
 
 
 def _state(source: JsonObject) -> ModuleState | None:
-    module_id = as_str(source.get("id"))
+    module_id = as_id(source.get("id"))
     if module_id is None:
         return None
-    strength = as_int(source.get("wifi_strength"))
-    revision = as_int(source.get("firmware_revision"))
+    strength = as_number(source.get("wifi_strength"), -MAX_DBM, MAX_DBM)
+    revision = as_number(source.get("firmware_revision"), 0, MAX_REVISION)
     return ModuleState(
         id=module_id,
         type=as_str(source.get("type")),
-        bridge_id=as_str(source.get("bridge")),
+        bridge_id=as_id(source.get("bridge")),
+        cloud_id=as_spelled(source.get("id")),
+        cloud_bridge_id=as_spelled(source.get("bridge")),
         reachable=source.get("reachable") is not False,
         firmware=as_str(source.get("firmware_name"))
-        or (None if revision is None else str(revision)),
-        uptime=as_int(source.get("uptime")),
+        or (None if revision is None else str(int(revision))),
+        uptime=_whole(as_number(source.get("uptime"), 0, MAX_UPTIME)),
         # The cloud omits the sign (protocol.md 3.2).
-        wifi_strength=-abs(strength) if strength else None,
+        wifi_strength=-abs(int(strength)) if strength else None,
         local_address=as_str(source.get("local_ipv4")),
-        last_seen=as_int(source.get("last_seen")) or None,
+        last_seen=_whole(as_time(source.get("last_seen"))) or None,
         on=_on(source),
-        configs_changed=as_int(source.get("last_configs_update")) or None,
+        configs_changed=_whole(as_number(source.get("last_configs_update"), 0, LATEST * MS))
+        or None,
     )
 
 
@@ -164,6 +182,9 @@ def with_reported_modules(home: Home, found: Mapping[str, ModuleState]) -> Home:
                 type=state.type,
                 name=listed.name if listed else None,
                 bridge_id=bridge_id,
+                cloud_id=state.cloud_id or (listed.cloud_id if listed else None),
+                cloud_bridge_id=state.cloud_bridge_id
+                or (listed.cloud_bridge_id if listed else None),
             )
     return replace(home, modules=_with_named_bridges(modules))
 
@@ -183,7 +204,7 @@ def _event(source: JsonObject) -> Event | None:
     event_id, kind, time = (
         as_str(source.get("id")),
         as_str(source.get("type")),
-        as_float(source.get("time")),
+        as_time(source.get("time")),
     )
     if event_id is None or kind is None or time is None:
         return None
@@ -191,7 +212,7 @@ def _event(source: JsonObject) -> Event | None:
         id=event_id,
         type=kind,
         time=time,
-        module_id=as_str(source.get("module_id")),
+        module_id=as_id(source.get("module_id")),
         session_id=as_str(source.get("session_id")),
         video_id=as_str(source.get("video_id")),
         snapshot=_picture(source.get("snapshot")),
@@ -206,7 +227,7 @@ def _event(source: JsonObject) -> Event | None:
 def _picture(source: object) -> Picture | None:
     url = as_str(as_mapping(source).get("url"))
     return (
-        Picture(url=url, expires_at=as_float(as_mapping(source).get("expires_at"))) if url else None
+        Picture(url=url, expires_at=as_time(as_mapping(source).get("expires_at"))) if url else None
     )
 
 
@@ -260,14 +281,50 @@ def as_str(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def as_id(value: object) -> str | None:
+    """Return a module's id; the cloud may write the same id in small or in capital letters."""
+    found = as_str(value)
+    return None if found is None else found.lower()
+
+
+def as_spelled(value: object) -> str | None:
+    """Return a module's id as the cloud writes it, for requests; None if that is `as_id`."""
+    found = as_str(value)
+    return None if found == as_id(value) else found
+
+
+def as_name(value: object) -> str | None:
+    """Return a name without surrounding blanks; None if nothing of it can be seen."""
+    found = (as_str(value) or "").strip()
+    return found if any(each.isprintable() and not each.isspace() for each in found) else None
+
+
 def as_float(value: object) -> float | None:
     """Return the value if it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        found = float(value)
+    except OverflowError:  # an integer of more than 300 digits
+        return None
+    return found if math.isfinite(found) else None
+
+
+def as_number(value: object, low: float, high: float) -> float | None:
+    """Return the value if it is a number between two limits."""
+    found = as_float(value)
+    return found if found is not None and low <= found <= high else None
+
+
+def as_time(value: object) -> float | None:
+    """Return the value if it is a time in seconds since 1970, up to the year 9999."""
+    return as_number(value, 0, LATEST)
 
 
 def as_int(value: object) -> int | None:
     """Return the value as an integer if it is a finite number."""
-    found = as_float(value)
-    return None if found is None else int(found)
+    return _whole(as_float(value))
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)

@@ -21,6 +21,7 @@ from .errors import (
 )
 
 INVALID_GRANT: Final = "invalid_grant"
+USAGE_LIMIT: Final = 26  # also in `errors[]` of a successful answer
 
 
 class Pause(Enum):
@@ -57,7 +58,7 @@ API_CODES: Final[Mapping[int | str, CodeMeaning]] = {
     11: _BUSY,
     13: CodeMeaning(error=ForbiddenError),
     21: CodeMeaning(error=InvalidRequestError),
-    26: CodeMeaning(error=RateLimitError, is_overload=True, pause=Pause.UNTIL_NEXT_HOUR),
+    USAGE_LIMIT: CodeMeaning(error=RateLimitError, is_overload=True, pause=Pause.UNTIL_NEXT_HOUR),
     "too_many_connections": _BUSY,
     "expired_token": _TOKEN,
     "invalid_token": _TOKEN,
@@ -100,6 +101,11 @@ RTC_MAX_PEERS: Final = 1
 RTC_UNREACHABLE: Final = 41
 
 _UNKNOWN: Final = CodeMeaning()
+
+
+def has_error(body: Mapping[str, Any]) -> bool:
+    """Return whether an answer or a frame reports an error; an empty one is none."""
+    return bool(body.get("error"))
 
 
 def error_code(body: Mapping[str, Any]) -> int | str | None:

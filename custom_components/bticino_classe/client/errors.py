@@ -183,23 +183,23 @@ class OfferTooLargeError(BticinoError):
 class PictureFault(StrEnum):
     """Why a picture could not be downloaded, which decides whether to retry."""
 
-    EARLY = "early"
-    DEAD = "dead"
-    UNREACHED = "unreached"
-    UNFIT = "unfit"
+    NOT_READY = "not_ready"
+    EXPIRED = "expired"
+    UNREACHABLE = "unreachable"
+    UNUSABLE = "unusable"
 
 
 class PictureError(BticinoError):
     """A picture could not be downloaded; `reason` contains nothing of its link.
 
-    `fault` is EARLY if the store may not have the picture yet, DEAD if the link has expired,
-    UNREACHED if no answer came, else UNFIT.
+    `fault` is NOT_READY if the store may not have the picture yet, EXPIRED if the link has expired,
+    UNREACHABLE if no answer came, else UNUSABLE.
     """
 
     message = "The picture could not be downloaded"
 
     def __init__(
-        self, *, reason: str | None = None, fault: PictureFault = PictureFault.UNFIT
+        self, *, reason: str | None = None, fault: PictureFault = PictureFault.UNUSABLE
     ) -> None:
         super().__init__()
         self.reason = reason

@@ -5,17 +5,20 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from http.cookies import SimpleCookie
 import math
 import time
 from typing import TYPE_CHECKING, Any, Final, override
 from urllib.parse import urlencode
 
 import aiohttp
+from aiohttp import hdrs
 import orjson
 
 from .const import USER_AGENT
-from .error_codes import error_code
+from .error_codes import error_code, has_error
 from .errors import DeadlineExpiredError, NoAnswerError
+from .rate_limiter import limited_pause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 CONNECT_TIMEOUT: Final = 10.0  # seconds
+_REDIRECTS: Final = range(300, 400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,7 @@ class Answer:
     @property
     def ok(self) -> bool:
         """Whether the status is 200 and the body is a JSON object without an error."""
-        return self.status == HTTPStatus.OK and self.body is not None and "error" not in self.body
+        return self.status == HTTPStatus.OK and self.body is not None and not has_error(self.body)
 
     @property
     def code(self) -> int | str | None:
@@ -80,6 +84,35 @@ async def post(  # noqa: PLR0913 - a request has these parts
         else:
             failure = NoAnswerError(sent=body.is_sent, reason=type(err).__name__)
     raise failure
+
+
+async def connect_websocket(
+    session: aiohttp.ClientSession,
+    url: str,
+    *,
+    heartbeat: float | None = None,
+    max_msg_size: int = 0,
+    close_timeout: float | None = None,
+) -> aiohttp.ClientWebSocketResponse:
+    """Open a WebSocket over the session's connector, without its cookies; times are in seconds.
+
+    aiohttp cannot be told to leave redirects of a handshake alone, which could send a token to
+    another host: WSServerHandshakeError.
+    """
+    async with aiohttp.ClientSession(
+        connector=session.connector,
+        connector_owner=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=session.trust_env,
+        middlewares=(_refuse_redirects,),
+    ) as handshake:
+        return await handshake.ws_connect(
+            url,
+            headers=_headers(None),
+            heartbeat=heartbeat,
+            max_msg_size=max_msg_size,
+            timeout=aiohttp.ClientWSTimeout(ws_close=close_timeout),
+        )
 
 
 class _Body(aiohttp.BytesPayload):
@@ -125,9 +158,38 @@ def request_options(timeout: float) -> dict[str, Any]:
         # `connect` includes DNS; a time-out of `total` would count the request as sent.
         "timeout": aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_TIMEOUT)),
         "allow_redirects": False,
+        "middlewares": (_without_cookies,),
         # A session set to raise for a status would hide the error in the body.
         "raise_for_status": False,
     }
+
+
+async def _without_cookies(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send none of the session's cookies, and store none of the answer's.
+
+    The session is shared: they could be another account's, or another integration's.
+    """
+    request.headers.popall(hdrs.COOKIE, None)
+    response = await handler(request)
+    response.cookies = SimpleCookie()
+    return response
+
+
+async def _refuse_redirects(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    response = await handler(request)
+    if response.status in _REDIRECTS:
+        response.close()
+        raise aiohttp.WSServerHandshakeError(
+            response.request_info,
+            response.history,
+            status=response.status,
+            headers=response.headers,
+        )
+    return response
 
 
 def _headers(bearer: str | None) -> dict[str, str]:
@@ -139,21 +201,29 @@ async def _answer(response: aiohttp.ClientResponse) -> Answer:
     return Answer(
         status=response.status,
         body=_decode(await _read(response)),
-        retry_after=parse_retry_after(response.headers.get("Retry-After")),
+        retry_after=retry_after_of(response.headers),
         time=_parse_date(response.headers.get("Date")),
     )
 
 
-def parse_retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, a number or a date; None if it is neither."""
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that an answer asks to wait, by the clock that set its dates."""
+    return parse_retry_after(headers.get("Retry-After"), _parse_date(headers.get("Date")))
+
+
+def parse_retry_after(value: str | None, now: float | None = None) -> float | None:
+    """Return the seconds of a Retry-After header, a number or a date; None if it is neither.
+
+    At most LONGEST_PAUSE. A date is measured against `now`, else against this machine's time.
+    """
     if value is None:
         return None
     try:
         seconds = float(value)
     except ValueError:
         moment = _parse_date(value)
-        seconds = math.nan if moment is None else moment - time.time()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        seconds = math.nan if moment is None else moment - (time.time() if now is None else now)
+    return limited_pause(max(0.0, seconds)) if math.isfinite(seconds) else None
 
 
 def _parse_date(value: str | None) -> float | None:

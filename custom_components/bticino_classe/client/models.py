@@ -20,7 +20,11 @@ class ModuleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """A module of a home; `type` is the vendor's name, empty if the cloud names none."""
+    """A module of a home; `type` is the vendor's name, empty if the cloud names none.
+
+    Ids are in small letters; `cloud_id` and `cloud_bridge_id` are the cloud's own spelling if it
+    differs.
+    """
 
     id: str
     home_id: str
@@ -28,6 +32,18 @@ class Module:
     type: str
     name: str | None = None
     bridge_id: str | None = None
+    cloud_id: str | None = None
+    cloud_bridge_id: str | None = None
+
+    @property
+    def sent_id(self) -> str:
+        """The id for requests."""
+        return self.cloud_id or self.id
+
+    @property
+    def sent_bridge_id(self) -> str | None:
+        """The intercom's id for requests."""
+        return self.cloud_bridge_id or self.bridge_id
 
     @property
     def intercom_id(self) -> str:
@@ -70,6 +86,8 @@ class ModuleState:
     id: str
     type: str | None = None
     bridge_id: str | None = None
+    cloud_id: str | None = None
+    cloud_bridge_id: str | None = None
     reachable: bool = True
     firmware: str | None = None
     uptime: int | None = None

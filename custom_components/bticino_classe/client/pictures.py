@@ -27,7 +27,7 @@ _LOCAL_NAMES: Final = frozenset(
     {"arpa", "home", "internal", "intranet", "lan", "local", "localdomain", "localhost"}
 )
 _EXPIRED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
-_EARLY: Final = frozenset(
+_NOT_READY: Final = frozenset(
     {HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 )
 # Pictures are not compressed on the way, so compressed content is refused, not unpacked.
@@ -70,7 +70,7 @@ async def download_picture(
         ) as response:
             return await _picture_of(response)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:
-        failure = PictureError(reason=type(err).__name__, fault=PictureFault.UNREACHED)
+        failure = PictureError(reason=type(err).__name__, fault=PictureFault.UNREACHABLE)
     raise failure
 
 
@@ -135,15 +135,15 @@ async def _picture_of(response: aiohttp.ClientResponse) -> StillImage:
     content_type = _type_of(raw)
     if content_type is None:
         # It may be a page that asks to try again later.
-        raise PictureError(reason="no picture", fault=PictureFault.EARLY)
+        raise PictureError(reason="no picture", fault=PictureFault.NOT_READY)
     return StillImage(content=bytes(raw), content_type=content_type)
 
 
 def _fault(status: int) -> PictureFault:
     if status in _EXPIRED:
-        return PictureFault.DEAD
-    is_early = status in _EARLY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return PictureFault.EARLY if is_early else PictureFault.UNFIT
+        return PictureFault.EXPIRED
+    is_not_ready = status in _NOT_READY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return PictureFault.NOT_READY if is_not_ready else PictureFault.UNUSABLE
 
 
 def _type_of(raw: bytearray) -> str | None:

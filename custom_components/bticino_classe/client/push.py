@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from .decode import as_float, as_mapping, as_str
+from .decode import as_float, as_id, as_mapping, as_str, as_time
 from .models import Picture, RingOffer
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def kind_of(frame: JsonObject) -> str:
 
 
 def _call(step: CallStep, frame: JsonObject, extra: JsonObject) -> CallPush | None:
-    session_id, bridge_id = as_str(extra.get("session_id")), as_str(extra.get("device_id"))
+    session_id, bridge_id = as_str(extra.get("session_id")), as_id(extra.get("device_id"))
     if session_id is None or bridge_id is None:
         return None
     description = as_mapping(as_mapping(extra.get("data")).get("session_description"))
@@ -94,8 +94,8 @@ def _call(step: CallStep, frame: JsonObject, extra: JsonObject) -> CallPush | No
         session_id=session_id,
         bridge_id=bridge_id,
         home_id=as_str(extra.get("home_id")),
-        panel_id=as_str(description.get("module_id")),
-        time=as_float(extra.get("timestamp")) or None,
+        panel_id=as_id(description.get("module_id")),
+        time=as_time(extra.get("timestamp")) or None,
         expiry=_expiry(as_float(frame.get("expiry"))),
         snapshot=_picture(extra.get("snapshot_url")),
         vignette=_picture(extra.get("vignette_url")),
@@ -126,7 +126,7 @@ def _picture(url: object) -> Picture | None:
 
 
 def _reachability(kind: str, extra: JsonObject) -> ReachabilityPush | None:
-    module_id = as_str(extra.get("module_id")) or as_str(extra.get("device_id"))
+    module_id = as_id(extra.get("module_id")) or as_id(extra.get("device_id"))
     if module_id is None:
         return None
     reachable = _REACHABLE[kind]

@@ -1,11 +1,13 @@
 """Keeps requests below the cloud's limits and respects the pauses that it asks for."""
 
 from collections import deque
+import random
 import time
 from typing import TYPE_CHECKING, Final
 
 from .error_codes import Pause, meaning_of
-from .errors import RateLimitError
+from .errors import AuthError, RateLimitError
+from .pauses import GrowingPause, RefusedTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +31,8 @@ class RateLimiter:
 
     Routine requests use 80 % of the limits and respect every pause. Requests that are `urgent`,
     because a person waits, use the whole limits and respect only a pause that the cloud named in
-    Retry-After.
+    Retry-After. Requests for tokens are not counted; they respect that one too, and the usage
+    limit if it was their own. `sign_in` and `refused_tokens` grow with failures in a row.
     """
 
     def __init__(
@@ -38,12 +41,20 @@ class RateLimiter:
         limits: tuple[tuple[int, float], ...] = LIMITS,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        draw: Callable[[], float] = random.random,
     ) -> None:
         self._limits = limits
         self._clock = clock
         self._wall_clock = wall_clock
         self._sent: deque[float] = deque(maxlen=max(count for count, _ in limits))
-        self._named_until = self._assumed_until = float("-inf")
+        self._named_until = self._assumed_until = self._tokens_until = float("-inf")
+        self.sign_in = GrowingPause(clock=clock, draw=draw)
+        self.refused_tokens = RefusedTokens(GrowingPause(clock=clock, draw=draw))
+
+    @property
+    def token_pause(self) -> float:
+        """The seconds until a token may be requested."""
+        return max(0.0, max(self._named_until, self._tokens_until) - self._clock())
 
     def admit(self, *, urgent: bool = False) -> None:
         """Count a request; RateLimitError with the seconds to wait if it must not be sent now."""
@@ -54,19 +65,31 @@ class RateLimiter:
         self._sent.append(now)
 
     def note(self, error: ApiError) -> None:
-        """Record the pause after an error of the cloud that asks for one.
+        """Record the pause that an error of the cloud asks for, if any.
 
         Errors of `admit` have no status and start no pause.
         """
-        if not isinstance(error, RateLimitError) or error.status is None:
+        if error.status is None:
             return
         now = self._clock()
         if error.retry_after is not None:
             self._named_until = max(self._named_until, now + limited_pause(error.retry_after))
-        elif meaning_of(error.code).pause is Pause.UNTIL_NEXT_HOUR:
-            self._assumed_until = now + LONGEST_PAUSE - self._wall_clock() % LONGEST_PAUSE
-        else:
-            self._assumed_until = max(self._assumed_until, now + SHORT_PAUSE)
+        elif isinstance(error, RateLimitError):
+            is_usage_limit = meaning_of(error.code).pause is Pause.UNTIL_NEXT_HOUR
+            until = now + (self._to_next_hour if is_usage_limit else SHORT_PAUSE)
+            self._assumed_until = max(self._assumed_until, until)
+            if is_usage_limit and isinstance(error, AuthError):
+                self._tokens_until = until
+
+    def skip_pauses(self) -> None:
+        """Let an attempt pass the pauses that the cloud did not name: a person wants it."""
+        self._tokens_until = float("-inf")
+        self.sign_in.skip()
+        self.refused_tokens.pause.skip()
+
+    @property
+    def _to_next_hour(self) -> float:
+        return LONGEST_PAUSE - self._wall_clock() % LONGEST_PAUSE
 
     def _pause_left(self, now: float, *, urgent: bool) -> float:
         until = self._named_until if urgent else max(self._named_until, self._assumed_until)

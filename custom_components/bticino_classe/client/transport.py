@@ -5,8 +5,17 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from .clock import CloudClock
-from .error_codes import error_class
-from .errors import ApiError, BticinoError, DeadlineExpiredError, TokenRefusedError
+from .decode import as_int, as_mapping, command_errors
+from .error_codes import USAGE_LIMIT, error_class
+from .errors import (
+    ApiError,
+    BticinoError,
+    DeadlineExpiredError,
+    RateLimitError,
+    ServerError,
+    TokenRefusedError,
+    UnexpectedAnswerError,
+)
 from .http import Answer, post
 
 if TYPE_CHECKING:
@@ -42,19 +51,20 @@ class Transport:
             return await self._request(url, payload, urgent=urgent, deadline=deadline)
         except BticinoError as err:
             self.counters[type(err).__name__] += 1
-            if isinstance(err, ApiError):
-                self._auth.limiter.note(err)
             raise
 
     async def _request(
         self, url: str, payload: Mapping[str, Any], *, urgent: bool, deadline: Deadline | None
     ) -> dict[str, Any]:
+        refused = self._auth.limiter.refused_tokens.pause
+        if refused.left and not urgent:
+            raise TokenRefusedError(retry_after=refused.left)
         token, answer = await self._send(url, payload, urgent=urgent, deadline=deadline)
-        if isinstance(error_of(answer), TokenRefusedError):
-            self._auth.invalidate(token)
+        if self._is_refused(token, answer) and not refused.left:
             if deadline is not None:
                 deadline.is_sent = False  # it was not carried out
-            _, answer = await self._send(url, payload, urgent=urgent, deadline=deadline)
+            token, answer = await self._send(url, payload, urgent=urgent, deadline=deadline)
+            self._is_refused(token, answer)
         if (error := error_of(answer)) is not None:
             raise error
         return answer.body or {}
@@ -74,7 +84,26 @@ class Transport:
             deadline=deadline,
         )
         self.clock.set_from_answer(answer.time)
+        self._note_pause(answer)
         return token, answer
+
+    def _is_refused(self, token: str, answer: Answer) -> bool:
+        """Return whether the cloud refused the token, and note that it did or did not."""
+        refused = self._auth.limiter.refused_tokens
+        error = error_of(answer)
+        if isinstance(error, TokenRefusedError):
+            refused.add(token)
+            self._auth.invalidate(token)
+            return True
+        if not isinstance(error, RateLimitError | ServerError | UnexpectedAnswerError):
+            refused.reset()
+        return False
+
+    def _note_pause(self, answer: Answer) -> None:
+        """Record the pause that an answer asks for, also inside a success."""
+        error = error_of(answer) or _usage_limit(answer)
+        if error is not None:
+            self._auth.limiter.note(error)
 
     async def _token(self, deadline: Deadline | None) -> str:
         try:
@@ -83,6 +112,16 @@ class Transport:
         except TimeoutError:
             failure = DeadlineExpiredError()
         raise failure
+
+
+def _usage_limit(answer: Answer) -> ApiError | None:
+    """Return the error if the usage limit is among the errors of a successful answer."""
+    errors = command_errors(answer.body or {})
+    codes = {as_int(as_mapping(each).get("code")) for each in errors}
+    if USAGE_LIMIT not in codes:
+        return None
+    retry_after = answer.retry_after
+    return RateLimitError(status=answer.status, code=USAGE_LIMIT, retry_after=retry_after)
 
 
 def error_of(answer: Answer) -> ApiError | None:

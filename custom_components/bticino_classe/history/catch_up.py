@@ -1,4 +1,4 @@
-"""Adds calls that were not pushed, from the cloud's list of events, after a reconnect."""
+"""Adds calls that were not pushed, from the cloud's list of events."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +23,10 @@ EVENTS_AFTER_LONG_GAP: Final = 500  # if the first do not go back to the last kn
 
 
 class CatchUp:
-    """Adds the calls of a gap to the history; they do not ring."""
+    """Adds the calls of a gap to the history; they do not ring.
+
+    A gap ends with a subscription before which pushes may have been lost.
+    """
 
     def __init__(
         self,
@@ -38,26 +41,31 @@ class CatchUp:
         self._push = push
         self._history = history
         self._downloads = downloads
-        self._was_online = False
+        self._was_subscribed = False
         self._cancel_retry: CALLBACK_TYPE | None = None
 
     @callback
     def async_start(self) -> None:
         """Follow the push connection until the entry is unloaded."""
         self._entry.async_on_unload(self._push.listen_states(self._on_state))
+        self._entry.async_on_unload(self._push.listen_subscriptions(self._on_subscribed))
         self._entry.async_on_unload(self._stop_retry)
 
     @callback
     def _on_state(self, state: SocketState) -> None:
-        if state is SocketState.STOPPED:
-            return  # the entry is being unloaded
+        if state is not SocketState.ONLINE:
+            self._stop_retry()
+
+    @callback
+    def _on_subscribed(self, may_have_missed: bool) -> None:
+        if not may_have_missed:
+            return
         self._stop_retry()
-        if state is SocketState.ONLINE:
-            # Read now: the first push that arrives ends the gap.
-            homes = self._coordinator.data.homes.values()
-            since = {home.id: self._last_time(home) for home in homes}
-            self._start(since, refresh=self._was_online)
-            self._was_online = True
+        # Read now: the first push that arrives ends the gap.
+        homes = self._coordinator.data.homes.values()
+        since = {home.id: self._last_time(home) for home in homes}
+        self._start(since, refresh=self._was_subscribed)
+        self._was_subscribed = True
 
     def _start(self, since: Mapping[str, float | None], *, refresh: bool) -> None:
         self._entry.async_create_background_task(

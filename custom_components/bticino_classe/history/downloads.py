@@ -185,9 +185,9 @@ class PictureDownloads:
         """Whether a picture is not requested again, at the next start or after a gap."""
         if not isinstance(err, PictureError):
             return False
-        if err.fault in {PictureFault.EARLY, PictureFault.DEAD}:
+        if err.fault in {PictureFault.NOT_READY, PictureFault.EXPIRED}:
             return self._account.clock.now() - download.call.time > DAY
-        return err.fault is PictureFault.UNFIT
+        return err.fault is PictureFault.UNUSABLE
 
     async def _request(self, download: _Download) -> StillImage:
         """Request a picture; once more if it may not be written yet, or with a new link."""
@@ -195,9 +195,9 @@ class PictureDownloads:
             return await self._get(download.link)
         except PictureError as err:
             fault = err.fault
-            if fault not in {PictureFault.EARLY, PictureFault.DEAD}:
+            if fault not in {PictureFault.NOT_READY, PictureFault.EXPIRED}:
                 raise
-        if fault is PictureFault.EARLY:
+        if fault is PictureFault.NOT_READY:
             await asyncio.sleep(RETRY_SECONDS)
             return await self._get(download.link)
         return await self._get(await self._new_link(download))
@@ -211,7 +211,7 @@ class PictureDownloads:
         bridge = self._coordinator.data.modules.get(download.call.bridge_id)
         expired_at = self._now
         if bridge is None:
-            raise PictureError(reason="its home is unknown", fault=PictureFault.DEAD)
+            raise PictureError(reason="its home is unknown", fault=PictureFault.EXPIRED)
         async with self._events_lock:
             # A list serves all downloads that waited for it, and later ones for a short time.
             requested_at, events = self._events.get(bridge.home_id, (-math.inf, ()))
@@ -222,7 +222,7 @@ class PictureDownloads:
                 self._events[bridge.home_id] = (self._now, events)
                 link = await self._find_link(events, download)
         if link is None:
-            raise PictureError(reason="no valid link", fault=PictureFault.DEAD)
+            raise PictureError(reason="no valid link", fault=PictureFault.EXPIRED)
         return link
 
     async def _find_link(self, events: Iterable[Event], download: _Download) -> Picture | None:

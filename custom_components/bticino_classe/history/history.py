@@ -13,10 +13,11 @@ from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import async_track_time_interval
 
-from ..client import CallState
+from ..client import SESSION_REUSE_SECONDS, CallState
 from ..const import CONF_HISTORY, CONF_HISTORY_OFF, CONF_KEEP
 from . import reading
 from .formatting import async_location
+from .picture_files import PictureFiles
 from .reading import Layout
 from .records import DAY, Limits, from_call, from_event, merged, session_hash
 from .store import CallStore, async_remove_files
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from ..client import CallChange, Event, StillImage
+    from ..client import Call, CallChange, Event, StillImage
     from ..house import House
     from .records import CallRecord, ListedCall, Location
 
@@ -54,31 +55,38 @@ class CallHistory(CallStore):
         self.is_kept: bool = options.get(CONF_KEEP, True)
         limits = Limits.from_options(options) if self.is_kept else None
         super().__init__(hass, entry, clock, limits)
+        self.picture_files = PictureFiles(hass, entry.entry_id)
         self._house = house
         self._excluded_homes = tuple(excluded_homes)
+        self._loaded_ids: frozenset[str] = frozenset()
 
     async def async_remove_unwanted(self) -> None:
         """Delete the files if the history is switched off, even if the set-up fails later."""
         if not self.is_kept:
             await async_remove_files(self._hass, self._entry.entry_id)
 
-    async def async_load(self) -> None:
-        """Read what is stored. Calls from before the first start count as seen.
+    async def async_load(self, ringing: Iterable[Call] = ()) -> None:
+        """Read what is stored; end the calls that rang, without those that are still ringing.
 
-        Calls from while the history was switched off count as deleted.
+        Calls from before the first start count as seen, calls from while the history was switched
+        off as deleted.
         """
         was_off = self._entry.data.get(CONF_HISTORY_OFF, False)
         if was_off is self.is_kept:
             data = {**self._entry.data, CONF_HISTORY_OFF: not self.is_kept}
             self._hass.config_entries.async_update_entry(self._entry, data=data)
         is_continued = self.is_kept and not was_off
+        await self.picture_files.async_clear()
         await self._async_open(
-            deleted_until=None if is_continued else math.floor(self._now()) - 1.0
+            deleted_until=None if is_continued else math.floor(self._now()) - 1.0,
+            ringing=tuple(session_hash(call.session_id) for call in ringing),
         )
+        self._loaded_ids = frozenset(self._summary.recent)
 
     @callback
     def async_start(self) -> None:
         """Clean up every hour, until the entry is unloaded."""
+        self._entry.async_on_unload(self.picture_files.async_clear)
         self._entry.async_on_unload(
             async_track_time_interval(
                 self._hass, self._on_hour, CLEANUP_INTERVAL, cancel_on_shutdown=True
@@ -109,6 +117,24 @@ class CallHistory(CallStore):
     def find(self, session_id: str, began_at: float) -> CallRecord | None:
         """Return the call of the last day with this session that began at about that time."""
         return self._summary.find(session_hash(session_id), began_at)
+
+    def past_outcome(self, session_id: str, began_at: float | None) -> CallState | None:
+        """Return the outcome of a call that must not ring any more; None if there is none.
+
+        It began at about a time, or on the last day if that is None. A call that the cloud has just
+        listed may be one whose ring is still to be pushed.
+        """
+        session, within = session_hash(session_id), SESSION_REUSE_SECONDS
+        if began_at is None:
+            began_at, within = self._clock(), float(DAY)
+        if self._summary.is_session_deleted(session, began_at, within):
+            return CallState.ENDED
+        call = self._summary.find(session, began_at, within)
+        if call is None:
+            return None
+        is_past = call.id in self._loaded_ids or call.ended_at is not None
+        is_decided = call.outcome in {CallState.MISSED, CallState.ANSWERED}
+        return CallState(call.outcome) if is_past or is_decided else None
 
     def last(self, module_id: str, kind: str | None = None) -> CallRecord | None:
         """Return the newest call of a panel or an intercom, or the newest with such a picture."""
@@ -177,10 +203,12 @@ class CallHistory(CallStore):
     async def async_delete(self, ids: Collection[str]) -> None:
         """Delete calls and their pictures for good, although the cloud still lists them."""
         await self._async_commit(lambda writer: writer.delete(ids), erase_damaged_before=math.inf)
+        await self.picture_files.async_clear()
 
     async def async_delete_all(self) -> None:
         """Delete every call."""
         await self._async_commit(lambda writer: writer.delete_all(), erase_damaged_before=math.inf)
+        await self.picture_files.async_clear()
 
     async def async_call(self, call_id: str) -> CallRecord | None:
         """Return a call by its id; None if it is not shown or cannot be read."""

@@ -25,6 +25,7 @@ from .database import (
     UnusableError,
     remove_files,
 )
+from .picture_files import picture_folder, remove_folder
 from .records import MEMORY_LIMITS
 from .summary import Summary, find_call
 from .writing import Writer, no_op
@@ -80,6 +81,7 @@ class CallStore:
         self._pending_listed: dict[str, ListedCall] = {}
         self._task: asyncio.Task[None] | None = None
         self._deleted_until: float | None = None
+        self._ringing: tuple[str, ...] = ()
         self._is_first_commit = True
         self._is_replaced = False
         self._is_failing = False
@@ -134,14 +136,17 @@ class CallStore:
         async with self._lock:
             await self._database.close()
 
-    async def _async_open(self, *, deleted_until: float | None) -> None:
-        """Read what is stored; calls until a given time count as deleted."""
+    async def _async_open(self, *, deleted_until: float | None, ringing: tuple[str, ...]) -> None:
+        """Read what is stored; calls until a given time count as deleted.
+
+        `ringing` are the sessions that still ring.
+        """
         self._hass.data.setdefault(STORES, {})[self._entry.entry_id] = self
         stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, self._on_stop)
         self._entry.async_on_unload(stop)
         self._entry.async_on_unload(self.async_close)
         self._summary.tracking_since = math.floor(self._now())
-        self._deleted_until = deleted_until
+        self._deleted_until, self._ringing = deleted_until, ringing
         # A backup may have begun or ended during the set-up.
         await self.async_freeze(frozen=self._hass.data.get(FROZEN, False))
         await self._async_try_commit()
@@ -225,13 +230,17 @@ class CallStore:
     async def _async_store(self, work: Callable[[Writer], None]) -> None:
         """Run a transaction, and show the result."""
         calls, listed = tuple(self._pending.values()), tuple(self._pending_listed.values())
-        is_first, deleted_until = self._is_first_commit, self._deleted_until
+        is_first, deleted_until, ringing = (
+            self._is_first_commit,
+            self._deleted_until,
+            self._ringing,
+        )
         limits, now, stored = self._limits, self._now(), self._stored
 
         def store(db: sqlite3.Connection) -> Summary:
             writer = Writer(db, limits=limits, now=now)
             if is_first:
-                writer.begin(deleted_until=deleted_until)
+                writer.begin(deleted_until=deleted_until, ringing=ringing)
             for news in (*calls, *listed):
                 writer.put(news)
             work(writer)
@@ -323,6 +332,7 @@ def history_path(hass: HomeAssistant, entry_id: str) -> Path:
 
 async def async_remove_files(hass: HomeAssistant, entry_id: str) -> None:
     """Delete the files of a history; log if some could not be deleted."""
+    await hass.async_add_executor_job(remove_folder, picture_folder(hass, entry_id))
     try:
         await hass.async_add_executor_job(remove_files, history_path(hass, entry_id))
     except OSError as err:

@@ -80,15 +80,22 @@ class Summary:
             self, newest={**self.newest}, unseen=Counter(self.unseen), recent={**self.recent}
         )
 
-    def find(self, session: str, time: float) -> CallRecord | None:
+    def find(
+        self, session: str, time: float, within: float = SESSION_REUSE_SECONDS
+    ) -> CallRecord | None:
         """Return the call of the last day with a session that began at about that time."""
-        return find_call(self.recent.values(), session, time)
+        return find_call(self.recent.values(), session, time, within)
 
     def is_deleted(self, session: str, time: float) -> bool:
         """Whether such a call was deleted."""
-        return time <= self.deleted_until or any(
-            session == deleted and abs(at - time) <= SESSION_REUSE_SECONDS
-            for deleted, at in self.deletions
+        return time <= self.deleted_until or self.is_session_deleted(session, time)
+
+    def is_session_deleted(
+        self, session: str, time: float, within: float = SESSION_REUSE_SECONDS
+    ) -> bool:
+        """Whether the call of a session that began at about that time was deleted."""
+        return any(
+            session == deleted and abs(at - time) <= within for deleted, at in self.deletions
         )
 
     def modules_unlike(self, other: Summary) -> set[str]:
@@ -121,10 +128,12 @@ def _different[Key](one: Mapping[Key, object], other: Mapping[Key, object]) -> l
     return [key for key in keys if (one.get(key) or None) != (other.get(key) or None)]
 
 
-def find_call(calls: Iterable[CallRecord], session: str, time: float) -> CallRecord | None:
-    """Return the call with a session that began closest to a time, within an hour."""
+def find_call(
+    calls: Iterable[CallRecord], session: str, time: float, within: float = SESSION_REUSE_SECONDS
+) -> CallRecord | None:
+    """Return the call with a session that began closest to a time, within some seconds."""
     same = (call for call in calls if call.session == session)
-    near = (call for call in same if abs(call.time - time) <= SESSION_REUSE_SECONDS)
+    near = (call for call in same if abs(call.time - time) <= within)
     return min(near, key=lambda call: abs(call.time - time), default=None)
 
 

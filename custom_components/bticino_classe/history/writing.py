@@ -39,6 +39,9 @@ _IS_UNWANTED: Final = (
     " OR EXISTS (SELECT 1 FROM meta WHERE name = 'deleted_until' AND value >= ?2)"
     " OR (SELECT count(*) >= ?5 AND min(time) > ?2 FROM calls)"
 )
+_END_RINGING: Final = (
+    f"UPDATE calls SET outcome = 'ended' WHERE outcome = 'ringing' AND NOT session {IN_LIST}"  # noqa: S608
+)
 _PICTURE_BYTES: Final = f"SELECT total(snapshot) + total(vignette) FROM calls WHERE {HAS_PICTURE}"  # noqa: S608
 _EXCESS_PICTURES: Final = (
     "SELECT number FROM (SELECT number, sum(coalesce(snapshot, 0) + coalesce(vignette, 0))"  # noqa: S608
@@ -74,13 +77,13 @@ class Writer:
         self._now = now
         self.changed = Changed()
 
-    def begin(self, *, deleted_until: float | None) -> None:
-        """Store when tracking began; end the calls that rang when Home Assistant stopped."""
+    def begin(self, *, deleted_until: float | None, ringing: Iterable[str] = ()) -> None:
+        """Store when tracking began; end the calls that rang before, unless they still do."""
         sql = "INSERT OR IGNORE INTO meta VALUES ('tracking_since', ?)"
         self._db.execute(sql, (float(int(self._now)),))
         if deleted_until is not None:
             self._db.execute(_SET_DELETED_UNTIL, (deleted_until,))
-        self._db.execute("UPDATE calls SET outcome = 'ended' WHERE outcome = 'ringing'")
+        self._db.execute(_END_RINGING, (json.dumps([*ringing]),))
         self.changed.is_more = True
 
     def put(self, news: CallRecord) -> None:

@@ -6,7 +6,7 @@ from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 from webrtc_models import RTCIceServer
 
-from ..client import BticinoError
+from ..client import ApiError, AuthError, BticinoError, GrowingPause, RateLimitError, ServerError
 from ..const import LOGGER
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class IceServers:
         self._account = account
         self._servers: tuple[IceServer, ...] = ()
         self._expires_at = 0.0
+        self._pause = GrowingPause(clock=hass.loop.time)
         self._cancel_timer: CALLBACK_TYPE | None = None
 
     @property
@@ -63,7 +64,11 @@ class IceServers:
         except BticinoError as err:
             # Viewers in the intercom's own network need no TURN server.
             LOGGER.debug("The TURN servers could not be requested: %s", err)
+            if _is_verdict(err):
+                self._pause.start()
+                wait = self._pause.left
         else:
+            self._pause.reset()
             now = self._account.clock.now()
             self._servers, self._expires_at = servers, _expiry_of(servers, now)
             wait = max(RETRY_SECONDS, self._expires_at - RENEWAL_MARGIN_SECONDS - now)
@@ -75,6 +80,12 @@ class IceServers:
         if self._cancel_timer is not None:
             self._cancel_timer()
             self._cancel_timer = None
+
+
+def _is_verdict(err: BticinoError) -> bool:
+    """Return whether the cloud refuses this account; the next requests would end alike."""
+    is_outage = isinstance(err, AuthError | RateLimitError | ServerError)
+    return isinstance(err, ApiError) and not is_outage
 
 
 def _expiry_of(servers: tuple[IceServer, ...], now: float) -> float:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
@@ -12,17 +11,22 @@ from ..client import (
     BticinoError,
     CallEventType,
     CallObserver,
+    CallOverError,
     CallSession,
     LineBusyError,
     SignalingChannel,
     origin_of,
 )
 from ..const import LOGGER
+from ..errors import call_reason
 from ..listeners import ModuleListeners
+from .departures import Departures
 from .ice_servers import IceServers
 from .viewer_session import ViewerSession
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import Event
 
@@ -40,7 +44,8 @@ REMEMBERED_OFFERS: Final = 64
 class LiveViewManager:
     """Connects viewers with their intercom; answers the ring if the intercom is ringing.
 
-    A second viewer of the same intercom waits a moment, then gets LineBusyError: nobody is cut off.
+    A second viewer of the same intercom waits a moment, then gets LineBusyError: nobody is cut off,
+    except that a view ends if somebody else answers a ring of its intercom.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class LiveViewManager:
         self._calls = calls
         self._viewers: dict[str, ViewerSession] = {}
         self._listeners = ModuleListeners()
+        self._departures = Departures(hass, is_awaited=self._is_awaited, on_gone=self._on_gone)
         self._recent_offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
         self.channel = SignalingChannel(coordinator.account.auth)
         self.ice_servers = IceServers(hass, entry, coordinator.account)
@@ -67,12 +73,13 @@ class LiveViewManager:
         stop = self._hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._on_stop)
         self._entry.async_on_unload(stop)
         self._entry.async_on_unload(self._calls.async_listen(self._on_call))
+        self._entry.async_on_unload(self._departures.async_close)
 
     async def async_close(self) -> None:
         """End all sessions."""
         for viewer in tuple(self._viewers.values()):
             viewer.end("call_hung_up")
-        self._calls.answers.async_close()
+        self._departures.async_close()
         await self.channel.close()
 
     @callback
@@ -92,10 +99,11 @@ class LiveViewManager:
         try:
             await self._wait_for_line(viewer)
             await self._connect(viewer, offer)
+            self._end_lost_views(viewer)
         except BticinoError as err:
             LOGGER.debug("A viewer could not be connected: %s", err)
             self._coordinator.async_handle_error(err)
-            viewer.ended(err)
+            viewer.end(call_reason(err))
         finally:
             if not viewer.is_connected:
                 viewer.end("call_failed")  # an unexpected error: the client must not wait
@@ -120,7 +128,11 @@ class LiveViewManager:
 
     def in_call(self, module_id: str) -> bool:
         """Whether there is a viewer or an answered call at a panel, or any panel of an intercom."""
-        return self.is_watched(module_id) or self._calls.is_answered_at(module_id)
+        return self.has_viewer(module_id) or self._calls.is_answered_at(module_id)
+
+    def has_viewer(self, module_id: str) -> bool:
+        """Whether a viewer is connected, has just left and may return, or is returning."""
+        return self.is_watched(module_id) or self._departures.has(module_id)
 
     def is_watched(self, module_id: str) -> bool:
         """Whether a viewer is connected to a panel, or to any panel of an intercom."""
@@ -133,10 +145,14 @@ class LiveViewManager:
         viewers = self._viewers_at(camera)
         for viewer in viewers:
             viewer.end("call_hung_up")
-        return bool(viewers)
+        return self._departures.async_end(camera) or bool(viewers)
 
     async def async_decline(self, call: Call, offer: RingOffer) -> None:
         """Decline a ring; BticinoError if the intercom did not receive it."""
+        for viewer in [v for v in self._viewers.values() if v.answered_call == call.session_id]:
+            viewer.end("call_hung_up")
+        if call.session_id not in {each.session_id for each in self._calls.ringing}:
+            return  # an answer was being sent, so the ring was terminated with its viewer
         session = CallSession(self.channel, CallObserver(), bridge_id=call.bridge_id, panel_id=None)
         with self._calls.declining(call):
             await session.decline(offer)
@@ -154,21 +170,51 @@ class LiveViewManager:
             camera,
             client,
             origin=origin_of(offer),
-            on_change=partial(self._notify_at, camera),
+            on_connected=self._on_connected,
             on_over=self._on_over,
         )
 
-    def _on_over(self, viewer: ViewerSession, left: bool) -> None:
+    def _on_connected(self, viewer: ViewerSession) -> None:
+        self._departures.async_remove(viewer.camera)
+        self._notify_at(viewer.camera)
+
+    def _on_over(self, viewer: ViewerSession) -> None:
         self._viewers = {k: v for k, v in self._viewers.items() if v is not viewer}
         call_id, viewer.answered_call = viewer.answered_call, None
-        if call_id is not None and left:
-            self._calls.answers.async_leave(call_id)
+        if call_id is not None and self._calls.answers.is_sending(call_id):
+            self._end_answer(viewer, call_id)
+            call_id = None
+        if viewer.has_left and (viewer.was_connected or call_id is not None):
+            if call_id is not None:
+                self._calls.answers.async_leave(call_id)
+            self._departures.async_add(viewer.camera, call_id)
         elif call_id is not None:
-            self._calls.answers.async_end(call_id)
+            self._calls.answers.async_end(call_id, by=viewer.ended_by)
+        self._departures.async_check(viewer.camera)
         self._notify_at(viewer.camera)
+
+    def _end_answer(self, viewer: ViewerSession, call_id: str) -> None:
+        """End the call if our answer was sent: it is terminated now; otherwise the ring goes on."""
+        if viewer.was_connected or viewer.is_answer_sent(call_id):
+            self._calls.answers.async_end(call_id, by="here")
+        else:
+            self._calls.answers.async_withdraw(call_id)
+
+    def _is_awaited(self, camera: Module) -> bool:
+        """Whether a viewer of a camera waits or is being connected."""
+        viewers = [viewer for viewer in self._viewers.values() if viewer.camera.id == camera.id]
+        return any(not viewer.was_connected for viewer in viewers)
+
+    def _on_gone(self, camera: Module, call_id: str | None) -> None:
+        if call_id is not None:
+            self._calls.answers.async_end(call_id, by="here")
+        self._notify_at(camera)
 
     @callback
     def _on_call(self, change: CallChange) -> None:
+        if change.type is CallEventType.RING:
+            for viewer in tuple(self._viewers.values()):
+                self._end_views_for(viewer)
         # Of a call whose panel is unknown, the camera may be at another module than the call.
         call = change.call
         if change.type is not CallEventType.UPDATED:
@@ -189,15 +235,37 @@ class LiveViewManager:
             if viewer.origin is not None and other.origin == viewer.origin:
                 # The same browser restarts its connection (ICE restart) and never ends the old one.
                 other.leave()
+        self._end_views_for(viewer)
         try:
             async with asyncio.timeout(BUSY_WAIT_SECONDS):
                 while earlier := self._earlier_viewers(viewer):
                     has_waited = True
                     await earlier[0].over.wait()
         except TimeoutError:
-            raise LineBusyError from None
-        if has_waited:
+            if not all(other.call.may_be_over for other in self._earlier_viewers(viewer)):
+                raise LineBusyError from None
+            return  # the intercom knows whether the line is free
+        if has_waited and not self._will_answer(viewer):
             await self._let_returning_viewer_first(viewer)
+
+    def _end_lost_views(self, viewer: ViewerSession) -> None:
+        """End the earlier views that are over, because the intercom has accepted a new viewer."""
+        if viewer.is_connected:
+            for other in self._earlier_viewers(viewer):
+                other.ended(CallOverError())
+
+    def _end_views_for(self, viewer: ViewerSession) -> None:
+        """End the mere views of an intercom if a viewer in line will answer its ring."""
+        if not self._will_answer(viewer):
+            return
+        for other in tuple(self._viewers.values()):
+            is_same_line = other.call.bridge_id == viewer.call.bridge_id
+            if is_same_line and other.answered_call is None and not self._will_answer(other):
+                other.end("call_ring_answered")
+
+    def _will_answer(self, viewer: ViewerSession) -> bool:
+        """Whether a viewer in line answers a ring once it is connected."""
+        return viewer.is_in_line and self._calls.ringing_at(viewer.camera) is not None
 
     async def _let_returning_viewer_first(self, viewer: ViewerSession) -> None:
         """Give the viewer who has just left time to return (talk button); LineBusyError if so."""
@@ -217,22 +285,40 @@ class LiveViewManager:
         """Answer the ring at the viewer's camera, or dial its panel."""
         if viewer.over.is_set():
             return  # the viewer has left while waiting
+        viewer.is_in_line = False
         call = self._calls.ringing_at(viewer.camera)
-        if call is not None and call.offer is not None:
-            await self._answer(viewer, call.session_id, call.offer, offer)
-            return
-        viewer.answered_call = self._calls.answers.async_resume(viewer.camera)
+        if call is None:
+            await self._dial(viewer, offer)
+        elif call.offer is None:  # it can only be answered by a call to its panel
+            await self._answer(viewer, call.session_id, viewer.call.dial(offer), None)
+        else:
+            hang_up = viewer.hang_up_of(call.session_id)
+            answer = viewer.call.answer(call.offer, offer)
+            await self._answer(viewer, call.session_id, answer, hang_up)
+
+    async def _dial(self, viewer: ViewerSession, offer: str) -> None:
+        """Dial the panel; continues the answered call that a viewer of the camera has just left."""
+        answers = self._calls.answers
+        call_id = self._departures.async_take_call(viewer.camera)
+        if call_id is not None and answers.async_resume(call_id):
+            viewer.answered_call = call_id
         await viewer.call.dial(offer)
+        if viewer.answered_call is not None:
+            answers.async_confirm(viewer.answered_call)
 
     async def _answer(
-        self, viewer: ViewerSession, session_id: str, ring: RingOffer, offer: str
+        self,
+        viewer: ViewerSession,
+        session_id: str,
+        work: Awaitable[None],
+        hang_up: Callable[[], None] | None,
     ) -> None:
         """Answer a ring, and report the outcome to the owner of the call."""
         answers = self._calls.answers
-        answers.async_begin(session_id, viewer.camera, viewer.hang_up_of(session_id))
+        answers.async_begin(session_id, hang_up)
         viewer.answered_call = session_id
         try:
-            await viewer.call.answer(ring, offer)
+            await work
         except BticinoError as err:
             if viewer.answered_call is not None:
                 viewer.answered_call = None

@@ -31,8 +31,9 @@ class WebRTCClient(Protocol):
 class ViewerSession(CallObserver):
     """A viewer of a camera; `answered_call` is the session id of the ring that it has answered.
 
-    `on_change` is called when the viewer is connected, `on_over` once, when the session is over;
-    its second argument says whether the viewer has left by itself.
+    `is_in_line` is whether it waits for earlier viewers of the intercom, `was_connected` whether
+    media has flowed, `has_left` whether the viewer has ended it, `ended_by` who has, as in Call.
+    `on_connected` is called when media may flow, `on_over` once, when the session is over.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a session
@@ -42,27 +43,35 @@ class ViewerSession(CallObserver):
         client: WebRTCClient,
         *,
         origin: str | None,
-        on_change: Callable[[], None],
-        on_over: Callable[[ViewerSession, bool], None],
+        on_connected: Callable[[ViewerSession], None],
+        on_over: Callable[[ViewerSession], None],
     ) -> None:
         self._client = client
-        self._on_change = on_change
+        self._on_connected = on_connected
         self._on_over = on_over
         self.camera = camera
         self.origin = origin
         self.answered_call: str | None = None
+        self.is_in_line = True
+        self.was_connected = False
+        self.has_left = False
+        self.ended_by = "here"
         self.over = asyncio.Event()
         self.call = CallSession(
             channel,
             self,
-            bridge_id=camera.intercom_id,
-            panel_id=camera.id if camera.kind is ModuleKind.PANEL else None,
+            bridge_id=camera.sent_bridge_id or camera.sent_id,
+            panel_id=camera.sent_id if camera.kind is ModuleKind.PANEL else None,
         )
 
     @property
     def is_connected(self) -> bool:
         """Whether media may flow."""
         return self.call.state is SessionState.ANSWERED
+
+    def is_answer_sent(self, session_id: str) -> bool:
+        """Whether our answer to a ring was sent, so that the end of this session ends the ring."""
+        return self.call.ids is not None and self.call.ids.session_id == session_id
 
     def hang_up_of(self, session_id: str) -> Callable[[], None]:
         """Return a callable that ends this session if it is still the session of that ring."""
@@ -71,7 +80,8 @@ class ViewerSession(CallObserver):
     @override
     def answered(self, sdp: str) -> None:
         self._client.answered(sdp)
-        self._on_change()
+        self.was_connected = True
+        self._on_connected(self)
 
     @override
     def candidate(self, candidate: Candidate) -> None:
@@ -79,6 +89,7 @@ class ViewerSession(CallObserver):
 
     @override
     def ended(self, error: BticinoError) -> None:
+        self.ended_by = "elsewhere"
         self.end(call_reason(error))
 
     @callback
@@ -86,15 +97,16 @@ class ViewerSession(CallObserver):
         """End the session and report the reason to the client."""
         if not self.over.is_set():
             self._client.failed(key)
-            self._finish(left=False)
+            self._finish()
 
     @callback
     def leave(self) -> None:
         """End the session because the viewer has left."""
         if not self.over.is_set():
-            self._finish(left=True)
+            self.has_left = True
+            self._finish()
 
-    def _finish(self, *, left: bool) -> None:
+    def _finish(self) -> None:
         self.over.set()
         self.call.hang_up()
-        self._on_over(self, left)
+        self._on_over(self)

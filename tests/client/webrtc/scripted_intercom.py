@@ -12,7 +12,7 @@ from tests.client.lines import Cloud
 from tests.conftest import HANG_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from custom_components.bticino_classe.client.auth import AuthHandler
     from custom_components.bticino_classe.client.errors import BticinoError
@@ -36,6 +36,8 @@ TIMEOUTS = CallTimeouts(
     idle=HANG_TIMEOUT,
 )
 SHORT = 0.05
+# Changes to each acknowledgement; the fixture `ack_mode` sets them.
+ACK_CHANGES: Mapping[str, object] = {}
 
 
 def description(*, audio: str, video: str, setup: str, first: str = "audio") -> str:
@@ -90,7 +92,8 @@ def ack(frame: Frame, session: str | None = None, **changes: Any) -> Frame:
     """Return the acknowledgement of a frame, with ids for an offer; "absent" drops a field."""
     ids = {"session_id": session, "tag_id": f"tag-{session}" if session else None}
     fields = {"type": "ack", "status": "ok", **ids, "correlation_id": frame["correlation_id"]}
-    return {key: value for key, value in (fields | changes).items() if value != "absent"}
+    changed = {**fields, **ACK_CHANGES, **changes}
+    return {key: value for key, value in changed.items() if value != "absent"}
 
 
 def message(session: str, kind: str, sdp: str | None = None, **more: Any) -> Frame:

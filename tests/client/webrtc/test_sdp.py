@@ -316,6 +316,19 @@ def test_unterminated_last_line(end: str) -> None:
     assert with_sendrecv_audio(offer.removesuffix(end)) == offer
 
 
+@pytest.mark.parametrize("kind", ["audio", "video"])
+def test_section_in_a_bundle_group_only_is_not_rejected(kind: str) -> None:
+    """A browser with the policy max-bundle offers it with port 0 (RFC 8843)."""
+    plain = read("chromium_talk")
+    marked = re.sub(rf"m={kind} 9 (.*\r\n)", rf"m={kind} 0 \1a=bundle-only\r\n", plain)
+    assert marked != plain
+    answer = viewer_answer_for_device(marked, RING)
+    assert sorted(answer.splitlines()) == sorted(viewer_answer_for_device(plain, RING).splitlines())
+    for answered in (device_offer_as_answer(RING, marked), device_answer_for_viewer(marked, RING)):
+        assert f"m={kind} 0 " not in answered
+        assert "bundle-only" not in answered
+
+
 def test_dtls_role_of_the_session() -> None:
     """An undecided session-level role is decided in each section; a decided one applies to all."""
     original = ANSWER.replace("a=setup:active\r\n", "").replace("t=0 0", "t=0 0\r\na=setup:actpass")

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from custom_components.bticino_classe.client.auth import AuthHandler
     from tests.client.lines import Line
 
+pytestmark = pytest.mark.usefixtures("ack_mode")
+
 
 async def test_call_from_offer_to_terminate(auth: AuthHandler) -> None:
     """Exactly two frames are sent: the offer and the terminate."""

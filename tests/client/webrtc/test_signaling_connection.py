@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from tests.client.lines import Line
     from tests.simulator import Simulator
 
+pytestmark = pytest.mark.usefixtures("ack_mode")
+
 
 async def test_resubscribes_before_each_offer(auth: AuthHandler) -> None:
     """The token of the last subscription may have died; the connection stays."""
@@ -69,6 +71,7 @@ async def test_disconnects_after_a_declined_ring(auth: AuthHandler) -> None:
     async with signaling(auth, timeouts=replace(TIMEOUTS, idle=SHORT)) as setup:
         await setup.session().decline(RING)
         await until(lambda: setup.channel.is_idle)
+        assert setup.cloud.lines[0].socket.closed
 
 
 async def test_new_call_cancels_the_idle_timer(auth: AuthHandler) -> None:
@@ -194,6 +197,8 @@ async def test_close_does_not_wait_for_the_cloud(auth: AuthHandler) -> None:
         await setup.session().dial(OFFER)
         await setup.cloud.__aexit__(None, None, None)
         await setup.channel.close()
+        assert setup.terminates() == []
+        assert setup.channel.is_idle
 
 
 async def test_refused_credentials(auth: AuthHandler, simulator: Simulator) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+import itertools
+from typing import TYPE_CHECKING, Any, override
 
 import pytest
 
@@ -20,7 +21,10 @@ from custom_components.bticino_classe.client.errors import (
     UnreachableError,
 )
 from custom_components.bticino_classe.client.models import Candidate
-from custom_components.bticino_classe.client.webrtc.session import SessionState
+from custom_components.bticino_classe.client.webrtc.session import (
+    MAX_HELD_CANDIDATES,
+    SessionState,
+)
 from custom_components.bticino_classe.client.webrtc.signaling import MAX_UNROUTED_FRAMES
 from tests.client.running import until
 from tests.client.webrtc.scripted_intercom import (
@@ -42,9 +46,13 @@ from tests.client.webrtc.scripted_intercom import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from custom_components.bticino_classe.client.auth import AuthHandler
     from tests.client.lines import Line
     from tests.client.webrtc.scripted_intercom import Replies
+
+pytestmark = pytest.mark.usefixtures("ack_mode")
 
 MAX_PEERS = {"code": 1, "message": "Max number of peers reached"}
 
@@ -119,9 +127,15 @@ def refusing(code: int, text: str = "no") -> Replies:
 
 
 def terminating(error: Frame | None) -> Replies:
-    """Terminate a call right after the acknowledgement."""
+    """Terminate each call right after its acknowledgement."""
     fields: dict[str, Any] = {} if error is None else {"error": error}
-    return lambda f: [ack(f, "s1"), message("s1", "terminate", **fields)]
+    sessions = (f"s{number}" for number in itertools.count(1))
+
+    def reply(f: Frame) -> list[Frame]:
+        session = next(sessions)
+        return [ack(f, session), message(session, "terminate", **fields)]
+
+    return reply
 
 
 @pytest.mark.parametrize(
@@ -160,7 +174,6 @@ async def test_call_fails(
     [
         (lambda _: [], "acknowledged", []),
         (lambda f: [ack(f, "s1")], "answered", ["s1"]),
-        (lambda f: [ack(f)], "answered", []),
     ],
 )
 async def test_call_times_out(
@@ -299,8 +312,8 @@ async def test_call_has_a_maximum_duration(auth: AuthHandler) -> None:
     assert setup.terminates() == ["s1"]
 
 
-async def test_terminate_without_an_acknowledgement_is_not_repeated(auth: AuthHandler) -> None:
-    """Issue 13 (number 13) changes this."""
+async def test_terminate_without_an_acknowledgement_is_repeated_once(auth: AuthHandler) -> None:
+    """On a new connection, because the old one may be dead."""
 
     async def mute(intercom: ScriptedIntercom, line: Line, frame: Frame) -> None:
         if kind_of(frame) != "terminate":
@@ -312,7 +325,54 @@ async def test_terminate_without_an_acknowledgement_is_not_repeated(auth: AuthHa
         await session.dial(OFFER)
         session.hang_up()
         await until(lambda: setup.channel.counters["terminates_unacknowledged"])
-    assert setup.terminates() == ["s1"]
+        assert setup.cloud.handshakes == 2
+        await setup.session().dial(OFFER)
+    assert setup.terminates()[:2] == ["s1", "s1"]
+    assert "s1" not in setup.terminates()[2:]
+
+
+@pytest.mark.parametrize("losses", [1, 2])
+@pytest.mark.parametrize("declined", [False, True])
+async def test_terminate_is_repeated_after_a_lost_connection(
+    auth: AuthHandler, losses: int, *, declined: bool
+) -> None:
+    """Until it is acknowledged; it has the session's id, so it can end no other call."""
+
+    async def cutting(intercom: ScriptedIntercom, line: Line, frame: Frame) -> None:
+        if kind_of(frame) == "terminate" and len(intercom.sent("terminate")) <= losses:
+            line.cut()
+        else:
+            await by_the_protocol(intercom, line, frame)
+
+    async with signaling(auth, ScriptedIntercom(cutting)) as setup:
+        session = setup.session()
+        if declined:
+            await session.decline(RING)
+        else:
+            await session.dial(OFFER)
+            session.hang_up()
+        await until(lambda: not setup.channel.in_use)
+        assert setup.cloud.handshakes == losses + 1
+    name, tag = ("ring-1", "tag-1") if declined else ("s1", "tag-s1")
+    terminates = setup.intercom.sent("terminate")
+    assert [(f["session_id"], f["tag_id"]) for f in terminates] == (losses + 1) * [(name, tag)]
+
+
+async def test_next_offer_waits_for_the_repeated_terminate(auth: AuthHandler) -> None:
+    """An intercom with one place would be busy."""
+
+    async def losing(intercom: ScriptedIntercom, line: Line, frame: Frame) -> None:
+        if kind_of(frame) != "terminate" or len(intercom.sent("terminate")) > 1:
+            await by_the_protocol(intercom, line, frame)
+
+    timeouts = replace(TIMEOUTS, terminated=SHORT)
+    async with signaling(auth, ScriptedIntercom(losing), timeouts=timeouts) as setup:
+        first = setup.session()
+        await first.dial(OFFER)
+        first.hang_up()
+        await setup.session().dial(OFFER)
+        kinds = [kind_of(frame) for frame in setup.intercom.frames]
+        assert kinds == ["offer", "terminate", "terminate", "offer"]
 
 
 @pytest.mark.parametrize(
@@ -438,6 +498,110 @@ async def test_error_for_a_candidate_fails_no_offer(auth: AuthHandler) -> None:
         viewer = Recorder()
         await setup.session(viewer).dial(OFFER)
         assert viewer.events == ["answer"]
+
+
+def flood(session: str, count: int = 2 * MAX_UNROUTED_FRAMES) -> list[Frame]:
+    """Return many candidates of a session."""
+    candidate = message(session, "candidate", ice_candidate={"candidate": USEFUL})
+    return count * [candidate]
+
+
+@pytest.mark.parametrize(
+    "leftovers",
+    [
+        lambda: flood("s0"),
+        lambda: [frame for n in range(100) for frame in flood(f"foreign-{n}", 1)],
+        lambda: flood("s2"),
+        lambda: flood("s1"),
+    ],
+    ids=["unknown-session", "many-sessions", "own-session", "earlier-session"],
+)
+async def test_leftovers_do_not_crowd_out_the_answer(
+    auth: AuthHandler, leftovers: Callable[[], list[Frame]]
+) -> None:
+    """Even if that overtakes the acknowledgement."""
+
+    def plain(f: Frame) -> list[Frame]:
+        return [ack(f, "s1"), message("s1", "answer", ANSWER)]
+
+    def crowded(f: Frame) -> list[Frame]:
+        return [*leftovers(), message("s2", "answer", ANSWER), ack(f, "s2")]
+
+    async with signaling(auth, replying(plain, crowded)) as setup:
+        first = setup.session()
+        await first.dial(OFFER)
+        first.hang_up()
+        viewer = Recorder()
+        await setup.session(viewer).dial(OFFER)
+        assert viewer.events[0] == "answer"
+        assert len(viewer.candidates) <= MAX_HELD_CANDIDATES
+
+
+async def test_candidates_of_the_first_attempt_are_dropped(auth: AuthHandler) -> None:
+    """They belong to another session than the answer to the second offer."""
+
+    def busy(f: Frame) -> list[Frame]:
+        return [ack(f, "s1"), *flood("s1"), message("s1", "terminate", error=MAX_PEERS)]
+
+    def answer(f: Frame) -> list[Frame]:
+        return [ack(f, "s2"), *flood("s2", 1), message("s2", "answer", ANSWER)]
+
+    async with signaling(auth, replying(busy, answer)) as setup:
+        viewer = Recorder()
+        await setup.session(viewer).dial(OFFER)
+        assert viewer.events == ["answer", "candidate"]
+
+
+async def test_viewer_candidates_are_limited(auth: AuthHandler) -> None:
+    """Those that wait for the answer."""
+    async with signaling(auth) as setup:
+        session = setup.session()
+        for _ in range(2 * MAX_HELD_CANDIDATES):
+            await session.add_candidate(Candidate(candidate=USEFUL, mid="0", index=0))
+        await session.dial(OFFER)
+        await until(lambda: len(setup.intercom.sent("candidate")) == MAX_HELD_CANDIDATES)
+
+
+class FaultyViewer(Recorder):
+    """A viewer that fails when the call is set up."""
+
+    @override
+    def answered(self, sdp: str) -> None:
+        raise ValueError(sdp)
+
+
+async def test_unexpected_error_in_a_call(
+    auth: AuthHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends the call, and is logged without what the error may contain."""
+    async with signaling(auth) as setup:
+        with pytest.raises(ValueError, match="v=0"):
+            await setup.session(FaultyViewer()).dial(OFFER)
+        await until(lambda: "ValueError" in caplog.text)
+        assert "v=0" not in caplog.text
+        await until(lambda: setup.terminates() == ["s1"])
+
+
+async def test_close_while_a_call_is_set_up(auth: AuthHandler) -> None:
+    """Its caller gets an error: a cancellation would be taken for the caller's own."""
+    async with signaling(auth, replying(lambda _: [])) as setup:
+        dialling = asyncio.create_task(setup.session().dial(OFFER))
+        await until(lambda: setup.intercom.frames)
+        setup.channel.timeouts = replace(TIMEOUTS, terminated=SHORT)
+        await setup.channel.close()
+        with pytest.raises(BticinoError):
+            await dialling
+
+
+async def test_close_before_a_call_has_begun(auth: AuthHandler) -> None:
+    """Its coroutine is closed, too."""
+    async with signaling(auth) as setup:
+        setup.channel.timeouts = replace(TIMEOUTS, terminated=0)
+        dialling = asyncio.create_task(setup.session().dial(OFFER))
+        await asyncio.sleep(0)
+        await setup.channel.close()
+        with pytest.raises(BticinoError):
+            await dialling
 
 
 async def test_unrouted_frames_of_a_failed_offer_are_dropped(auth: AuthHandler) -> None:

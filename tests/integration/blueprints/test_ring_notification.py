@@ -1,7 +1,9 @@
 """The blueprint that notifies phones of a ring."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.helpers import device_registry as dr
@@ -46,6 +48,16 @@ if TYPE_CHECKING:
     )
 
     from tests.simulator import Simulator
+
+type NotifyAnna = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture(name="notify_anna")
+def _notify_anna(automate: Automate, anna: Phone) -> NotifyAnna:
+    """Create an automation for the street's doorbell and one phone, with further inputs."""
+    return partial(
+        automate, "ring_notification", doorbells=[STREET_DOORBELL], phones=[anna.device_id]
+    )
 
 
 @pytest.fixture(name="ring_automation")
@@ -311,15 +323,12 @@ async def test_restart_sends_no_notification(
 
 async def test_all_inputs(
     hass: HomeAssistant,
-    automate: Automate,
+    notify_anna: NotifyAnna,
     simulator: Simulator,
     anna: Phone,
 ) -> None:
     """Picture, critical alert, dashboard, and texts in another language."""
-    await automate(
-        "ring_notification",
-        doorbells=[STREET_DOORBELL],
-        phones=[anna.device_id],
+    await notify_anna(
         doors=["lock.box"],
         unlock_first=False,
         pictures=["camera.garden", "image.visitor"],
@@ -348,7 +357,7 @@ async def test_all_inputs(
 
 @pytest.mark.parametrize("pictures", [[], [STREET_CAMERA], [YARD_CAMERA]], ids=str)
 async def test_notification_shows_the_visitor(
-    automate: Automate,
+    notify_anna: NotifyAnna,
     simulator: Simulator,
     anna: Phone,
     *,
@@ -356,9 +365,7 @@ async def test_notification_shows_the_visitor(
     pictures: list[str],
 ) -> None:
     """The picture of this ring, also if a camera of the intercom is chosen."""
-    await automate(
-        "ring_notification", doorbells=[STREET_DOORBELL], phones=[anna.device_id], pictures=pictures
-    )
+    await notify_anna(pictures=pictures)
     app = await hass_client()
     simulator.hang_up(simulator.ring(STREET))
     await wait_until(lambda: len(anna.sent) == 2)
@@ -381,7 +388,7 @@ async def test_notification_shows_the_visitor(
 async def test_ring_without_a_picture(
     hass: HomeAssistant,
     online_entry: ConfigEntry[Any],
-    automate: Automate,
+    notify_anna: NotifyAnna,
     simulator: Simulator,
     anna: Phone,
     *,
@@ -395,9 +402,7 @@ async def test_ring_without_a_picture(
     await wait_until(lambda: state_of(hass, STREET_DOORBELL) != "unknown")
     (call,) = await calls_of(hass)
     await history.async_give_up(call.id, "snapshot")
-    await automate(
-        "ring_notification", doorbells=[STREET_DOORBELL], phones=[anna.device_id], pictures=pictures
-    )
+    await notify_anna(pictures=pictures)
     simulator.ring(STREET, pictures=False, status=False)
     await wait_until(lambda: anna.sent)
     assert anna.sent[0]["data"].get("image") == shown
@@ -405,17 +410,12 @@ async def test_ring_without_a_picture(
 
 async def test_manual_run(
     hass: HomeAssistant,
-    automate: Automate,
+    notify_anna: NotifyAnna,
     simulator: Simulator,
     anna: Phone,
 ) -> None:
     """It shows the notification without a ring, and the button works."""
-    await automate(
-        "ring_notification",
-        doorbells=[STREET_DOORBELL],
-        phones=[anna.device_id],
-        doors=["lock.box"],
-    )
+    await notify_anna(doors=["lock.box"])
     run = hass.async_create_task(call_action(hass, "automation", "trigger", AUTOMATION))
     await wait_until(lambda: anna.sent)
     await anna.tap(anna.button("Open Box"))

@@ -19,6 +19,7 @@ from tests.integration.conftest import (
     call_action,
     get_entry,
     reload_entry,
+    restart_entry,
     state_of,
     wait_frames,
     wait_idle,
@@ -217,7 +218,8 @@ async def test_answered_after_a_restart_during_the_ring(
 ) -> None:
     """The ring has ended here, but the history records the answer."""
     call = await called(hass, simulator, STREET)
-    await restart_and_catch_up(hass)
+    await restart_entry(hass, get_entry(hass))
+    await wait_online(get_entry(hass))
     assert state_of(hass, OUTCOME) == "ended"
     simulator.answer_elsewhere(call)
     await wait_frames(hass, 3)

@@ -3,11 +3,21 @@
 from typing import TYPE_CHECKING
 
 from homeassistant.components.image import async_get_image
+from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 import pytest
 
+from custom_components.bticino_classe.const import DOMAIN
+from custom_components.bticino_classe.entity import unique_id
 from custom_components.bticino_classe.history.downloads import async_placeholder
-from tests.integration.conftest import get_entry, reload_entry, state_of, wait_frames, wait_idle
+from tests.integration.conftest import (
+    get_entry,
+    reload_entry,
+    state_of,
+    wait_frames,
+    wait_idle,
+    wait_online,
+)
 from tests.integration.history.stored import history_of, new_calls
 from tests.integration.history.test_history import called
 from tests.simulator.pictures import jpeg
@@ -100,3 +110,43 @@ async def test_call_of_an_unknown_panel(hass: HomeAssistant, simulator: Simulato
     await wait_idle(hass)
     assert (await async_get_image(hass, image)).content == jpeg(call.picture_id("snapshot"))
     assert state_of(hass, "image.entrance_panel_1_last_call") == "unknown"
+
+
+@pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize("house_name", ["classe_300x", "classe_100x"])
+async def test_call_of_a_panel_that_is_not_listed(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """The intercom gets both images once it has the pictures, and keeps them over a reload."""
+    bridge, panel = simulator.house.bridges()[0], simulator.add_module(kind="BNEU", name="Nuovo")
+    panel.listed, panel.silent = False, True
+    call = simulator.ring(panel.id)
+    await wait_frames(hass, 3)
+    await wait_idle(hass)
+    for _ in range(2):
+        for key, kind in (("last_call", "snapshot"), ("last_call_close_up", "vignette")):
+            image = image_of(hass, bridge.id, key)
+            assert (await async_get_image(hass, image)).content == jpeg(call.picture_id(kind))
+        await reload_entry(hass, get_entry(hass))
+        await wait_online(get_entry(hass))
+
+
+@pytest.mark.usefixtures("online_entry")
+async def test_picture_of_a_panel_that_is_listed_later(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """The panel shows its call once it is listed."""
+    panel = simulator.add_module(kind="BNEU", name="Nuovo")
+    call = simulator.ring(panel.id)
+    await wait_frames(hass, 3)
+    await wait_idle(hass)
+    image = image_of(hass, panel.id, "last_call")
+    assert (await async_get_image(hass, image)).content == jpeg(call.picture_id("snapshot"))
+
+
+def image_of(hass: HomeAssistant, module_id: str, key: str) -> str:
+    """Return the entity id of an image of a module."""
+    unique = unique_id(get_entry(hass), module_id, key)
+    found = er.async_get(hass).async_get_entity_id("image", DOMAIN, unique)
+    assert found is not None
+    return found

@@ -2,12 +2,14 @@
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from pathlib import Path
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from homeassistant.components.http.auth import async_sign_path
+from homeassistant.components.media_source import async_resolve_media
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.setup import async_setup_component
@@ -16,8 +18,10 @@ import pytest
 from custom_components.bticino_classe.client.push import CallPush, CallStep
 from custom_components.bticino_classe.const import CONF_HISTORY, CONF_KEEP, DOMAIN
 from custom_components.bticino_classe.history.media_tree import Period
+from custom_components.bticino_classe.history.picture_files import KEEP_SECONDS
 from tests.integration.conftest import (
     EventRecorder,
+    advance,
     get_entry,
     reload_entry,
     wait_frames,
@@ -29,6 +33,7 @@ from tests.integration.history.stored import calls_of
 from tests.simulator.pictures import jpeg
 
 if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockUser
     from pytest_homeassistant_custom_component.typing import (
@@ -264,14 +269,14 @@ async def test_two_homes_are_folders(
     call = await ring(hass, simulator)
     city, seaside = (home.name for home in simulator.house.homes)
     assert await browser.titles() == [city, seaside]
-    assert await browser.titles(city) == ["Cancello"]
+    assert await browser.titles(city) == ["Cancello (Casa)"]
     (item, _) = await browser.open(seaside, *folders_of(call))
     entry = get_entry(hass)
     homes = [simulator.house.homes[1].id]
     hass.config_entries.async_update_entry(entry, options={"excluded_homes": homes})
     await hass.config_entries.async_reload(entry.entry_id)
     await wait_idle(hass)
-    assert await browser.titles() == ["Cancello"]
+    assert await browser.titles() == ["Cancello (Casa)"]
     assert not (await browser.request("resolve_media", item["media_content_id"]))["success"]
 
 
@@ -424,3 +429,53 @@ def test_day_of_a_clock_change(zone: str, day: str, length: float) -> None:
     assert after.since == found.until
     before = Period.around(datetime.fromtimestamp(found.since - 1, ZoneInfo(zone)), "%Y-%m-%d")
     assert before.until == found.since
+
+
+@pytest.mark.parametrize("end", ["time", "delete", "delete_all", "unload", "start", "remove"])
+async def test_picture_as_a_file(
+    hass: HomeAssistant,
+    browser: Browser,
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+    end: str,
+) -> None:
+    """Actions get a path to a copy, which does not stay."""
+    call = await ring(hass, simulator)
+    items = await browser.open(*folders_of(call))
+    paths = []
+    for item in items:
+        media = await async_resolve_media(hass, item["media_content_id"], None)
+        assert media.path is not None
+        paths.append(media.path)
+        found = await hass.async_add_executor_job(media.path.read_bytes)
+        assert found == jpeg(call.picture_id(urlsplit(media.url).path.rpartition("/")[2]))
+    entry = get_entry(hass)
+    history = entry.runtime_data.history
+    if end == "time":
+        await advance(hass, freezer, KEEP_SECONDS + 1)
+    elif end == "delete":
+        await history.async_delete(["another"])
+    elif end == "delete_all":
+        await history.async_delete_all()
+    elif end == "start":  # what a crash has left
+        await history.async_load()
+    elif end == "remove":
+        await hass.config_entries.async_remove(entry.entry_id)
+    else:
+        await hass.config_entries.async_unload(entry.entry_id)
+    await wait_idle(hass)
+    assert not [path for path in paths if path.exists()]
+
+
+async def test_picture_that_cannot_be_copied(
+    hass: HomeAssistant, browser: Browser, simulator: Simulator
+) -> None:
+    """It can still be opened."""
+    call = await ring(hass, simulator)
+    (item, _) = await browser.open(*folders_of(call))
+    folder = Path(hass.config.cache_path(DOMAIN))
+    await hass.async_add_executor_job(lambda: folder.parent.mkdir(exist_ok=True))
+    await hass.async_add_executor_job(folder.touch)
+    media = await async_resolve_media(hass, item["media_content_id"], None)
+    assert media.path is None
+    assert media.mime_type == "image/jpeg"

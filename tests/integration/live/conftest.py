@@ -1,14 +1,18 @@
 """A browser that shows a camera, and rings that it can answer."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.util import dt as dt_util
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
+from custom_components.bticino_classe.calls.answers import RECONNECT_GRACE_SECONDS
 from custom_components.bticino_classe.live import manager
 from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import EventRecorder, state_of, wait_until
-from tests.integration.live.browser_client import STREET, BrowserClient
+from tests.integration.live.browser_client import STREET, BrowserClient, BrowserView, offer
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -51,6 +55,23 @@ async def ring_and_wait(hass: HomeAssistant, simulator: Simulator, **options: An
     return call
 
 
+async def ring_and_send_answer(
+    hass: HomeAssistant, browser: BrowserClient, simulator: Simulator, **options: Any
+) -> tuple[Call, BrowserView]:
+    """Ring and open the camera; the answer was sent, and its acknowledgement is held."""
+    call = await ring_and_wait(hass, simulator, **options)
+    simulator.rtc.hold_acks()
+    view = await browser.open_view(offer())
+    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
+    return call, view
+
+
 def call_events(events: EventRecorder) -> list[str]:
     """Return the types of the call events at the street."""
     return [kind for entity_id, kind in events.recorded() if entity_id == CALL_EVENT]
+
+
+async def let_grace_period_pass(hass: HomeAssistant) -> None:
+    """Let the time pass in which a viewer may return."""
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=RECONNECT_GRACE_SECONDS + 1))
+    await hass.async_block_till_done()

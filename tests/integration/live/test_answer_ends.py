@@ -1,13 +1,9 @@
 """What is shown, and stored, when an answered call ends without its viewer."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from homeassistant.util import dt as dt_util
 import pytest
-from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.bticino_classe.calls.answers import RECONNECT_GRACE_SECONDS
 from custom_components.bticino_classe.const import DOMAIN
 from tests.integration.conftest import (
     call_action,
@@ -19,7 +15,13 @@ from tests.integration.conftest import (
     wait_until,
 )
 from tests.integration.live.browser_client import STREET, BrowserClient, offer
-from tests.integration.live.conftest import IN_CALL, call_events, ring_and_wait, set_timeouts
+from tests.integration.live.conftest import (
+    IN_CALL,
+    call_events,
+    let_grace_period_pass,
+    ring_and_wait,
+    set_timeouts,
+)
 from tests.simulator import pushes
 
 if TYPE_CHECKING:
@@ -29,12 +31,6 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 BRIDGE_RINGING = "binary_sensor.classe_300x_ringing"
-
-
-async def let_grace_period_pass(hass: HomeAssistant) -> None:
-    """Let the time pass in which a viewer may return."""
-    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=RECONNECT_GRACE_SECONDS + 1))
-    await hass.async_block_till_done()
 
 
 async def test_call_of_an_unknown_panel_ends_at_the_panel_that_answered(

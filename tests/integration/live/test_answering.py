@@ -1,9 +1,7 @@
 """Answering a ring: by opening the camera, in a race with others, with the talk button."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe.calls.answers import RECONNECT_GRACE_SECONDS
@@ -28,6 +26,8 @@ from tests.integration.live.conftest import (
     IN_CALL,
     RINGING,
     call_events,
+    let_grace_period_pass,
+    ring_and_send_answer,
     ring_and_wait,
 )
 from tests.simulator import pushes
@@ -48,12 +48,6 @@ def last_event(hass: HomeAssistant) -> Mapping[str, Any]:
     state = hass.states.get(CALL_EVENT)
     assert state is not None
     return state.attributes
-
-
-async def let_grace_period_pass(hass: HomeAssistant) -> None:
-    """Let the time pass in which a viewer may return."""
-    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=RECONNECT_GRACE_SECONDS + 1))
-    await hass.async_block_till_done()
 
 
 async def test_opening_the_camera_answers_the_ring(
@@ -145,10 +139,7 @@ async def test_ring_is_answered_elsewhere_first(
     hass: HomeAssistant, browser: BrowserClient, simulator: Simulator
 ) -> None:
     """The viewer gets the reason; the panel is not dialled instead."""
-    call = await ring_and_wait(hass, simulator)
-    simulator.rtc.hold_acks()
-    view = await browser.open_view(offer())
-    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
+    call, view = await ring_and_send_answer(hass, browser, simulator)
     simulator.rescind(open_session(simulator))
     simulator.rtc.release_acks()
     await view.wait_for("error")
@@ -163,10 +154,7 @@ async def test_ring_ends_while_it_is_being_answered(
     hass: HomeAssistant, browser: BrowserClient, simulator: Simulator, events: EventRecorder
 ) -> None:
     """Only the push reports it; the view does not freeze, but ends with an error."""
-    call = await ring_and_wait(hass, simulator)
-    simulator.rtc.hold_acks()
-    view = await browser.open_view(offer())
-    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
+    call, view = await ring_and_send_answer(hass, browser, simulator)
     simulator.push(pushes.end(call, "terminate", simulator.number()))
     await wait_frames(hass, 4)  # subscription, offer, incoming, terminate
     simulator.rtc.release_acks()
@@ -179,10 +167,7 @@ async def test_viewer_leaves_while_the_ring_is_being_answered(
     hass: HomeAssistant, browser: BrowserClient, simulator: Simulator, events: EventRecorder
 ) -> None:
     """The call is terminated, and it does not count as answered."""
-    await ring_and_wait(hass, simulator)
-    simulator.rtc.hold_acks()
-    view = await browser.open_view(offer())
-    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
+    _, view = await ring_and_send_answer(hass, browser, simulator)
     await view.close()
     simulator.rtc.release_acks()
     await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
@@ -195,10 +180,7 @@ async def test_camera_is_reopened_while_the_ring_is_being_answered(
     hass: HomeAssistant, browser: BrowserClient, simulator: Simulator, events: EventRecorder
 ) -> None:
     """Leaving has ended the ring, so the second view dials the panel."""
-    await ring_and_wait(hass, simulator)
-    simulator.rtc.hold_acks()
-    first = await browser.open_view(offer())
-    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
+    _, first = await ring_and_send_answer(hass, browser, simulator)
     await first.close()
     simulator.rtc.release_acks()
     await browser.watch(offer(version=2))
@@ -273,16 +255,15 @@ async def test_picture_arrives_while_the_ring_is_being_answered(
     hass: HomeAssistant, browser: BrowserClient, simulator: Simulator
 ) -> None:
     """It is stored with the call."""
-    call = await ring_and_wait(hass, simulator, status=False)
-    simulator.rtc.hold_acks()
-    view = await browser.open_view(offer())
-    await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
+    call, view = await ring_and_send_answer(hass, browser, simulator, status=False)
     simulator._push_incoming(call)
     await wait_frames(hass, 3)  # subscription, offer, incoming
     simulator.rtc.release_acks()
     await view.wait_for("answer")
     street = panel_id(simulator, "Posto esterno strada")
-    await wait_until(lambda: get_entry(hass).runtime_data.history.last(street, "snapshot"))
+    history = get_entry(hass).runtime_data.history
+    await wait_until(lambda: history.last(street, "snapshot") == history.last(street))
+    assert history.last(street).outcome == "answered"
 
 
 async def test_ring_that_ended_unnoticed_is_answered_once(

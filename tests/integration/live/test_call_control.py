@@ -11,6 +11,7 @@ from tests.integration.conftest import (
     call_action,
     expect_refused,
     get_entry,
+    skip_backoff,
     state_of,
     wait_frames,
     wait_until,
@@ -91,6 +92,39 @@ async def test_ring_is_declined_once(hass: HomeAssistant, simulator: Simulator) 
     simulator.rtc.release_acks()
     await first
     assert simulator.rtc.terminates == 1
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+async def test_decline_a_ring_that_is_being_answered(
+    hass: HomeAssistant,
+    browser: BrowserClient,
+    simulator: Simulator,
+    events: EventRecorder,
+    *,
+    is_sent: bool,
+) -> None:
+    """The viewer's session ends, and the intercom gets one terminate."""
+    await ring_and_wait(hass, simulator)
+    channel = get_entry(hass).runtime_data.live.channel
+    if is_sent:
+        simulator.rtc.hold_acks()
+    else:
+        skip_backoff(channel)
+        simulator.sockets.handshake_status = 503
+    view = await browser.open_view(offer())
+    if is_sent:
+        await simulator.rtc.wait_for(lambda: simulator.rtc.answers)
+    else:
+        await wait_until(lambda: channel.socket.counters["connections_ended"])
+        simulator.sockets.handshake_status = None
+    await call_action(hass, DOMAIN, "decline_ring", STREET)
+    simulator.rtc.release_acks()
+    await view.wait_for("error")
+    assert view.error_code == "call_hung_up"
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
+    await hass.async_block_till_done()
+    assert call_events(events) == ["incoming", "ended"]
+    assert (simulator.rtc.answers, simulator.rtc.terminates) == (int(is_sent), 1)
 
 
 @pytest.mark.usefixtures("browser")

@@ -6,7 +6,7 @@ from homeassistant.util import dt as dt_util
 import pytest
 
 from custom_components.bticino_classe.live.ice_servers import RETRY_SECONDS
-from tests.integration.conftest import advance, sign_in
+from tests.integration.conftest import advance, reload_entry, sign_in
 from tests.simulator import Failure
 from tests.simulator.paths import TURN
 
@@ -82,6 +82,25 @@ async def test_credentials_without_an_expiry(
     assert simulator.journal.count(TURN) == 0
     await advance(hass, freezer, 2)
     assert simulator.journal.count(TURN) == 1
+
+
+@pytest.mark.parametrize("code", [13, 9, 21])
+async def test_forbidden_credentials_are_requested_rarely(
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    code: int,
+) -> None:
+    """After 1, 5, 15 and then 60 minutes. A reload requests them at once."""
+    simulator.fail(TURN, Failure(code=code), times=1000)
+    entry = await sign_in(hass, credentials)
+    for _ in range(180):
+        await advance(hass, freezer, 60)
+    assert 5 <= simulator.journal.count(TURN) <= 7
+    simulator.clear_failures()
+    await reload_entry(hass, entry)
+    assert ice_servers(entry)
 
 
 async def test_setup_without_ice_servers(

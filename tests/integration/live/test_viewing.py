@@ -28,6 +28,7 @@ from tests.integration.live.browser_client import (
 from tests.integration.live.conftest import (
     CANDIDATE,
     IN_CALL,
+    let_grace_period_pass,
     ring_and_wait,
     set_timeouts,
 )
@@ -57,6 +58,7 @@ async def test_view(hass: HomeAssistant, browser: BrowserClient, simulator: Simu
     await hass.async_block_till_done()
     assert (simulator.rtc.offers, simulator.rtc.terminates) == (1, 1)
     assert state_of(hass, STREET) == "idle"
+    await let_grace_period_pass(hass)
     assert state_of(hass, IN_CALL) == "off"
 
 

@@ -1,11 +1,13 @@
 """The requests on the signaling socket that wait for their acknowledgement."""
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..decode import as_str
+from ..error_codes import has_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,18 +17,22 @@ if TYPE_CHECKING:
 
 type AckHandler = Callable[[Frame], None]
 
+REMEMBERED_SESSIONS: Final = 64
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class PendingRequest:
     """A request without an acknowledgement; `deadline` is in seconds of the table's clock.
 
     `on_ack` is called from within the reader, before any later frame; for an offer also after its
-    caller has left. `is_refused` marks an offer to which an error without a correlation id was
-    attributed: its own acknowledgement may still follow.
+    caller has left. `session_id` is the one in the request, which an offer does not have.
+    `is_refused` marks an offer to which a negative acknowledgement was attributed by its order:
+    its own acknowledgement may still follow.
     """
 
     correlation_id: str
     is_offer: bool
+    session_id: str | None
     deadline: float
     reply: asyncio.Future[Frame]
     on_ack: AckHandler | None
@@ -36,8 +42,12 @@ class PendingRequest:
         """Pass the acknowledgement to the session, then to the caller."""
         if self.on_ack is not None:
             self.on_ack(ack)
-        if not self.reply.done():
-            self.reply.set_result(ack)
+        reply = self.reply
+        if reply.done():
+            return
+        if self.is_refused and ack.get("status") == "ok":
+            self.reply = reply.get_loop().create_future()  # for the offer's own acknowledgement
+        reply.set_result(ack)
 
     def abandon(self) -> None:
         """Note that nobody reads the reply."""
@@ -56,9 +66,31 @@ class PendingRequests:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._requests: dict[str, PendingRequest] = {}
+        self._known_sessions: deque[str] = deque(maxlen=REMEMBERED_SESSIONS)
+        self._has_correlation_ids = False
 
     def __len__(self) -> int:
         return len(self._requests)
+
+    @property
+    def is_order_certain(self) -> bool:
+        """Whether the next acknowledgement with a session is that of the next offer.
+
+        It may be that of an earlier offer, if acknowledgements have no correlation id.
+        """
+        self._drop_expired()
+        has_offer = any(each.is_offer for each in self._requests.values())
+        return self._has_correlation_ids or not has_offer
+
+    @property
+    def awaited_offers(self) -> set[asyncio.Future[Frame]]:
+        """The replies to offers that may still come in time."""
+        offers = (each for each in self._requests.values() if each.is_offer)
+        return {each.reply for each in offers if not each.reply.done()}
+
+    def is_known(self, session_id: str) -> bool:
+        """Whether this is the id of an earlier call; the last ones are remembered."""
+        return session_id in self._known_sessions
 
     def add(
         self,
@@ -66,13 +98,16 @@ class PendingRequests:
         *,
         lifetime: float,
         is_offer: bool = False,
+        session_id: str | None = None,
         on_ack: AckHandler | None = None,
     ) -> PendingRequest:
         """Add a request that is about to be sent; `lifetime` is in seconds."""
         self._drop_expired()
+        self._remember(session_id)
         request = PendingRequest(
             correlation_id=correlation_id,
             is_offer=is_offer,
+            session_id=session_id,
             deadline=self._clock() + lifetime,
             reply=asyncio.get_running_loop().create_future(),
             on_ack=on_ack,
@@ -94,16 +129,21 @@ class PendingRequests:
             self.remove(request)
 
     def match(self, ack: Frame) -> PendingRequest | None:
-        """Return the request that an acknowledgement is for, and remove it.
+        """Return the request that an acknowledgement is for.
 
         Observers differ on whether the correlation id comes back (protocol.md 3.8); if it does
-        not, the order decides.
+        not, the session and the order decide.
         """
         self._drop_expired()
         correlation_id = ack.get("correlation_id")
-        if correlation_id is not None:
-            return self._requests.pop(str(correlation_id), None)
-        return self._match_by_order(ack)
+        if correlation_id is None:
+            request = self._match_by_order(ack)
+        else:
+            self._has_correlation_ids = True
+            request = self._requests.pop(str(correlation_id), None)
+        if request is not None and request.is_offer:
+            self._remember(as_str(ack.get("session_id")))
+        return request
 
     def fail_all(self, error: Callable[[], BticinoError]) -> None:
         """Fail the callers of all requests, because the connection is lost."""
@@ -111,21 +151,38 @@ class PendingRequests:
             if not request.reply.done():
                 request.reply.set_exception(error())
         self._requests.clear()
+        self._has_correlation_ids = False
 
     def _match_by_order(self, ack: Frame) -> PendingRequest | None:
-        """Return the oldest request that fits: a session id is for an offer, an error for any."""
-        has_session = as_str(ack.get("session_id")) is not None
-        is_error = "error" in ack or ack.get("status") == "error"
-        for request in sorted(self._requests.values(), key=lambda each: each.is_refused):
-            if not (request.is_offer if has_session else is_error or not request.is_offer):
-                continue
-            if is_error and request.is_offer:
-                # It may be another request's error, so the offer's own acknowledgement may follow.
-                request.is_refused = True
-            else:
-                del self._requests[request.correlation_id]
-            return request
-        return None
+        """Return the oldest request that fits, preferably one that is not refused."""
+        fitting = self._fitting(ack)
+        request = min(fitting, key=lambda each: each.is_refused, default=None)
+        if request is None:
+            return None
+        # If it is another request's acknowledgement, the offer's own may follow.
+        request.is_refused = request.is_offer and as_str(ack.get("session_id")) is None
+        if not request.is_refused:
+            del self._requests[request.correlation_id]
+        return request
+
+    def _fitting(self, ack: Frame) -> list[PendingRequest]:
+        """Return the requests that an acknowledgement without a correlation id may be for."""
+        requests = list(self._requests.values())
+        session_id = as_str(ack.get("session_id"))
+        if session_id is not None and self.is_known(session_id):
+            return [each for each in requests if each.session_id == session_id]
+        if session_id is not None:
+            return [each for each in requests if each.is_offer]
+        if has_error(ack) or ack.get("status") == "error":
+            return requests
+        others = [each for each in requests if not each.is_offer]
+        if others or ack.get("status") != "ok":
+            return others
+        return [each for each in requests if not each.reply.done()]
+
+    def _remember(self, session_id: str | None) -> None:
+        if session_id is not None and session_id not in self._known_sessions:
+            self._known_sessions.append(session_id)
 
     def _drop_expired(self) -> None:
         now = self._clock()

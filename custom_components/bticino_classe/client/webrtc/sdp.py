@@ -5,6 +5,8 @@ device are from protocol.md 3.8 and 3.9. Payload types are never renumbered: eac
 the numbers in the other's description, and a browser accepts only those of its own.
 """
 
+from collections import defaultdict, deque
+from dataclasses import replace
 import ipaddress
 from itertools import count
 import re
@@ -12,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import OfferTooLargeError
 from .sections import (
+    BUNDLE_ONLY,
     DIRECTION,
+    HEADER_EXTENSION,
     MID,
     SETUP,
     SUPPORTED_CODECS,
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 
 # 7625 bytes worked; after 9632 the intercom lost the cloud and restarted.
 MAX_OFFER_BYTES: Final = 8000
+# Larger descriptions are not processed; those of browsers have some 10 KB and three m-sections.
+MAX_DESCRIPTION_BYTES: Final = 64 * 1024
+MAX_SECTIONS: Final = 64
 
 # The lines that make a section look like one with a microphone, as Chromium writes them.
 _MEDIA_SOURCE: Final = (
@@ -39,8 +46,9 @@ _FIRST_SSRC: Final = 1_110_001
 
 _ORIGIN: Final = re.compile(r"o=(\S+ \S+) .*")
 _SSRC: Final = re.compile(r"a=ssrc:(.*)")
+_USED_SSRC: Final = re.compile(r"a=ssrc:([0-9]+) ")
+_FMTP: Final = re.compile(r"a=fmtp:(\S+) +(.*)")
 _BUNDLE: Final = re.compile(r"a=group:BUNDLE\b(.*)")
-_HEADER_EXTENSION: Final = re.compile(r"a=extmap(?::|-allow-mixed).*")
 _DIRECTIONAL_EXTENSION: Final = re.compile(r"a=extmap:[0-9]+/.*")
 _STRAY_OBJECT: Final = re.compile(r"a=\[object .*\]")
 _TRANSPORT: Final = re.compile(
@@ -62,6 +70,11 @@ _DIRECTIONS: Final = {
 _ANSWER_ROLES: Final = {"active": ("passive",), "passive": ("active",)}
 
 type _CodecFilter = Callable[[SdpSection, SdpSection], SdpSection | None]
+
+
+def is_processable(sdp: str) -> bool:
+    """Return whether a description is small enough to be processed in the event loop."""
+    return _size(sdp) <= MAX_DESCRIPTION_BYTES and sdp.count("\nm=") <= MAX_SECTIONS
 
 
 def reduced_offer(offer: str) -> str:
@@ -98,7 +111,7 @@ def without_foreign_codecs(offer: str) -> str:
 
 def without_header_extensions(offer: str) -> str:
     """Drop the header extensions; media work without them."""
-    return _without(offer, _HEADER_EXTENSION.fullmatch)
+    return _without(offer, HEADER_EXTENSION.fullmatch)
 
 
 def without_useless_candidates(offer: str) -> str:
@@ -114,7 +127,8 @@ def without_candidates(offer: str) -> str:
 def with_sendrecv_audio(offer: str) -> str:
     """Change recvonly audio to sendrecv: the device sends silence for any other offer."""
     session, sections = parse(offer)
-    ssrcs = (ssrc for ssrc in count(_FIRST_SSRC) if f"a=ssrc:{ssrc} " not in offer)
+    used = set(_USED_SSRC.findall(offer))
+    ssrcs = (ssrc for ssrc in count(_FIRST_SSRC) if str(ssrc) not in used)
     return serialize(session, [_with_sendrecv(section, ssrcs) for section in sections])
 
 
@@ -165,8 +179,9 @@ def matching_section(
     source_index = next(
         (n for n, section in enumerate(sources) if mid is not None and section.mid == mid), index
     )
+    source_indexes = {id(section): n for n, section in enumerate(sources)}
     matches = enumerate(_matching_sections(targets, sources))
-    indexes = {sources.index(match): n for n, match in matches if match is not None}
+    indexes = {source_indexes[id(match)]: n for n, match in matches if match is not None}
     if _bundle(source_session) and _bundle(target_session):
         indexes[_bundle_index(source_session, sources)] = _bundle_index(target_session, targets)
     found = indexes.get(-1 if source_index is None else source_index, 0)
@@ -219,25 +234,27 @@ def _matching_sections(
     """
     by_mid = {(section.kind, section.mid): section for section in reversed(sources)}
     matches = [by_mid.get((each.kind, each.mid)) if each.mid else None for each in offered]
-    rest = [section for section in sources if section not in matches]
+    matched = set(map(id, matches))
+    rest: defaultdict[str, deque[SdpSection]] = defaultdict(deque)
+    for section in sources:
+        if id(section) not in matched:
+            rest[section.kind].append(section)
     return [
-        match or _pop_first_of_kind(rest, section.kind)
+        match or (rest[section.kind].popleft() if rest[section.kind] else None)
         for section, match in zip(offered, matches, strict=True)
     ]
 
 
-def _pop_first_of_kind(sections: list[SdpSection], kind: str) -> SdpSection | None:
-    index = next((n for n, section in enumerate(sections) if section.kind == kind), None)
-    return None if index is None else sections.pop(index)
-
-
 def _with_shared_extensions(section: SdpSection, offered: SdpSection) -> SdpSection:
     """Keep the header extensions with an offered id: Firefox refuses an answer with others."""
-    shared = {without_eol(line) for line in (*offered.lines, *offered.session_lines)}
+    own, inherited = offered.header_extensions, offered.defaults.header_extensions
     return section.without(
         lambda line: (
-            _HEADER_EXTENSION.fullmatch(line)
-            and (line not in shared or _DIRECTIONAL_EXTENSION.fullmatch(line))
+            HEADER_EXTENSION.fullmatch(line)
+            and (
+                (line not in own and line not in inherited)
+                or _DIRECTIONAL_EXTENSION.fullmatch(line)
+            )
         )
     )
 
@@ -257,19 +274,26 @@ def _with_shared_codecs(section: SdpSection, offered: SdpSection) -> SdpSection 
     """
     if section.kind not in SUPPORTED_CODECS:
         return section
-    offered_formats = [_format(offered, number) for number in offered.supported_payload_types]
-    formats = {number: _format(section, number) for number in section.supported_payload_types}
+    offered_formats, formats = _formats(offered), _formats(section)
     for depth in (3, 2, 1, 0):
-        wanted = {parameters[:depth] for parameters in offered_formats}
+        wanted = {parameters[:depth] for parameters in offered_formats.values()}
         kept = [number for number, parameters in formats.items() if parameters[:depth] in wanted]
         if kept:
             return section.with_payload_types(kept)
     return None
 
 
-def _format(section: SdpSection, payload_type: str) -> tuple[str, str, str]:
+def _formats(section: SdpSection) -> dict[str, tuple[str, str, str]]:
+    """Return the formats of the supported payload types."""
+    found = filter(None, (_FMTP.fullmatch(without_eol(line)) for line in reversed(section.lines)))
+    parameters = {match[1]: match[2] for match in found}
+    return {
+        number: _format(parameters.get(number, "")) for number in section.supported_payload_types
+    }
+
+
+def _format(parameters: str) -> tuple[str, str, str]:
     """Return packetization mode, profile and constraints, with the defaults of RFC 6184."""
-    parameters = section.value(re.compile(rf"a=fmtp:{re.escape(payload_type)} +(.*)")) or ""
     mode, profile = _PACKETIZATION.search(parameters), _PROFILE.search(parameters)
     return (
         mode[1] if mode else "0",
@@ -293,9 +317,11 @@ def _answer(offer: str, source: str, role: str, codec_filter: _CodecFilter) -> s
         if match and not section.is_rejected
     }
     group = [section for mid in _bundle(session) if (section := bundled.get(mid))]
-    order = [section for mid in _bundle(offer_session) for section in group if section.mid == mid]
+    members = {section.mid: section for section in reversed(group)}
+    order = [members[mid] for mid in dict.fromkeys(_bundle(offer_session)) if mid in members]
     if order and order[0] is not group[0]:
-        answered = [_with_transport(s, group[0]) if s in order else s for s in answered]
+        in_group = set(map(id, order))
+        answered = [_with_transport(s, group[0]) if id(s) in in_group else s for s in answered]
     session = _with_shared_extensions(session, offer_session)
     session = session.without(lambda line: line == "a=setup:actpass")
     return serialize(_with_bundle(session, [section.mid for section in order]), answered)
@@ -308,7 +334,17 @@ def _answer_section(offered: SdpSection, match: SdpSection | None, role: str) ->
         match = match.with_line(MID, f"a=mid:{offered.mid}")
     if match.is_rejected:
         return match
-    return _with_direction(_with_role(match, offered, role), offered)
+    return _with_direction(_with_role(_with_port(match), offered, role), offered)
+
+
+def _with_port(section: SdpSection) -> SdpSection:
+    """Turn an offered section that is in a BUNDLE group only into an answered one (RFC 8843)."""
+    if not section.has_no_port:
+        return section
+    kind, _, *rest = section.m_line
+    m_line = " ".join([kind, "9", *rest]) + line_ending(section.lines[0])
+    without = section.without(BUNDLE_ONLY.fullmatch)
+    return replace(without, lines=(m_line, *without.lines[1:]))
 
 
 def _rejection(offered: SdpSection) -> SdpSection:
@@ -353,8 +389,8 @@ def _bundle(session: SdpSection) -> list[str]:
 
 def _bundle_index(session: SdpSection, sections: list[SdpSection]) -> int:
     """Return the index of the first section of the BUNDLE group."""
-    mids = [section.mid for section in sections]
-    return next((mids.index(mid) for mid in _bundle(session) if mid in mids), 0)
+    indexes = {section.mid: n for n, section in reversed(list(enumerate(sections)))}
+    return next((indexes[mid] for mid in _bundle(session) if mid in indexes), 0)
 
 
 def _with_bundle(session: SdpSection, mids: Iterable[str | None]) -> SdpSection:

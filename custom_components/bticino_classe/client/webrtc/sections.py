@@ -13,19 +13,27 @@ SUPPORTED_CODECS: Final = {"audio": "opus", "video": "h264"}
 DIRECTION: Final = re.compile(r"a=(sendrecv|sendonly|recvonly|inactive)")
 SETUP: Final = re.compile(r"a=setup:(.*)")
 MID: Final = re.compile(r"a=mid:(.*)")
+HEADER_EXTENSION: Final = re.compile(r"a=extmap(?::|-allow-mixed).*")
+BUNDLE_ONLY: Final = re.compile(r"a=bundle-only")
 _PAYLOAD_TYPE_ATTRIBUTE: Final = re.compile(r"a=(?:rtpmap|fmtp|rtcp-fb|imageattr):(\S+).*")
 _RTPMAP: Final = re.compile(r"a=rtpmap:(\S+) +([^/]+).*")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionDefaults:
+    """What m-sections inherit from the session-level lines, evaluated once for all of them."""
+
+    direction: str = "sendrecv"
+    setup: str | None = None
+    header_extensions: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class SdpSection:
-    """The session-level lines, or one m-section, which inherits from `session_lines`.
-
-    Lines include their line ending.
-    """
+    """The session-level lines, or one m-section; lines include their line ending."""
 
     lines: tuple[str, ...]
-    session_lines: tuple[str, ...] = ()
+    defaults: SessionDefaults = SessionDefaults()
 
     @property
     def m_line(self) -> list[str]:
@@ -39,6 +47,11 @@ class SdpSection:
 
     @property
     def is_rejected(self) -> bool:
+        """Whether the port is 0, unless that means that the section is in a BUNDLE group only."""
+        return self.has_no_port and self.value(BUNDLE_ONLY) is None
+
+    @property
+    def has_no_port(self) -> bool:
         """Whether the port is 0."""
         return self.m_line[1:2] == ["0"]
 
@@ -71,12 +84,18 @@ class SdpSection:
     @property
     def setup(self) -> str | None:
         """The DTLS role."""
-        return self.value(SETUP) or _value(self.session_lines, SETUP)
+        return self.value(SETUP) or self.defaults.setup
 
     @property
     def direction(self) -> str:
-        """The direction; sendrecv by default."""
-        return self.value(DIRECTION) or _value(self.session_lines, DIRECTION) or "sendrecv"
+        """The direction."""
+        return self.value(DIRECTION) or self.defaults.direction
+
+    @property
+    def header_extensions(self) -> frozenset[str]:
+        """The lines about header extensions, without those of the session."""
+        bare = map(without_eol, self.lines)
+        return frozenset(line for line in bare if HEADER_EXTENSION.fullmatch(line))
 
     @property
     def sends(self) -> bool:
@@ -89,8 +108,9 @@ class SdpSection:
         return self.direction in {"sendrecv", "recvonly"}
 
     def value(self, attribute: re.Pattern[str]) -> str | None:
-        """Return the value of the first own line that matches the attribute."""
-        return _value(self.lines, attribute)
+        """Return the value of the first own line that matches the attribute, None without one."""
+        found = (attribute.fullmatch(without_eol(line)) for line in self.lines)
+        return next((match[match.re.groups] for match in found if match), None)
 
     def without(self, unwanted: Callable[[str], object]) -> SdpSection:
         """Drop the lines for which `unwanted`, called without the line ending, is true."""
@@ -135,8 +155,13 @@ def parse(sdp: str) -> tuple[SdpSection, list[SdpSection]]:
         if line.startswith("m="):
             found.append([])
         found[-1].append(f"{line}\n")
-    session, *sections = map(tuple, found)
-    return SdpSection(session), [SdpSection(lines, session) for lines in sections]
+    session, *sections = (SdpSection(tuple(lines)) for lines in found)
+    defaults = SessionDefaults(
+        direction=session.value(DIRECTION) or "sendrecv",
+        setup=session.value(SETUP),
+        header_extensions=session.header_extensions,
+    )
+    return session, [replace(section, defaults=defaults) for section in sections]
 
 
 def serialize(session: SdpSection, sections: Iterable[SdpSection]) -> str:
@@ -152,8 +177,3 @@ def without_eol(line: str) -> str:
 def line_ending(line: str) -> str:
     """Return the line ending of the line."""
     return "\r\n" if line.endswith("\r\n") else "\n"
-
-
-def _value(lines: Iterable[str], attribute: re.Pattern[str]) -> str | None:
-    found = (attribute.fullmatch(without_eol(line)) for line in lines)
-    return next((match[1] for match in found if match), None)

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..decode import as_int, as_mapping, as_str
 from ..errors import (
@@ -14,6 +14,7 @@ from ..errors import (
     CallOverError,
     LineBusyError,
     NoAnswerError,
+    OfferTooLargeError,
     UnexpectedAnswerError,
 )
 from ..models import Candidate
@@ -22,6 +23,7 @@ from .sdp import (
     candidate_is_useful,
     device_answer_for_viewer,
     device_offer_as_answer,
+    is_processable,
     matching_section,
     reduced_offer,
     viewer_answer_for_device,
@@ -29,12 +31,14 @@ from .sdp import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 
     from ..models import RingOffer
     from ..websocket.connection import Frame
     from .pending import AckHandler
     from .signaling import CallTimeouts, SignalingChannel
+
+MAX_HELD_CANDIDATES: Final = 64  # of each side, while the call is set up
 
 
 class SessionState(StrEnum):
@@ -101,10 +105,12 @@ class CallSession:
         self._viewer_sdp = ""
         self._device_sdp = ""
         # The intercom's description, or the reason why the call is not set up.
-        self._outcome: asyncio.Future[str] | None = None
+        self.outcome: asyncio.Future[str] | None = None
         self._viewer_candidates: list[Candidate] = []
         self._device_candidates: list[Candidate] = []
         self._max_call_timer: asyncio.TimerHandle | None = None
+        self._answered_at = 0.0
+        self._lost_connection = False  # during the call
 
     @property
     def frame_ids(self) -> Mapping[str, str]:
@@ -117,21 +123,20 @@ class CallSession:
     async def dial(self, offer: str) -> None:
         """Call the panel with the viewer's offer."""
         self._viewer_sdp = offer
-        await self._set_up(self._dial(reduced_offer(with_sendrecv_audio(offer))))
+        await self._set_up(lambda: self._dial(reduced_offer(with_sendrecv_audio(offer))))
 
     async def answer(self, ring: RingOffer, offer: str) -> None:
         """Answer a ring; the viewer gets the intercom's offer as the answer to its own."""
         self._viewer_sdp, self._ring = offer, ring
         await self._set_up(
-            self._answer(ring, reduced_offer(viewer_answer_for_device(offer, ring.sdp)))
+            lambda: self._answer(ring, reduced_offer(viewer_answer_for_device(offer, ring.sdp)))
         )
 
     async def decline(self, ring: RingOffer) -> None:
         """Decline a ring without answering it."""
         async with self._offer_slot():
             self.ids, self.state = _ids_of(ring), SessionState.ENDED
-            self._channel.counters["terminates"] += 1
-            await self._request({"type": "terminate"})
+            _raise_if_refused(await self._channel.terminate(self))
 
     async def add_candidate(self, candidate: Candidate) -> None:
         """Send a candidate of the viewer if it is useful, at once or when the call is set up."""
@@ -139,7 +144,7 @@ class CallSession:
             return
         if self.state is SessionState.ANSWERED:
             await self._send_candidate(candidate)
-        else:
+        elif len(self._viewer_candidates) < MAX_HELD_CANDIDATES:
             self._viewer_candidates.append(candidate)
 
     async def next_panel(self) -> None:
@@ -147,6 +152,17 @@ class CallSession:
         if self.state is not SessionState.ANSWERED:
             raise CallError
         await self._request({"type": "player", "value": "next_module"})
+
+    @property
+    def may_be_over(self) -> bool:
+        """Whether the end of this call may have been lost, so that the intercom may be free.
+
+        It ends a view after some 30 seconds, and reports that on the connection of the moment.
+        """
+        if self.state is not SessionState.ANSWERED:
+            return False
+        is_old = asyncio.get_running_loop().time() > self._answered_at + self._timeouts.view
+        return self._lost_connection or (self._ring is None and is_old)
 
     def hang_up(self) -> None:
         """End the call, and terminate it in the background if the intercom takes part in it."""
@@ -177,17 +193,27 @@ class CallSession:
 
     def handle_connection_lost(self) -> None:
         """Fail a call that is not set up; otherwise it does not need the connection."""
+        self._lost_connection = self.state is SessionState.ANSWERED
         self._fail(NoAnswerError(sent=True, reason="connection lost"))
 
-    async def _set_up(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _set_up(self, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run to the end even if the caller is cancelled: an offer that was sent needs its end."""
-        task = self._channel.spawn(_error_of(work), "call")
         try:
-            if (error := await asyncio.shield(task)) is not None:
-                raise error  # noqa: TRY301 - the caller's cancellation is handled alike
+            self._raise_if_unprocessable()
+            task = self._channel.spawn(begin(), "call")
+            await asyncio.wait({task})
+            if task.cancelled():
+                raise CallError  # the channel was closed  # noqa: TRY301
+            task.result()
         except BaseException:
             self.hang_up()
             raise
+
+    def _raise_if_unprocessable(self) -> None:
+        if not is_processable(self._viewer_sdp):
+            raise OfferTooLargeError(size=len(self._viewer_sdp))
+        if self._ring is not None and not is_processable(self._ring.sdp):
+            raise UnexpectedAnswerError
 
     async def _dial(self, offer: str) -> None:
         try:
@@ -204,10 +230,13 @@ class CallSession:
         if self.panel_id is not None:
             description["module_id"] = self.panel_id
         data = {"type": "offer", "session_description": description}
+        self._device_candidates.clear()  # of the first attempt
         with self._expect_outcome() as outcome:
             async with self._offer_slot():
                 self.ids, self.state = None, SessionState.OFFERED
-                await self._request(data, on_ack=self._handle_offer_ack)
+                ack = await self._request(data, on_ack=self._handle_offer_ack)
+                if as_str(ack.get("session_id")) is None:
+                    raise NoAnswerError(sent=True, reason="acknowledgement without ids")
             try:
                 async with asyncio.timeout(self._timeouts.answered):
                     return await outcome
@@ -221,9 +250,14 @@ class CallSession:
             async with self._offer_slot():
                 self.ids, self.state = _ids_of(ring), SessionState.OFFERED
                 self._channel.register(self, ring.session_id)
-                await self._request(
-                    data, correlation_id=ring.correlation_id, on_ack=self._handle_answer_ack
-                )
+                try:
+                    await self._request(
+                        data, correlation_id=ring.correlation_id, on_ack=self._handle_answer_ack
+                    )
+                except NoAnswerError as err:
+                    if not err.sent:
+                        self.ids = None  # the ring is still ringing, for everybody
+                    raise
             await outcome
         await self._connect(ring.sdp, device_offer_as_answer(ring.sdp, self._viewer_sdp))
 
@@ -233,8 +267,8 @@ class CallSession:
         *,
         correlation_id: str | None = None,
         on_ack: AckHandler | None = None,
-    ) -> None:
-        """Send a message and wait for its acknowledgement; raises the error that it reports."""
+    ) -> Frame:
+        """Send a message and return its acknowledgement; raises the error that it reports."""
         ack = await self._channel.request(
             self,
             data,
@@ -242,8 +276,8 @@ class CallSession:
             correlation_id=correlation_id,
             on_ack=on_ack,
         )
-        if ack.get("status") != "ok":
-            raise ack_error(ack)
+        _raise_if_refused(ack)
+        return ack
 
     @asynccontextmanager
     async def _offer_slot(self) -> AsyncIterator[None]:
@@ -255,7 +289,7 @@ class CallSession:
 
     @contextmanager
     def _expect_outcome(self) -> Iterator[asyncio.Future[str]]:
-        self._outcome = outcome = asyncio.get_running_loop().create_future()
+        self.outcome = outcome = asyncio.get_running_loop().create_future()
         try:
             yield outcome
         finally:
@@ -291,6 +325,7 @@ class CallSession:
         self._device_sdp = device_sdp
         self.state = SessionState.ANSWERED
         loop = asyncio.get_running_loop()
+        self._answered_at = loop.time()
         self._max_call_timer = loop.call_later(self._timeouts.max_call, self._handle_max_call)
         self._viewer.answered(answer)
         for candidate in self._device_candidates:
@@ -317,7 +352,7 @@ class CallSession:
 
     def _handle_answer(self, data: Frame) -> None:
         sdp = as_str(as_mapping(data.get("session_description")).get("sdp"))
-        if sdp is None:
+        if sdp is None or not is_processable(sdp):
             self._fail(UnexpectedAnswerError())
         else:
             self._resolve(sdp)
@@ -333,7 +368,7 @@ class CallSession:
         )
         if self.state is SessionState.ANSWERED:
             self._report_candidate(candidate)
-        else:
+        elif len(self._device_candidates) < MAX_HELD_CANDIDATES:
             self._device_candidates.append(candidate)
 
     def _handle_end(self, error: BticinoError) -> None:
@@ -357,12 +392,12 @@ class CallSession:
         self._viewer.ended(CallOverError())
 
     def _resolve(self, device_sdp: str) -> None:
-        if self._outcome is not None and not self._outcome.done():
-            self._outcome.set_result(device_sdp)
+        if self.outcome is not None and not self.outcome.done():
+            self.outcome.set_result(device_sdp)
 
     def _fail(self, error: BticinoError) -> None:
-        if self._outcome is not None and not self._outcome.done():
-            self._outcome.set_exception(error)
+        if self.outcome is not None and not self.outcome.done():
+            self.outcome.set_exception(error)
 
     def _close(self) -> bool:
         """Change to ENDED; return False if that is the state already."""
@@ -391,13 +426,9 @@ class CallSession:
         return self._channel.timeouts
 
 
-async def _error_of(work: Coroutine[Any, Any, None]) -> BticinoError | None:
-    """Return the error instead of raising it: nobody may be left to catch it."""
-    try:
-        await work
-    except BticinoError as err:
-        return err
-    return None
+def _raise_if_refused(ack: Frame) -> None:
+    if ack.get("status") != "ok":
+        raise ack_error(ack)
 
 
 def _ids_of(ring: RingOffer) -> SessionIds:

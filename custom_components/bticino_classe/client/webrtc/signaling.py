@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 import itertools
+import logging
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
     from ..auth import AuthHandler
     from ..websocket.backoff import Backoff
     from ..websocket.keepalive import KeepalivePolicy
-    from .pending import AckHandler
+    from .pending import AckHandler, PendingRequest
 
+_LOGGER = logging.getLogger(__name__)
+
+# Frames that have overtaken the acknowledgement with their session id: sessions, and frames each.
+MAX_UNROUTED_SESSIONS: Final = 8
 MAX_UNROUTED_FRAMES: Final = 32
 
 
@@ -29,8 +34,10 @@ MAX_UNROUTED_FRAMES: Final = 32
 class CallTimeouts:
     """The time-outs of a call, in seconds (protocol.md 3.8).
 
-    `busy` is the pause before the second attempt at a busy intercom. An acknowledgement that comes
-    later than `late_ack` does not matter: by then the intercom has ended the call itself.
+    `busy` is the pause before the second attempt at a busy intercom, `view` how long the intercom
+    lets somebody watch. An acknowledgement that comes later than `late_ack` does not matter: by
+    then the intercom has ended the call itself. `own_ack` is how long an offer waits for its own
+    acknowledgement after one without any id, which may be a repetition of another request's.
     """
 
     connected: float = 20.0
@@ -38,7 +45,9 @@ class CallTimeouts:
     answered: float = 25.0
     terminated: float = 3.0
     late_ack: float = 30.0
+    own_ack: float = 1.0
     busy: float = 1.5
+    view: float = 30.0
     idle: float = 30.0
     max_call: float = 600.0
 
@@ -53,6 +62,10 @@ class SignalingSession(Protocol):
     @property
     def frame_ids(self) -> Mapping[str, str]:
         """The ids of the session as a frame has them, empty while they are unknown."""
+
+    @property
+    def outcome(self) -> asyncio.Future[str] | None:
+        """The outcome of the set-up, which needs the connection, once it has begun."""
 
     def handle_message(self, data: Frame) -> None:
         """Handle a message from the intercom."""
@@ -74,6 +87,7 @@ class SignalingChannel:
     _closed = False
     _runner: asyncio.Task[None] | None = None
     _idle_timer: asyncio.TimerHandle | None = None
+    _connections_lost = 0
 
     def __init__(
         self,
@@ -100,7 +114,7 @@ class SignalingChannel:
         self._pending = PendingRequests()
         self._sessions: dict[str, SignalingSession] = {}
         self._waiting: set[SignalingSession] = set()
-        self._unrouted: list[Frame] = []
+        self._unrouted: dict[str, list[Frame]] = {}
         self._offer_lock = asyncio.Lock()
         self._connection_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -124,7 +138,7 @@ class SignalingChannel:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self.timeouts.terminated)
         self._cancel_idle_timer()
-        await self._disconnect()
+        await self._stop_socket()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -140,6 +154,9 @@ class SignalingChannel:
     async def offer_slot(self, session: SignalingSession) -> AsyncIterator[None]:
         """Enter once the socket has a new subscription and the intercom's last call is terminated.
 
+        After an offer that was never acknowledged, the connection is a new one unless
+        acknowledgements have correlation ids: a late one would be taken for the next offer's.
+
         One session at a time: it leaves with its acknowledgement, so that a slow intercom delays no
         other. NoAnswerError: no connection in time; AuthError, ApiError: the cloud refuses it.
         """
@@ -151,6 +168,10 @@ class SignalingChannel:
             async with self._offer_lock:
                 # The acknowledgement of the last offer may have started another one.
                 await self._wait_for_terminates(session.bridge_id)
+                if not self._pending.is_order_certain:
+                    await self._resubscribe(after=self._connections_lost)
+                elif self.socket.state is not SocketState.ONLINE:
+                    await self._resubscribe()
                 try:
                     yield
                 finally:
@@ -174,12 +195,13 @@ class SignalingChannel:
             correlation_id or self._next_correlation_id(),
             lifetime=self.timeouts.late_ack if is_offer else timeout,
             is_offer=is_offer,
+            session_id=session.frame_ids.get("session_id"),
             on_ack=on_ack,
         )
         try:
             await self._send(session, data, pending.correlation_id)
             async with asyncio.timeout(timeout):
-                return await pending.reply
+                return await self._own_reply(pending)
         except NoAnswerError:
             self._pending.remove(pending)  # no acknowledgement can follow
             raise
@@ -190,15 +212,18 @@ class SignalingChannel:
 
     async def notify(self, session: SignalingSession, data: Mapping[str, Any]) -> None:
         """Send a message once without waiting for its acknowledgement."""
-        pending = self._pending.add(self._next_correlation_id(), lifetime=self.timeouts.terminated)
+        pending = self._pending.add(
+            self._next_correlation_id(),
+            lifetime=self.timeouts.terminated,
+            session_id=session.frame_ids.get("session_id"),
+        )
         pending.abandon()
         await self._send(session, data, pending.correlation_id)
 
     def register(self, session: SignalingSession, session_id: str) -> None:
         """Route the frames of this id to a session, also those that have overtaken the id."""
         self._sessions[session_id] = session
-        unrouted, self._unrouted = self._unrouted, []
-        for frame in unrouted:
+        for frame in self._unrouted.pop(session_id, ()):
             self._handle_message(frame)
 
     def unregister(self, session: SignalingSession) -> None:
@@ -214,42 +239,93 @@ class SignalingChannel:
         terminates.add(task)
         task.add_done_callback(terminates.discard)
 
-    async def _terminate(self, session: SignalingSession) -> None:
+    async def terminate(self, session: SignalingSession) -> Frame:
+        """Send a terminate and return its acknowledgement, or raise NoAnswerError.
+
+        A terminate without an acknowledgement is repeated on the next connection. That is safe,
+        because it has the session's id.
+        """
         self.counters["terminates"] += 1
+        deadline = time.monotonic() + self.timeouts.late_ack
+        is_repeatable = True
+        while True:
+            lost = self._connections_lost
+            try:
+                timeout = self.timeouts.terminated
+                return await self.request(session, {"type": "terminate"}, timeout=timeout)
+            except NoAnswerError as err:
+                if not (err.sent and is_repeatable) or time.monotonic() > deadline:
+                    raise
+            # A connection on which nothing comes is replaced once.
+            is_repeatable = self._connections_lost != lost
+            await self._resubscribe(after=lost)
+
+    async def _terminate(self, session: SignalingSession) -> None:
         try:
             if self.socket.state is not SocketState.ONLINE:
                 await self._resubscribe()
-            timeout = self.timeouts.terminated
-            await self.request(session, {"type": "terminate"}, timeout=timeout)
+            await self.terminate(session)
         except BticinoError as err:
-            # Not repeated: the intercom ends the call itself after half a minute.
             sent = isinstance(err, NoAnswerError) and err.sent
             self.counters["terminates_unacknowledged" if sent else "terminates_lost"] += 1
 
     async def _wait_for_terminates(self, bridge_id: str) -> None:
         terminates = self._terminates.get(bridge_id)
         if terminates:
-            await asyncio.wait(terminates, timeout=self.timeouts.terminated)
+            await asyncio.wait(terminates, timeout=self.timeouts.acknowledged)
 
-    async def _resubscribe(self) -> None:
-        """Connect if necessary and subscribe: the token of the last subscription may have died."""
+    async def _resubscribe(self, *, after: int | None = None) -> None:
+        """Connect if necessary and subscribe: the token of the last subscription may have died.
+
+        `after` asks for a connection that is newer than this many lost ones.
+        """
         try:
-            async with asyncio.timeout(self.timeouts.connected):
+            async with asyncio.timeout(self.timeouts.connected), self._connection_lock:
+                if after == self._connections_lost:
+                    await self._wait_for_set_ups()
+                    await self._stop_socket()
                 await self._start_socket()
                 await self.socket.resubscribe()
         except TimeoutError:
             raise NoAnswerError(reason="no connection") from None
 
+    async def _wait_for_set_ups(self) -> None:
+        """Wait until no call depends on the present connection."""
+        while waiting := self._pending.awaited_offers | self._outcomes():
+            await asyncio.wait(waiting)
+
+    def _outcomes(self) -> set[asyncio.Future[str]]:
+        outcomes = (session.outcome for session in self._sessions.values())
+        return {each for each in outcomes if each is not None and not each.done()}
+
     async def _start_socket(self) -> None:
-        async with self._connection_lock:
-            if self._closed:
-                raise NoAnswerError(reason="closed")
-            if self._runner is None:
-                self._runner = asyncio.create_task(self.socket.run(), name="bticino signaling")
-            self.socket.credentials_changed()  # a caller is worth another attempt
+        if self._closed:
+            raise NoAnswerError(reason="closed")
+        if self._runner is not None and self._runner.cancelling():
+            await self._stop_socket()  # the caller who stopped it was cancelled
+        if self._runner is None:
+            self._runner = asyncio.create_task(self.socket.run(), name="bticino signaling")
+
+    async def _stop_socket(self) -> None:
+        if self._runner is None:
+            return
+        self.socket.stop()
+        self._runner.cancel()
+        await asyncio.gather(self._runner, return_exceptions=True)
+        self._runner = None
 
     def _next_correlation_id(self) -> str:
         return str(next(self._correlation_ids))
+
+    async def _own_reply(self, pending: PendingRequest) -> Frame:
+        """Return the reply, or the one that follows soon if it may be another request's."""
+        reply = pending.reply
+        ack = await reply
+        if pending.reply is not reply:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.timeouts.own_ack):
+                    return await pending.reply
+        return ack
 
     async def _send(
         self, session: SignalingSession, data: Mapping[str, Any], correlation_id: str
@@ -276,10 +352,22 @@ class SignalingChannel:
         session = self._sessions.get(session_id or "")
         if session is not None:
             session.handle_message(data)
-        elif self._offer_lock.locked() and len(self._unrouted) < MAX_UNROUTED_FRAMES:
-            self._unrouted.append(frame)  # may have overtaken the acknowledgement with its id
-        else:
+        elif session_id is None or not self._keep_unrouted(session_id, frame):
             self.counters["foreign_frames"] += 1
+
+    def _keep_unrouted(self, session_id: str, frame: Frame) -> bool:
+        """Keep a frame that may have overtaken the acknowledgement with its session id."""
+        if not self._offer_lock.locked() or self._pending.is_known(session_id):
+            return False
+        frames = self._unrouted.setdefault(session_id, [])
+        if len(self._unrouted) > MAX_UNROUTED_SESSIONS:
+            del self._unrouted[next(iter(self._unrouted))]
+        # Candidates must not crowd out the answer.
+        is_candidate = as_mapping(frame.get("data")).get("type") == "candidate"
+        has_room = len(frames) < (1 if is_candidate else 2) * MAX_UNROUTED_FRAMES
+        if has_room:
+            frames.append(frame)
+        return has_room
 
     def _handle_state(self, state: SocketState) -> None:
         if state in {SocketState.WAITING, SocketState.AUTH_FAILED, SocketState.STOPPED}:
@@ -287,6 +375,7 @@ class SignalingChannel:
 
     def _handle_connection_lost(self) -> None:
         """Fail what waits for a frame; calls that are set up do not need the connection."""
+        self._connections_lost += 1
         self._pending.fail_all(lambda: NoAnswerError(sent=True, reason="connection lost"))
         self._unrouted.clear()
         for session in tuple(self._sessions.values()):
@@ -294,6 +383,9 @@ class SignalingChannel:
 
     def _handle_task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, BticinoError):
+            _LOGGER.error("A call failed with an unexpected error: %s", type(error).__name__)
         self._restart_idle_timer()
 
     def _restart_idle_timer(self) -> None:
@@ -316,13 +408,8 @@ class SignalingChannel:
         """Disconnect, unless there is a new call."""
         async with self._connection_lock:
             others = self._tasks - {asyncio.current_task()}
-            in_use = self._sessions or self._waiting or others
-            if self._runner is None or (in_use and not self._closed):
-                return
-            self.socket.stop()
-            self._runner.cancel()
-            await asyncio.gather(self._runner, return_exceptions=True)
-            self._runner = None
+            if not (self._sessions or self._waiting or others):
+                await self._stop_socket()
 
 
 def _subscription(token: str) -> Mapping[str, str]:

@@ -9,14 +9,18 @@ if TYPE_CHECKING:
 
 FIRST_DELAY: Final = 1.0  # seconds
 LONGEST_DELAY: Final = 300.0  # seconds
+FIRST_OVERLOAD_DELAY: Final = 5.0  # seconds
+OVERLOAD_FACTOR: Final = 3.0
+# The power of a week of failures would overflow.
+MAX_EXPONENT: Final = 32
 
 
 @dataclass(slots=True, kw_only=True)
 class Backoff:
     """Random delays between zero and a bound that doubles with every failure; in seconds.
 
-    If the cloud said that it is overloaded, the longest bound applies at once, so that the homes
-    it lost in the same second do not all reconnect in the same second. `draw` returns 0 to 1.
+    If the cloud says that it is overloaded, the bound begins higher and triples, so that a short
+    outage stays short, and the homes that a long one has cut spread soon. `draw` returns 0 to 1.
     """
 
     first: float = FIRST_DELAY
@@ -24,12 +28,24 @@ class Backoff:
     draw: Callable[[], float] = field(default=random.random, repr=False)
     failures: int = 0
 
-    def next_delay(self, *, is_overload: bool = False, at_least: float = 0.0) -> float:
-        """Count a failure and return the delay; `at_least` is the pause the cloud asked for."""
-        # Without the limit the power overflows after a week of failures.
-        bound = min(self.longest, self.first * 2.0 ** min(self.failures, 32))
+    def next_delay(self, *, is_overload: bool = False, named: float = 0.0) -> float:
+        """Count a failure and return the delay, which follows a pause that the cloud `named`.
+
+        Homes that were given the same pause spread over the same time again.
+        """
+        bound = max(self._overload_bound if is_overload else self._bound, named)
         self.failures += 1
-        return at_least + self.draw() * (self.longest if is_overload else bound)
+        return self.draw() * min(self.longest, bound)
+
+    @property
+    def _bound(self) -> float:
+        return self.first * 2.0 ** min(self.failures, MAX_EXPONENT)
+
+    @property
+    def _overload_bound(self) -> float:
+        # The first failure may be the cut, which says nothing about the load.
+        exponent = min(max(0, self.failures - 1), MAX_EXPONENT)
+        return FIRST_OVERLOAD_DELAY * OVERLOAD_FACTOR**exponent
 
     def reset(self) -> None:
         """Start again with the shortest bound."""

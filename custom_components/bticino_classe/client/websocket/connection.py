@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 import orjson
 
-from ..const import USER_AGENT
-from ..error_codes import error_code, meaning_of
+from ..auth import TokenEvent
+from ..error_codes import error_code, has_error
 from ..errors import BticinoError, InvalidCredentialsError, NoAnswerError, TokenRefusedError
+from ..http import connect_websocket
+from ..pauses import GrowingPause, RefusedTokens
 from ..rate_limiter import LONGEST_PAUSE
 from .backoff import Backoff
 from .disconnect import (
+    Cause,
     ConnectionEndedError,
     Disconnect,
     first_disconnect,
     no_token,
+    refused_frame,
     refused_handshake,
 )
 from .keepalive import KeepalivePolicy, keep_alive
@@ -37,10 +41,16 @@ _LOGGER = logging.getLogger(__name__)
 MAX_FRAME_BYTES: Final = 256 * 1024
 CLOSE_SECONDS: Final = 1.0
 SHORTEST_SUBSCRIPTION: Final = 5.0  # seconds
+CLOSING_TRANSPORT: Final = "closing transport"  # aiohttp: nothing was written
+LONGEST_DELAY_FOR_CALLER: Final = 5.0  # seconds; while `resubscribe` waits
 
 
 class SocketState(StrEnum):
-    """The state of a socket; ONLINE means that the cloud confirmed the subscription."""
+    """The state of a socket.
+
+    ONLINE: the cloud has confirmed the subscription, and its token is still valid. AUTH_FAILED: the
+    cloud refused e-mail address and password.
+    """
 
     STOPPED = "stopped"
     CONNECTING = "connecting"
@@ -48,26 +58,6 @@ class SocketState(StrEnum):
     ONLINE = "online"
     WAITING = "waiting"
     AUTH_FAILED = "auth_failed"
-
-
-class _Access(Enum):
-    """Whether the cloud accepts the account's token."""
-
-    ACCEPTED = "accepted"
-    TOKEN_REFUSED = "token refused"  # noqa: S105 - a new token is tried
-    NEW_TOKEN_REFUSED = "new token refused"  # noqa: S105
-    CREDENTIALS_REFUSED = "credentials refused"
-
-    def after_refusal(self) -> _Access:
-        """Return the state after the cloud refused a token."""
-        if self is _Access.ACCEPTED:
-            return _Access.TOKEN_REFUSED
-        return self if self is _Access.CREDENTIALS_REFUSED else _Access.NEW_TOKEN_REFUSED
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether another attempt now would fail as well."""
-        return self in {_Access.NEW_TOKEN_REFUSED, _Access.CREDENTIALS_REFUSED}
 
 
 class _Logged(Enum):
@@ -82,14 +72,17 @@ class ReconnectingSocket:
     """Connects, subscribes and reads, and reconnects when the connection ends.
 
     `name` is used in log lines. `subscription` returns the frame to subscribe with for a token.
-    `on_frame` gets every frame but replies to subscriptions, `on_state` every new state. Both are
-    called from the reader and must return at once. `run` lasts until it is cancelled.
+    `on_frame` gets every frame but replies to subscriptions, `on_state` every new state.
+    `on_subscribed` is called after every confirmed subscription; it gets whether pushes may have
+    been lost before. They must return at once. `run` lasts until it is cancelled.
     """
 
     _reply: asyncio.Future[Frame] | None = None
     _token: str | None = None
+    _token_ends: float = 0.0
     _online_since: float | None = None
     _socket: aiohttp.ClientWebSocketResponse | None = None
+    _subscribed: tuple[aiohttp.ClientWebSocketResponse | None, str | None] | None = None
 
     def __init__(  # noqa: PLR0913 - its parts
         self,
@@ -100,6 +93,7 @@ class ReconnectingSocket:
         subscription: Callable[[str], Mapping[str, Any]],
         on_frame: Callable[[Frame], None],
         on_state: Callable[[SocketState], None] = lambda _: None,
+        on_subscribed: Callable[[bool], None] = lambda _: None,
         keepalive: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
     ) -> None:
@@ -109,11 +103,12 @@ class ReconnectingSocket:
         self._subscription = subscription
         self._on_frame = on_frame
         self._on_state = on_state
+        self._on_subscribed = on_subscribed
         self._keepalive = keepalive or KeepalivePolicy()
         self._backoff = backoff or Backoff()
-        self._access = _Access.ACCEPTED
+        self._refused = RefusedTokens(GrowingPause(draw=self._backoff.draw))
         self._logged = _Logged.NOTHING
-        self._credentials_changed = asyncio.Event()
+        self._retry_now = asyncio.Event()
         self._subscribe_now = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
         self._stopped = False
@@ -129,6 +124,7 @@ class ReconnectingSocket:
     async def run(self) -> None:
         """Stay connected until cancelled. Call `stop` before; may be called again afterwards."""
         self._stopped = False
+        stop_listening = self._auth.listen(self._on_token)
         try:
             while not self._stopped:
                 self.last_disconnect = await self._connection()
@@ -136,6 +132,7 @@ class ReconnectingSocket:
                 if not self._stopped:
                     await self._pause(self.last_disconnect)
         finally:
+            stop_listening()
             self._set_state(SocketState.STOPPED)
             self._resolve_waiters(len(self._waiters), NoAnswerError(reason="stopped"))
 
@@ -143,19 +140,17 @@ class ReconnectingSocket:
         """Do not reconnect: a time-out at the same moment may swallow the cancellation of `run`."""
         self._stopped = True
 
-    def credentials_changed(self) -> None:
-        """Try again at once if the socket has stopped because token or credentials were refused."""
-        self._credentials_changed.set()
-
     async def resubscribe(self) -> None:
         """Subscribe again and return when the cloud has confirmed it.
 
-        Waits for the end of an outage. Raises AuthError or ApiError if the cloud refuses the
-        credentials or the token, NoAnswerError if `run` ends.
+        A waiting socket tries again at once, unless the cloud named the pause. Waits for the end of
+        an outage. Raises AuthError or ApiError if the cloud refuses the credentials or the token,
+        NoAnswerError if `run` ends.
         """
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._subscribe_now.set()
+        self._retry_now.set()
         await waiter
 
     async def send(self, frame: Mapping[str, Any]) -> None:
@@ -165,7 +160,8 @@ class ReconnectingSocket:
         try:
             await self._socket.send_str(orjson.dumps(frame).decode())
         except (aiohttp.ClientError, ConnectionError) as err:
-            raise NoAnswerError(sent=True, reason=type(err).__name__) from err
+            sent = CLOSING_TRANSPORT not in str(err)
+            raise NoAnswerError(sent=sent, reason=type(err).__name__) from err
 
     async def _connection(self) -> Disconnect:
         """Run one connection and return why it ended."""
@@ -189,12 +185,12 @@ class ReconnectingSocket:
     async def _open(self) -> aiohttp.ClientWebSocketResponse:
         try:
             async with asyncio.timeout(self._keepalive.handshake_within):
-                socket = await self._auth.session.ws_connect(
+                socket = await connect_websocket(
+                    self._auth.session,
                     self._url,
-                    headers={"User-Agent": USER_AGENT},
                     heartbeat=self._keepalive.ping_every,
                     max_msg_size=MAX_FRAME_BYTES,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
+                    close_timeout=CLOSE_SECONDS,
                 )
         except aiohttp.WSServerHandshakeError as err:
             disconnect = refused_handshake(err)
@@ -238,26 +234,41 @@ class ReconnectingSocket:
 
     def _on_reply(self, frame: Frame) -> None:
         """Resolve the pending subscription; without one, an error ends the connection."""
-        code = error_code(frame)
-        if meaning_of(code).refuses_token and self._token is not None:
-            self._access = self._access.after_refusal()
-            self._auth.invalidate(self._token)
         if self._reply is not None and not self._reply.done():
             self._reply.set_result(frame)
-        elif "error" in frame:
-            raise ConnectionEndedError(Disconnect(reason="error", code=code))
+        elif has_error(frame):
+            raise ConnectionEndedError(self._refusal("error", frame))
+
+    def _refusal(self, reason: str, frame: Frame) -> Disconnect:
+        """Return the disconnect of a frame with an error, and note the token if it is refused."""
+        disconnect = refused_frame(reason, error_code(frame))
+        if disconnect.cause is Cause.TOKEN_REFUSED and self._token is not None:
+            self._refused.add(self._token)
+            self._auth.invalidate(self._token)
+        return disconnect
+
+    def _on_token(self, event: TokenEvent) -> None:
+        """Subscribe again at once: the cloud may push nothing more for the old token."""
+        self._subscribe_now.set()
+        if event is TokenEvent.REFUSED and self.state is SocketState.ONLINE:
+            self._set_state(SocketState.SUBSCRIBING)
+        if event is TokenEvent.SIGNED_IN or (
+            event is TokenEvent.REPLACED and self._is_waiting_for_token
+        ):
+            self._retry_now.set()
+
+    @property
+    def _is_waiting_for_token(self) -> bool:
+        if self.state is SocketState.AUTH_FAILED:
+            return True
+        cause = None if self.last_disconnect is None else self.last_disconnect.cause
+        return self.state is SocketState.WAITING and cause is Cause.NO_TOKEN
 
     async def _keep_subscribed(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._set_state(SocketState.SUBSCRIBING)
         while True:
-            self._subscribe_now.clear()
-            waiting = len(self._waiters)
             await self._subscribe(socket)
-            self._now_online()
-            self._resolve_waiters(waiting)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._seconds_to_next()):
-                    await self._subscribe_now.wait()
+            await _wait(self._subscribe_now, self._seconds_to_next())
 
     def _resolve_waiters(self, count: int, error: BticinoError | None = None) -> None:
         """End the first `count` calls of `resubscribe`."""
@@ -271,30 +282,41 @@ class ReconnectingSocket:
         del self._waiters[:count]
 
     async def _subscribe(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Subscribe with a valid token; after a refusal, once more with a new token."""
-        while True:
-            self._token = await self._valid_token()
-            reply = await self._request(socket, self._subscription(self._token))
-            if "error" not in reply and reply.get("status", "ok") == "ok":
-                self._access = _Access.ACCEPTED
-                return
-            code = error_code(reply)
-            if not meaning_of(code).refuses_token or self._access.is_lost:
-                raise ConnectionEndedError(Disconnect(reason="subscription refused", code=code))
+        """Subscribe with a valid token.
+
+        After a refusal, the new token is used on a new connection: a repeated refusal of the old
+        one would be taken for a refusal of the new one.
+        """
+        self._token = await self._valid_token()
+        token_ends = asyncio.get_running_loop().time() + self._auth.lifetime_left
+        self._subscribe_now.clear()
+        waiting = len(self._waiters)
+        reply = await self._request(socket, self._subscription(self._token))
+        if has_error(reply) or reply.get("status", "ok") != "ok":
+            raise ConnectionEndedError(self._refusal("subscription refused", reply))
+        if self._token == self._refused.last:  # refused since; the reader ends the connection
+            return
+        self._token_ends = token_ends
+        self._now_online()
+        self._resolve_waiters(waiting)
 
     async def _valid_token(self) -> str:
+        """Return a token to subscribe with; until there is one, the current subscription stays."""
         while True:
+            self._subscribe_now.clear()
+            is_online = self.state is SocketState.ONLINE
             try:
-                return await self._auth.get_access_token()
-            except InvalidCredentialsError:
-                self._access = _Access.CREDENTIALS_REFUSED
-                disconnect = Disconnect(reason="credentials refused")
+                async with asyncio.timeout_at(self._token_ends if is_online else None):
+                    return await self._auth.get_access_token()
+            except TimeoutError:
+                disconnect = Disconnect(reason="token expired", cause=Cause.NO_TOKEN)
             except BticinoError as err:
                 disconnect = no_token(err)
-            if self.state is not SocketState.ONLINE or self._access is not _Access.ACCEPTED:
+            left = self._token_ends - asyncio.get_running_loop().time()
+            is_final = disconnect.cause is Cause.CREDENTIALS_REFUSED
+            if self.state is not SocketState.ONLINE or is_final or left <= 0:
                 raise ConnectionEndedError(disconnect)
-            # The current subscription stays; only the next one has to wait.
-            await asyncio.sleep(self._keepalive.stable_after)
+            await _wait(self._subscribe_now, min(left, self._keepalive.stable_after))
 
     async def _request(
         self, socket: aiohttp.ClientWebSocketResponse, frame: Mapping[str, Any]
@@ -314,12 +336,15 @@ class ReconnectingSocket:
         raise ConnectionEndedError(disconnect)
 
     def _now_online(self) -> None:
+        self._refused.reset()
+        self._retry_now.clear()
         if self._online_since is None:
             self._online_since = asyncio.get_running_loop().time()
         self._set_state(SocketState.ONLINE)
         if self._logged is _Logged.OUTAGE:
             self._logged = _Logged.RECOVERY
             _LOGGER.info("The %s to the cloud is back", self._name)
+        self._report_subscription()
 
     def _seconds_to_next(self) -> float:
         """Return the time until the next subscription: before the token expires, or regularly."""
@@ -327,37 +352,49 @@ class ReconnectingSocket:
         return max(seconds, SHORTEST_SUBSCRIPTION)
 
     async def _pause(self, disconnect: Disconnect) -> None:
-        if self._access.is_lost:
-            await self._wait_for_credentials(disconnect)
-            return
+        """Wait until another attempt is due, or is worth it now."""
         if self._was_stable():
             self._backoff.reset()
             self._logged = _Logged.NOTHING
-        delay = self._backoff.next_delay(
-            is_overload=disconnect.is_overload, at_least=disconnect.retry_after
-        )
-        if self._backoff.failures > 1:
+        delay = self._delay(disconnect)
+        if delay is None or self._refused.count > 1 or self._backoff.failures > 1:
             self._log_outage(disconnect)
-        self._set_state(SocketState.WAITING)
-        await asyncio.sleep(delay)
+        self._set_state(SocketState.WAITING if delay is not None else SocketState.AUTH_FAILED)
+        self._fail_waiters(disconnect)
+        if disconnect.cause is Cause.CONNECTION:
+            await asyncio.sleep(disconnect.retry_after)
+        await _wait(self._retry_now, delay)
+        self._retry_now.clear()
 
-    async def _wait_for_credentials(self, disconnect: Disconnect) -> None:
-        """Wait for other credentials, because refused ones would be refused again.
+    def _delay(self, disconnect: Disconnect) -> float | None:
+        """Return the seconds until the next attempt; None: until there is another token."""
+        if disconnect.cause is Cause.CREDENTIALS_REFUSED:
+            return None
+        is_first = self._backoff.failures == 0
+        named = disconnect.retry_after
+        delay = self._backoff.next_delay(is_overload=disconnect.is_overload, named=named)
+        if disconnect.cause is Cause.TOKEN_REFUSED:
+            if self._refused.count > 1:
+                return self._refused.pause.left
+            if is_first:
+                return 0.0
+        delay = min(delay, LONGEST_PAUSE - named)
+        if disconnect.cause is Cause.NO_TOKEN:
+            delay += named
+        has_caller = any(not waiter.done() for waiter in self._waiters)
+        return min(delay, LONGEST_DELAY_FOR_CALLER) if has_caller else delay
 
-        Refused tokens of good credentials are a fault of the cloud; they are tried again after
-        an hour.
-        """
-        self._credentials_changed.clear()
-        self._log_outage(disconnect)
-        self._set_state(SocketState.AUTH_FAILED)
-        is_final = self._access is _Access.CREDENTIALS_REFUSED
-        error = InvalidCredentialsError() if is_final else TokenRefusedError()
+    def _fail_waiters(self, disconnect: Disconnect) -> None:
+        """Raise a refusal to the callers that wait: the next attempt would not help them."""
+        error: BticinoError
+        if disconnect.cause is Cause.CREDENTIALS_REFUSED:
+            error = InvalidCredentialsError()
+        elif disconnect.cause is Cause.TOKEN_REFUSED and self._refused.count > 1:
+            error = TokenRefusedError()
+        else:
+            return
         self._resolve_waiters(len(self._waiters), error)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(None if is_final else LONGEST_PAUSE):
-                await self._credentials_changed.wait()
-        self._access = _Access.ACCEPTED
-        self._backoff.reset()
+        self._retry_now.clear()
 
     def _log_outage(self, disconnect: Disconnect) -> None:
         if self._logged is _Logged.NOTHING:
@@ -378,6 +415,22 @@ class ReconnectingSocket:
             except Exception as err:  # noqa: BLE001 - the callback must not stop the socket for good
                 self.counters["failed_states"] += 1
                 _LOGGER.error("A new state could not be handled: %s", type(err).__name__)  # noqa: TRY400
+
+    def _report_subscription(self) -> None:
+        """Call `on_subscribed`; the subscription of a token that was replaced may have ended."""
+        before, self._subscribed = self._subscribed, (self._socket, self._token)
+        try:
+            self._on_subscribed(before != self._subscribed or bool(self._waiters))
+        except Exception as err:  # noqa: BLE001 - the callback must not stop the socket for good
+            self.counters["failed_subscriptions"] += 1
+            _LOGGER.error("A subscription could not be handled: %s", type(err).__name__)  # noqa: TRY400
+
+
+async def _wait(event: asyncio.Event, seconds: float | None) -> None:
+    """Wait for an event, at most so long; None: without a limit."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _is_reply(frame: Frame) -> bool:

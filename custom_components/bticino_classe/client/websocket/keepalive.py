@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import aiohttp
 
-KEEPALIVE_INTERVAL: Final = 20  # seconds
-KEEPALIVE_PROBES: Final = 3
+KEEPALIVE_INTERVAL_SECONDS: Final = 5
+KEEPALIVE_PROBES: Final = 4
+# Linux counts this instead of the probes; they still have the time to be lost and repeated.
+UNACKNOWLEDGED_MILLISECONDS: Final = 45_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +20,12 @@ class KeepalivePolicy:
 
     Silence does not mean that a connection is dead: hours can pass without a push. No pings are
     sent by default, because the cloud was seen to drop clients that do (protocol.md 3.7). TCP
-    keep-alive detects a connection that a router has dropped.
+    detects within a minute that a router has dropped the connection: by keep-alive probes, or by
+    data that is not acknowledged.
     """
 
     ping_every: float | None = None
-    keepalive_after: int | None = 60
+    keepalive_after: int | None = 30
     resubscribe_every: float = 1800.0
     reply_within: float = 30.0
     handshake_within: float = 30.0
@@ -30,12 +33,21 @@ class KeepalivePolicy:
 
 
 def keep_alive(socket: aiohttp.ClientWebSocketResponse, after: int | None) -> None:
-    """Enable TCP keep-alive after so many idle seconds; platforms may lack some options."""
+    """Let TCP detect a dead connection, with probes after so many idle seconds.
+
+    Platforms may lack some options.
+    """
     tcp = socket.get_extra_info("socket")
     if tcp is None or after is None:
         return
-    with suppress(OSError, AttributeError):
+    options = {
+        "TCP_KEEPIDLE": after,
+        "TCP_KEEPINTVL": KEEPALIVE_INTERVAL_SECONDS,
+        "TCP_KEEPCNT": KEEPALIVE_PROBES,
+        "TCP_USER_TIMEOUT": UNACKNOWLEDGED_MILLISECONDS,
+    }
+    with suppress(OSError):
         tcp.setsockopt(sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1)
-        tcp.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPIDLE, after)
-        tcp.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
-        tcp.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_KEEPCNT, KEEPALIVE_PROBES)
+    for name, value in options.items():
+        with suppress(OSError, AttributeError):
+            tcp.setsockopt(sockets.IPPROTO_TCP, getattr(sockets, name), value)

@@ -28,6 +28,7 @@ KEPT_UNKNOWN: Final = 5
 
 type PushListener = Callable[[Push], None]
 type StateListener = Callable[[SocketState], None]
+type SubscriptionListener = Callable[[bool], None]
 
 
 class PushChannel:
@@ -49,6 +50,7 @@ class PushChannel:
         self._app_version = auth.app_version
         self._push_listeners: list[PushListener] = []
         self._state_listeners: list[StateListener] = []
+        self._subscription_listeners: list[SubscriptionListener] = []
         self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()
         self.counters: Counter[str] = Counter()
         self.unknown: deque[object] = deque(maxlen=KEPT_UNKNOWN)
@@ -59,6 +61,7 @@ class PushChannel:
             subscription=self._subscription,
             on_frame=self._on_frame,
             on_state=self._on_state,
+            on_subscribed=self._on_subscribed,
             keepalive=keepalive,
             backoff=backoff,
         )
@@ -83,6 +86,14 @@ class PushChannel:
         self._state_listeners.append(listener)
         return partial(_remove, self._state_listeners, listener)
 
+    def listen_subscriptions(self, listener: SubscriptionListener) -> Callable[[], None]:
+        """Call a listener after every subscription, also on the same connection.
+
+        It gets whether pushes may have been lost before. Returns what removes it.
+        """
+        self._subscription_listeners.append(listener)
+        return partial(_remove, self._subscription_listeners, listener)
+
     def _subscription(self, token: str) -> Mapping[str, str]:
         # With a "filter" the cloud would not push calls (protocol.md 3.7).
         return {
@@ -95,6 +106,9 @@ class PushChannel:
 
     def _on_state(self, state: SocketState) -> None:
         self._notify(self._state_listeners, state)
+
+    def _on_subscribed(self, may_have_missed: bool) -> None:
+        self._notify(self._subscription_listeners, may_have_missed)
 
     def _on_frame(self, frame: Frame) -> None:
         push = decode(frame)

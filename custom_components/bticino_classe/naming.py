@@ -1,0 +1,110 @@
+"""Unique names for the devices of an account."""
+
+from collections import Counter
+from functools import partial
+from itertools import count
+import re
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.translation import async_get_cached_translations
+
+from .client import Module, ModuleKind
+from .const import DOMAIN, MANUFACTURER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+    from .house import House
+
+MODELS: Final = {
+    "BNC1": "Classe 100X",
+    "BNC3": "Classe 300X",
+    "BNCX": "Classe 300EOS",
+    "BDIY": "EasyKit",
+    "BNHY": "Hybrid",
+    "BFII": "IP indoor unit",
+    "BFIO": "IP outdoor unit",
+    "BNDL": "Door lock",
+    "BNSL": "Staircase light",
+    "BNEU": "Entrance panel",
+    "BCEPL": "Connected entrance panel",
+}
+_NUMBERED: Final = re.compile(r"(.*?)(\d{1,9})(?: \(.+\))?")
+
+
+class DeviceNames:
+    """Names the devices of modules; a name that a device has is given to no other."""
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, house: House) -> None:
+        self._house = house
+        self._templates = async_get_cached_translations(
+            hass, hass.config.language, "device", DOMAIN
+        )
+        self._devices: dict[str, dr.DeviceEntry] = {
+            key: device
+            for device in dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+            for domain, key in device.identifiers
+            if domain == DOMAIN
+        }
+        self._taken: Counter[str] = Counter()
+        self._numbers: set[tuple[str, int]] = set()
+        for device in self._devices.values():
+            for name in filter(None, (device.name, device.name_by_user)):
+                self._take(name, device.model_id)
+
+    def choose(self, modules: Iterable[Module]) -> dict[str, str]:
+        """Return a name for each module; devices that exist keep theirs, as people know them."""
+        chosen: dict[str, str] = {}
+        given: set[str] = set()
+        for module in sorted(modules, key=lambda m: (m.id not in self._devices, m.id)):
+            name = self._kept_name(module)
+            if name is None or name in given:
+                name = next(filter(partial(self._is_free, module), self._candidates(module)))
+            self._take(name, module.type)
+            given.add(name)
+            chosen[module.id] = name
+        return chosen
+
+    def _take(self, name: str, model_id: str | None) -> None:
+        self._taken[name] += 1
+        if numbered := _NUMBERED.fullmatch(name):
+            # A name may have been given in another language.
+            self._numbers |= {(key, int(numbered[2])) for key in (model_id or "", numbered[1])}
+
+    def _is_free(self, module: Module, name: str) -> bool:
+        """Whether no other device has a name."""
+        device = self._devices.get(module.id)
+        own = () if device is None else (device.name, device.name_by_user)
+        return self._taken[name] == own.count(name)
+
+    def _kept_name(self, module: Module) -> str | None:
+        """Return the name of the existing device if it still fits the module's own name."""
+        device = self._devices.get(module.id)
+        name = None if device is None else device.name
+        if name is None or module.name in {None, name}:
+            return name
+        suffix = name.removeprefix(module.name or "")
+        return name if re.fullmatch(r" (\d+|\(.+\))", suffix) else None
+
+    def _candidates(self, module: Module) -> Iterator[str]:
+        """Yield the names that a module may get, the best ones first."""
+        home = self._house.homes.get(module.home_id)
+        suffix = f" ({home.name})" if home and home.name and len(self._house.homes) > 1 else ""
+        is_bridge = module.kind is ModuleKind.BRIDGE
+        if name := module.name or (is_bridge and _model(module)) or None:
+            yield from [name, name + suffix] if module.name else [name + suffix]
+            yield from (f"{name} {number}{suffix}" for number in count(2))
+        key = f"component.{DOMAIN}.device.{module.kind.value}.name"
+        template = self._templates.get(key, f"{module.kind.value} {{number}}")
+        prefix = template.partition("{number}")[0]
+        for number in count(1):
+            if not self._numbers & {(module.type, number), (prefix, number)}:
+                yield template.format(number=number) + suffix
+
+
+def _model(module: Module) -> str:
+    return MODELS.get(module.type, module.type) or MANUFACTURER

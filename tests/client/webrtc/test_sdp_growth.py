@@ -1,0 +1,135 @@
+"""Large descriptions take time in proportion to their size."""
+
+import gc
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from custom_components.bticino_classe.client.errors import (
+    BticinoError,
+    OfferTooLargeError,
+    UnexpectedAnswerError,
+)
+from custom_components.bticino_classe.client.models import RingOffer
+from custom_components.bticino_classe.client.webrtc.sdp import (
+    MAX_DESCRIPTION_BYTES,
+    MAX_SECTIONS,
+    device_answer_for_viewer,
+    device_offer_as_answer,
+    is_processable,
+    matching_section,
+    viewer_answer_for_device,
+    with_sendrecv_audio,
+    without_foreign_codecs,
+)
+from tests.client.running import until
+from tests.client.webrtc.scripted_intercom import (
+    ANSWER,
+    OFFER,
+    Recorder,
+    ack,
+    message,
+    replying,
+    signaling,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from custom_components.bticino_classe.client.auth import AuthHandler
+
+HEADER = "v=0\r\no=- 42 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+AUDIO = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\n"
+FACTOR = 8
+
+
+def bundle(count: int) -> str:
+    """Return the line of a BUNDLE group of so many sections."""
+    return f"a=group:BUNDLE {' '.join(map(str, range(count)))}\r\n"
+
+
+SHAPES: dict[str, Callable[[int], str]] = {
+    "sections": lambda n: HEADER + n * "m=audio 9 X 0\r\n",
+    "equal sections": lambda n: HEADER + n * (AUDIO + "a=mid:0\r\n"),
+    "bundled sections": lambda n: (
+        HEADER + bundle(n) + "".join(f"{AUDIO}a=mid:{mid}\r\na=recvonly\r\n" for mid in range(n))
+    ),
+    "payload types": lambda n: (
+        f"{HEADER}m=video 9 X {' '.join(map(str, range(n)))}\r\n"
+        + "".join(
+            f"a=rtpmap:{k} H264/90000\r\na=fmtp:{k} packetization-mode=1\r\n" for k in range(n)
+        )
+    ),
+    "session lines": lambda n: (
+        HEADER + "".join(f"a=extmap:{k} urn:x\r\n" for k in range(n)) + n * "m=audio 9 X 111\r\n"
+    ),
+    "ssrcs": lambda n: (
+        HEADER + "".join(f"{AUDIO}a=recvonly\r\nb=a=ssrc:{1_110_001 + k} x\r\n" for k in range(n))
+    ),
+    "candidates": lambda n: HEADER + AUDIO + n * "a=candidate:1 1 udp 1 192.0.2.1 1 typ host\r\n",
+}
+FUNCTIONS: dict[str, Callable[[str], object]] = {
+    "with_sendrecv_audio": with_sendrecv_audio,
+    "without_foreign_codecs": without_foreign_codecs,
+    "device_answer_for_viewer": lambda sdp: device_answer_for_viewer(sdp, sdp),
+    "viewer_answer_for_device": lambda sdp: viewer_answer_for_device(sdp, sdp),
+    "device_offer_as_answer": lambda sdp: device_offer_as_answer(sdp, sdp),
+    "matching_section": lambda sdp: matching_section(sdp, sdp, "0", 0),
+}
+
+
+def cost(function: Callable[[str], object], sdp: str) -> float:
+    """Return the least processor time of several runs."""
+    spent = []
+    gc.disable()
+    for _ in range(3):
+        start = time.process_time()
+        function(sdp)
+        spent.append(time.process_time() - start)
+    gc.enable()
+    return min(spent)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_cost_grows_with_the_size(shape: str, function: str) -> None:
+    """Quadratic growth would be a factor of 64 instead of 8."""
+    small, large = (cost(FUNCTIONS[function], SHAPES[shape](n)) for n in (100, 100 * FACTOR))
+    assert large < 3 * FACTOR * max(small, 1e-4)
+
+
+def padded(sdp: str, size: int) -> str:
+    """Return a description with additional lines of about this size."""
+    return sdp + size // 64 * f"a=x-{60 * 'x'}\r\n"
+
+
+@pytest.mark.parametrize(
+    "sdp",
+    [padded(OFFER, MAX_DESCRIPTION_BYTES), OFFER + MAX_SECTIONS * AUDIO],
+    ids=["bytes", "sections"],
+)
+async def test_oversized_descriptions_are_refused(auth: AuthHandler, sdp: str) -> None:
+    """Those of viewers, of rings, and of answers: before any work on them."""
+    assert not is_processable(sdp)
+    ring = RingOffer(session_id="ring-1", tag_id="tag-1", correlation_id="1", sdp=sdp)
+    script = replying(lambda f: [ack(f, "s1"), message("s1", "answer", sdp)])
+    async with signaling(auth, script) as setup:
+        attempts: list[tuple[type[BticinoError], Callable[[Recorder], Awaitable[None]]]] = [
+            (OfferTooLargeError, lambda viewer: setup.session(viewer).dial(sdp)),
+            (UnexpectedAnswerError, lambda viewer: setup.session(viewer).answer(ring, OFFER)),
+            (UnexpectedAnswerError, lambda viewer: setup.session(viewer).dial(OFFER)),
+        ]
+        for error, attempt in attempts:
+            viewer = Recorder()
+            with pytest.raises(error):
+                await attempt(viewer)
+            assert viewer.events == []
+        await until(lambda: setup.terminates() == ["s1"])
+        assert len(setup.intercom.sent("offer")) == 1
+
+
+def test_usual_descriptions_are_processed() -> None:
+    """A browser's has three m-sections and some 10 KB."""
+    assert is_processable(padded(OFFER, 20_000))
+    assert is_processable(ANSWER)

@@ -1,0 +1,212 @@
+"""README.md and docs/: links, paths, tables, and what they quote of the user interface."""
+
+import json
+from pathlib import Path
+import re
+
+from homeassistant.util.yaml import parse_yaml
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "custom_components" / "bticino_classe"
+BLUEPRINTS = ROOT / "blueprints" / "automation" / "bticino_classe"
+DOCUMENTS = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+OF_OWNERS = (  # documents whose italics quote the user interface
+    *("README.md", "docs/automations.md", "docs/entities.md"),
+    *("docs/how_it_works.md", "docs/privacy.md", "docs/troubleshooting.md"),
+)
+
+# What the documents quote of Home Assistant, its apps, HACS and the vendor's app, and emphasis.
+FOREIGN = frozenset(
+    {
+        *("add integration", "automations & scenes", "counter", "create automation", "delete"),
+        *("developer tools", "actions", "devices & services", "disable debug logging"),
+        *("disconnected", "doorbell rang", "download", "download diagnostics"),
+        *("edit in yaml", "enable debug logging", "helpers", "import", "labs", "lock"),
+        *("lock opened", "lock unlocked", "media", "preview", "re-import blueprint"),
+        *("reconfigure", "repairs", "restore", "run actions", "save", "settings", "start talking"),
+        *("system", "system information", "three dots", "two-way audio", "unlock"),
+        *("failed to start the webrtc stream", "custom repositories", "integration"),
+        *("home + security", "door entry", "user management", "browser mod"),
+        *("idle", "locked", "on", "streaming", "unavailable", "unlocked"),
+        *("busy", "not", "not opened", "success"),
+        *("casa al mare", "posto esterno strada"),  # names in the simulated houses
+    }
+)
+
+_FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+_CODE = re.compile(r"`[^`\n]*`")
+_ITALIC = re.compile(r"(?<![*\w])\*([^*\s][^*]*)\*(?![*\w])")
+_QUOTED = re.compile(r'\*\*"([^"]+?)\.?"\*\*')
+_SEPARATOR = re.compile(r"[…→·()]|\b\d+\b")
+_LINK = re.compile(r"\]\((?!https?://|data:)([^)\s#]*)(?:#([^)\s]+))?\)", re.DOTALL)
+_PATH = re.compile(r"`((?:\w[\w.-]*/)+[\w.*-]*|\w+\.(?:py|json|yaml|yml|md|sh))`")
+_OF_READER = frozenset(
+    ["configuration.yaml", "open_door.py", "safe.json", "simulator.py", "tokens.json", "wifi.py"]
+)
+_ROOTS = (ROOT, PACKAGE, PACKAGE / "translations")
+
+
+def prose_of(text: str) -> str:
+    """Return a document without its code blocks."""
+    return _FENCE.sub("", text)
+
+
+def broken_tables(text: str) -> list[str]:
+    """Return rows that are not in a table, or that do not have as many cells as its head."""
+    blocks = re.findall(r"(?:^\|.*\n?)+", prose_of(text), re.MULTILINE)
+    return [row for block in blocks for row in _broken_rows(block.splitlines())]
+
+
+def _broken_rows(rows: list[str]) -> list[str]:
+    if len(rows) < 3 or not re.fullmatch(r"\|(:?-+:?\|)+", rows[1]):
+        return rows
+    return [row for row in rows if _cells(row) != _cells(rows[0])]
+
+
+def _cells(row: str) -> int:
+    return len(re.findall(r"(?<!\\)\|", _CODE.sub("", row)))
+
+
+def dead_links(name: str, documents: dict[str, str]) -> list[str]:
+    """Return the relative links of a document that lead nowhere, and those to no heading."""
+    found = []
+    for target, anchor in _LINK.findall(prose_of(documents[name])):
+        path = str((ROOT / name).parent.joinpath(target).resolve().relative_to(ROOT))
+        path = path if target else name
+        if not (ROOT / path).exists() or (anchor and anchor not in _anchors(documents[path])):
+            found.append(f"{target}#{anchor}")
+    return found
+
+
+def _anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", prose_of(text), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def missing_paths(text: str) -> list[str]:
+    """Return the paths that a document names and the repository does not have."""
+    named = {path for path in _PATH.findall(prose_of(text)) if path not in _OF_READER}
+    return sorted(path for path in named if not any(_exists(root, path) for root in _ROOTS))
+
+
+def _exists(root: Path, path: str) -> bool:
+    return any(root.glob(path.rstrip("/")))
+
+
+def unknown_quotes(text: str, known: str) -> list[str]:
+    """Return what a document quotes and neither we nor Home Assistant show.
+
+    Quotes are italic, or in bold with quotation marks; "…", "→" and numbers separate their parts.
+    """
+    text = _CODE.sub("", prose_of(text))
+    quotes = {" ".join(quote.split()) for quote in _QUOTED.findall(text) + _ITALIC.findall(text)}
+    parts = {part.strip(" .").lower() for quote in quotes for part in _SEPARATOR.split(quote)}
+    return sorted(part for part in parts - FOREIGN if part and not _is_shown(part, known))
+
+
+def _is_shown(part: str, known: str) -> bool:
+    """Whether several words are part of a shown text, or a single word is one."""
+    return part in known if " " in part else f"\n{part}\n" in known
+
+
+def shown_texts() -> str:
+    """Return everything that the integration and its blueprints show, one text per line."""
+    english = json.loads((PACKAGE / "translations" / "en.json").read_text(encoding="utf-8"))
+    blueprints = [path.read_text(encoding="utf-8") for path in BLUEPRINTS.glob("*.yaml")]
+    trees = [english, *(parse_yaml(text.replace("!input", "")) for text in blueprints)]
+    return "\n".join(["", *_texts(trees), ""]).lower()
+
+
+def _texts(tree: object) -> list[str]:
+    if isinstance(tree, dict):
+        return [text for key, value in tree.items() for text in (str(key), *_texts(value))]
+    if isinstance(tree, list):
+        return [text for value in tree for text in _texts(value)]
+    return [re.sub(r"\{\w+\}", "", str(tree)).strip(" .")]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_tables(name: str) -> None:
+    """Every row belongs to a table and fits it."""
+    assert broken_tables(DOCUMENTS[name]) == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links(name: str) -> None:
+    """Every relative link leads to a file, and every anchor to a heading."""
+    assert dead_links(name, DOCUMENTS) == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_paths(name: str) -> None:
+    """Every file and folder that is named exists."""
+    assert missing_paths(DOCUMENTS[name]) == []
+
+
+@pytest.mark.parametrize("name", OF_OWNERS)
+def test_quotes(name: str) -> None:
+    """Every quoted message, name and menu is one that a person sees."""
+    assert unknown_quotes(DOCUMENTS[name], shown_texts()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("| a | b |\n|---|---|\n| c | d |\n", []),
+        ("| a | b |\n|---|---|\n| c | `d|e` |\n", []),
+        ("| a | b |\n|---|---|\n| c |\n", ["| c |"]),
+        ("| a |\n|---|\n| b |\n\nText.\n| c |\n", ["| c |"]),
+        ("```\n| a |\n```\n", []),
+    ],
+)
+def test_broken_tables_are_found(text: str, rows: list[str]) -> None:
+    """Also a row that a paragraph separates from its table."""
+    assert broken_tables(text) == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[a](docs/entities.md) [b](docs/entities.md#home) [c](#some-heading)", []),
+        ("[a](docs/none.md)", ["docs/none.md#"]),
+        ("[a](docs/entities.md#none)", ["docs/entities.md#none"]),
+        ("[a](#none) ![b](docs/images/none.png)", ["#none", "docs/images/none.png#"]),
+    ],
+)
+def test_dead_links_are_found(text: str, found: list[str]) -> None:
+    """Links to files, to headings and to images."""
+    documents = DOCUMENTS | {"README.md": f"# Some heading\n\n{text}\n"}
+    assert dead_links("README.md", documents) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("`tests/integration/test_lock.py` `scripts/test` `calls/events.py` `en.json`", []),
+        ("`tests/integration/test_nothing.py`", ["tests/integration/test_nothing.py"]),
+        ("`scripts/nothing` `nothing.py`", ["nothing.py", "scripts/nothing"]),
+        ("`.storage/file` `configuration.yaml`", []),
+    ],
+)
+def test_missing_paths_are_found(text: str, found: list[str]) -> None:
+    """Relative to the repository or to the integration."""
+    assert missing_paths(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("*Missed calls*, *The command … was not sent.*, *Settings → Repairs*, `*a*`", []),
+        ('**"This account is already set up."** **bold**', []),
+        ('**"No such message."**', ["no such message"]),
+        ("*No such name*, *The command … was lost*", ["no such name", "was lost"]),
+        ("*Settings → Nothing → System*", ["nothing"]),
+    ],
+)
+def test_unknown_quotes_are_found(text: str, found: list[str]) -> None:
+    """Names, messages and menus."""
+    assert unknown_quotes(text, shown_texts()) == found

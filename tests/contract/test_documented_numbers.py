@@ -1,0 +1,71 @@
+"""The numbers in README.md and docs/ are the constants of the code."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from custom_components.bticino_classe import calendar, commands, const, coordinator, polling
+from custom_components.bticino_classe.client import pictures, rate_limiter
+from custom_components.bticino_classe.history import (
+    catch_up,
+    downloads,
+    export,
+    http,
+    records,
+    writing,
+)
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+ROOT = Path(__file__).parents[2]
+EVENTS, MORE_EVENTS = catch_up.EVENTS, catch_up.EVENTS_AFTER_LONG_GAP
+(SHORT, SHORT_SECONDS), (LONG, LONG_SECONDS) = rate_limiter.LIMITS
+DAYS, CALLS, MEGABYTES = const.DEFAULT_DAYS, const.DEFAULT_CALLS, const.DEFAULT_MEGABYTES
+MEMORY = records.MEMORY_LIMITS
+WORDS = {4: "four", 5: "five"}
+
+
+def minutes(interval: timedelta) -> int:
+    """Return the whole minutes of an interval."""
+    return int(interval.total_seconds() // 60)
+
+
+POLL, POLL_WHILE_DOWN = minutes(coordinator.SAFETY_INTERVAL), minutes(coordinator.STATUS_INTERVAL)
+SENTENCES = [
+    ("README.md", f"read every {POLL} minutes, or every {WORDS[POLL_WHILE_DOWN]} while"),
+    ("README.md", f"up to the home's {MORE_EVENTS} newest events"),
+    ("README.md", f"delay of up to {POLL} minutes"),
+    ("docs/how_it_works.md", f"Newest {EVENTS} events of a home ({MORE_EVENTS} if"),
+    ("docs/how_it_works.md", f"every {POLL} minutes, or every {POLL_WHILE_DOWN} minutes while"),
+    ("docs/how_it_works.md", f"({SHORT} in {SHORT_SECONDS:.0f} seconds, {LONG} per hour)"),
+    ("docs/how_it_works.md", f"may use {rate_limiter.ROUTINE_SHARE * 100:.0f} %"),
+    ("docs/how_it_works.md", f"at most {WORDS[downloads.MAX_PARALLEL]} at a time"),
+    ("docs/how_it_works.md", f"has {commands.COMMAND_SECONDS:.0f} seconds from the press"),
+    ("docs/how_it_works.md", f"by at most {commands.SETTING_GRACE_SECONDS:.0f} seconds"),
+    ("docs/troubleshooting.md", f"up to {MORE_EVENTS} of the home's newest events"),
+    ("docs/troubleshooting.md", f"about {minutes(polling.OUTAGE_TOLERANCE)} minutes"),
+    ("docs/entities.md", f"up to {WORDS[int(http.WAIT_SECONDS)]} seconds, then answers *404*"),
+    ("docs/entities.md", f"ends {calendar.UNKNOWN_END_SECONDS:.0f} seconds after"),
+    ("docs/entities.md", f"{const.DEFAULT_PULSE_TIME} s (1 to 60)"),
+    ("docs/entities.md", f"{DAYS} (1 to 3650), {CALLS} (10 to 10,000), {MEGABYTES} (1 to 10,000)"),
+    ("docs/entities.md", f"default: the last {export.DEFAULT_SPAN.days} days"),
+    ("docs/privacy.md", f"{DAYS} days, {CALLS} calls, {MEGABYTES} MB of pictures"),
+    ("docs/privacy.md", f"| {writing.REMEMBERED_DAYS} days, or as long"),
+    ("docs/privacy.md", f"{MEMORY.days * 24} hours (at most {MEMORY.calls}, with"),
+    ("docs/privacy.md", f"with {MEMORY.megabytes} MB of pictures"),
+    ("docs/privacy.md", f"at most {pictures.MAX_PICTURE_BYTES >> 20} MiB"),
+]
+
+
+@pytest.mark.parametrize(("document", "sentence"), SENTENCES)
+def test_number(document: str, sentence: str) -> None:
+    """If a constant changes, so does the sentence."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert sentence in " ".join(text.split())
+
+
+def test_unit_of_the_long_limit() -> None:
+    """The documents say "per hour"."""
+    assert LONG_SECONDS == 3600

@@ -1,0 +1,68 @@
+""".github/: a release is refused before it is public, and a form can be filled in."""
+
+from pathlib import Path
+from typing import Any
+
+from annotatedyaml import parse_yaml
+import pytest
+
+GITHUB = Path(__file__).parents[2] / ".github"
+CHECKS = {"./.github/workflows/test.yml", "./.github/workflows/validate.yml"}
+
+
+def read(name: str) -> dict[Any, Any]:
+    """Return the content of a file; YAML reads the key `on` as True."""
+    content = parse_yaml((GITHUB / name).read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def jobs_of(name: str) -> dict[str, Any]:
+    """Return the jobs of a workflow."""
+    jobs: dict[str, Any] = read(f"workflows/{name}.yml")["jobs"]
+    return jobs
+
+
+def writes(job: dict[str, Any]) -> bool:
+    """Return whether a job may change the repository, and so publish."""
+    return "write" in job.get("permissions", {}).values()
+
+
+def test_a_release_starts_with_a_tag() -> None:
+    """Not with a published release, which HACS would offer already."""
+    assert read("workflows/release.yml")[True] == {"push": {"tags": ["*"]}}
+
+
+def test_only_the_last_job_can_publish() -> None:
+    """It needs every other job, so a single failure publishes nothing."""
+    jobs = jobs_of("release")
+    (publish,) = [name for name, job in jobs.items() if writes(job)]
+    assert set(jobs[publish]["needs"]) == jobs.keys() - {publish}
+    assert not [name for name, job in jobs.items() if "if" in job or "continue-on-error" in job]
+
+
+def test_the_release_is_public_only_with_its_archive() -> None:
+    """The last step creates it from the archive, whose script compares the versions."""
+    steps = [step.get("run", "") for step in jobs_of("release")["publish"]["steps"]]
+    assert "scripts/lib/archive.sh" in "".join(steps[:-1])
+    assert not [step for step in steps[:-1] if "gh release" in step]
+    assert "gh release create" in steps[-1]
+    assert "bticino_classe.zip" in steps[-1]
+
+
+def test_a_release_runs_all_checks() -> None:
+    """The same jobs as for a push: checks, tests, hassfest and HACS."""
+    called = {job["uses"] for job in jobs_of("release").values() if "uses" in job}
+    assert called == CHECKS
+    for path in called:
+        assert "workflow_call" in read(path.removeprefix("./.github/"))[True]
+    assert jobs_of("test").keys() == {"check", "test"}
+    assert jobs_of("validate").keys() == {"hassfest", "hacs"}
+
+
+@pytest.mark.parametrize("needed", ["diagnostics", "log"])
+def test_a_failed_sign_in_can_be_reported(needed: str) -> None:
+    """Without an account there are no diagnostics, and perhaps no log."""
+    fields = {field.get("id"): field for field in read("ISSUE_TEMPLATE/bug.yml")["body"]}
+    assert not fields[needed].get("validations", {}).get("required", False)
+    assert "sign-in" in fields[needed]["attributes"]["description"]

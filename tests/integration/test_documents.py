@@ -1,0 +1,89 @@
+"""The entities and examples in docs/, with the simulated Classe 300X."""
+
+from pathlib import Path
+import re
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.helpers import entity_registry as er
+from homeassistant.setup import async_setup_component
+from homeassistant.util.yaml import parse_yaml
+import pytest
+
+from tests.integration.conftest import call_action, state_of, wait_idle, wait_until
+
+if TYPE_CHECKING:
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+    from tests.simulator import Simulator
+
+DOCS = Path(__file__).parents[2] / "docs"
+STREET = "Posto esterno strada"
+CLOSE_UP = "image.posto_esterno_strada_last_close_up"
+# What the documents call an entity that has no name of its own.
+UNNAMED = {"camera": "Camera", "light": "Light", "lock": "Lock"}
+
+
+@pytest.fixture
+async def entities(
+    hass: HomeAssistant, online_entry: ConfigEntry[Any], simulator: Simulator
+) -> list[er.RegistryEntry]:
+    """All entities of the house, disabled ones too, after a ring with a close-up."""
+    registry = er.async_get(hass)
+    simulator.miss(simulator.ring(STREET))
+    await wait_until(lambda: registry.async_get(CLOSE_UP))
+    await wait_idle(hass)
+    return er.async_entries_for_config_entry(registry, online_entry.entry_id)
+
+
+def documented(document: str) -> set[str]:
+    """Return the entities that a document names and that could be ours."""
+    text = (DOCS / document).read_text(encoding="utf-8")
+    ids = set(re.findall(r"\b[a-z_]+\.[a-z_]+\b", text))
+    devices = "classe_300x|posto_esterno|cancello|portone|box|luce_scale|casa_"
+    return {each for each in ids if re.match(rf"[a-z_]+\.({devices})", each)}
+
+
+@pytest.mark.parametrize("document", ["automations.md", "entities.md"])
+async def test_documented_entities_exist(entities: list[er.RegistryEntry], document: str) -> None:
+    """Owners copy the examples and replace the names."""
+    found = documented(document)
+    assert len(found) > 5
+    assert found - {entity.entity_id for entity in entities} == set()
+
+
+async def test_every_entity_is_documented(entities: list[er.RegistryEntry]) -> None:
+    """By its name, in the first column of a table."""
+    text = (DOCS / "entities.md").read_text(encoding="utf-8")
+    names = {
+        name
+        for row in re.findall(r"^\| ([^|`]+) \|", text, re.MULTILINE)
+        for name in row.split(", ")
+    }
+    missing = {_name(entity) for entity in entities} - names
+    assert missing == set()
+
+
+def _name(entity: er.RegistryEntry) -> str:
+    if entity.domain == "calendar":  # its name has that of the home
+        return "Calendar"
+    return entity.original_name or UNNAMED[entity.domain]
+
+
+def examples() -> list[Any]:
+    """Return the automations in automations.md."""
+    text = (DOCS / "automations.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [example for block in blocks if "triggers" in (example := parse_yaml(block))]
+
+
+@pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize("example", examples(), ids=lambda example: example["alias"])
+async def test_examples_are_valid(hass: HomeAssistant, example: dict[str, Any]) -> None:
+    """Home Assistant disables an automation that it cannot read."""
+    assert await async_setup_component(hass, "doorbell", {})
+    assert await async_setup_component(hass, "automation", {"automation": [example]})
+    await wait_idle(hass)
+    (entity_id,) = hass.states.async_entity_ids("automation")
+    assert state_of(hass, entity_id) == "on"
+    await call_action(hass, "automation", "turn_off", entity_id)  # ends its timers
