@@ -12,9 +12,9 @@ import aiohttp
 from .cloud import HOST, addresses, simulated_cloud
 from .errors import DevelopError
 from .options import Options, parse
-from .owner import PASSWORD, USER, Owner
+from .owner import USER, Owner
 from .server import Server
-from .state import locked_config
+from .state import locked_config, owner_password
 
 if TYPE_CHECKING:
     from tests.simulator import Simulator
@@ -49,27 +49,27 @@ async def _run(options: Options) -> None:
         async with simulated_cloud(options) as cloud, asyncio.TaskGroup() as tasks:
             print(f"develop: starting Home Assistant; its log is {options.log}", file=sys.stderr)
             tasks.create_task(Server(config, options.log, addresses(cloud)).keep_running())
-            await _announce(options, cloud)
+            await _announce(options, cloud, owner_password(config))
 
 
-async def _announce(options: Options, cloud: Simulator) -> None:
+async def _announce(options: Options, cloud: Simulator, password: str) -> None:
     url = f"http://{HOST}:{options.port}/"
     try:
-        await _prepare_account(url, options, cloud)
+        await _prepare_account(Owner(url, password), options, cloud)
     except (aiohttp.ClientError, TimeoutError) as err:
         raise DevelopError(
             f"Home Assistant did not start ({err!r}); its log is {options.log}."
         ) from err
     print(
-        f"Home Assistant: {url} (user {USER}, password {PASSWORD}) | "
+        f"Home Assistant: {url} (user {USER}, password {password}) | "
         f"BTicino account: {cloud.email}, password {cloud.password} | "
         f"operator page: {cloud.url}/operator/ | Ctrl-C ends both",
         flush=True,
     )
 
 
-async def _prepare_account(url: str, options: Options, cloud: Simulator) -> None:
-    async with Owner(url) as owner:
+async def _prepare_account(owner: Owner, options: Options, cloud: Simulator) -> None:
+    async with owner:
         await owner.sign_in()
         await owner.wait_until_running()
         if options.configured:

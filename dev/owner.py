@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 USER: Final = "dev"
-PASSWORD: Final = "dev"  # noqa: S105 - the server listens on 127.0.0.1 only
 DOMAIN: Final = "bticino_classe"
 FLOW: Final = "api/config/config_entries/flow"
 START_TIMEOUT: Final = 120.0  # seconds
@@ -23,8 +22,9 @@ POLL_INTERVAL: Final = 0.1  # seconds
 class Owner:
     """Creates the owner on the first start and signs in on later ones."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, password: str) -> None:
         self.url = url
+        self._password = password
         self._session = aiohttp.ClientSession()
         self._tokens: dict[str, Any] = {}
 
@@ -107,13 +107,18 @@ class Owner:
                 await asyncio.sleep(POLL_INTERVAL)
 
     async def _onboard(self) -> str:
-        owner = {"name": "Developer", "username": USER, "password": PASSWORD, "language": "en"}
+        owner = {
+            "name": "Developer",
+            "username": USER,
+            "password": self._password,
+            "language": "en",
+        }
         return str((await self._post("api/onboarding/users", owner))["auth_code"])
 
     async def _log_in(self) -> str:
         handler = {"handler": ["homeassistant", None], "redirect_uri": self.url}
         flow = await self._post("auth/login_flow", handler)
-        user = {"username": USER, "password": PASSWORD}
+        user = {"username": USER, "password": self._password}
         result = await self._post(f"auth/login_flow/{flow['flow_id']}", user)
         if result.get("step_id") == "lights":
             result = await self.call("post", f"{FLOW}/{flow['flow_id']}", {})

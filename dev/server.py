@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from .errors import DevelopError
+from .options import HERE
 from .state import link_components
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ class Server:
         raise DevelopError(f"Home Assistant exited with code {code}; see {self._log}.")
 
     async def _start(self, log: int) -> Process:
-        arguments = ("-m", "homeassistant", "--skip-pip", "--log-no-color", "--config")
+        # -P: the folder of the script is not put on the path.
+        script = ("-P", str(HERE / "home_assistant.py"))
+        arguments = (*script, "--skip-pip", "--log-no-color", "--config")
         return await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,

@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 import fcntl
 import json
+import secrets
 import shutil
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,15 @@ def locked_config(options: Options) -> Iterator[Path]:
             shutil.rmtree(config, ignore_errors=True)
         _prepare(config, options.port)
         yield config
+
+
+def owner_password(config: Path) -> str:
+    """Return the password of Home Assistant's owner, which is made at the first start."""
+    path = config / "owner_password"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(12))
+    return path.read_text()
 
 
 def link_components(config: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partialmethod
 import gc
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -18,7 +19,8 @@ from homeassistant.helpers import aiohttp_client, entity_registry as er
 from homeassistant.runner import create_event_loop
 from homeassistant.setup import async_setup_component
 
-from custom_components.bticino_classe.const import DOMAIN, ENDPOINTS
+from custom_components.bticino_classe.client import AuthHandler
+from custom_components.bticino_classe.const import DOMAIN
 
 from .waiting import wait_idle
 
@@ -88,9 +90,10 @@ class Installation:
     async def _run[Result](self, act: Callable[[HomeAssistant], Awaitable[Result]]) -> Result:
         hass = HomeAssistant(str(self.folder))
         await _start(hass)
-        hass.data[ENDPOINTS] = self.cloud.endpoints
+        constructor = partialmethod(AuthHandler.__init__, endpoints=self.cloud.endpoints)
         try:
-            return await act(hass)
+            with patch.object(AuthHandler, "__init__", constructor):
+                return await act(hass)
         finally:
             await hass.async_stop(force=True)
 

@@ -16,8 +16,8 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .calls.events import async_forget_calls
-from .client import PRODUCTION, Account, AuthHandler, RateLimiter
-from .const import DOMAIN, ENDPOINTS, RATE_LIMITERS
+from .client import Account, AuthHandler, RateLimiter
+from .const import DOMAIN, RATE_LIMITERS
 from .devices import async_sync_devices
 from .errors import async_load_error_translations
 from .history.http import PictureView
@@ -119,7 +119,6 @@ def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler
         entry.data[CONF_PASSWORD],
         session=async_get_clientsession(hass),
         token_callback=_token_saver(hass, entry),
-        endpoints=hass.data.get(ENDPOINTS, PRODUCTION),
         limiter=_rate_limiter(hass, entry),
     )
     if token := entry.data.get(CONF_TOKEN):

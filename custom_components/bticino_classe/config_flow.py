@@ -38,7 +38,7 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from .client import PRODUCTION, Account, AuthHandler, BticinoError, Home, ModuleKind, Topology
+from .client import Account, AuthHandler, BticinoError, Home, ModuleKind, Topology
 from .const import (
     CODE_FORMAT,
     CONF_CALLS,
@@ -57,7 +57,6 @@ from .const import (
     DEFAULT_MEGABYTES,
     DEFAULT_PULSE_TIME,
     DOMAIN,
-    ENDPOINTS,
     LOGGER,
 )
 from .errors import reason
@@ -252,7 +251,6 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
                 normalized[CONF_PASSWORD],
                 session=async_get_clientsession(self.hass),
                 token_callback=self._async_keep_tokens,
-                endpoints=self.hass.data.get(ENDPOINTS, PRODUCTION),
             )
             self._account = Account(auth)
         self._account.auth.limiter.skip_pauses()

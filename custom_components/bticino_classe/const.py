@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Final
 from homeassistant.util.hass_dict import HassKey
 
 if TYPE_CHECKING:
-    from .client import Endpoints, RateLimiter
+    from .client import RateLimiter
 
 DOMAIN: Final = "bticino_classe"
 LOGGER: Final = logging.getLogger(__package__)
 MANUFACTURER: Final = "BTicino"
-
-# Tests and the development helper point the client at the simulator here; nothing else can.
-ENDPOINTS: Final[HassKey[Endpoints]] = HassKey(f"{DOMAIN}_endpoints")
 
 # Requests are counted over reloads, by entry.
 RATE_LIMITERS: Final[HassKey[dict[str, RateLimiter]]] = HassKey(f"{DOMAIN}_rate_limiters")
@@ -26,6 +23,8 @@ CONF_DOORS_WITH_CODE: Final = "doors_with_code"  # in the form; only the codes a
 CONF_SIMULATED_RINGS: Final = "simulated_rings"
 CONF_HISTORY: Final = "history"
 CONF_KEEP: Final = "keep"
+CONF_HOMES_LEFT_OUT: Final = "homes_left_out"  # in the data of the entry: at the last start
+CONF_HOMES_SINCE: Final = "homes_since"  # in the data: when homes were included again
 CONF_HISTORY_OFF: Final = "history_off"  # in the data of the entry: calls were not kept
 CONF_DAYS: Final = "days"
 CONF_CALLS: Final = "calls"

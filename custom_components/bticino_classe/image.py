@@ -89,7 +89,7 @@ def _has_camera(runtime: RuntimeData, module: Module) -> bool:
 def _has_picture(runtime: RuntimeData, module: Module, kind: str) -> bool:
     """Whether the newest picture of a module is shown only there, not at one of its panels."""
     call = runtime.history.last(module.id, kind)
-    return call is not None and module.id == call.module_id
+    return call is not None and module.id == runtime.history.layout.location_of(call)
 
 
 class BticinoLastCall(BticinoLocalEntity, ImageEntity):

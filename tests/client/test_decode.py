@@ -354,14 +354,6 @@ def test_number_beyond_all_limits_is_none(name: str, number: float) -> None:
     assert found == {BRIDGE: ModuleState(id=BRIDGE)}
 
 
-def test_event_after_the_year_9999_is_left_out() -> None:
-    """Its time cannot be shown."""
-    event = {"id": "a", "type": "outdoor", "time": 1e300}
-    assert decode.events({"home": {"events": [event, event | {"time": 5}]}}) == (
-        Event(id="a", type="outdoor", time=5.0),
-    )
-
-
 def test_id_in_capital_letters() -> None:
     """The cloud's spelling is kept for requests."""
     home = {"id": HOME, "modules": [{"id": DOOR.upper(), "type": "BNDL", "bridge": "AB:CD"}]}

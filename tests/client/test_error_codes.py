@@ -1,5 +1,7 @@
 """The tables of error codes."""
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given, strategies as st
 import pytest
 
@@ -25,6 +27,9 @@ from custom_components.bticino_classe.client.error_codes import (
     meaning_of,
     module_error,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CODES = st.none() | st.integers() | st.sampled_from([*API_CODES, *STATUSES]) | st.text(max_size=4)
 
@@ -132,3 +137,18 @@ def test_every_answer_has_an_error(status: int, code: int | str | None) -> None:
 def test_unknown_texts_are_no_codes(text: str) -> None:
     """They could repeat what was sent."""
     assert error_code({"error": text}) == (text if text in API_CODES else None)
+
+
+@pytest.mark.parametrize(
+    "number", [10**300, -(10**300), 10**4000, 1e300, -1e300, float("inf"), float("nan"), 100_000]
+)
+@pytest.mark.parametrize("shape", [lambda code: code, lambda code: {"code": code}])
+def test_numbers_that_are_no_codes(shape: Callable[[float], object], number: float) -> None:
+    """No message or log line contains hundreds of digits."""
+    assert error_code({"error": shape(number)}) is None
+
+
+@pytest.mark.parametrize(("number", "code"), [(0, 0), (-1, -1), (99_999, 99_999)])
+def test_numbers_that_are_codes(number: float, code: int) -> None:
+    """Whether the table has them or not."""
+    assert error_code({"error": {"code": number}}) == code

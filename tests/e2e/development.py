@@ -12,6 +12,8 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Final
 
+from dev.owner import Owner
+
 if TYPE_CHECKING:
     from playwright.async_api import StorageState
 
@@ -64,6 +66,10 @@ class Development:
         self.process = await asyncio.create_subprocess_exec(
             PYTHON, "-m", "dev", *ports, *state, *options, cwd=ROOT, stdout=PIPE, stderr=PIPE
         )
+
+    def owner(self) -> Owner:
+        """The owner with the printed password."""
+        return Owner(self.ready["url"], self.ready["password"])
 
     async def end(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal; return the exit code and the output of both streams."""

@@ -30,12 +30,13 @@ async def test_configured(development: Development, session: aiohttp.ClientSessi
     await development.start("--configured")
     operator = Operator(session, development.ready["operator"])
     assert [entry["grant"] for entry in await operator.journal(TOKEN)] == ["password"]
-    async with Owner(development.ready["url"]) as owner:
+    async with development.owner() as owner:
         await owner.sign_in()
         await _open_doors(owner, operator)
         assert development.logged_problems() == []
         await _renew_password(owner, operator)
     await _refuse_second_launcher(development)
+    await _refuse_foreign_pages(development, session)
     assert await operator.violations() == []
     await expect_clean_end(development, signal.SIGTERM)
     _expect_helper_before_integration(development)
@@ -103,6 +104,14 @@ async def _refuse_second_launcher(development: Development) -> None:
     code, output = await second.gone()
     assert code == 1
     assert output == f"develop: another scripts/develop is using {development.state}.\n"
+
+
+async def _refuse_foreign_pages(development: Development, session: aiohttp.ClientSession) -> None:
+    state = development.ready["operator"] + "state"
+    for url in (development.ready["url"], state):
+        for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+            async with session.get(url, headers=headers) as answer:
+                assert answer.status == 403
 
 
 def _expect_helper_before_integration(development: Development) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from playwright.async_api import expect
 import pytest
 
-from dev.owner import Owner
 from tests.e2e.development import expect_clean_end
 from tests.e2e.operating import PAUSE, TIMEOUT, Operator
 from tests.e2e.visitor import Visitor
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import aiohttp
     from playwright.async_api import Page
 
+    from dev.owner import Owner
     from tests.e2e.development import Development
 
 pytestmark = [
@@ -40,19 +40,19 @@ async def test_calls_in_a_browser(
     await development.start("--configured")
     operator = Operator(session, development.ready["operator"])
     visitor = Visitor(page, development)
-    async with Owner(development.ready["url"]) as owner:
+    async with development.owner() as owner:
         await owner.sign_in()
         await _three_calls(owner, operator)
         before = await _calls(owner, lambda calls: len(calls) == 4)
     await visitor.sign_in()
     await _look(visitor)
 
-    async with Owner(development.ready["url"]) as owner:
+    async with development.owner() as owner:
         await owner.sign_in()
         await _ring(owner, operator, STREET)
         development.kill_home_assistant()
         await operator.do("miss")
-    async with Owner(development.ready["url"]) as owner:
+    async with development.owner() as owner:
         await owner.sign_in()
         await owner.wait_until_running()
         after = await _calls(owner, lambda calls: calls[-1]["outcome"] == "missed")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from dev.owner import Owner
 from tests.e2e.operating import PAUSE, SETSTATE, TIMEOUT, Operator
 from tests.e2e.visitor import Visitor
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     import aiohttp
     from playwright.async_api import Page
 
+    from dev.owner import Owner
     from tests.e2e.development import Development
 
 pytestmark = [
@@ -44,7 +44,7 @@ AUTOMATION = {
 async def owner(house: Development) -> AsyncIterator[Owner]:
     """The owner, with an automation and without missed calls."""
     reset = {"entity_id": "button.classe_300x_reset_missed_calls"}
-    async with Owner(house.ready["url"]) as owner:
+    async with house.owner() as owner:
         await owner.sign_in()
         await owner.call("post", "api/services/button/press", reset)
         await owner.call("post", AUTOMATION_PATH, AUTOMATION)

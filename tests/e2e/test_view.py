@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from dev.owner import Owner
 from tests.e2e.operating import Operator
 from tests.e2e.player import TONE, Player, new_page, until
 from tests.e2e.visitor import Visitor
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     import aiohttp
     from playwright.async_api import Browser
 
+    from dev.owner import Owner
     from tests.e2e.development import Development
 
 pytestmark = [
@@ -84,7 +84,7 @@ async def test_ring_is_answered_by_opening_the_camera(
     visitor, player = await somebody(house, running)
     await visitor.open_device(STREET)
     await operator.do("ring", panel=STREET)
-    async with Owner(house.ready["url"]) as owner:
+    async with house.owner() as owner:
         await owner.sign_in()
         await until_state(owner, "binary_sensor.posto_esterno_strada_ringing", "on")
         await player.open_on_this_page(STREET)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.owner import Owner
 from tests.e2e.development import expect_clean_end
 from tests.e2e.operating import HOMESTATUS, SETSTATE, TOKEN, Operator
 from tests.e2e.visitor import Visitor
@@ -107,7 +106,7 @@ async def _sign_in_again(visitor: Visitor, operator: Operator) -> None:
 async def _restart(development: Development, operator: Operator) -> None:
     tokens = await operator.journal(TOKEN)
     status = await operator.journal(HOMESTATUS)
-    async with Owner(development.ready["url"]) as owner:
+    async with development.owner() as owner:
         await owner.sign_in()
         await owner.call("post", "api/services/homeassistant/restart", {})
     await operator.wait_for_requests(HOMESTATUS, len(status) + 1)

@@ -1,6 +1,7 @@
 """Home Assistant with the integration, connected to the simulated cloud."""
 
 import asyncio
+from functools import partialmethod
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry
@@ -16,8 +17,10 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from bench.support.leaks import integration_tasks, integration_timers
+from custom_components.bticino_classe import system_health
 from custom_components.bticino_classe.calls.events import HANDED_OVER
-from custom_components.bticino_classe.const import DOMAIN, ENDPOINTS
+from custom_components.bticino_classe.client import AuthHandler
+from custom_components.bticino_classe.const import DOMAIN
 from custom_components.bticino_classe.coordinator import STATUS_INTERVAL
 from tests.conftest import HANG_TIMEOUT
 
@@ -71,12 +74,15 @@ async def _integration(
     hass: HomeAssistant,
     endpoints: Endpoints,
     simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[None]:
     """Use the simulated cloud, without pushes: `online_entry` turns them on.
 
     A task or timer that outlives its account fails the test; Home Assistant's end would hide it.
     """
-    hass.data[ENDPOINTS] = endpoints
+    constructor = partialmethod(AuthHandler.__init__, endpoints=endpoints)
+    monkeypatch.setattr(AuthHandler, "__init__", constructor)
+    monkeypatch.setattr(system_health, "PRODUCTION", endpoints)
     simulator.sockets.handshake_status = 503
     yield
     for entry in hass.config_entries.async_loaded_entries(DOMAIN):

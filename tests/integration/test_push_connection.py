@@ -15,6 +15,7 @@ from tests.integration.conftest import (
     advance,
     get_entry,
     poll,
+    reload_entry,
     skip_backoff,
     state_of,
     wait_frames,
@@ -26,6 +27,8 @@ from tests.simulator import Failure
 from tests.simulator.paths import GETEVENTS, HOMESDATA, HOMESTATUS, PUSH as PUSH_PATH, TOKEN
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant, State
 
@@ -281,6 +284,45 @@ async def test_requests_of_an_idle_hour(
     assert simulator.journal.count(HOMESTATUS) <= 2
     assert simulator.journal.count(HOMESDATA) <= 1
     assert simulator.journal.count(GETEVENTS) == 0
+
+
+@pytest.mark.parametrize("how", ["miss", "answer_elsewhere"])
+@pytest.mark.parametrize("by", [disconnect, reload_entry])
+async def test_ring_that_stopped_during_a_gap(
+    hass: HomeAssistant,
+    events: EventRecorder,
+    simulator: Simulator,
+    by: Callable[..., Awaitable[None]],
+    how: str,
+) -> None:
+    """It stops at once when the push connection is back, also after a reload."""
+    call = simulator.ring(STREET)
+    await wait_until(lambda: state_of(hass, RINGING) == "on")
+    if by is disconnect:
+        await disconnect(hass, simulator)
+    else:
+        simulator.sockets.handshake_status = 502
+        await reload_entry(hass, get_entry(hass))
+        skip_backoff(get_entry(hass).runtime_data.push)
+    getattr(simulator, how)(call)
+    await connect(hass, simulator)
+    outcome = "missed" if how == "miss" else "answered"
+    await wait_until(lambda: state_of(hass, RINGING) == "off")
+    assert state_of(hass, OUTCOME) == outcome
+    assert events.recorded()[-1] == (CALL, outcome)
+
+
+@pytest.mark.usefixtures("events")
+async def test_listed_call_of_long_ago_stops_no_ring(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """An intercom may use its session ids again."""
+    call = simulator.ring(STREET)
+    await wait_until(lambda: state_of(hass, RINGING) == "on")
+    await disconnect(hass, simulator)
+    call.add_subevent("missed_call", "m", call.at - 7200)
+    await connect(hass, simulator)
+    assert state_of(hass, RINGING) == "on"
 
 
 @pytest.mark.parametrize("by", ["request", "new token"])

@@ -1,10 +1,13 @@
 """No password, token or location in a log, a state or an error."""
 
+from dataclasses import replace
 import logging
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_PASSWORD, CONF_TOKEN
 
+from custom_components.bticino_classe.const import DOMAIN
 from tests.integration.conftest import call_action, expect_refused, reload_entry, sign_in
 from tests.simulator import Failure
 from tests.simulator.paths import SETSTATE, TOKEN
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     import pytest
 
+    from custom_components.bticino_classe.client import Endpoints
     from tests.simulator import Simulator
 
 
@@ -56,3 +60,17 @@ async def test_no_secret_in_logs_and_states(
     assert [secret for secret in hidden if secret in caplog.text] == []
     states = str([state.as_dict() for state in hass.states.async_all()])
     assert [secret for secret in hidden if secret in states] == []
+
+
+async def test_other_hosts_in_the_data_of_home_assistant(
+    hass: HomeAssistant, simulator: Simulator, endpoints: Endpoints, credentials: dict[str, str]
+) -> None:
+    """Another integration cannot redirect the password: only the client's own hosts are asked."""
+    elsewhere = replace(endpoints, api="http://127.0.0.1:1", turn="http://127.0.0.1:1")
+    for name in ("endpoints", "client", "api", "host"):
+        hass.data[f"{DOMAIN}_{name}"] = elsewhere
+    entry = await sign_in(hass, credentials)
+    await reload_entry(hass, entry)
+    assert entry.state is ConfigEntryState.LOADED
+    assert simulator.journal.count(TOKEN) == 1
+    assert entry.runtime_data.account.auth.endpoints == endpoints

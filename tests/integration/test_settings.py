@@ -222,6 +222,27 @@ async def test_duration_is_stored_in_the_intercom(
     assert simulator.violations == []
 
 
+@pytest.mark.parametrize("number", [1e300, -1e300, 10**30, 253_402_300_799, 0, -5, "60", None])
+async def test_absurd_numbers_of_a_setting(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: ConfigEntry[Any],
+    caplog: pytest.LogCaptureFixture,
+    number: float | str | None,
+) -> None:
+    """No log line contains them, they are no states, and a change does not send them back."""
+    change_in_app(
+        simulator, "do_not_disturb", dnd_duration=number, dnd_end_time_duration=number, dnd_mode=3
+    )
+    await reload_entry(hass, entry)
+    await choose_mode(hass, "timed")
+    assert hass.states.get(DND_MINUTES) is None or state_of(hass, DND_MINUTES) == "60"
+    assert end_shown(hass, DND) - datetime.now(UTC) < timedelta(minutes=61)
+    assert stored_dnd(simulator)["dnd_duration"] == 60
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+    assert simulator.violations == []
+
+
 async def test_unknown_mode_is_shown_and_not_overwritten(
     hass: HomeAssistant, simulator: Simulator, entry: ConfigEntry[Any]
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from dev.local_requests import local_requests
 from tests.simulator import api, blobs, configs, oauth, operator_api, paths, sockets
 from tests.simulator.cloud import CLOUD, Cloud
 from tests.simulator.middleware import STOPPING, cloud_middleware, set_cookie
@@ -19,7 +20,7 @@ class Simulator(Cloud):
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Start listening; port 0 picks a free port. OSError: the port is in use."""
-        runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        runner = web.AppRunner(self._app(host), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         site = web.TCPSite(runner, host, port)
         try:
@@ -49,8 +50,8 @@ class Simulator(Cloud):
         """The address of the signaling socket."""
         return f"ws://{self.host}:{self.port}{paths.SIGNALING}"
 
-    def _app(self) -> web.Application:
-        app = web.Application(middlewares=[cloud_middleware])
+    def _app(self, host: str) -> web.Application:
+        app = web.Application(middlewares=[local_requests(host), cloud_middleware])
         app[CLOUD], app[STOPPING] = self, asyncio.Event()
         app.on_response_prepare.append(set_cookie)
         app.router.add_post(paths.TOKEN, oauth.token)

@@ -23,18 +23,20 @@ from ..listeners import Listeners
 from .answers import LocalAnswers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from homeassistant.config_entries import ConfigEntry
 
-    from ..client import CallState, Module, Push, PushChannel
+    from ..client import CallState, Event, Module, Push, PushChannel
     from ..coordinator import BticinoCoordinator
 
 type CallListener = Callable[[CallChange], None]
 
 # These types push an offer that names the panel; others only push the status of the call.
 OFFERING_TYPES: Final = frozenset({"BNC1", "BNC3"})
+MAX_CLOCK_DIFFERENCE: Final = 10.0  # seconds, between the cloud's list and a ring
+_LISTED_STEPS: Final = frozenset({CallStep.ACCEPTED.value, CallStep.MISSED.value})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +175,20 @@ class CallEvents:
         """Apply a push, or hold it while it is not clear whether it is about our own answer."""
         if not self.answers.async_hold(push):
             self._apply(push)
+
+    @callback
+    def async_catch_up(self, events: Iterable[Event]) -> None:
+        """Stop the rings that were answered or missed by the cloud's list, and not by a push."""
+        ringing = {call.session_id: call for call in self._tracker.ringing}
+        parts = (part for event in events for part in event.parts if part.type in _LISTED_STEPS)
+        for part in parts:
+            call = ringing.get(part.session_id or "")
+            # An intercom may use its session ids again.
+            if call is not None and part.time >= call.began_at - MAX_CLOCK_DIFFERENCE:
+                step = CallStep(part.type)
+                self.async_handle_push(
+                    CallPush(step=step, session_id=call.session_id, bridge_id=call.bridge_id)
+                )
 
     @contextmanager
     def declining(self, call: Call) -> Iterator[None]:

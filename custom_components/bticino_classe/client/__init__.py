@@ -88,6 +88,9 @@ from .pictures import (
     StillImage,
     download_picture,
 )
+from .public_hosts import (
+    own_network,
+)
 from .push import (
     CallPush,
     CallStep,
@@ -195,6 +198,7 @@ __all__ = [
     "UnreachableError",
     "download_picture",
     "origin_of",
+    "own_network",
     "redact",
     "with_reported_modules",
 ]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import configs, decode
 from .const import APP_TYPE
-from .error_codes import module_error
+from .error_codes import error_number, module_error
 from .errors import (
     AuthError,
     NoAnswerError,
@@ -199,5 +199,5 @@ def _check(answer: Mapping[str, Any]) -> None:
 
 def _raise_module_error(answer: Mapping[str, Any]) -> None:
     for error in decode.command_errors(answer):
-        code = decode.as_int(decode.as_mapping(error).get("code"))
+        code = error_number(decode.as_mapping(error).get("code"))
         raise module_error(code)(code=code)

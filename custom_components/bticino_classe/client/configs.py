@@ -57,6 +57,7 @@ PREFIXES: Final[Mapping[SettingKind, str]] = {
 DURATION_UNITS: Final[Mapping[SettingKind, int]] = {SettingKind.DO_NOT_DISTURB: 60}
 DURATION_WITHOUT_UNIT: Final = 1
 DEFAULT_DURATION: Final = 3600  # seconds
+LONGEST_DURATION: Final = 366 * 86_400  # seconds; a longer one is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +158,8 @@ def _is_present(kind: SettingKind, fields: JsonObject) -> bool:
 def setting(kind: SettingKind, fields: JsonObject) -> Setting:
     """Decode one setting."""
     prefix = PREFIXES[kind]
-    duration = as_number(fields.get(f"{prefix}duration"), 1, LATEST)
     unit = DURATION_UNITS.get(kind)
+    duration = as_number(fields.get(f"{prefix}duration"), 1, LONGEST_DURATION // (unit or 1))
     mode = _mode(fields.get(f"{prefix}enabled"), as_float(fields.get(f"{prefix}mode")))
     return Setting(
         kind=kind,

@@ -204,7 +204,7 @@ def _event(source: JsonObject) -> Event | None:
     event_id, kind, time = (
         as_str(source.get("id")),
         as_str(source.get("type")),
-        as_time(source.get("time")),
+        as_float(source.get("time")),
     )
     if event_id is None or kind is None or time is None:
         return None

@@ -22,6 +22,7 @@ from .errors import (
 
 INVALID_GRANT: Final = "invalid_grant"
 USAGE_LIMIT: Final = 26  # also in `errors[]` of a successful answer
+MAX_CODE: Final = 99_999
 
 
 class Pause(Enum):
@@ -118,7 +119,14 @@ def error_code(body: Mapping[str, Any]) -> int | str | None:
         error = error.get("code")
     if isinstance(error, str):
         return error if error in API_CODES else None
-    return error if isinstance(error, int) and not isinstance(error, bool) else None
+    return error_number(error)
+
+
+def error_number(value: object) -> int | None:
+    """Return the value if it is the number of an error, which messages and logs contain."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if abs(value) <= MAX_CODE else None
 
 
 def meaning_of(code: int | str | None) -> CodeMeaning:

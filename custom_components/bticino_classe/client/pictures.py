@@ -3,9 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from http import HTTPStatus
-import ipaddress
-import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from yarl import URL
@@ -13,19 +11,20 @@ from yarl import URL
 from .const import USER_AGENT
 from .errors import PictureError, PictureFault
 from .http import request_options
+from .images import image_type
+from .public_hosts import is_public_address, is_public_name, resolve_host
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from .const import Endpoints
     from .models import Picture
+    from .public_hosts import IPNetwork
 
 MAX_PICTURE_BYTES: Final = 4 * 1024 * 1024
+MAX_ADDRESSES: Final = 4  # of a host
+HTTPS_PORT: Final = 443
 
-# Top-level names of local networks (RFC 6762, RFC 8375, and custom).
-_LOCAL_NAMES: Final = frozenset(
-    {"arpa", "home", "internal", "intranet", "lan", "local", "localdomain", "localhost"}
-)
 _EXPIRED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
 _NOT_READY: Final = frozenset(
     {HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
@@ -42,36 +41,68 @@ class StillImage:
     content_type: str
 
 
-async def resolve_host(host: str) -> tuple[str, ...]:
-    """Return the IP addresses of a host; OSError if there are none."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return tuple(str(address[0]) for *_, address in found)
-
-
 async def download_picture(
     session: aiohttp.ClientSession,
     picture: Picture,
     *,
     endpoints: Endpoints,
+    own_networks: Iterable[IPNetwork] = (),
     resolve: Callable[[str], Awaitable[Iterable[str]]] = resolve_host,
 ) -> StillImage:
     """Download a JPEG, PNG or WEBP picture, once and without a token; raises PictureError.
 
-    The error is raised outside the `except`, so that its context does not hold the link.
+    Nothing is requested from `own_networks`. The error is raised outside the `except`, so that
+    its context does not hold the link.
     """
     address = _address(picture.url, endpoints)
     try:
-        if not _is_api_host(address, endpoints):
-            async with asyncio.timeout(endpoints.timeout):
-                _check_public(await resolve(address.raw_host or ""))
-        # Redirects are not followed: they could lead into the local network.
-        async with session.get(
-            address, headers=_HEADERS, auto_decompress=False, **request_options(endpoints.timeout)
-        ) as response:
-            return await _picture_of(response)
+        if _is_simulator(address, endpoints):
+            return await _get(session, address, endpoints.timeout)
+        async with asyncio.timeout(endpoints.timeout):
+            host = (address.raw_host or "").removesuffix(".")
+            found = tuple(await resolve(host))
+            _check_public(found, tuple(own_networks))
+            return await _get_from(session, address, host, found, endpoints.timeout)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:
         failure = PictureError(reason=type(err).__name__, fault=PictureFault.UNREACHABLE)
     raise failure
+
+
+async def _get_from(
+    session: aiohttp.ClientSession,
+    address: URL,
+    host: str,
+    ip_addresses: Iterable[str],
+    timeout: float,  # noqa: ASYNC109 - of the request that aiohttp times
+) -> StillImage:
+    """Download a picture from the first of the addresses that accepts a connection.
+
+    The request goes to an address that was checked: the host could resolve to another one now.
+    """
+    failure: Exception = OSError()
+    for ip_address in list(ip_addresses)[:MAX_ADDRESSES]:
+        try:
+            return await _get(session, address.with_host(ip_address), timeout, host=host)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as err:
+            failure = err
+    raise failure
+
+
+async def _get(
+    session: aiohttp.ClientSession,
+    address: URL,
+    timeout: float,  # noqa: ASYNC109 - of the request that aiohttp times
+    *,
+    host: str | None = None,
+) -> StillImage:
+    """Request a picture; `host` is named instead of the address, and has to prove its name."""
+    headers = _HEADERS if host is None else {**_HEADERS, "Host": host}
+    options: dict[str, Any] = {"headers": headers, "server_hostname": host}
+    # Redirects are not followed: they could lead into the local network.
+    async with session.get(
+        address, auto_decompress=False, **options, **request_options(timeout)
+    ) as response:
+        return await _picture_of(response)
 
 
 def _address(link: str, endpoints: Endpoints) -> URL:
@@ -93,34 +124,25 @@ def _is_printable(link: str) -> bool:
 
 
 def _is_allowed_host(address: URL, endpoints: Endpoints) -> bool:
-    """Return whether pictures may come from there: a public host with https, or the API's host.
-
-    The API's host is needed for the simulator.
-    """
+    """Return whether pictures may come from there: a public host with https."""
     # A user name would be sent as an Authorization header.
     if address.user is not None or address.password is not None:
         return False
-    if _is_api_host(address, endpoints):
+    if _is_simulator(address, endpoints):
         return True
-    return address.scheme == "https" and _is_public_name(address.raw_host or "")
+    is_https = address.scheme == "https" and address.port == HTTPS_PORT
+    return is_https and is_public_name(address.raw_host or "")
 
 
-def _is_api_host(address: URL, endpoints: Endpoints) -> bool:
-    return address.origin() == URL(endpoints.api).origin()
+def _is_simulator(address: URL, endpoints: Endpoints) -> bool:
+    """Return whether it is the API's host and without https, as only the simulator is."""
+    return address.scheme == "http" and address.origin() == URL(endpoints.api).origin()
 
 
-def _check_public(addresses: Iterable[str]) -> None:
+def _check_public(addresses: Iterable[str], own_networks: Iterable[IPNetwork]) -> None:
     """Raise PictureError if an address is in the local network or on this machine."""
-    if not all(ipaddress.ip_address(each.partition("%")[0]).is_global for each in addresses):
+    if not all(is_public_address(each, own_networks) for each in addresses):
         raise PictureError(reason="host in the local network")
-
-
-def _is_public_name(host: str) -> bool:
-    """Return whether a host is a public name: no IP address and no local name."""
-    *parts, last = host.rstrip(".").lower().split(".")
-    if not parts or ":" in host or last in _LOCAL_NAMES:
-        return False
-    return last.isalpha() or last.startswith("xn--")
 
 
 async def _picture_of(response: aiohttp.ClientResponse) -> StillImage:
@@ -132,7 +154,7 @@ async def _picture_of(response: aiohttp.ClientResponse) -> StillImage:
         raw += chunk
         if len(raw) > MAX_PICTURE_BYTES:
             raise PictureError(reason="too large")
-    content_type = _type_of(raw)
+    content_type = image_type(bytes(raw))
     if content_type is None:
         # It may be a page that asks to try again later.
         raise PictureError(reason="no picture", fault=PictureFault.NOT_READY)
@@ -144,11 +166,3 @@ def _fault(status: int) -> PictureFault:
         return PictureFault.EXPIRED
     is_not_ready = status in _NOT_READY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return PictureFault.NOT_READY if is_not_ready else PictureFault.UNUSABLE
-
-
-def _type_of(raw: bytearray) -> str | None:
-    if raw.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if raw.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    return "image/webp" if raw.startswith(b"RIFF") and raw[8:12] == b"WEBP" else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from .decode import as_float, as_id, as_mapping, as_str, as_time
+from .decode import as_float, as_id, as_mapping, as_str
 from .models import Picture, RingOffer
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _call(step: CallStep, frame: JsonObject, extra: JsonObject) -> CallPush | No
         bridge_id=bridge_id,
         home_id=as_str(extra.get("home_id")),
         panel_id=as_id(description.get("module_id")),
-        time=as_time(extra.get("timestamp")) or None,
+        time=as_float(extra.get("timestamp")) or None,
         expiry=_expiry(as_float(frame.get("expiry"))),
         snapshot=_picture(extra.get("snapshot_url")),
         vignette=_picture(extra.get("vignette_url")),

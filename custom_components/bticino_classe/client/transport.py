@@ -60,11 +60,12 @@ class Transport:
         if refused.left and not urgent:
             raise TokenRefusedError(retry_after=refused.left)
         token, answer = await self._send(url, payload, urgent=urgent, deadline=deadline)
-        if self._is_refused(token, answer) and not refused.left:
+        if self._is_refused(token, answer):
             if deadline is not None:
                 deadline.is_sent = False  # it was not carried out
-            token, answer = await self._send(url, payload, urgent=urgent, deadline=deadline)
-            self._is_refused(token, answer)
+            if not refused.left:
+                token, answer = await self._send(url, payload, urgent=urgent, deadline=deadline)
+                self._is_refused(token, answer)
         if (error := error_of(answer)) is not None:
             raise error
         return answer.body or {}

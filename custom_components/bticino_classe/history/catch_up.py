@@ -9,7 +9,7 @@ from ..client import BticinoError, SocketState
 from ..const import LOGGER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from ..client import Event, Home, PushChannel
@@ -34,13 +34,16 @@ class CatchUp:
         push: PushChannel,
         history: CallHistory,
         downloads: PictureDownloads,
+        on_events: Callable[[Iterable[Event]], None],
     ) -> None:
+        """`on_events` gets the events of a home once their calls are in the history."""
         self._hass = coordinator.hass
         self._entry = coordinator.config_entry
         self._coordinator = coordinator
         self._push = push
         self._history = history
         self._downloads = downloads
+        self._on_events = on_events
         self._was_subscribed = False
         self._cancel_retry: CALLBACK_TYPE | None = None
 
@@ -88,6 +91,7 @@ class CatchUp:
                 failed[home_id] = last
             else:
                 await self._history.async_add_events(events)
+                self._on_events(events)
                 await self._downloads.async_catch_up(events)
         if failed:
             self._plan_retry(failed)

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from homeassistant.components.network.util import async_load_adapters
 from homeassistant.core import callback
 from homeassistant.helpers.singleton import singleton
 from homeassistant.util.hass_dict import HassKey
@@ -17,12 +18,14 @@ from ..client import (
     PictureFault,
     StillImage,
     download_picture,
+    own_network,
 )
 from ..const import DOMAIN, LOGGER
 from .records import DAY, KINDS, SNAPSHOT, picture_path, pictures_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Mapping
+    from ipaddress import IPv4Network, IPv6Network
 
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
@@ -204,7 +207,12 @@ class PictureDownloads:
 
     async def _get(self, link: Picture) -> StillImage:
         auth = self._account.auth
-        return await download_picture(auth.session, link, endpoints=auth.endpoints)
+        return await download_picture(
+            auth.session,
+            link,
+            endpoints=auth.endpoints,
+            own_networks=await _async_own_networks(),
+        )
 
     async def _new_link(self, download: _Download) -> Picture:
         """Return a valid link from the cloud's list of events; PictureError: there is none."""
@@ -236,6 +244,15 @@ class PictureDownloads:
     @property
     def _now(self) -> float:
         return self._hass.loop.time()
+
+
+async def _async_own_networks() -> list[IPv4Network | IPv6Network]:
+    """Return the networks of this machine, read again because a provider may change the prefix."""
+    return [
+        own_network(configured["address"], configured["network_prefix"])
+        for adapter in await async_load_adapters()
+        for configured in (*adapter["ipv4"], *adapter["ipv6"])
+    ]
 
 
 @singleton(HassKey[StillImage](f"{DOMAIN}_placeholder"), async_=True)

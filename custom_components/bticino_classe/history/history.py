@@ -14,7 +14,13 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import async_track_time_interval
 
 from ..client import SESSION_REUSE_SECONDS, CallState
-from ..const import CONF_HISTORY, CONF_HISTORY_OFF, CONF_KEEP
+from ..const import (
+    CONF_HISTORY,
+    CONF_HISTORY_OFF,
+    CONF_HOMES_LEFT_OUT,
+    CONF_HOMES_SINCE,
+    CONF_KEEP,
+)
 from . import reading
 from .formatting import async_location
 from .picture_files import PictureFiles
@@ -23,7 +29,7 @@ from .records import DAY, Limits, from_call, from_event, merged, session_hash
 from .store import CallStore, async_remove_files
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
     from datetime import datetime
     import sqlite3
 
@@ -58,6 +64,7 @@ class CallHistory(CallStore):
         self.picture_files = PictureFiles(hass, entry.entry_id)
         self._house = house
         self._excluded_homes = tuple(excluded_homes)
+        self._homes_since: Mapping[str, float] = {}
         self._loaded_ids: frozenset[str] = frozenset()
 
     async def async_remove_unwanted(self) -> None:
@@ -75,6 +82,7 @@ class CallHistory(CallStore):
         if was_off is self.is_kept:
             data = {**self._entry.data, CONF_HISTORY_OFF: not self.is_kept}
             self._hass.config_entries.async_update_entry(self._entry, data=data)
+        self._note_included_homes()
         is_continued = self.is_kept and not was_off
         await self.picture_files.async_clear()
         await self._async_open(
@@ -82,6 +90,18 @@ class CallHistory(CallStore):
             ringing=tuple(session_hash(call.session_id) for call in ringing),
         )
         self._loaded_ids = frozenset(self._summary.recent)
+
+    def _note_included_homes(self) -> None:
+        """Store when homes that were excluded are included again: their history continues then."""
+        data, excluded = self._entry.data, self._excluded_homes
+        since: dict[str, float] = data.get(CONF_HOMES_SINCE, {})
+        included = {home for home in data.get(CONF_HOMES_LEFT_OUT, ()) if home not in excluded}
+        since = {home: at for home, at in since.items() if home not in excluded}
+        since |= dict.fromkeys(included, math.floor(self._now()))
+        changed = {CONF_HOMES_LEFT_OUT: [*excluded], CONF_HOMES_SINCE: since}
+        self._homes_since = since
+        if changed != {key: data.get(key, type(value)()) for key, value in changed.items()}:
+            self._hass.config_entries.async_update_entry(self._entry, data={**data, **changed})
 
     @callback
     def async_start(self) -> None:
@@ -271,12 +291,19 @@ class CallHistory(CallStore):
         panels = self._house().panels_of(listed.bridge_id)
         panel_id = panels[0] if len(panels) == 1 else None
         location = self._location(panel_id, listed.bridge_id)
+        if self._is_before_inclusion(location, listed.time):
+            return None
         seen = listed.time < self._summary.tracking_since
         return replace(listed, panel_id=panel_id, location=location, seen=seen)
+
+    def _is_before_inclusion(self, location: Location, time: float) -> bool:
+        """Whether a call is from before its home was included again."""
+        return time < self._homes_since.get(location.home_id or "", 0.0)
 
     def _is_unwanted(self, news: CallRecord) -> bool:
         """Whether a call was deleted, or is too old."""
         is_old = news.time < self._now() - self._limits.days * DAY
+        is_old = is_old or self._is_before_inclusion(news.location, news.time)
         return is_old or self._summary.is_deleted(news.session, news.time)
 
     def _location(self, panel_id: str | None, bridge_id: str) -> Location:

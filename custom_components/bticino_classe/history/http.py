@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS: Final = 5.0  # phones delay a notification until they have the picture or a 404
 POLL_SECONDS: Final = 0.5  # failed downloads and unloading do not notify listeners
-CACHE_FOR_A_DAY: Final = "private, max-age=86400, immutable"
+# A browser keeps no picture, so that a deleted one is gone there too.
+HEADERS: Final = {CACHE_CONTROL: "no-store"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +69,10 @@ class PictureView(HomeAssistantView):
             _check_permission(source, request[KEY_HASS_USER], call)
             await _wait_for_picture(source, call_id, kind)
             if image := await source.history.async_picture(call_id, kind):
-                headers = {CACHE_CONTROL: CACHE_FOR_A_DAY}
                 return web.Response(
-                    body=image.content, content_type=image.content_type, headers=headers
+                    body=image.content, content_type=image.content_type, headers=HEADERS
                 )
-        headers = {CACHE_CONTROL: "no-store"}
-        return self.json_message("No such picture", HTTPStatus.NOT_FOUND, headers=headers)
+        return self.json_message("No such picture", HTTPStatus.NOT_FOUND, headers=HEADERS)
 
 
 def _check_permission(source: PictureSource, user: User, call: CallRecord) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..client import SESSION_REUSE_SECONDS
 from .reading import COLUMNS, HAS_PICTURE, IN_LIST, as_row, by_ids, same_call
-from .records import DAY, GONE, KINDS, Limits, merged
+from .records import DAY, GONE, KINDS, Limits, ListedCall, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,13 +30,13 @@ _DELETE_EXCESS: Final = (
     "DELETE FROM calls WHERE time < ? OR number IN (SELECT number FROM calls ORDER BY time LIMIT ?)"
 )
 _SET_DELETED_UNTIL: Final = (
-    "INSERT INTO meta VALUES ('deleted_until', ?)"
-    " ON CONFLICT DO UPDATE SET value = max(value, excluded.value)"
+    "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)"
 )
 _IS_UNWANTED: Final = (
     "SELECT ?2 < ?4"
     " OR EXISTS (SELECT 1 FROM deletions WHERE session = ?1 AND abs(time - ?2) <= ?3)"
     " OR EXISTS (SELECT 1 FROM meta WHERE name = 'deleted_until' AND value >= ?2)"
+    " OR ?6 AND EXISTS (SELECT 1 FROM meta WHERE name = 'list_deleted_until' AND value > ?2)"
     " OR (SELECT count(*) >= ?5 AND min(time) > ?2 FROM calls)"
 )
 _END_RINGING: Final = (
@@ -82,7 +82,7 @@ class Writer:
         sql = "INSERT OR IGNORE INTO meta VALUES ('tracking_since', ?)"
         self._db.execute(sql, (float(int(self._now)),))
         if deleted_until is not None:
-            self._db.execute(_SET_DELETED_UNTIL, (deleted_until,))
+            self._db.execute(_SET_DELETED_UNTIL, ("deleted_until", deleted_until))
         self._db.execute(_END_RINGING, (json.dumps([*ringing]),))
         self.changed.is_more = True
 
@@ -128,13 +128,15 @@ class Writer:
         self.changed.is_more = True
 
     def delete_all(self) -> None:
-        """Delete every call, and remember the calls of the last hours one by one.
+        """Delete every call up to now, also those that only the cloud lists.
 
-        Clocks differ, but a call that rings a moment later must be a new one.
+        Clocks differ, but a call that is pushed a moment later must be a new one: of the last
+        hours, only the known calls are deleted for pushes. The list has whole seconds.
         """
         until = self._now - SESSION_REUSE_SECONDS
         self._remember_deletions("time > ?", until - SESSION_REUSE_SECONDS)
-        self._db.execute(_SET_DELETED_UNTIL, (until,))
+        self._db.execute(_SET_DELETED_UNTIL, ("deleted_until", until))
+        self._db.execute(_SET_DELETED_UNTIL, ("list_deleted_until", float(int(self._now))))
         self._db.execute("DELETE FROM pictures")
         self._db.execute("DELETE FROM calls")
         self.changed.is_more = True
@@ -170,7 +172,9 @@ class Writer:
     def _is_unwanted(self, news: CallRecord) -> bool:
         """Whether a call was deleted, is too old, or is older than all calls of a full history."""
         oldest = self._now - self._limits.days * DAY
-        values = (news.session, news.time, news.match_seconds, oldest, self._limits.calls)
+        is_listed = isinstance(news, ListedCall)
+        known = (news.session, news.time, news.match_seconds)
+        values = (*known, oldest, self._limits.calls, is_listed)
         (is_unwanted,) = self._db.execute(_IS_UNWANTED, values).fetchone()
         return bool(is_unwanted)
 

@@ -1,12 +1,13 @@
 """Points BTicino Classe at the simulator; installed on development servers only."""
 
+from functools import partialmethod
 from typing import TYPE_CHECKING, Final
 
 import voluptuous as vol
 from yarl import URL
 
-from custom_components.bticino_classe.client.const import Endpoints
-from custom_components.bticino_classe.const import ENDPOINTS
+from custom_components.bticino_classe import system_health
+from custom_components.bticino_classe.client import AuthHandler, Endpoints
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -33,13 +34,19 @@ CONFIG_SCHEMA: Final = vol.Schema(
 )
 
 
-async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set the endpoints before the integration is set up."""
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa: ARG001 - Home Assistant's signature
+    """Replace the vendor's endpoints before the integration is set up.
+
+    The integration itself has no option for other hosts, so their defaults are replaced.
+    """
     simulator = config[DOMAIN]
-    hass.data[ENDPOINTS] = Endpoints(
+    endpoints = Endpoints(
         api=simulator["url"],
         turn=simulator["url"],
         push=simulator["push_url"],
         signaling=simulator["signaling_url"],
     )
+    constructor = partialmethod(AuthHandler.__init__, endpoints=endpoints)
+    setattr(AuthHandler, "__init__", constructor)  # noqa: B010 - a method cannot be assigned to
+    vars(system_health)["PRODUCTION"] = endpoints
     return True

@@ -13,7 +13,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe.client.pictures import StillImage
 from custom_components.bticino_classe.client.push import CallPush, CallStep
-from custom_components.bticino_classe.const import CONF_HISTORY
+from custom_components.bticino_classe.const import CONF_EXCLUDED_HOMES, CONF_HISTORY
 from custom_components.bticino_classe.history.records import DAY, session_hash
 from tests.integration.conftest import (
     EventRecorder,
@@ -34,6 +34,7 @@ from tests.integration.history.stored import (
     pictures_of,
 )
 from tests.simulator import Failure
+from tests.simulator.houses import SEASIDE
 from tests.simulator.paths import BLOB, GETEVENTS
 from tests.simulator.pictures import jpeg
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from freezegun.api import FrozenDateTimeFactory
+    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
     from tests.simulator import Call, Simulator
@@ -428,3 +430,45 @@ async def test_unusable_times(hass: HomeAssistant, simulator: Simulator) -> None
         assert 0 <= call.time < now
         assert call.ended_at is None or call.time <= call.ended_at < now
         assert call.answered_at is None
+
+
+@pytest.mark.parametrize("house_name", ["two_homes"])
+@pytest.mark.usefixtures("freezer")
+async def test_home_that_is_included_again(
+    hass: HomeAssistant,
+    online_entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Nothing of the time it was left out; what is older is shown again, also after restarts."""
+    missed = "sensor.classe_300x_missed_calls"
+    older = await called(hass, simulator, YARD, "miss")
+    for _ in range(2):
+        await include_homes(hass, online_entry, without=[SEASIDE])
+        for late in (0, 600):
+            simulator.miss(simulator.ring(STREET, late=late))
+        lost = simulator.ring(STREET, offer=False, status=False)
+        freezer.tick(60)
+        await include_homes(hass, online_entry, without=[])
+        simulator.miss(lost)
+        await wait_idle(hass)
+        await restart_and_catch_up(hass)
+        seaside = [call for call in await calls_of(hass) if call.location.home_id == SEASIDE]
+        assert {call.panel_id for call in seaside if call.panel_id} == {older.panel_id}
+        assert state_of(hass, missed) == "1"
+    freezer.tick(60)
+    await called(hass, simulator, STREET, "miss")
+    assert state_of(hass, missed) == "2"
+    await restart_and_catch_up(hass)
+    assert state_of(hass, missed) == "2"
+
+
+async def include_homes(
+    hass: HomeAssistant, entry: ConfigEntry[Any], *, without: list[str]
+) -> None:
+    """Change the homes that are left out, and wait until the calls are caught up."""
+    entry.runtime_data.account.auth.limiter._sent.clear()  # as if hours had passed
+    options = {**entry.options, CONF_EXCLUDED_HOMES: without}
+    hass.config_entries.async_update_entry(entry, options=options)
+    await reload_entry(hass, entry)
+    await wait_online(entry)

@@ -13,7 +13,7 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.bticino_classe.client.push import CallPush, CallStep
 from custom_components.bticino_classe.history.catch_up import RETRY_SECONDS
 from custom_components.bticino_classe.history.history import CLEANUP_INTERVAL
-from custom_components.bticino_classe.history.records import DAY
+from custom_components.bticino_classe.history.records import DAY, session_hash
 from tests.integration.conftest import (
     advance,
     call_action,
@@ -282,6 +282,36 @@ async def test_removed_after_a_failed_unload(
     await wait_idle(hass)
     assert files(hass) == []
     await entry._async_process_on_unload(hass)  # as a successful unload does
+
+
+@pytest.mark.parametrize("late", [2, 30, 600, 3500, 3700, 7100, 7300, 80 * DAY])
+@pytest.mark.parametrize("is_kept", [True, False])
+@pytest.mark.usefixtures("online_entry")
+async def test_delete_all_means_what_the_cloud_lists(
+    hass: HomeAssistant, simulator: Simulator, late: float, is_kept: bool
+) -> None:
+    """Calls that Home Assistant has not heard of do not appear after it; later calls do."""
+    await set_history_options(hass, keep=is_kept)
+    simulator.end_silently(simulator.ring(STREET, late=late, offer=False, status=False))
+    await history_of(hass).async_delete_all()
+    later = simulator.ring(YARD, offer=False, status=False)
+    await catch_up_again(hass)
+    assert [call.session for call in await calls_of(hass)] == [session_hash(later.session_id)]
+    newer = await called(hass, simulator, STREET, "miss")
+    sessions = [call.session for call in await calls_of(hass)]
+    assert sessions == [session_hash(each.session_id) for each in (later, newer)]
+    await history_of(hass).async_delete_all()
+    await catch_up_again(hass)
+    assert await calls_of(hass) == []
+
+
+async def catch_up_again(hass: HomeAssistant) -> None:
+    """Add the calls of the cloud's list, as after an interruption."""
+    entry = get_entry(hass)
+    for home in entry.runtime_data.coordinator.data.homes:
+        events = await entry.runtime_data.account.events(home)
+        await entry.runtime_data.history.async_add_events(events)
+    await wait_idle(hass)
 
 
 @pytest.mark.usefixtures("online_entry")

@@ -3,14 +3,17 @@
 import asyncio
 import io
 import logging
+import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 from homeassistant.components.camera import async_get_image
+from homeassistant.components.network import util as network_adapters
 from PIL import Image
 import pytest
 
-from custom_components.bticino_classe.client import Picture, pictures as client_room
+from custom_components.bticino_classe.client import Picture, PictureError, pictures as client_room
 from custom_components.bticino_classe.client.pictures import StillImage
 from custom_components.bticino_classe.client.push import CallPush, CallStep
 from custom_components.bticino_classe.history import downloads as room
@@ -416,3 +419,39 @@ def statuses(simulator: Simulator) -> list[int | None]:
 def image_of(picture_id: str) -> StillImage:
     """Return the picture with an id."""
     return StillImage(content=jpeg(picture_id), content_type="image/jpeg")
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("2a02:1234:5678:1::1", "host in the local network"),
+        ("fd00::1", "host in the local network"),
+        ("2a02:1235::1", "ClientConnectorError"),
+    ],
+)
+async def test_address_in_the_house(
+    hass: HomeAssistant,
+    pictures: PictureDownloads,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    reason: str,
+) -> None:
+    """The house's provider has given it global addresses, and now others than at the start."""
+    adapter = Mock(nice_name="eth0", index=0)
+    adapter.ips = [
+        Mock(is_IPv6=False, ip="192.168.1.2", network_prefix=24),
+        Mock(is_IPv6=True, ip=("2a02:1234:5678:9a01::20", 0, 2), network_prefix=64),
+    ]
+    monkeypatch.setattr(network_adapters.ifaddr, "get_adapters", lambda: [adapter])
+
+    async def resolve(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        return [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, 0, 0, 0))]
+
+    async def unreachable(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(hass.loop, "getaddrinfo", resolve)
+    monkeypatch.setattr(hass.loop, "sock_connect", unreachable)
+    with pytest.raises(PictureError) as caught:
+        await pictures._get(Picture(url="https://store.example/1?sig=1"))
+    assert caught.value.reason == reason

@@ -1,9 +1,11 @@
 """The HTTP view of pictures: responses, permissions, and waiting for downloads."""
 
 import asyncio
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.components.http.auth import async_sign_path
 import pytest
 
 from custom_components.bticino_classe.history import downloads as room, http as views
@@ -73,7 +75,7 @@ async def ring(hass: HomeAssistant, simulator: Simulator, **how: Any) -> Call:
     return call
 
 
-async def test_pictures_are_served_and_cached(
+async def test_pictures_are_served(
     hass: HomeAssistant, browser: TestClient[Any, Any], simulator: Simulator
 ) -> None:
     """Both pictures, the whole view at the path in the event."""
@@ -83,8 +85,31 @@ async def test_pictures_are_served_and_cached(
         answer = await browser.get(path(hass, kind=kind))
         assert answer.status == HTTPStatus.OK
         assert answer.content_type == "image/jpeg"
-        assert answer.headers["Cache-Control"] == "private, max-age=86400, immutable"
         assert await answer.read() == jpeg(call.picture_id(kind))
+
+
+@pytest.mark.parametrize("kind", ["snapshot", "vignette"])
+@pytest.mark.parametrize("is_signed", [False, True], ids=["signed in", "signed path"])
+async def test_deleted_picture_leaves_the_browser(
+    hass: HomeAssistant,
+    browser: TestClient[Any, Any],
+    hass_client_no_auth: ClientSessionGenerator,
+    simulator: Simulator,
+    *,
+    kind: str,
+    is_signed: bool,
+) -> None:
+    """No response may be kept, and after the deletion none contains the picture."""
+    await ring(hass, simulator)
+    found = path(hass, kind=kind)
+    if is_signed:
+        browser = await hass_client_no_auth()
+        found = async_sign_path(hass, found, timedelta(days=1), use_content_user=True)
+    shown = await browser.get(found)
+    assert (shown.status, shown.headers["Cache-Control"]) == (HTTPStatus.OK, "no-store")
+    await history_of(hass).async_delete([newest(hass).id])
+    gone = await browser.get(found)
+    assert (gone.status, gone.headers["Cache-Control"]) == (HTTPStatus.NOT_FOUND, "no-store")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.bticino_classe.live import manager
+from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import (
     get_entry,
     reload_entry,
@@ -21,7 +22,13 @@ from tests.integration.live.browser_client import (
     open_session,
     panel_id,
 )
-from tests.integration.live.conftest import IN_CALL, RINGING, ring_and_send_answer, ring_and_wait
+from tests.integration.live.conftest import (
+    IN_CALL,
+    RINGING,
+    ring_and_send_answer,
+    ring_and_wait,
+    set_timeouts,
+)
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -91,6 +98,53 @@ async def test_reason_is_translated(
     await browser.watch(offer(version=2))
     error = await watching.wait_for("error")
     assert error["message"] == message
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+async def test_answer_waits_until_the_line_is_free(
+    hass: HomeAssistant,
+    browser: BrowserClient,
+    tablet: BrowserClient,
+    simulator: Simulator,
+    *,
+    is_closed: bool,
+) -> None:
+    """The intercom keeps the line for a moment after a view, and an answer cannot be repeated."""
+    set_timeouts(get_entry(hass), busy=0.5)
+    simulator.rtc.settings.slot_release_delay = 0.1
+    watching = await tablet.watch(offer())
+    call = await ring_and_wait(hass, simulator)
+    if is_closed:
+        await watching.close()
+    await browser.watch(offer(version=2))
+    assert call.answered
+    assert (simulator.rtc.answers, simulator.rtc.peak) == (1, 1)
+
+
+async def test_answer_does_not_wait_without_an_earlier_view(
+    hass: HomeAssistant, browser: BrowserClient, simulator: Simulator
+) -> None:
+    """The line is free."""
+    set_timeouts(get_entry(hass), busy=2 * HANG_TIMEOUT)
+    call = await ring_and_wait(hass, simulator)
+    await browser.watch(offer())
+    assert call.answered
+
+
+async def test_viewer_leaves_while_the_line_becomes_free(
+    hass: HomeAssistant, browser: BrowserClient, tablet: BrowserClient, simulator: Simulator
+) -> None:
+    """The ring goes on."""
+    set_timeouts(get_entry(hass), busy=0.5)
+    watching = await tablet.watch(offer())
+    await ring_and_wait(hass, simulator)
+    answering = await browser.open_view(offer(version=2))
+    await expect_ended_for_ring(watching)
+    await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
+    await answering.close()
+    await wait_until(lambda: not get_entry(hass).runtime_data.live.channel.in_use)
+    assert state_of(hass, RINGING) == "on"
+    assert (simulator.rtc.answers, simulator.rtc.terminates) == (0, 1)
 
 
 async def test_view_that_is_being_connected_ends_for_the_answer(

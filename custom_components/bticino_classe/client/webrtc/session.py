@@ -247,7 +247,11 @@ class CallSession:
         """Send our answer to the ring; the intercom only acknowledges it."""
         data = {"type": "answer", "session_description": {"type": "call", "sdp": answer}}
         with self._expect_outcome() as outcome:
+            await self._channel.wait_for_free_line(self.bridge_id)
             async with self._offer_slot():
+                # The acknowledgement of the last offer may have started a terminate.
+                await self._channel.wait_for_free_line(self.bridge_id)
+                self._raise_if_ended()
                 self.ids, self.state = _ids_of(ring), SessionState.OFFERED
                 self._channel.register(self, ring.session_id)
                 try:

@@ -34,10 +34,11 @@ MAX_UNROUTED_FRAMES: Final = 32
 class CallTimeouts:
     """The time-outs of a call, in seconds (protocol.md 3.8).
 
-    `busy` is the pause before the second attempt at a busy intercom, `view` how long the intercom
-    lets somebody watch. An acknowledgement that comes later than `late_ack` does not matter: by
-    then the intercom has ended the call itself. `own_ack` is how long an offer waits for its own
-    acknowledgement after one without any id, which may be a repetition of another request's.
+    `busy` is the pause before the second attempt at a busy intercom, and between a call and the
+    answer to a ring. `view` is how long the intercom lets somebody watch. An acknowledgement that
+    comes later than `late_ack` does not matter: by then the intercom has ended the call itself.
+    `own_ack` is how long an offer waits for its own acknowledgement after one without any id,
+    which may be a repetition of another request's.
     """
 
     connected: float = 20.0
@@ -115,10 +116,10 @@ class SignalingChannel:
         self._sessions: dict[str, SignalingSession] = {}
         self._waiting: set[SignalingSession] = set()
         self._unrouted: dict[str, list[Frame]] = {}
-        self._offer_lock = asyncio.Lock()
-        self._connection_lock = asyncio.Lock()
+        self._offer_lock, self._connection_lock = asyncio.Lock(), asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._terminates: dict[str, set[asyncio.Task[None]]] = {}
+        self._line_free_at: dict[str, float] = {}  # by the event loop's clock
 
     @property
     def is_idle(self) -> bool:
@@ -265,9 +266,20 @@ class SignalingChannel:
             if self.socket.state is not SocketState.ONLINE:
                 await self._resubscribe()
             await self.terminate(session)
+            free_at = asyncio.get_running_loop().time() + self.timeouts.busy
+            self._line_free_at[session.bridge_id] = free_at
         except BticinoError as err:
             sent = isinstance(err, NoAnswerError) and err.sent
             self.counters["terminates_unacknowledged" if sent else "terminates_lost"] += 1
+
+    async def wait_for_free_line(self, bridge_id: str) -> None:
+        """Wait until an intercom has freed the line of a call that was terminated.
+
+        It takes a moment (protocol.md 3.8). An offer can be repeated instead, an answer cannot.
+        """
+        await self._wait_for_terminates(bridge_id)
+        free_at = self._line_free_at.get(bridge_id, 0.0)
+        await asyncio.sleep(free_at - asyncio.get_running_loop().time())
 
     async def _wait_for_terminates(self, bridge_id: str) -> None:
         terminates = self._terminates.get(bridge_id)

@@ -77,10 +77,13 @@ class ReconnectingSocket:
     been lost before. They must return at once. `run` lasts until it is cancelled.
     """
 
+    _stopped = False
+    _logged = _Logged.NOTHING
     _reply: asyncio.Future[Frame] | None = None
     _token: str | None = None
     _token_ends: float = 0.0
     _online_since: float | None = None
+    _stopped = False
     _socket: aiohttp.ClientWebSocketResponse | None = None
     _subscribed: tuple[aiohttp.ClientWebSocketResponse | None, str | None] | None = None
 
@@ -107,11 +110,9 @@ class ReconnectingSocket:
         self._keepalive = keepalive or KeepalivePolicy()
         self._backoff = backoff or Backoff()
         self._refused = RefusedTokens(GrowingPause(draw=self._backoff.draw))
-        self._logged = _Logged.NOTHING
         self._retry_now = asyncio.Event()
         self._subscribe_now = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
-        self._stopped = False
         self.state = SocketState.STOPPED
         self.last_disconnect: Disconnect | None = None
         self.counters: Counter[str] = Counter()
