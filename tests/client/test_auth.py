@@ -353,3 +353,15 @@ async def test_seconds_left(auth: AuthHandler, simulator: Simulator, clock: Cloc
     assert auth.seconds_left == pytest.approx(HOUR - 60)
     clock.now += 2 * HOUR
     assert auth.seconds_left == 0
+
+
+async def test_lifetime_left(auth: AuthHandler, clock: Clock) -> None:
+    """It counts to the end of the token, and is 0 without one and after a refusal."""
+    assert auth.lifetime_left == 0
+    auth.set_tokens("a", "b", clock.now + HOUR)
+    assert auth.lifetime_left == pytest.approx(HOUR)
+    clock.now += 2 * HOUR
+    assert auth.lifetime_left == 0
+    auth.set_tokens("a", "b", clock.now + HOUR)
+    auth.invalidate("a")
+    assert auth.lifetime_left == 0

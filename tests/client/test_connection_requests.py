@@ -125,15 +125,45 @@ async def test_nothing_is_sent_without_a_subscription(auth: AuthHandler) -> None
         assert len(cloud.lines[0].frames) == 1
 
 
-async def test_connection_lost_while_sending(auth: AuthHandler) -> None:
-    """The error says that it may have been sent."""
-    async with running(auth, obey) as (client, _):
+async def test_connection_lost_before_sending(auth: AuthHandler) -> None:
+    """The error says that nothing was written, although the socket has not noticed the loss."""
+    async with running(auth, obey) as (client, cloud):
         await client.socket.resubscribe()
         assert client.socket._socket is not None
         client.socket._socket._writer.transport.abort()
         with pytest.raises(NoAnswerError) as caught:
             await client.socket.send({"action": "rtc"})
+        assert not caught.value.sent
+        assert {frame["action"] for frame in cloud.lines[0].frames} == {"Subscribe"}
+
+
+async def test_connection_lost_while_sending(
+    auth: AuthHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says that the frame may have been sent: it waited for room in the buffer."""
+    async with running(auth, obey) as (client, _):
+        await client.socket.resubscribe()
+        assert client.socket._socket is not None
+        writer = client.socket._socket._writer
+        monkeypatch.setattr(writer, "_limit", 0)
+        monkeypatch.setattr(writer.protocol, "_paused", True)
+        sending = asyncio.create_task(client.socket.send({"action": "rtc"}))
+        await asyncio.sleep(0)
+        writer.transport.abort()
+        with pytest.raises(NoAnswerError) as caught:
+            await sending
         assert caught.value.sent
+
+
+async def test_frames_are_sent_while_a_refused_token_is_replaced(auth: AuthHandler) -> None:
+    """The connection is the same: what belongs to a call must not be lost."""
+    async with running(auth, obey) as (client, cloud):
+        await client.socket.resubscribe()
+        auth.invalidate(await auth.get_access_token())
+        assert client.socket.state is SocketState.SUBSCRIBING
+        await client.socket.send({"action": "rtc"})
+        await until(lambda: client.socket.state is SocketState.ONLINE)
+        assert {"action": "rtc"} in cloud.lines[0].frames
 
 
 async def test_socket_can_run_again(auth: AuthHandler) -> None:

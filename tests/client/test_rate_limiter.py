@@ -157,6 +157,12 @@ def test_short_pause_does_not_shorten_a_long_one(limiter: RateLimiter) -> None:
     assert wait_of(limiter) == TO_THE_HOUR
 
 
+def test_error_of_the_limiter_itself_starts_no_pause(limiter: RateLimiter) -> None:
+    """It has no status."""
+    limiter.note(RateLimitError(retry_after=30))
+    fill(limiter, 1)
+
+
 def test_pause_is_not_shortened(limiter: RateLimiter) -> None:
     """A later answer can name a shorter pause."""
     for seconds in (60, 5):

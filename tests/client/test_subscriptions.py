@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from custom_components.bticino_classe.client.websocket.connection import ReconnectingSocket
 from custom_components.bticino_classe.client.websocket.push_channel import PushChannel
-from tests.client.lines import obey
+from tests.client.lines import Line, obey
 from tests.client.running import STEADY, running, until
 
 if TYPE_CHECKING:
@@ -82,3 +82,21 @@ async def test_listeners_of_the_push_channel(auth: AuthHandler) -> None:
     remove()
     channel._on_subscribed(True)
     assert reported == [True]
+
+
+async def test_subscription_is_reported_before_the_pushes_behind_its_reply(
+    auth: AuthHandler,
+) -> None:
+    """The cloud sends them at once, maybe in one packet: they may be old."""
+
+    async def flush(line: Line) -> None:
+        await line.receive()
+        for frame in ({"status": "ok"}, {"type": "a"}, {"type": "b"}):
+            await line.send(frame)
+        await obey(line)
+
+    async with running(auth, flush) as (client, _):
+        reported, seen = record(client.socket), list[bool]()
+        client.socket._on_frame = lambda _: seen.append(bool(reported))
+        await until(lambda: len(seen) == 2)
+        assert seen == [True, True]

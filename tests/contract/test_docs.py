@@ -26,7 +26,7 @@ FOREIGN = frozenset(
         *("developer tools", "actions", "devices & services", "disable debug logging"),
         *("disconnected", "doorbell rang", "download", "download diagnostics"),
         *("edit in yaml", "enable debug logging", "helpers", "import", "labs", "lock"),
-        *("lock opened", "lock unlocked", "media", "preview", "re-import blueprint"),
+        *("lock locked", "lock opened", "lock unlocked", "media", "preview", "re-import blueprint"),
         *("reconfigure", "repairs", "restore", "run actions", "save", "settings", "start talking"),
         *("system", "system information", "three dots", "two-way audio", "unlock"),
         *("failed to start the webrtc stream", "custom repositories", "integration"),

@@ -167,6 +167,12 @@ class CallOverError(CallError):
         return self.message if self.code is None else f"{self.message} (code {self.code})"
 
 
+class CallLimitError(CallOverError):
+    """The call was ended here after the longest time that is allowed."""
+
+    message = "The call has reached its time limit"
+
+
 class OfferTooLargeError(BticinoError):
     """An offer that could make the intercom restart was not sent; `size` is in bytes."""
 

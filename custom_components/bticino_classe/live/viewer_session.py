@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Protocol, override
 
 from homeassistant.core import callback
 
-from ..client import BticinoError, CallObserver, CallSession, ModuleKind, SessionState
+from ..client import (
+    BticinoError,
+    CallLimitError,
+    CallObserver,
+    CallSession,
+    ModuleKind,
+    SessionState,
+)
 from ..errors import call_reason
 
 if TYPE_CHECKING:
@@ -89,7 +96,7 @@ class ViewerSession(CallObserver):
 
     @override
     def ended(self, error: BticinoError) -> None:
-        self.ended_by = "elsewhere"
+        self.ended_by = "here" if isinstance(error, CallLimitError) else "elsewhere"
         self.end(call_reason(error))
 
     @callback

@@ -173,6 +173,29 @@ async def test_new_connection_waits_for_a_call_that_is_being_set_up(auth: AuthHa
         assert viewer.events == ["answer"]
 
 
+async def test_late_acknowledgement_of_an_answer_is_not_for_its_terminate(
+    auth: AuthHandler, ack_mode: str
+) -> None:
+    """The terminate would not be repeated, and the intercom stay in the call."""
+
+    async def late(intercom: ScriptedIntercom, line: Line, frame: Frame) -> None:
+        if kind_of(frame) == "terminate" and len(intercom.sent("terminate")) == 1:
+            await line.send(ack(intercom.sent("answer")[0]))  # and none for the terminate
+        elif kind_of(frame) != "answer":
+            await by_the_protocol(intercom, line, frame)
+
+    timeouts = replace(TIMEOUTS, acknowledged=SHORT)
+    async with signaling(auth, ScriptedIntercom(late), timeouts=timeouts) as setup:
+        with pytest.raises(NoAnswerError):
+            await setup.session().answer(RING, OFFER)
+        if ack_mode != "echo":
+            await until(setup.terminates)
+            assert setup.cloud.handshakes == 2
+            return  # on the new connection, this order cannot come from a cloud
+        setup.channel.timeouts = replace(TIMEOUTS, terminated=SHORT)
+        await until(lambda: setup.terminates() == ["ring-1", "ring-1"])
+
+
 async def test_refused_offers_do_not_break_the_next_call(auth: AuthHandler) -> None:
     """However many there were."""
 

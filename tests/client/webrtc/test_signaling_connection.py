@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.bticino_classe.client.errors import (
+    BticinoError,
     CallError,
     InvalidCredentialsError,
     NoAnswerError,
@@ -224,3 +225,17 @@ async def test_refused_credentials_during_a_call(auth: AuthHandler, simulator: S
         session.hang_up()
         await until(lambda: not setup.channel.in_use)
         assert setup.channel.counters["terminates_lost"] == 1
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_close_while_connecting(auth: AuthHandler, steps: int) -> None:
+    """Nobody is left waiting for the connection, however far it has come."""
+    async with signaling(auth) as setup:
+        declining = asyncio.create_task(setup.session().decline(RING))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await setup.channel.close()
+        with pytest.raises(BticinoError) as caught:
+            await declining
+        assert "no connection" not in str(caught.value)  # the time-out
+    assert setup.intercom.frames == []

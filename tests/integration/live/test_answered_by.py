@@ -1,8 +1,11 @@
 """Who answered and who ended a call, in the events and in the history."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from homeassistant.util import dt as dt_util
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe.const import DOMAIN
 from custom_components.bticino_classe.services import SIMULATE_RING
@@ -30,6 +33,7 @@ from tests.integration.live.conftest import (
     call_events,
     let_grace_period_pass,
     ring_and_wait,
+    set_timeouts,
 )
 from tests.simulator import pushes
 
@@ -127,6 +131,22 @@ async def test_end_of_an_answered_call(
     assert await last_call(hass, simulator) == ("answered", "here", ended_by)
     assert call_events(events) == ["incoming", "answered", "ended"]
     assert answered_by(hass) == "here"
+
+
+async def test_call_reaches_its_time_limit(
+    hass: HomeAssistant, browser: BrowserClient, simulator: Simulator
+) -> None:
+    """Home Assistant ends it, because its end at the intercom may have been lost."""
+    set_timeouts(get_entry(hass), max_call=100)
+    await ring_and_wait(hass, simulator)
+    view = await browser.watch(offer())
+    await hass.async_block_till_done()
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=101))
+    error = await view.wait_for("error")
+    assert error["code"] == "call_limit"
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
+    assert simulator.rtc.terminates == 1
+    assert await last_call(hass, simulator) == ("answered", "here", "here")
 
 
 @pytest.mark.parametrize(

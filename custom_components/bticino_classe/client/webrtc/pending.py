@@ -24,10 +24,9 @@ REMEMBERED_SESSIONS: Final = 64
 class PendingRequest:
     """A request without an acknowledgement; `deadline` is in seconds of the table's clock.
 
-    `on_ack` is called from within the reader, before any later frame; for an offer also after its
-    caller has left. `session_id` is the one in the request, which an offer does not have.
-    `is_refused` marks an offer to which a negative acknowledgement was attributed by its order:
-    its own acknowledgement may still follow.
+    `on_ack` is called from within the reader, before any later frame, also after the caller has
+    left. `session_id` is the one in the request; an offer has none. `is_refused` marks an offer to
+    which a negative acknowledgement was attributed by its order: its own may still follow.
     """
 
     correlation_id: str
@@ -37,6 +36,11 @@ class PendingRequest:
     reply: asyncio.Future[Frame]
     on_ack: AckHandler | None
     is_refused: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the request is kept when its caller leaves."""
+        return self.is_offer or self.on_ack is not None
 
     def resolve(self, ack: Frame) -> None:
         """Pass the acknowledgement to the session, then to the caller."""
@@ -59,8 +63,9 @@ class PendingRequests:
     """The one owner of pending requests, in the order in which they were sent.
 
     A request leaves with its acknowledgement, with its caller, with the connection, or at its
-    deadline. An offer outlives its caller until the deadline: only its acknowledgement names the
-    session that must be terminated.
+    deadline. An offer or an answer is kept until the deadline, without its caller: only an offer's
+    acknowledgement names the session that must be terminated, and a late one must not be taken for
+    that of another request.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -74,19 +79,19 @@ class PendingRequests:
 
     @property
     def is_order_certain(self) -> bool:
-        """Whether the next acknowledgement with a session is that of the next offer.
+        """Whether no acknowledgement can be taken for that of a later request.
 
-        It may be that of an earlier offer, if acknowledgements have no correlation id.
+        A late one can, if acknowledgements have no correlation id and its caller has left.
         """
         self._drop_expired()
-        has_offer = any(each.is_offer for each in self._requests.values())
-        return self._has_correlation_ids or not has_offer
+        kept = (each for each in self._requests.values() if each.is_kept)
+        return self._has_correlation_ids or not any(each.reply.done() for each in kept)
 
     @property
-    def awaited_offers(self) -> set[asyncio.Future[Frame]]:
-        """The replies to offers that may still come in time."""
-        offers = (each for each in self._requests.values() if each.is_offer)
-        return {each.reply for each in offers if not each.reply.done()}
+    def awaited_replies(self) -> set[asyncio.Future[Frame]]:
+        """The replies to offers and answers that may still come in time."""
+        kept = (each for each in self._requests.values() if each.is_kept)
+        return {each.reply for each in kept if not each.reply.done()}
 
     def is_known(self, session_id: str) -> bool:
         """Whether this is the id of an earlier call; the last ones are remembered."""
@@ -122,8 +127,8 @@ class PendingRequests:
             del self._requests[request.correlation_id]
 
     def release(self, request: PendingRequest) -> None:
-        """Remove a request whose caller has left, unless it is an offer."""
-        if request.is_offer:
+        """Remove a request whose caller has left, unless it is kept."""
+        if request.is_kept:
             request.abandon()
         else:
             self.remove(request)

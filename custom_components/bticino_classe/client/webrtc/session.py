@@ -11,6 +11,7 @@ from ..errors import (
     AnsweredElsewhereError,
     BticinoError,
     CallError,
+    CallLimitError,
     CallOverError,
     LineBusyError,
     NoAnswerError,
@@ -393,7 +394,7 @@ class CallSession:
     def _handle_max_call(self) -> None:
         """End a call whose end may have been lost, so that it does not block the intercom."""
         self.hang_up()
-        self._viewer.ended(CallOverError())
+        self._viewer.ended(CallLimitError())
 
     def _resolve(self, device_sdp: str) -> None:
         if self.outcome is not None and not self.outcome.done():

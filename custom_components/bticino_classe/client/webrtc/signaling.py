@@ -112,9 +112,9 @@ class SignalingChannel:
             backoff=backoff,
         )
         self._correlation_ids = itertools.count(time.time_ns())
-        self._pending = PendingRequests()
+        self._pending = PendingRequests(_loop_time)
         self._sessions: dict[str, SignalingSession] = {}
-        self._waiting: set[SignalingSession] = set()
+        self._waiting: list[SignalingSession] = []
         self._unrouted: dict[str, list[Frame]] = {}
         self._offer_lock, self._connection_lock = asyncio.Lock(), asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -134,7 +134,7 @@ class SignalingChannel:
     async def close(self) -> None:
         """End all calls, terminate them at the intercoms if that is quick, and disconnect."""
         self._closed = True
-        for session in {*self._sessions.values(), *self._waiting}:
+        for session in (*self._sessions.values(), *self._waiting):
             session.hang_up()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self.timeouts.terminated)
@@ -155,13 +155,13 @@ class SignalingChannel:
     async def offer_slot(self, session: SignalingSession) -> AsyncIterator[None]:
         """Enter once the socket has a new subscription and the intercom's last call is terminated.
 
-        After an offer that was never acknowledged, the connection is a new one unless
+        After an offer or answer that was never acknowledged, the connection is a new one unless
         acknowledgements have correlation ids: a late one would be taken for the next offer's.
 
         One session at a time: it leaves with its acknowledgement, so that a slow intercom delays no
         other. NoAnswerError: no connection in time; AuthError, ApiError: the cloud refuses it.
         """
-        self._waiting.add(session)
+        self._waiting.append(session)
         self._cancel_idle_timer()
         try:
             await self._wait_for_terminates(session.bridge_id)
@@ -169,16 +169,13 @@ class SignalingChannel:
             async with self._offer_lock:
                 # The acknowledgement of the last offer may have started another one.
                 await self._wait_for_terminates(session.bridge_id)
-                if not self._pending.is_order_certain:
-                    await self._resubscribe(after=self._connections_lost)
-                elif self.socket.state is not SocketState.ONLINE:
-                    await self._resubscribe()
+                await self._ensure_connection()
                 try:
                     yield
                 finally:
                     self._unrouted.clear()
         finally:
-            self._waiting.discard(session)
+            self._waiting.remove(session)
             self._restart_idle_timer()
 
     async def request(
@@ -194,7 +191,7 @@ class SignalingChannel:
         is_offer = data.get("type") == "offer"
         pending = self._pending.add(
             correlation_id or self._next_correlation_id(),
-            lifetime=self.timeouts.late_ack if is_offer else timeout,
+            lifetime=self.timeouts.late_ack if is_offer or on_ack else timeout,
             is_offer=is_offer,
             session_id=session.frame_ids.get("session_id"),
             on_ack=on_ack,
@@ -247,7 +244,7 @@ class SignalingChannel:
         because it has the session's id.
         """
         self.counters["terminates"] += 1
-        deadline = time.monotonic() + self.timeouts.late_ack
+        deadline = _loop_time() + self.timeouts.late_ack
         is_repeatable = True
         while True:
             lost = self._connections_lost
@@ -255,7 +252,7 @@ class SignalingChannel:
                 timeout = self.timeouts.terminated
                 return await self.request(session, {"type": "terminate"}, timeout=timeout)
             except NoAnswerError as err:
-                if not (err.sent and is_repeatable) or time.monotonic() > deadline:
+                if not (err.sent and is_repeatable) or _loop_time() > deadline:
                     raise
             # A connection on which nothing comes is replaced once.
             is_repeatable = self._connections_lost != lost
@@ -263,14 +260,16 @@ class SignalingChannel:
 
     async def _terminate(self, session: SignalingSession) -> None:
         try:
-            if self.socket.state is not SocketState.ONLINE:
-                await self._resubscribe()
+            await self._ensure_connection()
             await self.terminate(session)
             free_at = asyncio.get_running_loop().time() + self.timeouts.busy
             self._line_free_at[session.bridge_id] = free_at
         except BticinoError as err:
             sent = isinstance(err, NoAnswerError) and err.sent
             self.counters["terminates_unacknowledged" if sent else "terminates_lost"] += 1
+        except asyncio.CancelledError:
+            self.counters["terminates_lost"] += 1  # the channel is closed
+            raise
 
     async def wait_for_free_line(self, bridge_id: str) -> None:
         """Wait until an intercom has freed the line of a call that was terminated.
@@ -285,6 +284,13 @@ class SignalingChannel:
         terminates = self._terminates.get(bridge_id)
         if terminates:
             await asyncio.wait(terminates, timeout=self.timeouts.acknowledged)
+
+    async def _ensure_connection(self) -> None:
+        """Wait for a connection on which the order of acknowledgements is certain."""
+        if not self._pending.is_order_certain:
+            await self._resubscribe(after=self._connections_lost)
+        elif self.socket.state is not SocketState.ONLINE:
+            await self._resubscribe()
 
     async def _resubscribe(self, *, after: int | None = None) -> None:
         """Connect if necessary and subscribe: the token of the last subscription may have died.
@@ -303,7 +309,7 @@ class SignalingChannel:
 
     async def _wait_for_set_ups(self) -> None:
         """Wait until no call depends on the present connection."""
-        while waiting := self._pending.awaited_offers | self._outcomes():
+        while waiting := self._pending.awaited_replies | self._outcomes():
             await asyncio.wait(waiting)
 
     def _outcomes(self) -> set[asyncio.Future[str]]:
@@ -422,6 +428,10 @@ class SignalingChannel:
             others = self._tasks - {asyncio.current_task()}
             if not (self._sessions or self._waiting or others):
                 await self._stop_socket()
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _subscription(token: str) -> Mapping[str, str]:

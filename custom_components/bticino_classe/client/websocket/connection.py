@@ -83,7 +83,6 @@ class ReconnectingSocket:
     _token: str | None = None
     _token_ends: float = 0.0
     _online_since: float | None = None
-    _stopped = False
     _socket: aiohttp.ClientWebSocketResponse | None = None
     _subscribed: tuple[aiohttp.ClientWebSocketResponse | None, str | None] | None = None
 
@@ -138,8 +137,12 @@ class ReconnectingSocket:
             self._resolve_waiters(len(self._waiters), NoAnswerError(reason="stopped"))
 
     def stop(self) -> None:
-        """Do not reconnect: a time-out at the same moment may swallow the cancellation of `run`."""
+        """Do not reconnect: a time-out at the same moment may swallow the cancellation of `run`.
+
+        Ends the calls of `resubscribe`: `run` cannot if it is cancelled before its first step.
+        """
         self._stopped = True
+        self._resolve_waiters(len(self._waiters), NoAnswerError(reason="stopped"))
 
     async def resubscribe(self) -> None:
         """Subscribe again and return when the cloud has confirmed it.
@@ -156,13 +159,19 @@ class ReconnectingSocket:
 
     async def send(self, frame: Mapping[str, Any]) -> None:
         """Send a frame once; NoAnswerError if the connection is not online or is lost."""
-        if self._socket is None or self.state is not SocketState.ONLINE:
+        if self._socket is None or not self._is_subscribed:
             raise NoAnswerError(reason="no connection")
         try:
             await self._socket.send_str(orjson.dumps(frame).decode())
         except (aiohttp.ClientError, ConnectionError) as err:
             sent = CLOSING_TRANSPORT not in str(err)
             raise NoAnswerError(sent=sent, reason=type(err).__name__) from err
+
+    @property
+    def _is_subscribed(self) -> bool:
+        """Whether the connection was confirmed; a refused token may be in replacement."""
+        is_connected = self.state in {SocketState.ONLINE, SocketState.SUBSCRIBING}
+        return is_connected and self._online_since is not None
 
     async def _connection(self) -> Disconnect:
         """Run one connection and return why it ended."""
@@ -207,6 +216,8 @@ class ReconnectingSocket:
             message = await socket.receive()
             if message.type is aiohttp.WSMsgType.TEXT:
                 self._on_text(message.data)
+                # A subscription is reported before the frame behind its reply is handled.
+                await asyncio.sleep(0)
             elif message.type is aiohttp.WSMsgType.BINARY:
                 self.counters["binary_frames"] += 1
             else:
