@@ -64,6 +64,8 @@ class Owner:
         flow = await self.call("post", FLOW, {"handler": DOMAIN})
         credentials = {"username": email, "password": password}
         result = await self.call("post", f"{FLOW}/{flow['flow_id']}", credentials)
+        if result.get("step_id") == "lights":
+            result = await self.call("post", f"{FLOW}/{flow['flow_id']}", {})
         if result["type"] != "create_entry":
             reason = result.get("reason") or result.get("errors")
             raise DevelopError(f"the simulated account could not be set up: {reason}.")
@@ -118,6 +120,8 @@ class Owner:
         flow = await self._post("auth/login_flow", handler)
         user = {"username": USER, "password": self._password}
         result = await self._post(f"auth/login_flow/{flow['flow_id']}", user)
+        if result.get("step_id") == "lights":
+            result = await self.call("post", f"{FLOW}/{flow['flow_id']}", {})
         if result["type"] != "create_entry":
             raise DevelopError(f"user '{USER}' could not sign in; try --fresh.")
         return str(result["result"])

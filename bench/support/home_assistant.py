@@ -80,6 +80,8 @@ class Installation:
         flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
         credentials = self.cloud.credentials
         result = await hass.config_entries.flow.async_configure(flow["flow_id"], credentials)
+        if result.get("step_id") == "lights":
+            result = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
         assert result["type"] == "create_entry", result
         await hass.async_block_till_done()
         _check_set_up(hass)

@@ -46,6 +46,8 @@ async def async_setup_entry(
 class BticinoRinging(BticinoCallEntity, BinarySensorEntity):
     """On while a call rings at the panel; for an intercom, at any of its panels."""
 
+    # Also how a blueprint finds it among the entities of the panel's device.
+    _attr_device_class = BinarySensorDeviceClass.SOUND
     _attr_translation_key = "ringing"
 
     @property

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, override
 from homeassistant.components.button import ButtonEntity
 
 from .client import ModuleKind
+from .commands import door_code
 from .entity import BticinoEntity, BticinoLocalEntity, async_add_for_modules, is_door
 from .errors import call_errors, refused
 
@@ -24,7 +25,7 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add a button for every door, and those of every intercom."""
+    """Add a button for every door without a code, and those of every intercom."""
 
     def build(runtime: RuntimeData, module: Module) -> list[Entity]:
         if module.kind is ModuleKind.BRIDGE:
@@ -32,7 +33,9 @@ async def async_setup_entry(
                 BticinoResetButton(runtime, module, "reset_missed_calls"),
                 BticinoNextPanelButton(runtime, module, "next_panel"),
             ]
-        return [BticinoButton(runtime, module, "open")] if is_door(entry, module) else []
+        # A button asks for no code.
+        has_button = is_door(entry, module) and door_code(entry, module.id) is None
+        return [BticinoButton(runtime, module, "open")] if has_button else []
 
     async_add_for_modules(entry, async_add_entities, build)
 
@@ -45,7 +48,7 @@ class BticinoButton(BticinoEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         with self.command_errors():
-            await self._runtime.commands.async_open(self.module, self._context)
+            await self._runtime.commands.async_open(self.module, context=self._context)
 
 
 class BticinoResetButton(BticinoLocalEntity, ButtonEntity):

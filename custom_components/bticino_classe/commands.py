@@ -6,6 +6,7 @@ from collections import defaultdict
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from hmac import compare_digest
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -22,12 +23,15 @@ from .client import (
     OutcomeUnknownError,
     UnreachableError,
 )
-from .const import CONF_PULSE_TIME, DEFAULT_PULSE_TIME
+from .const import CONF_DOOR_CODES, CONF_PULSE_TIME, DEFAULT_PULSE_TIME
+from .errors import refused
 from .pulses import DoorPulses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
     from contextlib import AbstractAsyncContextManager
+
+    from homeassistant.config_entries import ConfigEntry
 
     from .coordinator import BticinoCoordinator
 
@@ -37,6 +41,12 @@ if TYPE_CHECKING:
 
 COMMAND_SECONDS: Final = 15.0  # from the press until the answer; nothing is sent after it
 SETTING_GRACE_SECONDS: Final = 3.0  # for which a door waits while a setting is being written
+
+
+def door_code(entry: ConfigEntry, door_id: str) -> str | None:
+    """Return the code without which a door is not opened; None if it has none."""
+    code: str | None = entry.options.get(CONF_DOOR_CODES, {}).get(door_id)
+    return code
 
 
 class Commands:
@@ -54,12 +64,16 @@ class Commands:
         self._openings: dict[str, _Opening] = {}
         self.pulses = DoorPulses.of(hass, coordinator.config_entry.entry_id)
 
-    async def async_open(self, door: Module, context: Context | None = None) -> None:
+    async def async_open(
+        self, door: Module, *, code: str | None = None, context: Context | None = None
+    ) -> None:
         """Open a door; a press while the same door is being opened joins that opening.
 
+        ServiceValidationError: the door has another code than the one given.
         Without callers an opening that was not sent yet is withdrawn; one that was sent goes on, so
         that another press cannot open twice.
         """
+        self._check_code(door, code)
         opening = self._openings.get(door.id)
         if opening is None or opening.task.done():
             opening = self._openings[door.id] = self._begin_opening(door, context)
@@ -91,6 +105,11 @@ class Commands:
             home, bridge = self._target(bridge)
             with self._outcome():
                 await change(home, bridge, deadline, self._write_lock(home.id, deadline))
+
+    def _check_code(self, door: Module, code: str | None) -> None:
+        expected = door_code(self._coordinator.config_entry, door.id)
+        if expected is not None and not compare_digest(expected.encode(), (code or "").encode()):
+            raise refused("wrong_code")
 
     def _begin_opening(self, door: Module, context: Context | None) -> _Opening:
         deadline = self._deadline()

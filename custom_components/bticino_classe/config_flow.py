@@ -1,6 +1,7 @@
 """Sign-in, re-authentication, reconfiguration and options."""
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.config_entries import (
@@ -11,6 +12,7 @@ from homeassistant.config_entries import (
     OptionsFlowWithReload,
 )
 from homeassistant.const import (
+    CONF_CODE,
     CONF_PASSWORD,
     CONF_TOKEN,
     CONF_USERNAME,
@@ -38,8 +40,11 @@ import voluptuous as vol
 
 from .client import Account, AuthHandler, BticinoError, Home, ModuleKind, Topology
 from .const import (
+    CODE_FORMAT,
     CONF_CALLS,
     CONF_DAYS,
+    CONF_DOOR_CODES,
+    CONF_DOORS_WITH_CODE,
     CONF_EXCLUDED_HOMES,
     CONF_HISTORY,
     CONF_KEEP,
@@ -72,6 +77,9 @@ ACCOUNT_SCHEMA = vol.Schema(
     {vol.Required(CONF_USERNAME): EMAIL, vol.Required(CONF_PASSWORD): PASSWORD}
 )
 
+CODE = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
+CODE_SCHEMA = vol.Schema({vol.Required(CONF_CODE): CODE})
+
 # Only these keys have a text in the forms.
 _FORM_ERRORS = frozenset(
     {"invalid_auth", "app_client_refused", "too_many_requests", "cannot_connect"}
@@ -88,6 +96,7 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         self._account: Account | None = None
         self._credentials: dict[str, str] = {}
         self._tokens: dict[str, Any] = {}
+        self._entry_title = ""
         self._is_finishing = False
         self._removed = asyncio.Event()
 
@@ -105,12 +114,24 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
                 return self.async_abort(reason="already_configured")
             topology, errors = await self._async_sign_in(user_input)
             if topology is not None:
-                await self._async_finish_once("already_configured")
+                if not (lights := _lights(topology)):
+                    await self._async_finish_once("already_configured")
                 unique_id = topology.user_id or self._credentials[CONF_USERNAME].lower()
-                await self.async_set_unique_id(unique_id)
+                # An abandoned form that asks for the lights must not block another sign-in.
+                await self.async_set_unique_id(unique_id, raise_on_progress=False)
                 self._abort_if_unique_id_configured()
+                if lights:
+                    return self._lights_form(topology, lights)
                 return self.async_create_entry(title=_title(topology), data=self._entry_data)
         return self._account_form("user", errors, user_input)
+
+    async def async_step_lights(self, user_input: dict[str, Any]) -> ConfigFlowResult:
+        """Store which relays of staircase lights open something."""
+        await self._async_finish_once("already_configured")
+        self._abort_if_unique_id_configured()
+        return self.async_create_entry(
+            title=self._entry_title, data=self._entry_data, options=user_input
+        )
 
     async def async_step_reauth(
         self,
@@ -186,6 +207,12 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
             errors=errors,
         )
 
+    def _lights_form(self, topology: Topology, lights: Mapping[str, str]) -> ConfigFlowResult:
+        """Ask for the relays before anything can switch them as lights."""
+        self._entry_title = _title(topology)
+        fields = {vol.Optional(CONF_LIGHTS_AS_DOORS, default=list): _choice(lights)}
+        return self.async_show_form(step_id="lights", data_schema=vol.Schema(fields))
+
     def _update_entry(self, entry: ConfigEntry, topology: Topology) -> ConfigFlowResult:
         """Store the new credentials if they belong to the account of the entry."""
         username = self._credentials[CONF_USERNAME].lower()
@@ -238,36 +265,91 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
 
     config_entry: BticinoConfigEntry
 
+    def __init__(self) -> None:
+        self._options: dict[str, Any] = {}
+        self._codes: dict[str, str] = {}
+        self._doors_to_ask: list[str] = []
+
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Show the form, or store the options."""
-        runtime = async_runtime(self.config_entry)
-        if runtime is None:
+        """Show the form; then request the new codes, and store the options."""
+        if async_runtime(self.config_entry) is None:
             return self.async_abort(reason="not_loaded")
-        homes = [home for home in runtime.coordinator.all_homes.values() if home.bridges]
-        errors: dict[str, str] = {}
+        if user_input is None:
+            return self._form(self.config_entry.options, {})
+        if len(user_input.get(CONF_EXCLUDED_HOMES, [])) == len(self._homes()):
+            return self._form(user_input, {CONF_EXCLUDED_HOMES: "all_homes_excluded"})
+        self._options = dict(user_input)
+        self._choose_codes(self._options.pop(CONF_DOORS_WITH_CODE, []))
+        return await self._async_continue()
+
+    async def async_step_door_code(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Request the code of a door."""
+        if async_runtime(self.config_entry) is None:
+            return self.async_abort(reason="not_loaded")
+        door, errors = self._doors_to_ask[0], {}
         if user_input is not None:
-            if len(user_input.get(CONF_EXCLUDED_HOMES, [])) == len(homes):
-                errors[CONF_EXCLUDED_HOMES] = "all_homes_excluded"
-            elif not await _async_apply_keep(runtime.history, user_input):
-                errors["base"] = "history_not_deleted"
-            else:
-                return self.async_create_entry(data=user_input)
-        names = {home.id: home.name or home.id for home in homes}
-        lights = self._light_names(homes)
-        values = _existing_choices(user_input or self.config_entry.options, names, lights)
-        schema = _options_schema(names, lights)
+            if re.fullmatch(CODE_FORMAT, user_input[CONF_CODE]):
+                self._codes[self._doors_to_ask.pop(0)] = user_input[CONF_CODE]
+                return await self._async_continue()
+            errors[CONF_CODE] = "invalid_code"
+        return self.async_show_form(
+            step_id="door_code",
+            data_schema=CODE_SCHEMA,
+            errors=errors,
+            description_placeholders={"door": self._names(ModuleKind.DOOR, ModuleKind.LIGHT)[door]},
+        )
+
+    def _choose_codes(self, doors: list[str]) -> None:
+        """Keep the codes of the chosen doors, and of those that could not be chosen now."""
+        offered = self._doors()
+        codes: dict[str, str] = self.config_entry.options.get(CONF_DOOR_CODES, {})
+        self._codes = {
+            door: code for door, code in codes.items() if door in doors or door not in offered
+        }
+        self._doors_to_ask = [door for door in doors if door not in self._codes]
+
+    async def _async_continue(self) -> ConfigFlowResult:
+        if self._doors_to_ask:
+            return await self.async_step_door_code()
+        options = self._options | ({CONF_DOOR_CODES: self._codes} if self._codes else {})
+        if not await _async_apply_keep(self.config_entry.runtime_data.history, options):
+            return self._form(options, {"base": "history_not_deleted"})
+        return self.async_create_entry(data=options)
+
+    def _form(self, values: Mapping[str, Any], errors: dict[str, str]) -> ConfigFlowResult:
+        if codes := values.get(CONF_DOOR_CODES):
+            values = {**values, CONF_DOORS_WITH_CODE: list(codes)}
+        offers = {
+            CONF_LIGHTS_AS_DOORS: self._names(ModuleKind.LIGHT),
+            CONF_DOORS_WITH_CODE: self._doors(),
+            CONF_EXCLUDED_HOMES: {home.id: home.name or home.id for home in self._homes()},
+        }
         return self.async_show_form(
             step_id="init",
-            data_schema=self.add_suggested_values_to_schema(schema, values),
+            data_schema=self.add_suggested_values_to_schema(
+                _options_schema(offers), _existing_choices(values, offers)
+            ),
             errors=errors,
         )
 
-    def _light_names(self, homes: list[Home]) -> dict[str, str]:
-        """Return the names of the staircase lights' devices, by module."""
+    def _homes(self) -> list[Home]:
+        homes = self.config_entry.runtime_data.coordinator.all_homes.values()
+        return [home for home in homes if home.bridges]
+
+    def _doors(self) -> dict[str, str]:
+        """Return the names of the doors, and of the lights that are doors."""
+        lights = self.config_entry.options.get(CONF_LIGHTS_AS_DOORS, [])
+        found = self._names(ModuleKind.LIGHT)
+        return self._names(ModuleKind.DOOR) | {k: v for k, v in found.items() if k in lights}
+
+    def _names(self, *kinds: ModuleKind) -> dict[str, str]:
+        """Return the names of the devices of modules, by module."""
         registry, entry_id = dr.async_get(self.hass), self.config_entry.entry_id
         names: dict[str, str] = {}
-        for module in (m for home in homes for m in home.modules.values()):
-            if module.kind is ModuleKind.LIGHT:
+        for module in (m for home in self._homes() for m in home.modules.values()):
+            if module.kind in kinds:
                 device = registry.async_get_device_by_identifier((DOMAIN, module.id), entry_id)
                 known = (device.name_by_user or device.name) if device else None
                 names[module.id] = known or module.name or module.id
@@ -305,17 +387,16 @@ _HISTORY_SCHEMA = vol.Schema(
 )
 
 
-def _options_schema(homes: Mapping[str, str], lights: Mapping[str, str]) -> vol.Schema:
-    """Return the form; lights and homes only where there is something to choose."""
+def _options_schema(offers: Mapping[str, Mapping[str, str]]) -> vol.Schema:
+    """Return the form; modules and homes only where there is something to choose."""
     fields: dict[vol.Marker, Any] = {
         vol.Required(CONF_PULSE_TIME, default=DEFAULT_PULSE_TIME): _integer(
             1, 60, UnitOfTime.SECONDS
         )
     }
-    if lights:
-        fields[vol.Optional(CONF_LIGHTS_AS_DOORS, default=list)] = _choice(lights)
-    if len(homes) > 1:
-        fields[vol.Optional(CONF_EXCLUDED_HOMES, default=list)] = _choice(homes)
+    for key, names in offers.items():
+        if len(names) > (key == CONF_EXCLUDED_HOMES):
+            fields[vol.Optional(key, default=list)] = _choice(names)
     fields[vol.Required(CONF_SIMULATED_RINGS, default=False)] = BooleanSelector()
     # If the section had a default, frontends would ignore the defaults of its fields.
     fields[vol.Required(CONF_HISTORY)] = section(_HISTORY_SCHEMA, {"collapsed": True})
@@ -323,10 +404,9 @@ def _options_schema(homes: Mapping[str, str], lights: Mapping[str, str]) -> vol.
 
 
 def _existing_choices(
-    values: Mapping[str, Any], homes: Mapping[str, str], lights: Mapping[str, str]
+    values: Mapping[str, Any], offers: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
-    """Return the previous values without lights and homes that no longer exist."""
-    offers = {CONF_EXCLUDED_HOMES: homes, CONF_LIGHTS_AS_DOORS: lights}
+    """Return the previous values without modules and homes that no longer exist."""
     return {
         key: [each for each in value if each in offers[key]] if key in offers else value
         for key, value in values.items()
@@ -336,6 +416,13 @@ def _existing_choices(
 def _choice(names: Mapping[str, str]) -> SelectSelector:
     options = [SelectOptionDict(value=key, label=name) for key, name in names.items()]
     return SelectSelector(SelectSelectorConfig(options=options, multiple=True))
+
+
+def _lights(topology: Topology) -> dict[str, str]:
+    """Return the names of the staircase lights of the homes that are set up, by module."""
+    homes = [home for home in topology.homes.values() if home.bridges]
+    modules = [module for home in homes for module in home.modules.values()]
+    return {m.id: m.name or m.id for m in modules if m.kind is ModuleKind.LIGHT}
 
 
 def _title(topology: Topology) -> str:

@@ -8,6 +8,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
 
 from .client import Home, Module, ModuleKind
+from .commands import door_code
 from .const import DOMAIN, MANUFACTURER
 from .entity import is_door, unique_id
 from .naming import MODELS, DeviceNames
@@ -75,7 +76,8 @@ def _fits(entry: BticinoConfigEntry, house: House, module: Module, domain: str, 
     """Whether a module of this kind has such an entity; one of unknown kind keeps all."""
     entity = (domain, key)
     if is_door(entry, module):
-        return entity in _OF_DOORS
+        asks_no_code = domain == Platform.BUTTON and door_code(entry, module.id) is not None
+        return not asks_no_code and entity in _OF_DOORS
     if module.kind is ModuleKind.LIGHT:
         return entity in _OF_LIGHTS
     if module.kind is ModuleKind.PANEL:

@@ -7,7 +7,7 @@ from homeassistant.const import CONF_TOKEN
 from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind, Pseudonyms, redact
-from .const import CONF_EXCLUDED_HOMES, CONF_LIGHTS_AS_DOORS
+from .const import CONF_DOOR_CODES, CONF_EXCLUDED_HOMES, CONF_LIGHTS_AS_DOORS
 from .runtime import async_runtime
 
 if TYPE_CHECKING:
@@ -29,14 +29,15 @@ async def async_get_config_entry_diagnostics(
     pseudonyms = Pseudonyms()
     if runtime is not None:
         _name_ids(runtime.coordinator, pseudonyms)
-    for option, kind in ((CONF_EXCLUDED_HOMES, "home"), (CONF_LIGHTS_AS_DOORS, "light")):
+    kinds = {CONF_EXCLUDED_HOMES: "home", CONF_LIGHTS_AS_DOORS: "light", CONF_DOOR_CODES: "door"}
+    for option, kind in kinds.items():
         for identifier in entry.options.get(option, []):
             pseudonyms.name(identifier, kind)
     report = {
         "entry": {
             "state": entry.state.value,
             "token": _token(entry),
-            "options": dict(entry.options),
+            "options": _options(entry),
         },
         "house": None if runtime is None else _house(runtime.coordinator),
         "settings": None if runtime is None else _settings(runtime),
@@ -56,6 +57,12 @@ def _name_ids(coordinator: BticinoCoordinator, pseudonyms: Pseudonyms) -> None:
         for module in home.modules.values():
             if module.bridge_id is not None:
                 pseudonyms.name(module.bridge_id, ModuleKind.BRIDGE.value)
+
+
+def _options(entry: BticinoConfigEntry) -> dict[str, Any]:
+    """Return the options; of the codes, only which doors have one."""
+    codes = entry.options.get(CONF_DOOR_CODES)
+    return {**entry.options, **({CONF_DOOR_CODES: list(codes)} if codes else {})}
 
 
 def _token(entry: BticinoConfigEntry) -> dict[str, Any]:

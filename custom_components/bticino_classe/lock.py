@@ -3,9 +3,12 @@
 from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components.lock import LockEntity, LockEntityFeature
+from homeassistant.const import ATTR_CODE
 from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 
+from .commands import door_code
+from .const import CODE_FORMAT
 from .entity import BticinoEntity, async_add_for_modules, is_door
 
 if TYPE_CHECKING:
@@ -44,6 +47,11 @@ class BticinoLock(BticinoEntity, LockEntity):
     _attr_is_locked = True
     _end_of_pulse: CALLBACK_TYPE | None = None
 
+    def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
+        super().__init__(runtime, module, key)
+        if door_code(self._entry, module.id) is not None:
+            self._attr_code_format = CODE_FORMAT
+
     @override
     async def async_open(self, **kwargs: Any) -> None:
         await self.async_unlock(**kwargs)
@@ -52,7 +60,9 @@ class BticinoLock(BticinoEntity, LockEntity):
     async def async_unlock(self, **kwargs: Any) -> None:
         # Not shown as unlocking: a failed opening would look like a door that locks.
         with self.command_errors():
-            await self._runtime.commands.async_open(self.module, self._context)
+            await self._runtime.commands.async_open(
+                self.module, code=kwargs.get(ATTR_CODE), context=self._context
+            )
 
     @override
     async def async_lock(self, **kwargs: Any) -> None:

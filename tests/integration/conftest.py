@@ -145,6 +145,8 @@ async def sign_in(hass: HomeAssistant, credentials: dict[str, str]) -> ConfigEnt
     """Add the account as a user does, and wait until it is set up."""
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     result = await hass.config_entries.flow.async_configure(flow["flow_id"], credentials)
+    if result.get("step_id") == "lights":
+        result = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
     assert result["type"] == "create_entry", result
     await wait_idle(hass)
     found: ConfigEntry[Any] = result["result"]

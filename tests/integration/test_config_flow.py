@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_PASSWORD, CONF_TOKEN, CONF_USERNAME
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 import pytest
+from pytest_homeassistant_custom_component.common import async_capture_events
 
 from custom_components.bticino_classe.const import DOMAIN
 from tests.integration.conftest import form_fields, sign_in
@@ -57,8 +58,10 @@ async def start_reauth(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str:
 
 
 async def submit(hass: HomeAssistant, flow_id: str, values: dict[str, Any]) -> ConfigFlowResult:
-    """Submit the form."""
+    """Submit the form; staircase lights stay lights."""
     result = await hass.config_entries.flow.async_configure(flow_id, values)
+    if result.get("step_id") == "lights":
+        result = await hass.config_entries.flow.async_configure(flow_id, {})
     await hass.async_block_till_done()
     return result
 
@@ -139,6 +142,69 @@ async def test_wrong_password_then_right(
     result = await submit(hass, flow_id, credentials)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert simulator.account.logins == 1
+
+
+GATE = "30000a-0606-aa11bb22cc06"
+
+
+@pytest.mark.parametrize("gates", [[], [GATE]])
+async def test_relay_is_a_light_or_a_gate(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str], gates: list[str]
+) -> None:
+    """The owner says which before any entity exists; a gate is never a light."""
+    added = async_capture_events(hass, "entity_registry_updated")
+    flow_id = await start_flow(hass)
+    form = await hass.config_entries.flow.async_configure(flow_id, credentials)
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "lights")
+    assert form["data_schema"] is not None
+    (selector,) = form["data_schema"].schema.values()
+    assert selector.config["options"] == [{"value": GATE, "label": "Luce scale"}]
+    assert hass.config_entries.async_entries(DOMAIN) == []
+
+    result = await hass.config_entries.flow.async_configure(flow_id, {"lights_as_doors": gates})
+    await hass.async_block_till_done()
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "Casa"
+    assert result["options"] == {"lights_as_doors": gates}
+    created = {each.data["entity_id"] for each in added if each.data["action"] == "create"}
+    assert ("light.luce_scale" in created) == (gates == [])
+    assert ("lock.luce_scale" in created) == (gates == [GATE])
+    assert simulator.account.logins == 1
+
+
+async def test_relay_without_a_name(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """It is listed by its id."""
+    simulator.use_house("classe_300eos")
+    form = await hass.config_entries.flow.async_configure(await start_flow(hass), credentials)
+    assert form["data_schema"] is not None
+    (selector,) = form["data_schema"].schema.values()
+    assert [each["label"] == each["value"] for each in selector.config["options"]] == [True]
+
+
+async def test_house_without_a_relay(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """There is nothing to ask."""
+    simulator.use_house("easykit")
+    flow_id = await start_flow(hass)
+    result = await hass.config_entries.flow.async_configure(flow_id, credentials)
+    await hass.async_block_till_done()
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_form_that_was_abandoned(hass: HomeAssistant, credentials: dict[str, str]) -> None:
+    """It does not block another sign-in, and ends with it: there is one entry."""
+    abandoned, used = [await start_flow(hass) for _ in range(2)]
+    for flow_id in (abandoned, used):
+        form = await hass.config_entries.flow.async_configure(flow_id, credentials)
+        assert form["step_id"] == "lights"
+    result = await submit(hass, used, {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    with pytest.raises(UnknownFlow):
+        await submit(hass, abandoned, {})
+    assert len(hass.config_entries.async_entries(DOMAIN)) == 1
 
 
 @pytest.mark.parametrize("house", ["no_intercom", "empty"])
@@ -308,6 +374,7 @@ async def test_form_sent_twice(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str], slow: str
 ) -> None:
     """One sign-in, one account; the second submission is told so once the account is there."""
+    simulator.use_house("easykit")
     flow_id, response = await start_flow(hass), asyncio.Event()
     simulator.fail(slow, Failure(until=response))
     first, second = (
@@ -321,6 +388,23 @@ async def test_form_sent_twice(
     assert sorted(results) == [FlowResultType.ABORT, FlowResultType.CREATE_ENTRY]
     assert len(hass.config_entries.async_entries(DOMAIN)) == simulator.account.logins == 1
     assert hass.config_entries.flow.async_progress() == []
+
+
+async def test_forms_with_lights_sent_twice(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """Both submissions of the first form show the second one, which creates one account."""
+    flow_id, configure = await start_flow(hass), hass.config_entries.flow.async_configure
+    results = await asyncio.gather(*(configure(flow_id, credentials) for _ in range(2)))
+    assert [each["step_id"] for each in results] == ["lights"] * 2
+    chosen = {"lights_as_doors": [GATE]}
+    results = await asyncio.gather(*(configure(flow_id, chosen) for _ in range(2)))
+    await hass.async_block_till_done()
+    assert sorted(each["type"] for each in results) == [
+        FlowResultType.ABORT,
+        FlowResultType.CREATE_ENTRY,
+    ]
+    assert len(hass.config_entries.async_entries(DOMAIN)) == simulator.account.logins == 1
 
 
 @pytest.mark.parametrize("is_reauth", [True, False])

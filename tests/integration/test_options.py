@@ -6,6 +6,7 @@ from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType
 
 from custom_components.bticino_classe.const import (
+    CONF_DOORS_WITH_CODE,
     CONF_EXCLUDED_HOMES,
     CONF_HISTORY,
     CONF_LIGHTS_AS_DOORS,
@@ -51,6 +52,7 @@ async def test_one_home(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     assert list(form_fields(form)) == [
         CONF_PULSE_TIME,
         CONF_LIGHTS_AS_DOORS,
+        CONF_DOORS_WITH_CODE,
         CONF_SIMULATED_RINGS,
         CONF_HISTORY,
     ]
@@ -63,7 +65,12 @@ async def test_house_without_a_light(
     simulator.use_house("easykit")
     entry = await sign_in(hass, credentials)
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    assert list(form_fields(form)) == [CONF_PULSE_TIME, CONF_SIMULATED_RINGS, CONF_HISTORY]
+    assert list(form_fields(form)) == [
+        CONF_PULSE_TIME,
+        CONF_DOORS_WITH_CODE,
+        CONF_SIMULATED_RINGS,
+        CONF_HISTORY,
+    ]
 
 
 async def test_staircase_light_becomes_a_door_and_a_light_again(

@@ -1,23 +1,27 @@
 """The blueprint that opens a door by itself."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.core import State
+from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import (
+    async_fire_time_changed,
     async_mock_service,
     mock_restore_cache,
 )
 
 from tests.integration.blueprints.conftest import (
     AUTOMATION,
+    LOOP_TURNS,
     ROME,
     STREET,
     STREET_DOORBELL,
     YARD,
-    YARD_DOORBELL,
     Automate,
     Phone,
     opened_doors,
@@ -39,6 +43,10 @@ if TYPE_CHECKING:
 
     from tests.simulator import Simulator
 
+RINGING = {
+    STREET: "binary_sensor.posto_esterno_strada_ringing",
+    YARD: "binary_sensor.posto_esterno_cortile_ringing",
+}
 MONDAY_MORNING = datetime(2026, 11, 23, 9, 0, tzinfo=ROME)
 
 
@@ -92,11 +100,26 @@ async def move_clock(
 
 
 async def ring_and_hang_up(hass: HomeAssistant, simulator: Simulator, panel: str = STREET) -> None:
-    """Ring, hang up, and wait for everything that follows."""
-    doorbell = STREET_DOORBELL if panel == STREET else YARD_DOORBELL
-    before = state_of(hass, doorbell)
-    simulator.hang_up(simulator.ring(panel))
-    await wait_until(lambda: state_of(hass, doorbell) != before)
+    """Ring for three seconds, hang up, and wait for everything that follows."""
+    call = await ring(hass, simulator, panel)
+    await let_pass(hass, 3)
+    simulator.hang_up(call)
+    await wait_until(lambda: state_of(hass, RINGING[panel]) == "off")
+    await hass.async_block_till_done()
+
+
+async def ring(hass: HomeAssistant, simulator: Simulator, panel: str = STREET) -> Any:
+    """Ring until the automation waits; returns the call."""
+    call = simulator.ring(panel)
+    await wait_until(lambda: state_of(hass, RINGING[panel]) == "on")
+    for _ in range(LOOP_TURNS):
+        await asyncio.sleep(0)
+    return call
+
+
+async def let_pass(hass: HomeAssistant, seconds: float) -> None:
+    """Let the timers of the next seconds expire; the clock itself stands still."""
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=seconds))
     await hass.async_block_till_done()
 
 
@@ -241,7 +264,124 @@ async def test_manual_run_opens_nothing(
     """A manual run skips the conditions."""
     await opening_automation()
     await call_action(hass, "automation", "trigger", AUTOMATION)
+    await let_pass(hass, 3)
     assert opened_doors(simulator) == []
+
+
+@pytest.mark.parametrize("begun", [0, 1])
+@pytest.mark.parametrize("runs", [1, 3])
+async def test_manual_run_does_not_use_up_the_window(
+    hass: HomeAssistant,
+    monday: FrozenDateTimeFactory,
+    online_entry: ConfigEntry[Any],
+    opening_automation: Automate,
+    simulator: Simulator,
+    *,
+    begun: int,
+    runs: int,
+) -> None:
+    """Yesterday's openings do not count, today's do; the pause is that after an opening."""
+    await opening_automation()
+    for minutes in (0, 10):
+        await move_clock(hass, monday, online_entry, MONDAY_MORNING + timedelta(minutes=minutes))
+        await ring_and_hang_up(hass, simulator)
+    tuesday = MONDAY_MORNING + timedelta(days=1)
+    for number in range(begun):
+        await move_clock(hass, monday, online_entry, tuesday - timedelta(minutes=10 - number))
+        await ring_and_hang_up(hass, simulator)
+    assert len(opened_doors(simulator)) == 2 + begun
+    for number in range(runs):
+        monday.move_to(tuesday + timedelta(seconds=number))
+        await call_action(hass, "automation", "trigger", AUTOMATION)
+        await let_pass(hass, 3)
+    for minutes in (1, 11, 21):
+        await move_clock(hass, monday, online_entry, tuesday + timedelta(minutes=minutes))
+        await ring_and_hang_up(hass, simulator)
+    assert len(opened_doors(simulator)) == 2 + 2
+    assert state_of(hass, "counter.openings") == "2"
+
+
+async def test_manual_run_does_not_shorten_the_pause(
+    hass: HomeAssistant, opening_automation: Automate, simulator: Simulator
+) -> None:
+    """The door opens twice with a pause in between, whatever is run by hand."""
+    await opening_automation()
+    await ring_and_hang_up(hass, simulator)
+    await call_action(hass, "automation", "trigger", AUTOMATION)
+    await let_pass(hass, 3)
+    await ring_and_hang_up(hass, simulator)
+    assert opened_doors(simulator) == ["Portone"]
+    assert state_of(hass, "counter.openings") == "1"
+
+
+async def test_opens_two_seconds_after_the_ring(
+    hass: HomeAssistant, opening_automation: Automate, simulator: Simulator
+) -> None:
+    """Not at once."""
+    await opening_automation()
+    await ring(hass, simulator)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=1))
+    for _ in range(LOOP_TURNS):
+        await asyncio.sleep(0)
+    assert opened_doors(simulator) == []
+    await let_pass(hass, 3)
+    assert opened_doors(simulator) == ["Portone"]
+
+
+@pytest.mark.parametrize("end", ["hung up", "answered elsewhere", "off", "unavailable", "unknown"])
+async def test_ring_that_is_over_opens_nothing(
+    hass: HomeAssistant, opening_automation: Automate, simulator: Simulator, anna: Phone, end: str
+) -> None:
+    """It may be the late report of an older ring; it does not count towards the limit."""
+    await opening_automation()
+    call = await ring(hass, simulator)
+    if end == "hung up":
+        simulator.hang_up(call)
+    elif end == "answered elsewhere":
+        simulator.answer_elsewhere(call)
+    else:
+        hass.states.async_set(RINGING[STREET], end)
+    await wait_until(lambda: state_of(hass, RINGING[STREET]) != "on")
+    await let_pass(hass, 3)
+    assert opened_doors(simulator) == []
+    assert anna.sent == []
+    assert state_of(hass, "counter.openings") == "0"
+
+
+async def test_renamed_sensor_is_found(
+    hass: HomeAssistant, opening_automation: Automate, simulator: Simulator
+) -> None:
+    """*Ringing* belongs to the device of the doorbell."""
+    er.async_get(hass).async_update_entity(
+        RINGING[STREET], new_entity_id="binary_sensor.bell", name="Campanello"
+    )
+    await hass.async_block_till_done()
+    await opening_automation()
+    simulator.ring(STREET)
+    await wait_until(lambda: state_of(hass, "binary_sensor.bell") == "on")
+    for _ in range(LOOP_TURNS):
+        await asyncio.sleep(0)
+    await let_pass(hass, 3)
+    assert opened_doors(simulator) == ["Portone"]
+
+
+async def test_door_with_a_code(
+    hass: HomeAssistant,
+    online_entry: ConfigEntry[Any],
+    opening_automation: Automate,
+    simulator: Simulator,
+    anna: Phone,
+) -> None:
+    """It is not opened by itself, and not attempted."""
+    door = simulator.house.find("Portone").id
+    hass.config_entries.async_update_entry(online_entry, options={"door_codes": {door: "1234"}})
+    await reload_entry(hass, online_entry)
+    await wait_online(online_entry)
+    await opening_automation()
+    await ring_and_hang_up(hass, simulator)
+    assert opened_doors(simulator) == []
+    assert anna.sent == []
+    assert state_of(hass, "counter.openings") == "0"
 
 
 @pytest.fixture(name="count")

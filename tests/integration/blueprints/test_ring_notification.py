@@ -240,6 +240,38 @@ async def test_failed_opening_is_reported_and_not_repeated(
         assert shown["data"]["priority"] == "high"
 
 
+@pytest.mark.parametrize(
+    ("typed", "opens"), [("0042", True), ("42", False), ("", False), (None, False)]
+)
+@pytest.mark.usefixtures("ring_automation")
+async def test_door_with_a_code(
+    hass: HomeAssistant,
+    online_entry: ConfigEntry[Any],
+    simulator: Simulator,
+    anna: Phone,
+    *,
+    typed: str | None,
+    opens: bool,
+) -> None:
+    """Its button asks for the code, which the phone sends with the tap; the other does not."""
+    door = simulator.house.find("Cancello").id
+    hass.config_entries.async_update_entry(online_entry, options={"door_codes": {door: "0042"}})
+    await reload_entry(hass, online_entry)
+    await wait_online(online_entry)
+    simulator.ring(STREET)
+    await wait_until(lambda: anna.sent)
+    cancello, portone = anna.sent[0]["data"]["actions"]
+    assert (cancello.get("behavior"), portone.get("behavior")) == ("textInput", None)
+    reply = {} if typed is None else {"reply_text": typed}
+    hass.bus.async_fire(
+        "mobile_app_notification_action", {"action": anna.button("Open Cancello"), **reply}
+    )
+    await wait_finished(hass)
+    assert opened_doors(simulator) == (["Cancello"] if opens else [])
+    (shown,) = anna.shown.values()
+    assert shown["message"].startswith("Open command" if opens else "Cancello may not have opened")
+
+
 @pytest.mark.usefixtures("ring_automation")
 async def test_unavailable_door_is_reported_as_not_opened(
     hass: HomeAssistant, simulator: Simulator, anna: Phone
