@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from ..decode import as_int, as_mapping, as_str
+from ..decode import as_int, as_key, as_mapping, as_str
 from ..errors import (
     AnsweredElsewhereError,
     BticinoError,
@@ -236,7 +236,7 @@ class CallSession:
             async with self._offer_slot():
                 self.ids, self.state = None, SessionState.OFFERED
                 ack = await self._request(data, on_ack=self._handle_offer_ack)
-                if as_str(ack.get("session_id")) is None:
+                if as_key(ack.get("session_id")) is None:
                     raise NoAnswerError(sent=True, reason="acknowledgement without ids")
             try:
                 async with asyncio.timeout(self._timeouts.answered):
@@ -303,10 +303,10 @@ class CallSession:
 
     def _handle_offer_ack(self, ack: Frame) -> None:
         """Learn the ids of the session; only the acknowledgement of an offer has them."""
-        session_id = as_str(ack.get("session_id"))
+        session_id = as_key(ack.get("session_id"))
         if session_id is None:
             return
-        self.ids = SessionIds(session_id=session_id, tag_id=as_str(ack.get("tag_id")))
+        self.ids = SessionIds(session_id=session_id, tag_id=as_key(ack.get("tag_id")))
         if self.state is SessionState.ENDED:
             # The viewer has left before the session could be terminated.
             self._channel.send_terminate(self)
