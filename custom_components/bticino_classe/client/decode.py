@@ -13,6 +13,7 @@ import re
 from typing import Any, Final
 
 from .models import Event, Home, IceServer, Module, ModuleKind, ModuleState, Picture, Topology
+from .public_hosts import is_public_address, is_public_name
 
 type JsonObject = Mapping[str, Any]
 
@@ -43,8 +44,17 @@ MAX_NAME_LENGTH: Final = 100  # characters
 MAX_LABEL_LENGTH: Final = 64  # of a type or a version
 MAX_KEY_LENGTH: Final = 1024  # of an id that is returned to the cloud as it is
 MAX_URL_LENGTH: Final = 8192
+MAX_LISTED_ICE_SERVERS: Final = 64  # and links of each, of which the valid ones are taken
+MAX_ICE_URLS: Final = 8
+MAX_ICE_URL_LENGTH: Final = 300
+MAX_CREDENTIAL_BYTES: Final = 508  # RFC 8489
 _PLAIN_ID: Final = re.compile(r"[0-9a-z][0-9a-z:._-]{0,63}")
 _TIMEZONE: Final = re.compile(r"[0-9A-Za-z_+/-]{1,64}")
+_PORTS: Final = range(1, 1 << 16)
+_ICE_URL: Final = re.compile(
+    r"(?P<scheme>stun|turns?):(?P<host>[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<query>\?transport=(?:udp|tcp))?"
+)
 _CHILDREN: Final = (ModuleKind.DOOR, ModuleKind.LIGHT, ModuleKind.PANEL)
 
 
@@ -246,24 +256,55 @@ def _picture(source: object) -> Picture | None:
 
 
 def ice_servers(body: JsonObject) -> tuple[IceServer, ...] | None:
-    """Decode the TURN servers; None if the answer has no list of servers."""
-    servers = body.get("iceServers")
-    if not isinstance(servers, list):
+    """Decode the TURN servers, at most eight links; None if the answer has no list of servers.
+
+    Browsers refuse a whole configuration because of one invalid server, so those are left out.
+    """
+    listed = body.get("iceServers")
+    if not isinstance(listed, list):
         return None
-    return tuple(
-        IceServer(
-            urls=urls,
-            username=as_str(server.get("username")),
-            credential=as_str(server.get("credential")),
-        )
-        for server in as_mappings(servers)
-        if (urls := _urls(server.get("urls")))
-    )
+    found: list[IceServer] = []
+    room = MAX_ICE_URLS
+    for server in filter(None, map(_ice_server, as_mappings(listed[:MAX_LISTED_ICE_SERVERS]))):
+        if urls := server.urls[:room]:
+            found.append(replace(server, urls=urls))
+            room -= len(urls)
+    return tuple(found)
 
 
-def _urls(source: object) -> tuple[str, ...]:
-    listed = [source] if isinstance(source, str) else as_list(source)
-    return tuple(url for url in map(as_str, listed) if url is not None)
+def _ice_server(source: JsonObject) -> IceServer | None:
+    """Return a server with its valid links; credentials are for TURN only."""
+    username, credential = map(_as_credential, (source.get("username"), source.get("credential")))
+    sent = source.get("urls")
+    listed = [sent] if isinstance(sent, str) else as_list(sent)[:MAX_LISTED_ICE_SERVERS]
+    links = [link for link in map(as_str, listed) if link and _is_ice_url(link)]
+    if username is None or credential is None:
+        links = [link for link in links if link.startswith("stun:")]
+        username = credential = None
+    if not links:
+        return None
+    return IceServer(urls=tuple(links), username=username, credential=credential)
+
+
+def _is_ice_url(link: str) -> bool:
+    """Whether a link is one of RFC 7064 or 7065 to a host on the public internet."""
+    found = _ICE_URL.fullmatch(link) if len(link) <= MAX_ICE_URL_LENGTH else None
+    if found is None or int(found["port"] or 1) not in _PORTS:
+        return False
+    if found["scheme"] == "stun" and found["query"]:
+        return False
+    host = found["host"]
+    try:
+        return is_public_address(host.strip("[]"))
+    except ValueError:
+        return is_public_name(host)
+
+
+def _as_credential(value: object) -> str | None:
+    found = as_str(value)
+    if found is None or not found.isprintable():
+        return None
+    return found if len(found.encode()) <= MAX_CREDENTIAL_BYTES else None
 
 
 def command_errors(answer: JsonObject) -> tuple[Any, ...]:
