@@ -87,6 +87,11 @@ class Commands:
                 opening.task.cancel()
         opening.task.result()
 
+    async def async_settle(self) -> None:
+        """Wait until no door is being opened: its command would be unknown after a reload."""
+        while tasks := [each.task for each in self._openings.values() if not each.task.done()]:
+            await asyncio.wait(tasks)
+
     async def async_switch_light(self, light: Module, *, on: bool) -> None:
         """Switch a staircase light."""
         deadline, account = self._deadline(), self._coordinator.account

@@ -339,3 +339,11 @@ async def test_default_code_of_the_owner(hass: HomeAssistant, simulator: Simulat
     registry.async_update_entity_options(LOCK, "lock", {"default_code": CODE})
     await call_action(hass, "lock", "open", LOCK)
     assert len(simulator.openings) == 1
+
+
+async def test_name_of_a_door_with_markdown(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """The form shows it as it is, and loads nothing from it."""
+    device_id = device_id_of(hass, "Cancello")
+    dr.async_get(hass).async_update_device(device_id, name_by_user="![x](//evil.example) <b>_c_")
+    asked = await choose_codes(hass, entry, {CANCELLO: CODE})
+    assert asked == [r"\!\[x\]\(\/\/evil\.example\) \<b\>\_c\_"]

@@ -107,6 +107,7 @@ from .redaction import (
 )
 from .webrtc.sdp import (
     origin_of,
+    sends_audio,
 )
 from .webrtc.session import (
     CallObserver,
@@ -202,5 +203,6 @@ __all__ = [
     "origin_of",
     "own_network",
     "redact",
+    "sends_audio",
     "with_reported_modules",
 ]

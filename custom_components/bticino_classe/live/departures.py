@@ -52,6 +52,11 @@ class Departures:
         cameras = (departure.camera for departure in self._departures.values())
         return any(module_id in {camera.id, camera.bridge_id} for camera in cameras)
 
+    def has_call(self, camera: Module) -> bool:
+        """Whether the viewer of a camera who may return has answered a call."""
+        departure = self._departures.get(camera.id)
+        return departure is not None and departure.call_id is not None
+
     @callback
     def async_add(self, camera: Module, call_id: str | None) -> None:
         """Register that the viewer of a camera has left."""

@@ -16,6 +16,7 @@ from ..client import (
     LineBusyError,
     SignalingChannel,
     origin_of,
+    sends_audio,
 )
 from ..const import LOGGER
 from ..errors import call_reason
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ..client import Call, CallChange, Candidate, Module, RingOffer
     from ..coordinator import BticinoCoordinator
     from ..listeners import ModuleListener
+    from ..permissions import EntityAccess
     from .viewer_session import WebRTCClient
 
 BUSY_WAIT_SECONDS: Final = 2.0  # a second viewer waits for the first, who may be about to leave
@@ -88,10 +90,18 @@ class LiveViewManager:
         return self._listeners.async_add(listener)
 
     async def async_view(
-        self, camera: Module, offer: str, viewer_id: str, client: WebRTCClient
+        self,
+        camera: Module,
+        offer: str,
+        viewer_id: str,
+        client: WebRTCClient,
+        access: EntityAccess,
     ) -> None:
-        """Connect a viewer with a camera; a failure is reported to the client."""
-        viewer = self._new_viewer(camera, offer, client)
+        """Connect a viewer with a camera; a failure or refusal is reported to the client."""
+        if (refusal := _refusal(offer, access)) is not None:
+            client.failed(refusal)
+            return
+        viewer = self._new_viewer(camera, offer, client, access)
         self._viewers[viewer_id] = viewer
         if self._is_repeated(offer):
             viewer.end("call_interrupted")
@@ -108,17 +118,19 @@ class LiveViewManager:
             if not viewer.is_connected:
                 viewer.end("call_failed")  # an unexpected error: the client must not wait
 
-    async def async_add_candidate(self, viewer_id: str, candidate: Candidate) -> None:
-        """Forward a candidate of a viewer, if the viewer is still there."""
+    async def async_add_candidate(
+        self, viewer_id: str, candidate: Candidate, user_id: str | None
+    ) -> None:
+        """Forward a candidate of a viewer; those of ended or other users' sessions are dropped."""
         viewer = self._viewers.get(viewer_id)
-        if viewer is not None:
+        if viewer is not None and viewer.belongs_to(user_id):
             await viewer.call.add_candidate(candidate)
 
     @callback
-    def async_leave(self, viewer_id: str) -> None:
-        """End the session of a viewer who leaves; unknown viewers are ignored."""
+    def async_leave(self, viewer_id: str, user_id: str | None) -> None:
+        """End the session of a viewer who leaves; ended and other users' sessions are ignored."""
         viewer = self._viewers.get(viewer_id)
-        if viewer is not None:
+        if viewer is not None and viewer.belongs_to(user_id):
             viewer.leave()
 
     @property
@@ -165,11 +177,14 @@ class LiveViewManager:
             await viewer.call.next_panel()
         return bool(connected)
 
-    def _new_viewer(self, camera: Module, offer: str, client: WebRTCClient) -> ViewerSession:
+    def _new_viewer(
+        self, camera: Module, offer: str, client: WebRTCClient, access: EntityAccess
+    ) -> ViewerSession:
         return ViewerSession(
             self.channel,
             camera,
             client,
+            access=access,
             origin=origin_of(offer),
             on_connected=self._on_connected,
             on_over=self._on_over,
@@ -233,7 +248,8 @@ class LiveViewManager:
         """Wait until the earlier viewers are gone; LineBusyError if one stays."""
         has_waited = False
         for other in self._earlier_viewers(viewer):
-            if viewer.origin is not None and other.origin == viewer.origin:
+            is_same_browser = viewer.origin is not None and other.origin == viewer.origin
+            if is_same_browser and other.belongs_to(viewer.access.user_id):
                 # The same browser restarts its connection (ICE restart) and never ends the old one.
                 other.leave()
         self._end_views_for(viewer)
@@ -266,7 +282,8 @@ class LiveViewManager:
 
     def _will_answer(self, viewer: ViewerSession) -> bool:
         """Whether a viewer in line answers a ring once it is connected."""
-        return viewer.is_in_line and self._calls.ringing_at(viewer.camera) is not None
+        may_answer = viewer.is_in_line and viewer.access.may_control
+        return may_answer and self._calls.ringing_at(viewer.camera) is not None
 
     async def _let_returning_viewer_first(self, viewer: ViewerSession) -> None:
         """Give the viewer who has just left time to return (talk button); LineBusyError if so."""
@@ -290,6 +307,8 @@ class LiveViewManager:
         call = self._calls.ringing_at(viewer.camera)
         if call is None:
             await self._dial(viewer, offer)
+        elif not viewer.access.may_control:
+            viewer.end("call_answer_not_allowed")
         elif call.offer is None:  # it can only be answered by a call to its panel
             await self._answer(viewer, call.session_id, viewer.call.dial(offer), None)
         else:
@@ -298,8 +317,13 @@ class LiveViewManager:
             await self._answer(viewer, call.session_id, answer, hang_up)
 
     async def _dial(self, viewer: ViewerSession, offer: str) -> None:
-        """Dial the panel; continues the answered call that a viewer of the camera has just left."""
+        """Dial the panel; continues the answered call that a viewer of the camera has just left.
+
+        LineBusyError if the viewer may not continue it.
+        """
         answers = self._calls.answers
+        if not viewer.access.may_control and self._departures.has_call(viewer.camera):
+            raise LineBusyError
         call_id = self._departures.async_take_call(viewer.camera)
         if call_id is not None and answers.async_resume(call_id):
             viewer.answered_call = call_id
@@ -340,3 +364,12 @@ class LiveViewManager:
 
     async def _on_stop(self, _event: Event) -> None:
         await self.async_close()
+
+
+def _refusal(offer: str, access: EntityAccess) -> str | None:
+    """Return the translation key of why an offer is refused; None: it is not."""
+    if not access.may_read:
+        return "call_watch_not_allowed"
+    if sends_audio(offer) and not access.may_control:
+        return "call_talk_not_allowed"
+    return None

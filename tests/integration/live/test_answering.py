@@ -206,7 +206,7 @@ async def test_viewer_leaves_as_the_answer_arrives(
     async def notify_and_leave(session: CallSession, data: Mapping[str, Any]) -> None:
         await notify(session, data)
         for view in views:
-            live.async_leave(view.session_id)
+            live.async_leave(view.session_id, None)
 
     monkeypatch.setattr(live.channel, "notify", notify_and_leave)
     await ring_and_wait(hass, simulator)
