@@ -20,7 +20,7 @@ from .client import (
     ModuleState,
     RateLimitError,
 )
-from .const import CONF_LIGHTS_AS_DOORS, DOMAIN
+from .const import CONF_DOOR_CODES, CONF_LIGHTS_AS_DOORS, DOMAIN
 from .coordinator import BticinoCoordinator
 from .errors import command_reason
 
@@ -39,10 +39,14 @@ type Source = Callable[[ModuleListener], CALLBACK_TYPE]
 
 
 def is_door(entry: ConfigEntry, module: Module) -> bool:
-    """Whether a module opens something: a door, or a light relay that the options call one."""
-    lights_as_doors = entry.options.get(CONF_LIGHTS_AS_DOORS, [])
+    """Whether a module opens something: a door, or a light relay that the options call one.
+
+    A module that has a code stays a door, whatever kind the cloud reports.
+    """
+    options = entry.options
+    doors = (*options.get(CONF_LIGHTS_AS_DOORS, ()), *options.get(CONF_DOOR_CODES, ()))
     return module.kind is ModuleKind.DOOR or (
-        module.kind is ModuleKind.LIGHT and module.id in lights_as_doors
+        module.kind is ModuleKind.LIGHT and module.id in doors
     )
 
 
