@@ -4,6 +4,7 @@ import asyncio
 from functools import partialmethod
 from typing import TYPE_CHECKING, Any
 
+from freezegun.api import real_monotonic
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry
 from homeassistant.const import CONF_PASSWORD, CONF_USERNAME
 from homeassistant.core import State
@@ -188,10 +189,11 @@ async def poll(
 
 
 async def wait_until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(HANG_TIMEOUT):
-        while not condition():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0)
+    """Wait until a condition holds; time may be frozen."""
+    deadline = real_monotonic() + HANG_TIMEOUT
+    while not condition():  # there is no event to wait for
+        assert real_monotonic() < deadline, "the test hangs"
+        await asyncio.sleep(0)
 
 
 async def wait_idle(hass: HomeAssistant) -> None:

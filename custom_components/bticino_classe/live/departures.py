@@ -59,12 +59,13 @@ class Departures:
 
     @callback
     def async_add(self, camera: Module, call_id: str | None) -> None:
-        """Register that the viewer of a camera has left."""
-        self.async_remove(camera)
+        """Register that the viewer of a camera has left; ends the call of the one before."""
+        previous = self._remove(camera)
         departure = _Departure(camera=camera, call_id=call_id)
         job = HassJob(partial(self._on_timer, departure), cancel_on_shutdown=True)
         departure.cancel_timer = async_call_later(self._hass, RECONNECT_GRACE_SECONDS, job)
         self._departures[camera.id] = departure
+        self._end_call(previous)
 
     @callback
     def async_take_call(self, camera: Module) -> str | None:
@@ -77,10 +78,8 @@ class Departures:
 
     @callback
     def async_remove(self, camera: Module) -> None:
-        """Register that a viewer of the camera is connected again."""
-        departure = self._departures.pop(camera.id, None)
-        if departure is not None and departure.cancel_timer is not None:
-            departure.cancel_timer()
+        """Register that a viewer of the camera is connected; ends the call that it did not take."""
+        self._end_call(self._remove(camera))
 
     @callback
     def async_check(self, camera: Module) -> None:
@@ -110,6 +109,17 @@ class Departures:
         departure.cancel_timer = None
         self.async_check(departure.camera)
 
+    def _remove(self, camera: Module) -> _Departure | None:
+        departure = self._departures.pop(camera.id, None)
+        if departure is not None and departure.cancel_timer is not None:
+            departure.cancel_timer()
+        return departure
+
+    def _end_call(self, departure: _Departure | None) -> None:
+        """End the answered call of a viewer whose place another one has taken."""
+        if departure is not None and departure.call_id is not None:
+            self._on_gone(departure.camera, departure.call_id)
+
     def _end(self, departure: _Departure) -> None:
-        self.async_remove(departure.camera)
+        self._remove(departure.camera)
         self._on_gone(departure.camera, departure.call_id)

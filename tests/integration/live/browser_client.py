@@ -97,6 +97,15 @@ class BrowserClient:
         await view.wait_for("session")
         return view
 
+    async def try_view(self, sdp: str) -> BrowserView | None:
+        """Send an offer; returns None if Home Assistant refuses it."""
+        command = {"type": "camera/webrtc/offer", "entity_id": self.camera, "offer": sdp}
+        subscription = await self._send(command)
+        view = self._views[subscription] = BrowserView(self, subscription)
+        while subscription not in self._results:
+            await self.receive()
+        return view if self._results.pop(subscription)["success"] else None
+
     async def watch(self, sdp: str) -> BrowserView:
         """Send an offer, and wait for the answer."""
         view = await self.open_view(sdp)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 IN_CALL = "binary_sensor.posto_esterno_strada_in_call"
 RINGING = "binary_sensor.posto_esterno_strada_ringing"
 CALL_EVENT = "event.posto_esterno_strada_call"
+# Failures in these helpers show the values that were compared.
+pytest.register_assert_rewrite("tests.integration.live.walk", "tests.integration.live.walk_model")
+
 CANDIDATE = "candidate:7 1 udp 2122260223 203.0.113.77 50000 typ host generation 0"
 
 

@@ -184,3 +184,20 @@ async def test_reload_during_an_answered_call(
     call = entry.runtime_data.history.last(simulator.house.bridges()[0].id)
     assert call.ended_by == "here"
     assert call.answered_by == (None if is_sending else "here")
+
+
+async def test_next_ring_is_answered_while_the_viewer_may_return(
+    hass: HomeAssistant, browser: BrowserClient, simulator: Simulator, events: EventRecorder
+) -> None:
+    """The first call ends then, not after the longest time that a call may last."""
+    await ring_and_wait(hass, simulator)
+    first = await browser.watch(offer())
+    await first.close()
+    await ring_and_wait(hass, simulator)
+    second = await browser.watch(offer(version=2))
+    await hass.async_block_till_done()
+    assert len(get_entry(hass).runtime_data.calls.in_progress) == 1
+    await second.close()
+    await let_grace_period_pass(hass)
+    assert state_of(hass, IN_CALL) == "off"
+    assert call_events(events).count("ended") == 2
