@@ -201,6 +201,7 @@ async def _ring(runtime: RuntimeData, module: Module, outcome: CallStep, seconds
                 home_id=module.home_id,
                 panel_id=panel_id,
                 time=runtime.account.clock.now(),
+                simulated=True,
             )
         )
         await asyncio.sleep(pause)

@@ -14,6 +14,7 @@ from tests.integration.conftest import (
     EventRecorder,
     device_id_of,
     get_entry,
+    reload_entry,
     state_of,
     wait_frames,
     wait_online,
@@ -82,7 +83,35 @@ async def test_simulated_ring(
         ("event.posto_esterno_strada_call", outcome),
     ]
     assert state_of(hass, "binary_sensor.posto_esterno_strada_ringing") == "off"
+    assert events.simulated() == [True, True, True]
     assert len(simulator.journal) == 0
+
+
+async def test_real_ring_is_not_marked(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
+) -> None:
+    """Also after a simulated one."""
+    await allow_simulated_rings(hass)
+    await call_domain_action(hass, "simulate_ring", device_id=device_id_of(hass, STREET), seconds=1)
+    await wait_until(lambda: len(events.recorded()) == 3)
+    simulator.miss(simulator.ring(STREET))
+    await wait_until(lambda: len(events.recorded()) == 6)
+    assert events.simulated() == [True] * 3 + [None] * 3
+
+
+async def test_simulated_ring_stays_marked_over_a_reload(
+    hass: HomeAssistant, events: EventRecorder, online_entry: ConfigEntry[Any]
+) -> None:
+    """Its end is reported after the reload."""
+    await allow_simulated_rings(hass)
+    await call_domain_action(
+        hass, "simulate_ring", device_id=device_id_of(hass, STREET), seconds=40
+    )
+    await wait_until(lambda: len(events.recorded()) == 2)
+    (call,) = online_entry.runtime_data.calls.ringing
+    await reload_entry(hass, online_entry)
+    (continued,) = online_entry.runtime_data.calls.ringing
+    assert (call.simulated, continued.simulated) == (True, True)
 
 
 async def test_simulated_ring_at_the_intercom(hass: HomeAssistant, events: EventRecorder) -> None:
