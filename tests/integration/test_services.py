@@ -214,3 +214,52 @@ async def test_read_only_user_may_not_reset_missed_calls(
     await call_domain_action(hass, "reset_missed_calls", person, **data)
     with pytest.raises(Unauthorized):
         await call_domain_action(hass, "reset_missed_calls", hass_read_only_user, **data)
+
+
+@pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize(
+    ("entities", "caller", "opens"),
+    [
+        ({"entity_ids": {"lock.portone": True}}, "automation", True),
+        ({"entity_ids": {"lock.portone": True}}, "user", True),
+        ({"entity_ids": {"lock.portone": True}}, "other", False),
+        ({"all": {"read": True}}, "automation", False),
+        ({"entity_ids": {"lock.cancello": True}}, "automation", False),
+        ({}, "user", False),
+    ],
+    ids=str,
+)
+async def test_open_a_door_for_a_user(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    *,
+    entities: dict[str, Any],
+    caller: str,
+    opens: bool,
+) -> None:
+    """With the rights of that user, and for nobody else."""
+    user, other = MockUser(name="A").add_to_hass(hass), MockUser(name="B").add_to_hass(hass)
+    user.mock_policy({"entities": entities})
+    callers = {"automation": None, "user": user, "other": other}
+    data = {"entity_id": "lock.portone", "user_id": user.id}
+    if opens:
+        await call_domain_action(hass, "open_door", callers[caller], **data)
+    else:
+        with pytest.raises(Unauthorized):
+            await call_domain_action(hass, "open_door", callers[caller], **data)
+    assert len(simulator.journal.commands) == (1 if opens else 0)
+
+
+@pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize("user_id", ["", "gone", None, "inactive"])
+async def test_no_door_opens_for_an_unknown_user(
+    hass: HomeAssistant, simulator: Simulator, user_id: str | None
+) -> None:
+    """Nor for one who was deactivated; an event without a user is not an automation."""
+    if user_id == "inactive":
+        user = MockUser(name="A", is_active=False).add_to_hass(hass)
+        user.mock_policy({"entities": {"all": True}})
+        user_id = user.id
+    with pytest.raises((Unauthorized, vol.Invalid)):
+        await call_domain_action(hass, "open_door", entity_id="lock.portone", user_id=user_id)
+    assert len(simulator.journal.commands) == 0
