@@ -156,7 +156,7 @@ class BticinoCamera(BticinoEntity, Camera):
         if call.offer is None:
             raise refused("cannot_decline")
         with call_errors():
-            await self._runtime.live.async_decline(call, call.offer)
+            await self._runtime.live.async_decline(self.module, call, call.offer)
 
     async def async_next_panel(self) -> None:
         """Switch the current view to the next panel (action)."""

@@ -60,6 +60,7 @@ from .const import (
     LOGGER,
 )
 from .errors import reason
+from .naming import escape_markdown
 from .runtime import BticinoConfigEntry, async_runtime
 
 if TYPE_CHECKING:
@@ -289,6 +290,7 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         if async_runtime(self.config_entry) is None:
             return self.async_abort(reason="not_loaded")
         door, errors = self._doors_to_ask[0], {}
+        names = self._names(ModuleKind.DOOR, ModuleKind.LIGHT)
         if user_input is not None:
             if re.fullmatch(CODE_FORMAT, user_input[CONF_CODE]):
                 self._codes[self._doors_to_ask.pop(0)] = user_input[CONF_CODE]
@@ -298,7 +300,7 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
             step_id="door_code",
             data_schema=CODE_SCHEMA,
             errors=errors,
-            description_placeholders={"door": self._names(ModuleKind.DOOR, ModuleKind.LIGHT)[door]},
+            description_placeholders={"door": escape_markdown(names[door])},
         )
 
     def _choose_codes(self, doors: list[str]) -> None:
@@ -339,8 +341,9 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         return [home for home in homes if home.bridges]
 
     def _doors(self) -> dict[str, str]:
-        """Return the names of the doors, and of the lights that are doors."""
-        lights = self.config_entry.options.get(CONF_LIGHTS_AS_DOORS, [])
+        """Return the names of the doors, and of the lights that are doors or have a code."""
+        options = self.config_entry.options
+        lights = (*options.get(CONF_LIGHTS_AS_DOORS, ()), *options.get(CONF_DOOR_CODES, ()))
         found = self._names(ModuleKind.LIGHT)
         return self._names(ModuleKind.DOOR) | {k: v for k, v in found.items() if k in lights}
 

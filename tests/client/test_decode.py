@@ -10,7 +10,6 @@ from custom_components.bticino_classe.client import (
     Account,
     Event,
     Home,
-    IceServer,
     Module,
     ModuleKind,
     ModuleState,
@@ -325,15 +324,6 @@ async def test_ice_servers(account: Account) -> None:
     assert server.urls == ("turn:turn.example:3478?transport=udp",)
     assert server.username
     assert server.credential
-
-
-def test_invalid_ice_servers() -> None:
-    """A single address can be a string; a server without one is left out."""
-    odd = [{"urls": "turn:a"}, {"urls": []}, {"urls": [5, "", "turn:b"], "username": 5}, None, {}]
-    assert decode.ice_servers({"iceServers": odd}) == (
-        IceServer(urls=("turn:a",)),
-        IceServer(urls=("turn:b",)),
-    )
 
 
 async def test_home_without_an_id_is_left_out(account: Account, simulator: Simulator) -> None:

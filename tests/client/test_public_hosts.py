@@ -4,10 +4,10 @@ from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.bticino_classe.client import own_network
+from custom_components.bticino_classe.client.pictures import resolve_host
 from custom_components.bticino_classe.client.public_hosts import (
     is_public_address,
     is_public_name,
-    resolve_host,
 )
 
 

@@ -107,7 +107,17 @@ def test_the_simulator_shares_nothing_with_the_client() -> None:
     assert leaks(SIMULATOR, "homeassistant", "custom_components") == []
 
 
-PURE = ("calls", "decode", "models", "push", "error_codes", "clock", "configs", "redaction")
+PURE = (
+    "calls",
+    "decode",
+    "models",
+    "push",
+    "error_codes",
+    "clock",
+    "configs",
+    "public_hosts",
+    "redaction",
+)
 PURE_WEBRTC = ("sdp", "sections", "rtc_errors")
 
 

@@ -22,16 +22,19 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 )
 
 from custom_components.bticino_classe.const import CONF_HISTORY
+from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
 from tests.integration.conftest import (
     call_action,
     device_id_of,
     form_fields,
+    poll,
     reload_entry,
     state_of,
     wait_idle,
 )
 
 if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
@@ -310,6 +313,24 @@ async def test_light_relay_that_is_a_door(
     assert simulator.lights == {LIGHT: True}
 
 
+async def test_door_with_a_code_that_is_reported_as_a_light(
+    hass: HomeAssistant,
+    coded: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """It stays a door with a code, until its code is removed; no light switches it without one."""
+    simulator.house.find(CANCELLO).type = "BNSL"
+    simulator.house.find(CANCELLO).variant = "BNSL:bnsl_staircase_light"
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    assert "light.cancello" not in hass.states.async_entity_ids()
+    with pytest.raises(ServiceValidationError):
+        await open_with(hass, "open")
+    assert simulator.journal.commands == []
+    await choose_codes(hass, coded, {})
+    assert "light.cancello" in hass.states.async_entity_ids()
+
+
 async def test_account_that_is_unloaded_while_the_code_is_entered(
     hass: HomeAssistant, entry: ConfigEntry[Any]
 ) -> None:
@@ -339,3 +360,11 @@ async def test_default_code_of_the_owner(hass: HomeAssistant, simulator: Simulat
     registry.async_update_entity_options(LOCK, "lock", {"default_code": CODE})
     await call_action(hass, "lock", "open", LOCK)
     assert len(simulator.openings) == 1
+
+
+async def test_name_of_a_door_with_markdown(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """The form shows it as it is, and loads nothing from it."""
+    device_id = device_id_of(hass, "Cancello")
+    dr.async_get(hass).async_update_device(device_id, name_by_user="![x](//evil.example) <b>_c_")
+    asked = await choose_codes(hass, entry, {CANCELLO: CODE})
+    assert asked == [r"\!\[x\]\(\/\/evil\.example\) \<b\>\_c\_"]

@@ -6,10 +6,14 @@ Invalid parts are left out and never raise, so one odd module does not affect th
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+import hashlib
+import ipaddress
 import math
+import re
 from typing import Any, Final
 
 from .models import Event, Home, IceServer, Module, ModuleKind, ModuleState, Picture, Topology
+from .public_hosts import is_public_address, is_public_name
 
 type JsonObject = Mapping[str, Any]
 
@@ -36,6 +40,21 @@ MS: Final = 1000  # per second
 MAX_UPTIME: Final = 100 * 365 * 86_400  # seconds
 MAX_DBM: Final = 200
 MAX_REVISION: Final = 2**53
+MAX_NAME_LENGTH: Final = 100  # characters
+MAX_LABEL_LENGTH: Final = 64  # of a type or a version
+MAX_KEY_LENGTH: Final = 1024  # of an id that is returned to the cloud as it is
+MAX_URL_LENGTH: Final = 8192
+MAX_LISTED_ICE_SERVERS: Final = 64  # and links of each, of which the valid ones are taken
+MAX_ICE_URLS: Final = 8
+MAX_ICE_URL_LENGTH: Final = 300
+MAX_CREDENTIAL_BYTES: Final = 508  # RFC 8489
+_PLAIN_ID: Final = re.compile(r"[0-9a-z][0-9a-z:._-]{0,63}")
+_TIMEZONE: Final = re.compile(r"[0-9A-Za-z_+/-]{1,64}")
+_PORTS: Final = range(1, 1 << 16)
+_ICE_URL: Final = re.compile(
+    r"(?P<scheme>stun|turns?):(?P<host>[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<query>\?transport=(?:udp|tcp))?"
+)
 _CHILDREN: Final = (ModuleKind.DOOR, ModuleKind.LIGHT, ModuleKind.PANEL)
 
 
@@ -46,14 +65,14 @@ def topology(body: JsonObject) -> Topology | None:
     homes = [home for record in as_mappings(body["homes"]) if (home := _home(record)) is not None]
     modules = [module for home in homes for module in home.modules.values()]
     return Topology(
-        user_id=as_str(as_mapping(body.get("user")).get("id")),
+        user_id=as_key(as_mapping(body.get("user")).get("id")),
         homes={home.id: home for home in homes},
         unknown_types=Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN),
     )
 
 
 def _home(source: JsonObject) -> Home | None:
-    home_id = as_str(source.get("id"))
+    home_id = as_key(source.get("id"))
     if home_id is None:
         return None
     listed = as_mappings(source.get("modules"))
@@ -63,16 +82,21 @@ def _home(source: JsonObject) -> Home | None:
     return Home(
         id=home_id,
         name=as_name(source.get("name")),
-        timezone=as_str(source.get("timezone")),
+        timezone=_timezone(source.get("timezone")),
         modules=_with_named_bridges(modules),
     )
+
+
+def _timezone(value: object) -> str | None:
+    found = as_str(value)
+    return found if found is not None and _TIMEZONE.fullmatch(found) else None
 
 
 def _module(source: JsonObject, home_id: str) -> Module | None:
     module_id = as_id(source.get("id"))
     if module_id is None:
         return None
-    module_type = as_str(source.get("type")) or ""
+    module_type = as_label(source.get("type")) or ""
     return Module(
         id=module_id,
         home_id=home_id,
@@ -143,17 +167,17 @@ def _state(source: JsonObject) -> ModuleState | None:
     revision = as_number(source.get("firmware_revision"), 0, MAX_REVISION)
     return ModuleState(
         id=module_id,
-        type=as_str(source.get("type")),
+        type=as_label(source.get("type")),
         bridge_id=as_id(source.get("bridge")),
         cloud_id=as_spelled(source.get("id")),
         cloud_bridge_id=as_spelled(source.get("bridge")),
         reachable=source.get("reachable") is not False,
-        firmware=as_str(source.get("firmware_name"))
+        firmware=as_label(source.get("firmware_name"))
         or (None if revision is None else str(int(revision))),
         uptime=_whole(as_number(source.get("uptime"), 0, MAX_UPTIME)),
         # The cloud omits the sign (protocol.md 3.2).
         wifi_strength=-abs(int(strength)) if strength else None,
-        local_address=as_str(source.get("local_ipv4")),
+        local_address=as_address(source.get("local_ipv4")),
         last_seen=_whole(as_time(source.get("last_seen"))) or None,
         on=_on(source),
         configs_changed=_whole(as_number(source.get("last_configs_update"), 0, LATEST * MS))
@@ -202,8 +226,8 @@ def _events(found: object) -> tuple[Event, ...]:
 
 def _event(source: JsonObject) -> Event | None:
     event_id, kind, time = (
-        as_str(source.get("id")),
-        as_str(source.get("type")),
+        as_key(source.get("id")),
+        as_label(source.get("type")),
         as_float(source.get("time")),
     )
     if event_id is None or kind is None or time is None:
@@ -213,8 +237,8 @@ def _event(source: JsonObject) -> Event | None:
         type=kind,
         time=time,
         module_id=as_id(source.get("module_id")),
-        session_id=as_str(source.get("session_id")),
-        video_id=as_str(source.get("video_id")),
+        session_id=as_key(source.get("session_id")),
+        video_id=as_key(source.get("video_id")),
         snapshot=_picture(source.get("snapshot")),
         vignette=_picture(source.get("vignette")),
         # Parts of parts are not read.
@@ -225,31 +249,62 @@ def _event(source: JsonObject) -> Event | None:
 
 
 def _picture(source: object) -> Picture | None:
-    url = as_str(as_mapping(source).get("url"))
+    url = as_url(as_mapping(source).get("url"))
     return (
         Picture(url=url, expires_at=as_time(as_mapping(source).get("expires_at"))) if url else None
     )
 
 
 def ice_servers(body: JsonObject) -> tuple[IceServer, ...] | None:
-    """Decode the TURN servers; None if the answer has no list of servers."""
-    servers = body.get("iceServers")
-    if not isinstance(servers, list):
+    """Decode the TURN servers, at most eight links; None if the answer has no list of servers.
+
+    Browsers refuse a whole configuration because of one invalid server, so those are left out.
+    """
+    listed = body.get("iceServers")
+    if not isinstance(listed, list):
         return None
-    return tuple(
-        IceServer(
-            urls=urls,
-            username=as_str(server.get("username")),
-            credential=as_str(server.get("credential")),
-        )
-        for server in as_mappings(servers)
-        if (urls := _urls(server.get("urls")))
-    )
+    found: list[IceServer] = []
+    room = MAX_ICE_URLS
+    for server in filter(None, map(_ice_server, as_mappings(listed[:MAX_LISTED_ICE_SERVERS]))):
+        if urls := server.urls[:room]:
+            found.append(replace(server, urls=urls))
+            room -= len(urls)
+    return tuple(found)
 
 
-def _urls(source: object) -> tuple[str, ...]:
-    listed = [source] if isinstance(source, str) else as_list(source)
-    return tuple(url for url in map(as_str, listed) if url is not None)
+def _ice_server(source: JsonObject) -> IceServer | None:
+    """Return a server with its valid links; credentials are for TURN only."""
+    username, credential = map(_as_credential, (source.get("username"), source.get("credential")))
+    sent = source.get("urls")
+    listed = [sent] if isinstance(sent, str) else as_list(sent)[:MAX_LISTED_ICE_SERVERS]
+    links = [link for link in map(as_str, listed) if link and _is_ice_url(link)]
+    if username is None or credential is None:
+        links = [link for link in links if link.startswith("stun:")]
+        username = credential = None
+    if not links:
+        return None
+    return IceServer(urls=tuple(links), username=username, credential=credential)
+
+
+def _is_ice_url(link: str) -> bool:
+    """Whether a link is one of RFC 7064 or 7065 to a host on the public internet."""
+    found = _ICE_URL.fullmatch(link) if len(link) <= MAX_ICE_URL_LENGTH else None
+    if found is None or int(found["port"] or 1) not in _PORTS:
+        return False
+    if found["scheme"] == "stun" and found["query"]:
+        return False
+    host = found["host"]
+    try:
+        return is_public_address(host.strip("[]"))
+    except ValueError:
+        return is_public_name(host)
+
+
+def _as_credential(value: object) -> str | None:
+    found = as_str(value)
+    if found is None or not found.isprintable():
+        return None
+    return found if len(found.encode()) <= MAX_CREDENTIAL_BYTES else None
 
 
 def command_errors(answer: JsonObject) -> tuple[Any, ...]:
@@ -281,22 +336,65 @@ def as_str(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def as_id(value: object) -> str | None:
-    """Return a module's id; the cloud may write the same id in small or in capital letters."""
+def as_key(value: object) -> str | None:
+    """Return the value if it is an id that may be stored and returned to the cloud as it is."""
     found = as_str(value)
-    return None if found is None else found.lower()
+    is_id = found is not None and len(found) <= MAX_KEY_LENGTH and found.isprintable()
+    return found if is_id else None
+
+
+def as_id(value: object) -> str | None:
+    """Return a module's id; the cloud may write the same id in small or in capital letters.
+
+    An id that is too long, or could be taken for a path, is replaced by its hash.
+    """
+    found = as_key(value)
+    if found is None:
+        return None
+    folded = found.lower()
+    if _PLAIN_ID.fullmatch(folded):
+        return folded
+    return hashlib.sha256(folded.encode()).hexdigest()[:32]
 
 
 def as_spelled(value: object) -> str | None:
     """Return a module's id as the cloud writes it, for requests; None if that is `as_id`."""
-    found = as_str(value)
+    found = as_key(value)
     return None if found == as_id(value) else found
 
 
 def as_name(value: object) -> str | None:
-    """Return a name without surrounding blanks; None if nothing of it can be seen."""
-    found = (as_str(value) or "").strip()
-    return found if any(each.isprintable() and not each.isspace() for each in found) else None
+    """Return a name in one line, without invisible characters; None if nothing is left."""
+    return _clean_text(value, MAX_NAME_LENGTH)
+
+
+def as_label(value: object) -> str | None:
+    """Return a type or a version, cleaned like a name."""
+    return _clean_text(value, MAX_LABEL_LENGTH)
+
+
+def as_address(value: object) -> str | None:
+    """Return the value if it is an IP address, without a scope."""
+    found = (as_str(value) or "").partition("%")[0]
+    try:
+        return str(ipaddress.ip_address(found))
+    except ValueError:
+        return None
+
+
+def as_url(value: object) -> str | None:
+    """Return the value if it is a link without blanks and control characters."""
+    found = as_str(value)
+    if found is None or len(found) > MAX_URL_LENGTH:
+        return None
+    return found if found.isprintable() and " " not in found else None
+
+
+def _clean_text(value: object, max_length: int) -> str | None:
+    """Return a text in one line: control, format and bidirectional characters are dropped."""
+    words = (as_str(value) or "").split()
+    kept = ("".join(filter(str.isprintable, word)) for word in words)
+    return " ".join(filter(None, kept))[:max_length].rstrip() or None
 
 
 def as_float(value: object) -> float | None:

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from http import HTTPStatus
+import socket
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -12,7 +13,7 @@ from .const import USER_AGENT
 from .errors import PictureError, PictureFault
 from .http import request_options
 from .images import image_type
-from .public_hosts import is_public_address, is_public_name, resolve_host
+from .public_hosts import is_public_address, is_public_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -31,6 +32,12 @@ _NOT_READY: Final = frozenset(
 )
 # Pictures are not compressed on the way, so compressed content is refused, not unpacked.
 _HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
+
+
+async def resolve_host(host: str) -> tuple[str, ...]:
+    """Return the IP addresses of a host; OSError if there are none."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

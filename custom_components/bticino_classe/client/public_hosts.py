@@ -1,8 +1,6 @@
 """Which hosts are on the public internet: by name, and by the addresses they resolve to."""
 
-import asyncio
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-import socket
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -38,12 +36,6 @@ _NOT_PUBLIC: Final = (
 _ISATAP: Final = frozenset({0x00005EFE, 0x02005EFE})  # before an IPv4 address (RFC 5214)
 # An internet provider assigns a house up to this much, of which an adapter is in a small part.
 _HOUSE_PREFIX: Final = 48
-
-
-async def resolve_host(host: str) -> tuple[str, ...]:
-    """Return the IP addresses of a host; OSError if there are none."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def is_public_name(host: str) -> bool:

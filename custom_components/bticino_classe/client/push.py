@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from .decode import as_float, as_id, as_mapping, as_str
+from .decode import as_float, as_id, as_key, as_label, as_mapping, as_str, as_url
 from .models import Picture, RingOffer
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def decode(frame: JsonObject) -> Push | None:
     if kind in _REACHABLE:
         return _reachability(kind, extra)
     if kind == "rtc":
-        kind = as_str(as_mapping(extra.get("data")).get("type")) or ""
+        kind = as_label(as_mapping(extra.get("data")).get("type")) or ""
     if kind not in _CALL_STEPS:
         return None
     return _call(CallStep(kind), frame, extra)
@@ -83,11 +83,11 @@ def decode(frame: JsonObject) -> Push | None:
 
 def kind_of(frame: JsonObject) -> str:
     """Return the kind of a push, without the bridge type before it: `rtc` for `BNC1-rtc`."""
-    return (as_str(frame.get("push_type")) or "").rpartition("-")[2]
+    return (as_label(frame.get("push_type")) or "").rpartition("-")[2]
 
 
 def _call(step: CallStep, frame: JsonObject, extra: JsonObject) -> CallPush | None:
-    session_id, bridge_id = as_str(extra.get("session_id")), as_id(extra.get("device_id"))
+    session_id, bridge_id = as_key(extra.get("session_id")), as_id(extra.get("device_id"))
     if session_id is None or bridge_id is None:
         return None
     description = as_mapping(as_mapping(extra.get("data")).get("session_description"))
@@ -95,7 +95,7 @@ def _call(step: CallStep, frame: JsonObject, extra: JsonObject) -> CallPush | No
         step=step,
         session_id=session_id,
         bridge_id=bridge_id,
-        home_id=as_str(extra.get("home_id")),
+        home_id=as_key(extra.get("home_id")),
         panel_id=as_id(description.get("module_id")),
         time=as_float(extra.get("timestamp")) or None,
         expiry=_expiry(as_float(frame.get("expiry"))),
@@ -108,10 +108,10 @@ def _call(step: CallStep, frame: JsonObject, extra: JsonObject) -> CallPush | No
 def _offer(session_id: str, extra: JsonObject) -> RingOffer | None:
     """Return what is needed to answer the call; None if a part is missing."""
     sdp = as_str(as_mapping(as_mapping(extra.get("data")).get("session_description")).get("sdp"))
-    tag_id, correlation_id = as_str(extra.get("tag_id")), extra.get("correlation_id")
+    tag_id, correlation_id = as_key(extra.get("tag_id")), extra.get("correlation_id")
     if isinstance(correlation_id, int) and not isinstance(correlation_id, bool):
         correlation_id = str(correlation_id)  # may exceed 2^53, so it must not become a float
-    found = as_str(correlation_id)
+    found = as_key(correlation_id)
     if sdp is None or tag_id is None or found is None:
         return None
     return RingOffer(session_id=session_id, tag_id=tag_id, correlation_id=found, sdp=sdp)
@@ -123,7 +123,7 @@ def _expiry(seconds: float | None) -> float:
 
 
 def _picture(url: object) -> Picture | None:
-    found = as_str(url)
+    found = as_url(url)
     return None if found is None else Picture(url=found)
 
 
@@ -135,5 +135,5 @@ def _reachability(kind: str, extra: JsonObject) -> ReachabilityPush | None:
     if reachable is None and isinstance(extra.get("reachable"), bool):
         reachable = bool(extra["reachable"])
     return ReachabilityPush(
-        module_id=module_id, home_id=as_str(extra.get("home_id")), reachable=reachable
+        module_id=module_id, home_id=as_key(extra.get("home_id")), reachable=reachable
     )

@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
-
-from ..calls.answers import RECONNECT_GRACE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from ..client import Module
+
+RECONNECT_GRACE_SECONDS: Final = 3.0  # a viewer who presses talk leaves the call and returns
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

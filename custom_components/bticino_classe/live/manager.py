@@ -159,13 +159,14 @@ class LiveViewManager:
             viewer.end("call_hung_up")
         return self._departures.async_end(camera) or bool(viewers)
 
-    async def async_decline(self, call: Call, offer: RingOffer) -> None:
-        """Decline a ring; BticinoError if the intercom did not receive it."""
+    async def async_decline(self, camera: Module, call: Call, offer: RingOffer) -> None:
+        """Decline a ring at a camera; BticinoError if the intercom did not receive it."""
         for viewer in [v for v in self._viewers.values() if v.answered_call == call.session_id]:
             viewer.end("call_hung_up")
         if call.session_id not in {each.session_id for each in self._calls.ringing}:
             return  # an answer was being sent, so the ring was terminated with its viewer
-        session = CallSession(self.channel, CallObserver(), bridge_id=call.bridge_id, panel_id=None)
+        bridge_id = camera.sent_intercom_id
+        session = CallSession(self.channel, CallObserver(), bridge_id=bridge_id, panel_id=None)
         with self._calls.declining(call):
             await session.decline(offer)
 
@@ -275,7 +276,7 @@ class LiveViewManager:
         if not self._will_answer(viewer):
             return
         for other in tuple(self._viewers.values()):
-            is_same_line = other.call.bridge_id == viewer.call.bridge_id
+            is_same_line = other.camera.intercom_id == viewer.camera.intercom_id
             if is_same_line and other.answered_call is None and not self._will_answer(other):
                 other.end("call_ring_answered")
 
@@ -287,8 +288,8 @@ class LiveViewManager:
     async def _let_returning_viewer_first(self, viewer: ViewerSession) -> None:
         """Give the viewer who has just left time to return (talk button); LineBusyError if so."""
         await asyncio.sleep(RETURN_PRIORITY_SECONDS)
-        bridge_id = viewer.call.bridge_id
-        newest = [v for v in self._viewers.values() if v.call.bridge_id == bridge_id][-1:]
+        line = viewer.camera.intercom_id
+        newest = [v for v in self._viewers.values() if v.camera.intercom_id == line][-1:]
         if newest and newest[0] is not viewer and not viewer.over.is_set():
             raise LineBusyError
 
@@ -296,7 +297,7 @@ class LiveViewManager:
         """Return the earlier viewers of the same intercom, oldest first."""
         everybody = list(self._viewers.values())
         before = everybody[: everybody.index(viewer)] if viewer in everybody else []
-        return [v for v in before if v.call.bridge_id == viewer.call.bridge_id]
+        return [v for v in before if v.camera.intercom_id == viewer.camera.intercom_id]
 
     async def _connect(self, viewer: ViewerSession, offer: str) -> None:
         """Answer the ring at the viewer's camera, or dial its panel."""

@@ -71,7 +71,7 @@ class ViewerSession(CallObserver):
         self.call = CallSession(
             channel,
             self,
-            bridge_id=camera.sent_bridge_id or camera.sent_id,
+            bridge_id=camera.sent_intercom_id,
             panel_id=camera.sent_id if camera.kind is ModuleKind.PANEL else None,
         )
 

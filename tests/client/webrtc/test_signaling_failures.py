@@ -21,8 +21,8 @@ from custom_components.bticino_classe.client.errors import (
     UnreachableError,
 )
 from custom_components.bticino_classe.client.models import Candidate
+from custom_components.bticino_classe.client.webrtc.sdp import MAX_CANDIDATES
 from custom_components.bticino_classe.client.webrtc.session import (
-    MAX_HELD_CANDIDATES,
     SessionState,
 )
 from custom_components.bticino_classe.client.webrtc.signaling import MAX_UNROUTED_FRAMES
@@ -534,7 +534,7 @@ async def test_leftovers_do_not_crowd_out_the_answer(
         viewer = Recorder()
         await setup.session(viewer).dial(OFFER)
         assert viewer.events[0] == "answer"
-        assert len(viewer.candidates) <= MAX_HELD_CANDIDATES
+        assert len(viewer.candidates) <= MAX_CANDIDATES
 
 
 async def test_candidates_of_the_first_attempt_are_dropped(auth: AuthHandler) -> None:
@@ -556,10 +556,10 @@ async def test_viewer_candidates_are_limited(auth: AuthHandler) -> None:
     """Those that wait for the answer."""
     async with signaling(auth) as setup:
         session = setup.session()
-        for _ in range(2 * MAX_HELD_CANDIDATES):
+        for _ in range(2 * MAX_CANDIDATES):
             await session.add_candidate(Candidate(candidate=USEFUL, mid="0", index=0))
         await session.dial(OFFER)
-        await until(lambda: len(setup.intercom.sent("candidate")) == MAX_HELD_CANDIDATES)
+        await until(lambda: len(setup.intercom.sent("candidate")) == MAX_CANDIDATES)
 
 
 class FaultyViewer(Recorder):

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components import persistent_notification
+from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
 import pytest
 
@@ -19,6 +20,7 @@ from tests.integration.blueprints.conftest import (
     wait_finished,
 )
 from tests.integration.conftest import (
+    device_id_of,
     state_of,
     wait_idle,
     wait_until,
@@ -110,3 +112,28 @@ def persistent_notifications(hass: HomeAssistant) -> dict[str, Any]:
 
     persistent_notification.async_register_callback(hass, take)
     return found
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("![x](https://evil.example/a.png)", r"\!\[x\]\(https\:\/\/evil\.example\/a\.png\)"),
+        ("<img src=//evil.example>", r"\<img src\=\/\/evil\.example\>"),
+        (r"# *A* _b_ `c` \d {time}", r"\# \*A\* \_b\_ \`c\` \\d \{time\}"),
+        ("Cancello è 1°", "Cancello è 1°"),
+    ],
+)
+@pytest.mark.usefixtures("missed_automation")
+async def test_name_with_markdown(
+    hass: HomeAssistant, simulator: Simulator, anna: Phone, *, name: str, shown: str
+) -> None:
+    """Home Assistant shows it as it is, and loads nothing from it; phones show no Markdown."""
+    devices, notifications = dr.async_get(hass), persistent_notifications(hass)
+    devices.async_update_device(device_id_of(hass, STREET), name_by_user=name)
+    simulator.miss(simulator.ring(STREET))
+    await wait_until(lambda: anna.sent)
+    await wait_finished(hass)
+    time = event_time(hass, STREET_CALL)
+    (notification,) = notifications.values()
+    assert notification["message"] == f"Somebody rang at {shown} at {time}."
+    assert anna.texts == [f"Somebody rang at {name} at {time}."]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.bticino_classe.calls.answers import RECONNECT_GRACE_SECONDS
+from custom_components.bticino_classe.live.departures import RECONNECT_GRACE_SECONDS
 from tests.integration.conftest import (
     EventRecorder,
     get_entry,

@@ -70,9 +70,13 @@ async def test_credentials_without_an_expiry(
     username: str | None,
 ) -> None:
     """They are assumed to be valid for an hour."""
-    server = {"urls": ["turn:turn.example:3478"], "credential": "c", "username": username}
+    server: dict[str, object] = {
+        "urls": ["turn:turn.example:3478"],
+        "credential": "c",
+        "username": username,
+    }
     if username is None:
-        del server["username"]
+        server = {"urls": ["stun:stun.example"]}
     answer: dict[str, object] = {"status": "ok", "body": {"iceServers": [server]}}
     simulator.fail(TURN, Failure(body=answer), times=1)
     entry = await sign_in(hass, credentials)

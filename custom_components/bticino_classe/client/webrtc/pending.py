@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import time
 from typing import TYPE_CHECKING, Final
 
-from ..decode import as_str
+from ..decode import as_key
 from ..error_codes import has_error
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class PendingRequests:
             self._has_correlation_ids = True
             request = self._requests.pop(str(correlation_id), None)
         if request is not None and request.is_offer:
-            self._remember(as_str(ack.get("session_id")))
+            self._remember(as_key(ack.get("session_id")))
         return request
 
     def fail_all(self, error: Callable[[], BticinoError]) -> None:
@@ -165,7 +165,7 @@ class PendingRequests:
         if request is None:
             return None
         # If it is another request's acknowledgement, the offer's own may follow.
-        request.is_refused = request.is_offer and as_str(ack.get("session_id")) is None
+        request.is_refused = request.is_offer and as_key(ack.get("session_id")) is None
         if not request.is_refused:
             del self._requests[request.correlation_id]
         return request
@@ -173,7 +173,7 @@ class PendingRequests:
     def _fitting(self, ack: Frame) -> list[PendingRequest]:
         """Return the requests that an acknowledgement without a correlation id may be for."""
         requests = list(self._requests.values())
-        session_id = as_str(ack.get("session_id"))
+        session_id = as_key(ack.get("session_id"))
         if session_id is not None and self.is_known(session_id):
             return [each for each in requests if each.session_id == session_id]
         if session_id is not None:

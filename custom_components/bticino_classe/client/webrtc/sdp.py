@@ -35,6 +35,8 @@ MAX_OFFER_BYTES: Final = 8000
 # Larger descriptions are not processed; those of browsers have some 10 KB and three m-sections.
 MAX_DESCRIPTION_BYTES: Final = 64 * 1024
 MAX_SECTIONS: Final = 64
+MAX_CANDIDATES: Final = 30  # of each side
+MAX_CANDIDATE_BYTES: Final = 512
 
 # The lines that make a section look like one with a microphone, as Chromium writes them.
 _MEDIA_SOURCE: Final = (
@@ -55,9 +57,11 @@ _TRANSPORT: Final = re.compile(
     r"a=(?:ice-ufrag|ice-pwd|ice-options|fingerprint|setup|candidate|end-of-candidates)\b.*"
 )
 _PACKETIZATION: Final = re.compile(r"packetization-mode=([0-9]+)")
+_THIS_HOST: Final = ipaddress.ip_network("0.0.0.0/8")
 _PROFILE: Final = re.compile(r"profile-level-id=([0-9a-f]{2})([0-9a-f]{2})", re.IGNORECASE)
 _CANDIDATE: Final = re.compile(
-    r"candidate:\S+ +[0-9]+ +(\S+) +[0-9]+ +(\S+) +([0-9]{1,5}) +typ +\S+(?: .*)?"
+    r"candidate:\S+ +[0-9]+ +(\S+) +[0-9]+ +(\S+) +([0-9]{1,5})"
+    r" +typ +(?:host|srflx|prflx|relay)(?: .*)?"
 )
 # By whether the answerer sends and receives.
 _DIRECTIONS: Final = {
@@ -114,9 +118,24 @@ def without_header_extensions(offer: str) -> str:
     return _without(offer, HEADER_EXTENSION.fullmatch)
 
 
-def without_useless_candidates(offer: str) -> str:
-    """Drop the candidates that the device cannot reach."""
-    return _without(offer, lambda line: _is_candidate(line) and not candidate_is_useful(line[2:]))
+def without_useless_candidates(sdp: str) -> str:
+    """Drop the candidates that the other side must not use, and those above the limit."""
+    room = MAX_CANDIDATES
+
+    def is_unwanted(line: str) -> bool:
+        nonlocal room
+        if not _is_candidate(line):
+            return False
+        is_useful = candidate_is_useful(line[2:])
+        room -= is_useful
+        return room < 0 or not is_useful
+
+    return _without(sdp, is_unwanted)
+
+
+def candidates_in(sdp: str) -> int:
+    """Return the number of candidates in a description."""
+    return sum(map(_is_candidate, sdp.splitlines()))
 
 
 def without_candidates(offer: str) -> str:
@@ -141,7 +160,7 @@ def device_answer_for_viewer(offer: str, answer: str) -> str:
     """
     roles = (section.setup for section in parse(answer)[1])
     role = next((role for role in roles if role in _ANSWER_ROLES), "active")
-    return _answer(offer, answer, role, _with_offered_codecs)
+    return _for_viewer(_answer(offer, answer, role, _with_offered_codecs))
 
 
 def viewer_answer_for_device(viewer_offer: str, device_offer: str) -> str:
@@ -158,7 +177,7 @@ def device_offer_as_answer(device_offer: str, viewer_offer: str) -> str:
 
     Keeps the device's payload types: an answer states the numbers that its author receives.
     """
-    return _answer(viewer_offer, device_offer, "passive", _with_shared_codecs)
+    return _for_viewer(_answer(viewer_offer, device_offer, "passive", _with_shared_codecs))
 
 
 def origin_of(offer: str) -> str | None:
@@ -195,7 +214,14 @@ def matching_section(
 
 
 def candidate_is_useful(candidate: str) -> bool:
-    """Return whether the device could reach the candidate: UDP to an address of the network."""
+    """Return whether the other side may use a candidate: UDP to an address of the network.
+
+    Not one of its own machine: a browser would contact what listens there.
+    """
+    if len(candidate) > MAX_CANDIDATE_BYTES or not (
+        candidate.isascii() and candidate.isprintable()
+    ):
+        return False
     found = _CANDIDATE.fullmatch(candidate)
     if found is None or found[1].lower() != "udp" or not 0 < int(found[3]) < 1 << 16:
         return False
@@ -204,7 +230,16 @@ def candidate_is_useful(candidate: str) -> bool:
     except ValueError:
         # A host name, such as mDNS uses to hide an address.
         return False
-    return not (address.is_loopback or address.is_unspecified or address.is_multicast)
+    if address.is_loopback or address.is_unspecified or address.is_multicast:
+        return False
+    # Reserved are also the IPv6 addresses that contain an IPv4 address.
+    is_scoped = isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None
+    return not (address.is_reserved or is_scoped or address in _THIS_HOST)
+
+
+def _for_viewer(answer: str) -> str:
+    """Drop what a browser must not get: candidates that are not useful, and hidden line breaks."""
+    return without_useless_candidates(_without(answer, lambda line: not line.isprintable()))
 
 
 def _size(sdp: str) -> int:

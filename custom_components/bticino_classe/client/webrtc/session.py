@@ -4,9 +4,9 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from ..decode import as_int, as_mapping, as_str
+from ..decode import as_key, as_label, as_mapping, as_number, as_str
 from ..errors import (
     AnsweredElsewhereError,
     BticinoError,
@@ -21,7 +21,10 @@ from ..errors import (
 from ..models import Candidate
 from .rtc_errors import ack_error, terminate_error
 from .sdp import (
+    MAX_CANDIDATES,
+    MAX_SECTIONS,
     candidate_is_useful,
+    candidates_in,
     device_answer_for_viewer,
     device_offer_as_answer,
     is_processable,
@@ -38,8 +41,6 @@ if TYPE_CHECKING:
     from ..websocket.connection import Frame
     from .pending import AckHandler
     from .signaling import CallTimeouts, SignalingChannel
-
-MAX_HELD_CANDIDATES: Final = 64  # of each side, while the call is set up
 
 
 class SessionState(StrEnum):
@@ -109,6 +110,8 @@ class CallSession:
         self.outcome: asyncio.Future[str] | None = None
         self._viewer_candidates: list[Candidate] = []
         self._device_candidates: list[Candidate] = []
+        self._candidates_taken = 0  # from the viewer
+        self._candidates_reported = 0  # to the viewer, in the answer and after it
         self._max_call_timer: asyncio.TimerHandle | None = None
         self._answered_at = 0.0
         self._lost_connection = False  # during the call
@@ -141,11 +144,13 @@ class CallSession:
 
     async def add_candidate(self, candidate: Candidate) -> None:
         """Send a candidate of the viewer if it is useful, at once or when the call is set up."""
-        if not candidate_is_useful(candidate.candidate) or self.state is SessionState.ENDED:
+        is_full = self._candidates_taken >= MAX_CANDIDATES
+        if is_full or self.state is SessionState.ENDED or not _is_usable(candidate):
             return
+        self._candidates_taken += 1
         if self.state is SessionState.ANSWERED:
             await self._send_candidate(candidate)
-        elif len(self._viewer_candidates) < MAX_HELD_CANDIDATES:
+        else:
             self._viewer_candidates.append(candidate)
 
     async def next_panel(self) -> None:
@@ -236,7 +241,7 @@ class CallSession:
             async with self._offer_slot():
                 self.ids, self.state = None, SessionState.OFFERED
                 ack = await self._request(data, on_ack=self._handle_offer_ack)
-                if as_str(ack.get("session_id")) is None:
+                if as_key(ack.get("session_id")) is None:
                     raise NoAnswerError(sent=True, reason="acknowledgement without ids")
             try:
                 async with asyncio.timeout(self._timeouts.answered):
@@ -303,10 +308,10 @@ class CallSession:
 
     def _handle_offer_ack(self, ack: Frame) -> None:
         """Learn the ids of the session; only the acknowledgement of an offer has them."""
-        session_id = as_str(ack.get("session_id"))
+        session_id = as_key(ack.get("session_id"))
         if session_id is None:
             return
-        self.ids = SessionIds(session_id=session_id, tag_id=as_str(ack.get("tag_id")))
+        self.ids = SessionIds(session_id=session_id, tag_id=as_key(ack.get("tag_id")))
         if self.state is SessionState.ENDED:
             # The viewer has left before the session could be terminated.
             self._channel.send_terminate(self)
@@ -332,6 +337,7 @@ class CallSession:
         loop = asyncio.get_running_loop()
         self._answered_at = loop.time()
         self._max_call_timer = loop.call_later(self._timeouts.max_call, self._handle_max_call)
+        self._candidates_reported = candidates_in(answer)
         self._viewer.answered(answer)
         for candidate in self._device_candidates:
             self._report_candidate(candidate)
@@ -350,6 +356,9 @@ class CallSession:
             await self._channel.notify(self, {"type": "candidate", "ice_candidate": known})
 
     def _report_candidate(self, candidate: Candidate) -> None:
+        if self._candidates_reported >= MAX_CANDIDATES:
+            return
+        self._candidates_reported += 1
         mid, index = matching_section(
             self._viewer_sdp, self._device_sdp, candidate.mid, candidate.index
         )
@@ -363,17 +372,17 @@ class CallSession:
             self._resolve(sdp)
 
     def _handle_candidate(self, fields: Frame) -> None:
-        line = as_str(fields.get("candidate"))
-        if line is None:
-            return
+        index = as_number(fields.get("sdp_m_line_index"), 0, MAX_SECTIONS)
         candidate = Candidate(
-            candidate=line,
-            mid=as_str(fields.get("sdp_mid")),
-            index=as_int(fields.get("sdp_m_line_index")),
+            candidate=as_str(fields.get("candidate")) or "",
+            mid=as_label(fields.get("sdp_mid")),
+            index=None if index is None else int(index),
         )
+        if not _is_usable(candidate):
+            return
         if self.state is SessionState.ANSWERED:
             self._report_candidate(candidate)
-        elif len(self._device_candidates) < MAX_HELD_CANDIDATES:
+        elif len(self._device_candidates) < MAX_CANDIDATES:
             self._device_candidates.append(candidate)
 
     def _handle_end(self, error: BticinoError) -> None:
@@ -434,6 +443,12 @@ class CallSession:
 def _raise_if_refused(ack: Frame) -> None:
     if ack.get("status") != "ok":
         raise ack_error(ack)
+
+
+def _is_usable(candidate: Candidate) -> bool:
+    """Return whether a candidate may be passed on to the other side."""
+    is_section = candidate.index is None or 0 <= candidate.index <= MAX_SECTIONS
+    return is_section and candidate_is_useful(candidate.candidate)
 
 
 def _ids_of(ring: RingOffer) -> SessionIds:

@@ -9,7 +9,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ..decode import as_mapping, as_str
+from ..decode import as_key, as_mapping
 from ..errors import BticinoError, NoAnswerError
 from ..websocket.connection import Frame, ReconnectingSocket, SocketState
 from .pending import PendingRequests
@@ -366,7 +366,7 @@ class SignalingChannel:
             request.resolve(ack)
 
     def _handle_message(self, frame: Frame) -> None:
-        data, session_id = as_mapping(frame.get("data")), as_str(frame.get("session_id"))
+        data, session_id = as_mapping(frame.get("data")), as_key(frame.get("session_id"))
         session = self._sessions.get(session_id or "")
         if session is not None:
             session.handle_message(data)
