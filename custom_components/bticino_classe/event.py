@@ -89,5 +89,6 @@ class BticinoEvent(BticinoCallEntity, EventEntity):
             "answered_by": call.answered_by,
             "duration": None if call.duration is None else round(call.duration),
             "picture": self._runtime.downloads.path_of(call),
+            "simulated": call.simulated or None,
         }
         return {name: value for name, value in attributes.items() if value is not None}

@@ -50,11 +50,11 @@ class Caller:
 
     @classmethod
     async def async_of(cls, hass: HomeAssistant, context: Context) -> Self:
-        """Return the caller of an action; UnknownUser if the user no longer exists."""
+        """Return the caller of an action; UnknownUser if the user is deleted or not active."""
         if context.user_id is None:
             return cls(None)
         user = await hass.auth.async_get_user(context.user_id)
-        if user is None:
+        if user is None or not user.is_active:
             raise UnknownUser(context=context)
         return cls(user)
 

@@ -5,9 +5,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 import uuid
 
-from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID, Platform
-from homeassistant.core import SupportsResponse, callback
-from homeassistant.exceptions import ServiceValidationError
+from homeassistant.const import (
+    ATTR_CODE,
+    ATTR_CONFIG_ENTRY_ID,
+    ATTR_DEVICE_ID,
+    ATTR_ENTITY_ID,
+    SERVICE_OPEN,
+    Platform,
+)
+from homeassistant.core import Context, SupportsResponse, callback
+from homeassistant.exceptions import ServiceValidationError, Unauthorized
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import (
     async_register_admin_service,
@@ -20,6 +27,7 @@ from .const import CONF_SIMULATED_RINGS, DOMAIN
 from .errors import refused
 from .history.export import exported, span_of
 from .history.formatting import async_call_formatter
+from .permissions import Caller
 from .service_helpers import (
     async_check_may_reset,
     async_find_accounts,
@@ -40,6 +48,7 @@ if TYPE_CHECKING:
 RESET_MISSED_CALLS: Final = "reset_missed_calls"
 SIMULATE_RING: Final = "simulate_ring"
 EXPORT_CALLS: Final = "export_calls"
+OPEN_DOOR: Final = "open_door"
 DELETE_CALLS: Final = "delete_calls"
 CAMERA_ACTIONS: Final = ("hang_up", "decline_ring", "next_panel")
 ATTR_OUTCOME: Final = "outcome"
@@ -48,12 +57,20 @@ ATTR_START: Final = "start"
 ATTR_END: Final = "end"
 ATTR_CALL_ID: Final = "call_id"
 ATTR_ALL: Final = "all"
+ATTR_USER_ID: Final = "user_id"
 
 _OUTCOMES: Final = {
     "answered": CallStep.ACCEPTED,
     "missed": CallStep.MISSED,
     "ended": CallStep.TERMINATED,
 }
+_OPEN_SCHEMA: Final = vol.Schema(
+    {
+        vol.Required(ATTR_ENTITY_ID): cv.entity_domain(Platform.LOCK),
+        vol.Required(ATTR_USER_ID): cv.string,
+        vol.Optional(ATTR_CODE): cv.string,
+    }
+)
 _RESET_SCHEMA: Final = vol.Schema({vol.Optional(ATTR_DEVICE_ID): cv.string})
 _RING_SCHEMA: Final = vol.Schema(
     {
@@ -97,6 +114,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
             func=f"async_{action}",
             schema=None,
         )
+    hass.services.async_register(DOMAIN, OPEN_DOOR, partial(_open_door, hass), _OPEN_SCHEMA)
     # Not for administrators only: a user may export the calls that the calendar shows.
     hass.services.async_register(
         DOMAIN,
@@ -107,6 +125,22 @@ def async_setup_services(hass: HomeAssistant) -> None:
     )
     async_register_admin_service(
         hass, DOMAIN, DELETE_CALLS, partial(_delete_calls, hass), _DELETE_SCHEMA
+    )
+
+
+async def _open_door(hass: HomeAssistant, call: ServiceCall) -> None:
+    """Open a door with the permissions of a user, who pressed a button of a notification.
+
+    Unauthorized: the user may not open it, or another user has called the action.
+    """
+    user_id = call.data[ATTR_USER_ID]
+    if call.context.user_id not in {None, user_id}:
+        raise Unauthorized(context=call.context)
+    context = Context(user_id=user_id, parent_id=call.context.id)
+    await Caller.async_of(hass, context)
+    data = {key: value for key, value in call.data.items() if key != ATTR_USER_ID}
+    await hass.services.async_call(
+        Platform.LOCK, SERVICE_OPEN, data, blocking=True, context=context
     )
 
 
@@ -201,6 +235,7 @@ async def _ring(runtime: RuntimeData, module: Module, outcome: CallStep, seconds
                 home_id=module.home_id,
                 panel_id=panel_id,
                 time=runtime.account.clock.now(),
+                simulated=True,
             )
         )
         await asyncio.sleep(pause)

@@ -58,6 +58,15 @@ class EventRecorder:
             and state.attributes.get("event_type")
         ]
 
+    def simulated(self) -> list[object]:
+        """Return the mark of simulated rings of each event."""
+        states = [change.data["new_state"] for change in self._changes]
+        return [
+            state.attributes.get("simulated")
+            for state in states
+            if isinstance(state, State) and state.attributes.get("event_type")
+        ]
+
     def rings(self) -> list[str]:
         """Return the doorbells that rang."""
         return [entity_id for entity_id, kind in self.recorded() if kind == "ring"]

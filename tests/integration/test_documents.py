@@ -4,10 +4,12 @@ from pathlib import Path
 import re
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.core import Context
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import parse_yaml
 import pytest
+from pytest_homeassistant_custom_component.common import MockUser, async_mock_service
 
 from tests.integration.conftest import call_action, state_of, wait_idle, wait_until
 
@@ -87,3 +89,42 @@ async def test_examples_are_valid(hass: HomeAssistant, example: dict[str, Any]) 
     (entity_id,) = hass.states.async_entity_ids("automation")
     assert state_of(hass, entity_id) == "on"
     await call_action(hass, "automation", "turn_off", entity_id)  # ends its timers
+
+
+@pytest.mark.parametrize(
+    ("entities", "opens"),
+    [({"all": True}, True), ({"all": {"read": True}}, False), ({}, False)],
+    ids=str,
+)
+async def test_documented_button_opens_with_the_rights_of_the_user(
+    hass: HomeAssistant,
+    online_entry: ConfigEntry[Any],  # noqa: ARG001 - whose door it opens
+    simulator: Simulator,
+    *,
+    entities: dict[str, Any],
+    opens: bool,
+) -> None:
+    """Courier at the gate: the button has a new name each time."""
+    (example,) = [each for each in examples() if each["alias"] == "Courier at the gate"]
+    sent = async_mock_service(hass, "notify", "mobile_app_phone")
+    user = MockUser(name="Anna").add_to_hass(hass)
+    user.mock_policy({"entities": entities})
+    assert await async_setup_component(hass, "automation", {"automation": [example]})
+    names: list[str] = []
+    for number in range(2):
+        hass.states.async_set("binary_sensor.letter_box", "off")
+        await hass.async_block_till_done()
+        hass.states.async_set("binary_sensor.letter_box", "on")
+        await wait_until(lambda: len(sent) > len(names))
+        (button,) = sent[number].data["data"]["actions"]
+        assert button["authenticationRequired"] is True
+        names.append(button["action"])
+        await wait_until(lambda: "mobile_app_notification_action" in hass.bus.async_listeners())
+        hass.bus.async_fire(
+            "mobile_app_notification_action",
+            {"action": names[-1]},
+            context=Context(user_id=user.id),
+        )
+        await hass.async_block_till_done()
+    assert len({*names}) == 2
+    assert len(simulator.journal.commands) == (2 if opens else 0)

@@ -14,6 +14,7 @@ from tests.integration.conftest import (
     EventRecorder,
     device_id_of,
     get_entry,
+    reload_entry,
     state_of,
     wait_frames,
     wait_online,
@@ -82,7 +83,35 @@ async def test_simulated_ring(
         ("event.posto_esterno_strada_call", outcome),
     ]
     assert state_of(hass, "binary_sensor.posto_esterno_strada_ringing") == "off"
+    assert events.simulated() == [True, True, True]
     assert len(simulator.journal) == 0
+
+
+async def test_real_ring_is_not_marked(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
+) -> None:
+    """Also after a simulated one."""
+    await allow_simulated_rings(hass)
+    await call_domain_action(hass, "simulate_ring", device_id=device_id_of(hass, STREET), seconds=1)
+    await wait_until(lambda: len(events.recorded()) == 3)
+    simulator.miss(simulator.ring(STREET))
+    await wait_until(lambda: len(events.recorded()) == 6)
+    assert events.simulated() == [True] * 3 + [None] * 3
+
+
+async def test_simulated_ring_stays_marked_over_a_reload(
+    hass: HomeAssistant, events: EventRecorder, online_entry: ConfigEntry[Any]
+) -> None:
+    """Its end is reported after the reload."""
+    await allow_simulated_rings(hass)
+    await call_domain_action(
+        hass, "simulate_ring", device_id=device_id_of(hass, STREET), seconds=40
+    )
+    await wait_until(lambda: len(events.recorded()) == 2)
+    (call,) = online_entry.runtime_data.calls.ringing
+    await reload_entry(hass, online_entry)
+    (continued,) = online_entry.runtime_data.calls.ringing
+    assert (call.simulated, continued.simulated) == (True, True)
 
 
 async def test_simulated_ring_at_the_intercom(hass: HomeAssistant, events: EventRecorder) -> None:
@@ -185,3 +214,52 @@ async def test_read_only_user_may_not_reset_missed_calls(
     await call_domain_action(hass, "reset_missed_calls", person, **data)
     with pytest.raises(Unauthorized):
         await call_domain_action(hass, "reset_missed_calls", hass_read_only_user, **data)
+
+
+@pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize(
+    ("entities", "caller", "opens"),
+    [
+        ({"entity_ids": {"lock.portone": True}}, "automation", True),
+        ({"entity_ids": {"lock.portone": True}}, "user", True),
+        ({"entity_ids": {"lock.portone": True}}, "other", False),
+        ({"all": {"read": True}}, "automation", False),
+        ({"entity_ids": {"lock.cancello": True}}, "automation", False),
+        ({}, "user", False),
+    ],
+    ids=str,
+)
+async def test_open_a_door_for_a_user(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    *,
+    entities: dict[str, Any],
+    caller: str,
+    opens: bool,
+) -> None:
+    """With the rights of that user, and for nobody else."""
+    user, other = MockUser(name="A").add_to_hass(hass), MockUser(name="B").add_to_hass(hass)
+    user.mock_policy({"entities": entities})
+    callers = {"automation": None, "user": user, "other": other}
+    data = {"entity_id": "lock.portone", "user_id": user.id}
+    if opens:
+        await call_domain_action(hass, "open_door", callers[caller], **data)
+    else:
+        with pytest.raises(Unauthorized):
+            await call_domain_action(hass, "open_door", callers[caller], **data)
+    assert len(simulator.journal.commands) == (1 if opens else 0)
+
+
+@pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize("user_id", ["", "gone", None, "inactive"])
+async def test_no_door_opens_for_an_unknown_user(
+    hass: HomeAssistant, simulator: Simulator, user_id: str | None
+) -> None:
+    """Nor for one who was deactivated; an event without a user is not an automation."""
+    if user_id == "inactive":
+        user = MockUser(name="A", is_active=False).add_to_hass(hass)
+        user.mock_policy({"entities": {"all": True}})
+        user_id = user.id
+    with pytest.raises((Unauthorized, vol.Invalid)):
+        await call_domain_action(hass, "open_door", entity_id="lock.portone", user_id=user_id)
+    assert len(simulator.journal.commands) == 0

@@ -52,7 +52,8 @@ class Call:
     """One ring and its outcome; times are in seconds since 1970.
 
     `panel_id` is None if the cloud does not name the panel. `answered_by` and `ended_by` are "here"
-    or "elsewhere" (a phone, the intercom); `ended_by` is None if no end was reported.
+    or "elsewhere" (a phone, the intercom); `ended_by` is None if no end was reported. `simulated`
+    is whether nobody rang.
     """
 
     session_id: str
@@ -67,6 +68,7 @@ class Call:
     snapshot: Picture | None = None
     vignette: Picture | None = None
     offer: RingOffer | None = None
+    simulated: bool = False
 
     @property
     def duration(self) -> float | None:
@@ -401,6 +403,7 @@ class CallTracker:
             snapshot=push.snapshot,
             vignette=push.vignette,
             offer=push.offer,
+            simulated=push.simulated,
         )
         return TrackedCall(
             call=call,

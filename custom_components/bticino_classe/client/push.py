@@ -31,7 +31,8 @@ class CallStep(StrEnum):
 class CallPush:
     """A step of a call; only an offer names the panel.
 
-    `time` is in seconds since 1970, `expiry` is how long the call rings, in seconds.
+    `time` is in seconds since 1970, `expiry` is how long the call rings, in seconds. `simulated`
+    is whether it did not come from the cloud.
     """
 
     step: CallStep
@@ -44,6 +45,7 @@ class CallPush:
     snapshot: Picture | None = None
     vignette: Picture | None = None
     offer: RingOffer | None = None
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

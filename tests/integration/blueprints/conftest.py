@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from homeassistant.components.notify.const import NOTIFY_SERVICE_SCHEMA
+from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
+from homeassistant.util import slugify
 from homeassistant.util.yaml import dump as yaml_dump
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
+    MockUser,
 )
 
 from tests.integration.conftest import (
@@ -53,6 +56,7 @@ class Phone:
 
     hass: HomeAssistant
     device_id: str
+    user: MockUser
     sent: list[dict[str, Any]] = field(default_factory=list)
     broken: bool = False
     slow: asyncio.Event | None = None
@@ -88,9 +92,13 @@ class Phone:
         assert isinstance(found, str)
         return found
 
-    async def tap(self, action: str) -> None:
+    async def tap(self, action: str, **typed: str) -> None:
         """Tap a button, and let the automations handle it."""
-        self.hass.bus.async_fire("mobile_app_notification_action", {"action": action})
+        self.hass.bus.async_fire(
+            "mobile_app_notification_action",
+            {"action": action, **typed},
+            context=Context(user_id=self.user.id),
+        )
         for _ in range(LOOP_TURNS):
             await asyncio.sleep(0)
 
@@ -102,7 +110,10 @@ def add_phone(hass: HomeAssistant, name: str, service: str) -> Phone:
     device = dr.async_get(hass).async_get_or_create(
         config_entry_id=entry.entry_id, identifiers={("mobile_app", name)}, name=name
     )
-    phone = Phone(hass, device.id)
+    user = MockUser(name=name).add_to_hass(hass)
+    user.mock_policy({"entities": {"all": True}})
+    hass.states.async_set(f"person.{slugify(name)}", "home", {"user_id": user.id})
+    phone = Phone(hass, device.id, user)
     hass.services.async_register("notify", service, phone.receive, schema=NOTIFY_SERVICE_SCHEMA)
     return phone
 

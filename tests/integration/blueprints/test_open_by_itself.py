@@ -28,6 +28,7 @@ from tests.integration.blueprints.conftest import (
 )
 from tests.integration.conftest import (
     call_action,
+    device_id_of,
     reload_entry,
     state_of,
     wait_online,
@@ -121,6 +122,31 @@ async def let_pass(hass: HomeAssistant, seconds: float) -> None:
     """Let the timers of the next seconds expire; the clock itself stands still."""
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=seconds))
     await hass.async_block_till_done()
+
+
+async def test_simulated_ring_opens_nothing(
+    hass: HomeAssistant,
+    opening_automation: Automate,
+    online_entry: ConfigEntry[Any],
+    simulator: Simulator,
+) -> None:
+    """It is not counted either."""
+    hass.config_entries.async_update_entry(online_entry, options={"simulated_rings": True})
+    await reload_entry(hass, online_entry)
+    await wait_online(online_entry)
+    await opening_automation()
+    await hass.services.async_call(
+        "bticino_classe",
+        "simulate_ring",
+        {"device_id": device_id_of(hass, STREET), "seconds": 40},
+        blocking=True,
+    )
+    await wait_until(lambda: state_of(hass, RINGING[STREET]) == "on")
+    for _ in range(LOOP_TURNS):
+        await asyncio.sleep(0)
+    await let_pass(hass, 3)
+    assert opened_doors(simulator) == []
+    assert state_of(hass, "counter.openings") == "0"
 
 
 async def test_opens_and_notifies(

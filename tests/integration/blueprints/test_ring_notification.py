@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.core import Context
 from homeassistant.helpers import device_registry as dr
 import pytest
 from pytest_homeassistant_custom_component.common import (
@@ -14,6 +15,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from tests.integration.blueprints.conftest import (
     AUTOMATION,
+    LOOP_TURNS,
     STREET,
     STREET_CALL,
     STREET_CAMERA,
@@ -263,9 +265,7 @@ async def test_door_with_a_code(
     cancello, portone = anna.sent[0]["data"]["actions"]
     assert (cancello.get("behavior"), portone.get("behavior")) == ("textInput", None)
     reply = {} if typed is None else {"reply_text": typed}
-    hass.bus.async_fire(
-        "mobile_app_notification_action", {"action": anna.button("Open Cancello"), **reply}
-    )
+    await anna.tap(anna.button("Open Cancello"), **reply)
     await wait_finished(hass)
     assert opened_doors(simulator) == (["Cancello"] if opens else [])
     (shown,) = anna.shown.values()
@@ -319,6 +319,83 @@ async def test_restart_sends_no_notification(
     await wait_until(lambda: len(anna.sent) >= 4)
     await wait_finished(hass)
     assert anna.texts[2:] == [f"Somebody is ringing at {YARD}.", "clear_notification"]
+
+
+@pytest.mark.parametrize(
+    "entities",
+    [
+        {},
+        {"all": {"read": True}},
+        {"entity_ids": {"lock.portone": True, "light.luce_scale": True}},
+    ],
+    ids=str,
+)
+async def test_door_opens_with_the_rights_of_the_user(
+    hass: HomeAssistant,
+    notify_anna: NotifyAnna,
+    simulator: Simulator,
+    anna: Phone,
+    *,
+    entities: dict[str, Any],
+) -> None:
+    """Who was sent the notification may be a guest."""
+    await notify_anna(doors=["lock.cancello"])
+    anna.user.mock_policy({"entities": entities})
+    simulator.ring(STREET)
+    await wait_until(lambda: anna.sent)
+    await anna.tap(anna.button("Open Cancello"))
+    await wait_finished(hass)
+    assert opened_doors(simulator) == []
+    assert anna.texts[-1].startswith("Cancello may not have opened")
+
+
+@pytest.mark.parametrize("who", ["nobody", "no person", "not chosen", "deleted"])
+async def test_button_works_for_the_chosen_persons_only(
+    hass: HomeAssistant,
+    notify_anna: NotifyAnna,
+    simulator: Simulator,
+    anna: Phone,
+    bruno: Phone,
+    *,
+    who: str,
+) -> None:
+    """The press of somebody else does not even end the wait."""
+    people = ["person.anna_s_phone"] if who == "not chosen" else []
+    await notify_anna(doors=["lock.cancello"], people=people)
+    if who == "no person":
+        hass.states.async_remove("person.bruno")
+    user_id = {"nobody": None, "deleted": "gone"}.get(who, bruno.user.id)
+    simulator.ring(STREET)
+    await wait_until(lambda: anna.sent)
+    button = anna.button("Open Cancello")
+    hass.bus.async_fire(
+        "mobile_app_notification_action", {"action": button}, context=Context(user_id=user_id)
+    )
+    for _ in range(LOOP_TURNS):
+        await asyncio.sleep(0)
+    assert (opened_doors(simulator), running_count(hass)) == ([], 1)
+    await anna.tap(button)
+    await wait_finished(hass)
+    assert opened_doors(simulator) == ["Cancello"]
+
+
+@pytest.mark.usefixtures("ring_automation")
+async def test_names_of_buttons_are_secret(
+    hass: HomeAssistant, simulator: Simulator, anna: Phone
+) -> None:
+    """They are in no state, differ from ring to ring, and are not made from the run's id."""
+    names: list[str] = []
+    for _ in range(2):
+        simulator.ring(STREET)
+        await wait_until(lambda: len(anna.sent) > len(names))
+        names.append(anna.button("Open Portone", message=len(names)).rpartition("_")[0])
+        states = hass.states.async_all()
+        assert not [each for each in states if names[-1] in str(each.as_dict())]
+        for context in {each.context.id for each in states}:
+            assert context not in names[-1]
+            await anna.tap(f"BTICINO_{context}_0")
+    assert len({*names}) == 2
+    assert opened_doors(simulator) == []
 
 
 async def test_all_inputs(

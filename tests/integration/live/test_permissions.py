@@ -9,6 +9,8 @@ from homeassistant.helpers.translation import async_get_translations
 import pytest
 from webrtc_models import RTCIceCandidateInit
 
+from custom_components.bticino_classe.live import departures
+from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import state_of, wait_until
 from tests.integration.live.browser_client import (
     STREET,
@@ -172,9 +174,14 @@ async def test_refused_answer_ends_no_view(
 
 
 async def test_answered_call_is_not_taken_over(
-    hass: HomeAssistant, browser: BrowserClient, guest: Guest, simulator: Simulator
+    hass: HomeAssistant,
+    browser: BrowserClient,
+    guest: Guest,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A viewer who presses talk leaves the call for a moment."""
+    monkeypatch.setattr(departures, "RECONNECT_GRACE_SECONDS", HANG_TIMEOUT)
     await ring_and_wait(hass, simulator)
     view = await browser.watch(offer())
     await view.close()
