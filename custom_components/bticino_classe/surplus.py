@@ -6,6 +6,7 @@ from homeassistant.core import callback
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
 
 from .const import DOMAIN
+from .markdown import escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +48,7 @@ class SurplusModules:
             is_persistent=True,
             severity=ir.IssueSeverity.WARNING,
             translation_key=TOO_MANY_MODULES,
-            translation_placeholders={"title": self._entry.title},
+            translation_placeholders={"title": escape_markdown(self._entry.title)},
         )
 
     @callback

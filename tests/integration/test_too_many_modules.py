@@ -116,6 +116,18 @@ async def test_flood_at_the_first_setup(
     assert state_of(hass, LOCK) == "locked"
 
 
+async def test_name_in_the_issue(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """It is that of a home, and Home Assistant renders the issue as Markdown."""
+    simulator.house.homes[0].name = "![x](//evil.example)"
+    flood(simulator, is_listed=True)
+    entry = await sign_in(hass, credentials)
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, f"too_many_modules_{entry.entry_id}")
+    assert issue is not None
+    assert issue.translation_placeholders == {"title": r"\!\[x\]\(\/\/evil\.example\)"}
+
+
 async def test_issue_of_a_removed_account(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
