@@ -60,7 +60,7 @@ from .const import (
     LOGGER,
 )
 from .errors import reason
-from .naming import escape_markdown
+from .markdown import escape_markdown
 from .runtime import BticinoConfigEntry, async_runtime
 
 if TYPE_CHECKING:

@@ -25,12 +25,14 @@ from .client import (
     SocketState,
     UnexpectedAnswerError,
     UnreachableError,
+    limited_homes,
     with_reported_modules,
 )
 from .const import CONF_EXCLUDED_HOMES, DOMAIN, LOGGER
 from .errors import reason
 from .house import House, merged_homes, modules_of, without_module
 from .polling import HomePoller, LastAnswer
+from .surplus import SurplusModules
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -67,10 +69,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.failed_polls = 0
         self._last_answer = LastAnswer(hass)
         self._poller = HomePoller(hass, account)
+        self._surplus = SurplusModules(hass, entry)
         self._was_online = False
         self._push = push
         self._outage_logged = False
         self._topology_ids: frozenset[str] = frozenset()
+        self._is_topology_cut = False
         self._listed_homes: frozenset[str] = frozenset()
         self._topology_until: datetime | None = None
         self._status_ids: dict[str, frozenset[str]] = {}
@@ -107,9 +111,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     @callback
     def async_remove_module(self, module_id: str) -> None:
         """Remove a module whose device was deleted; it returns if the cloud lists it again."""
-        for home in self.all_homes.values():
-            if module_id in home.modules:
-                self.all_homes[home.id] = without_module(home, module_id)
+        self._drop_module(module_id)
         self._set_house(self.data.without_module(module_id))
 
     @callback
@@ -209,6 +211,11 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         if state is SocketState.AUTH_FAILED:
             self.config_entry.async_start_reauth(self.hass)
 
+    def _drop_module(self, module_id: str) -> None:
+        for home in self.all_homes.values():
+            if module_id in home.modules:
+                self.all_homes[home.id] = without_module(home, module_id)
+
     def _set_house(self, house: House) -> None:
         self.data = house
         self.async_update_listeners()
@@ -277,6 +284,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             LOGGER.warning("The cloud of %s does not answer properly: %s", self.name, err)
 
     async def _fetch(self) -> House:
+        before = dict(self.all_homes)
         await self._refresh_topology()
         # What is pushed or switched from here on is newer than the states that are requested now.
         self._pending_updates.clear()
@@ -291,11 +299,28 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             own = {key: s for key, s in states.items() if _is_of_home(modules.get(key), home_id)}
             self.all_homes[home_id] = with_reported_modules(self.all_homes[home_id], own)
             self._status_ids[home_id] = frozenset(states)
+        self._limit_modules(before)
         house = self._house_of(reported)
         known: House | None = self.data
         if known is not None and house.modules.keys() - known.modules.keys():
             self._topology_until = None  # request the name of the new module with the next poll
         return house
+
+    def _limit_modules(self, before: Mapping[str, Home]) -> None:
+        """Leave out what is more than an account can have; remove it when it is gone again."""
+        surplus = self._surplus.ids
+        if not self._is_topology_cut:
+            gone = surplus.difference(self._topology_ids, *self._status_ids.values())
+            self._surplus.async_remove_devices(gone)
+            for module_id in gone:
+                self._drop_module(module_id)
+            surplus -= gone
+        self.all_homes, is_cut = limited_homes(self.all_homes, before)
+        if is_cut or self._is_topology_cut:
+            new = modules_of(self.all_homes).keys() - modules_of(before).keys()
+            self._surplus.async_raise_issue(surplus | new)
+        else:
+            self._surplus.async_delete_issue()
 
     def _house_of(self, reported: Mapping[str, Mapping[str, ModuleState]]) -> House:
         """Return the homes with their reported states, and with what changed during the request."""
@@ -357,6 +382,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.all_homes = homes
         self._listed_homes = frozenset(topology.homes)
         self._topology_ids = frozenset(modules_of(topology.homes))
+        self._is_topology_cut = topology.is_cut
         self.unknown_types = topology.unknown_types
         self._topology_until = dt_util.utcnow() + TOPOLOGY_INTERVAL
 

@@ -33,7 +33,6 @@ MODELS: Final = {
     "BNEU": "Entrance panel",
     "BCEPL": "Connected entrance panel",
 }
-_MARKDOWN: Final = re.compile(r"[!-/:-@\[-`{-~]")
 _NUMBERED: Final = re.compile(r"(.*?)(\d{1,9})(?: \(.+\))?")
 
 
@@ -109,8 +108,3 @@ class DeviceNames:
 
 def _model(module: Module) -> str:
     return MODELS.get(module.type, module.type) or MANUFACTURER
-
-
-def escape_markdown(name: str) -> str:
-    """Return a name for a text that Home Assistant renders as Markdown."""
-    return _MARKDOWN.sub(r"\\\g<0>", name)

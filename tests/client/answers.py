@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 type Path = tuple[str | int, ...]
 
@@ -78,13 +78,51 @@ TURN: dict[str, Any] = {
     ]
 }
 
+RING: dict[str, Any] = {
+    "type": "Websocket",
+    "push_type": "BNC1-rtc",
+    "expiry": 30,
+    "extra_params": {
+        "session_id": SESSION,
+        "tag_id": "dGFnLW9uZQ==",
+        "correlation_id": 9223372036854770001,
+        "device_id": BRIDGE,
+        "home_id": HOME,
+        "snapshot_url": "https://blob.example/s",
+        "vignette_url": "https://blob.example/v",
+        "data": {
+            "type": "offer",
+            "session_description": {"type": "call", "sdp": "v=0\r\n", "module_id": PANEL},
+        },
+    },
+}
+
 FIELDS = ("id", "homes", "modules", "home", "errors", "code", "events", "subevents", "iceServers")
+#: Texts that must not leave the border as they are.
+HOSTILE = (
+    "..",
+    ".hidden",
+    "../../etc/passwd",
+    "a\r\nb",
+    "a\x00\x1b[31m",
+    "\u202egpj.exe",
+    "\u2066\u200b\u2028",
+    "![x](//evil.example/a.png)",
+    "<img src=//evil.example>",
+    "{{ states }}",
+    "http://127.0.0.1/\n",
+    "turn:127.0.0.1",
+    "stun:nas.local",
+    "x" * 2000,
+    "\u202e" * 300,
+)
 LEAVES = (
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**64 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=8)
+    | st.sampled_from(HOSTILE)
 )
 #: Any JSON value.
 VALUES = st.recursive(
@@ -117,3 +155,14 @@ def with_value(value: Any, path: Path, new: object) -> Any:
 def damaged(good: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Build valid answers with anything at one place."""
     return st.builds(with_value, st.just(good), st.sampled_from(list(paths_in(good))), VALUES)
+
+
+def spoiled(value: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> Any:
+    """Return a copy in which any of the texts are hostile ones; the structure stays."""
+    if isinstance(value, dict):
+        return {key: spoiled(item, draw) for key, item in value.items()}
+    if isinstance(value, list):
+        return [spoiled(item, draw) for item in value]
+    if isinstance(value, str) and draw(st.booleans()):
+        return draw(st.sampled_from(HOSTILE) | st.text(max_size=300))
+    return value

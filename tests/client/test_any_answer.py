@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from itertools import count
 import json
+import re
 from typing import TYPE_CHECKING, Any, get_origin
 
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -20,8 +21,18 @@ from custom_components.bticino_classe.client import (
     RateLimiter,
     Topology,
     decode,
+    push,
 )
-from tests.client.answers import EVENTS, HOMES, STATES, TURN as RELAYS, VALUES, damaged
+from tests.client.answers import (
+    EVENTS,
+    HOMES,
+    RING,
+    STATES,
+    TURN as RELAYS,
+    VALUES,
+    damaged,
+    spoiled,
+)
 from tests.client.signed_in import home_of, module_of, signed_in
 from tests.simulator import Failure
 from tests.simulator.paths import GETEVENTS, HOMESDATA, HOMESTATUS, SETSTATE, TOKEN, TURN
@@ -47,6 +58,26 @@ DECODERS: list[tuple[Callable[[Any], object], str, type]] = [
 ]
 GOOD_READS = [path for _, path, _ in DECODERS]
 ITEMS: dict[str, type] = {HOMESTATUS: ModuleState, GETEVENTS: Event, TURN: IceServer}
+MAX_LENGTH = 8192  # of a link; the longest of all texts
+MODULE_ID = re.compile(r"[0-9a-z][0-9a-z:._-]{0,63}")
+SHORT = re.compile(r"(?s).{0,100}")
+#: What the fields of the data may contain, by name.
+PATTERNS = {
+    "id": MODULE_ID,
+    "bridge_id": MODULE_ID,
+    "module_id": MODULE_ID,
+    "panel_id": MODULE_ID,
+    "session_id": re.compile(r"(?s).{1,1024}"),
+    "name": SHORT,
+    "type": SHORT,
+    "firmware": SHORT,
+    "timezone": re.compile(r"[0-9A-Za-z_+/-]+"),
+    "local_address": re.compile(r"[0-9a-f:.]+"),
+    "url": re.compile(r"[^ ]+"),
+}
+ICE_URL = re.compile(
+    r"(stun|turns?):([0-9A-Za-z.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]+)?(\?transport=\w+)?"
+)
 STATUSES = st.sampled_from((200, 200, 200, 201, 400, 401, 403, 404, 418, 429, 500, 503))
 QUICK = settings(max_examples=60, deadline=None)
 ON_THE_WIRE = settings(
@@ -71,6 +102,27 @@ def wrong_in(value: object) -> list[str]:
         if not isinstance(item, _checkable(hint)):
             found.append(f"{type(value).__name__}.{field.name}")
         found += wrong_in(item)
+    return found
+
+
+def unclean_in(value: object) -> list[str]:
+    """Return the texts, at any depth, that are not as the border promises."""
+    if isinstance(value, Mapping):
+        return [each for pair in value.items() for item in pair for each in unclean_in(item)]
+    if isinstance(value, tuple):
+        return [each for item in value for each in unclean_in(item)]
+    if isinstance(value, str):
+        return [] if value.isprintable() and len(value) <= MAX_LENGTH else [value]
+    if not is_dataclass(value) or isinstance(value, type):
+        return []
+    found: list[str] = []
+    for field in fields(value):
+        item, allowed = getattr(value, field.name), PATTERNS.get(field.name)
+        if isinstance(value, Home | Event) and field.name == "id":
+            allowed = None
+        if allowed is not None and isinstance(item, str) and not allowed.fullmatch(item):
+            found.append(f"{field.name}: {item!r}")
+        found += unclean_in(item) if field.name != "sdp" else []
     return found
 
 
@@ -100,6 +152,35 @@ def test_decoder(
     if isinstance(found, dict | tuple):
         inside = found.values() if isinstance(found, dict) else found
         assert {type(item) for item in inside} <= {ITEMS[path]}
+
+
+@pytest.mark.parametrize(
+    ("decoder", "path"), [(decoder, path) for decoder, path, _ in DECODERS], ids=GOOD_READS
+)
+@given(data=st.data())
+@QUICK
+def test_texts_of_an_answer(
+    data: st.DataObject, decoder: Callable[[Any], object], path: str
+) -> None:
+    """Whatever they are, the data are clean: one line, bounded, ids that are no paths."""
+    found = decoder(spoiled(GOOD[path], data.draw))
+    assert wrong_in(found) == []
+    assert unclean_in(found) == []
+    servers = found if path == TURN and isinstance(found, tuple) else ()
+    for server in servers:
+        assert all(ICE_URL.fullmatch(url) for url in server.urls)
+        assert not any(host in url for url in server.urls for host in ("127.", ".local"))
+        assert server.credential or all(url.startswith("stun:") for url in server.urls)
+
+
+@given(frame=st.data())
+@QUICK
+def test_texts_of_a_push(frame: st.DataObject) -> None:
+    """Whatever they are, the push is clean or unknown."""
+    sent = frame.draw(st.booleans()) and frame.draw(damaged(RING) | VALUES)
+    found = push.decode(decode.as_mapping(sent or spoiled(RING, frame.draw)))
+    assert wrong_in(found) == []
+    assert unclean_in(found) == []
 
 
 @pytest.mark.parametrize(("decoder", "path", "kind"), DECODERS, ids=GOOD_READS)

@@ -36,6 +36,7 @@ from .deadline import (
     Deadline,
 )
 from .decode import (
+    limited_homes,
     with_reported_modules,
 )
 from .errors import (
@@ -200,6 +201,7 @@ __all__ = [
     "UnknownModeError",
     "UnreachableError",
     "download_picture",
+    "limited_homes",
     "origin_of",
     "own_network",
     "redact",

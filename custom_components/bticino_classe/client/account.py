@@ -63,7 +63,7 @@ class Account:
     async def events(self, home_id: str, *, size: int = 100) -> tuple[Event, ...]:
         """Return the newest events of a home, at most `size`."""
         body = await self._read(EVENTS_PATH, {"home_id": home_id, "size": size})
-        return _required(decode.events(body))
+        return _required(decode.events(body, size))
 
     async def ice_servers(self) -> tuple[IceServer, ...]:
         """Return the TURN servers, with credentials that are valid for about an hour."""

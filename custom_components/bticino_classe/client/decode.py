@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 import hashlib
+import heapq
 import ipaddress
 import math
 import re
@@ -40,6 +41,10 @@ MS: Final = 1000  # per second
 MAX_UPTIME: Final = 100 * 365 * 86_400  # seconds
 MAX_DBM: Final = 200
 MAX_REVISION: Final = 2**53
+MAX_HOMES: Final = 64
+MAX_MODULES: Final = 600  # of an account
+MAX_OTHER_MODULES: Final = 1000  # of unknown kinds, which have no entities
+MAX_PARTS: Final = 32  # of an event
 MAX_NAME_LENGTH: Final = 100  # characters
 MAX_LABEL_LENGTH: Final = 64  # of a type or a version
 MAX_KEY_LENGTH: Final = 1024  # of an id that is returned to the cloud as it is
@@ -62,13 +67,38 @@ def topology(body: JsonObject) -> Topology | None:
     """Decode homesdata; None if the answer has no list of homes."""
     if not isinstance(body.get("homes"), list):
         return None
-    homes = [home for record in as_mappings(body["homes"]) if (home := _home(record)) is not None]
-    modules = [module for home in homes for module in home.modules.values()]
+    listed = [home for record in as_mappings(body["homes"]) if (home := _home(record)) is not None]
+    homes, is_cut = limited_homes({home.id: home for home in listed})
+    modules = [module for home in homes.values() for module in home.modules.values()]
     return Topology(
         user_id=as_key(as_mapping(body.get("user")).get("id")),
-        homes={home.id: home for home in homes},
+        homes=homes,
         unknown_types=Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN),
+        is_cut=is_cut,
     )
+
+
+def limited_homes(
+    homes: Mapping[str, Home], known: Mapping[str, Home] | None = None
+) -> tuple[dict[str, Home], bool]:
+    """Return the homes with no more modules than an account may have, and whether some were cut.
+
+    What is known already stays first, then what has an intercom or is one.
+    """
+    known = known or {}
+    ranked = sorted(homes.values(), key=lambda home: (home.id not in known, not home.bridges))
+    known_ids = {module_id for home in known.values() for module_id in home.modules}
+    modules = [module for home in ranked[:MAX_HOMES] for module in home.modules.values()]
+    modules.sort(key=lambda m: (m.id not in known_ids, m.kind is not ModuleKind.BRIDGE))
+    shown = [module for module in modules if module.kind is not ModuleKind.UNKNOWN]
+    others = [module for module in modules if module.kind is ModuleKind.UNKNOWN]
+    kept = {id(module) for module in (*shown[:MAX_MODULES], *others[:MAX_OTHER_MODULES])}
+    limited = {
+        home.id: replace(home, modules={key: m for key, m in home.modules.items() if id(m) in kept})
+        for home in ranked[:MAX_HOMES]
+    }
+    is_cut = len(shown) > MAX_MODULES or any(home.bridges for home in ranked[MAX_HOMES:])
+    return {key: limited[key] for key in homes if key in limited}, is_cut
 
 
 def _home(source: JsonObject) -> Home | None:
@@ -213,10 +243,18 @@ def with_reported_modules(home: Home, found: Mapping[str, ModuleState]) -> Home:
     return replace(home, modules=_with_named_bridges(modules))
 
 
-def events(body: JsonObject) -> tuple[Event, ...] | None:
-    """Decode getevents; None if the answer has no list of events."""
+def events(body: JsonObject, size: int | None = None) -> tuple[Event, ...] | None:
+    """Decode getevents, the newest `size` of them; None if the answer has no list of events."""
     found = as_mapping(body.get("home")).get("events")
-    return None if not isinstance(found, list) else _events(found)
+    if not isinstance(found, list):
+        return None
+    if size is not None and len(found) > size:
+        found = heapq.nlargest(size, as_mappings(found), key=_time_of)
+    return _events(found)
+
+
+def _time_of(source: JsonObject) -> float:
+    return as_float(source.get("time")) or -math.inf
 
 
 def _events(found: object) -> tuple[Event, ...]:
@@ -243,7 +281,10 @@ def _event(source: JsonObject) -> Event | None:
         vignette=_picture(source.get("vignette")),
         # Parts of parts are not read.
         parts=_events(
-            [{**part, "subevents": None} for part in as_mappings(source.get("subevents"))]
+            [
+                {**part, "subevents": None}
+                for part in as_mappings(as_list(source.get("subevents"))[:MAX_PARTS])
+            ]
         ),
     )
 

@@ -73,11 +73,15 @@ class Home:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """All homes of an account by id, and the number of modules of each unknown type."""
+    """All homes of an account by id, and the number of modules of each unknown type.
+
+    `is_cut` means that the cloud listed more than an account can have, so some were left out.
+    """
 
     user_id: str | None
     homes: Mapping[str, Home]
     unknown_types: Mapping[str, int]
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN, LOGGER
 from ..listeners import ModuleListeners
+from ..markdown import escape_markdown
 from .database import (
     DamagedError,
     Database,
@@ -309,7 +310,7 @@ class CallStore:
             is_fixable=False,
             severity=ir.IssueSeverity.WARNING,
             translation_key=key,
-            translation_placeholders={"title": self._entry.title},
+            translation_placeholders={"title": escape_markdown(self._entry.title)},
         )
 
     def _now(self) -> float:

@@ -1,7 +1,8 @@
 """Candidates that the intercom sends: a browser gets only those that it may use."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 
 from custom_components.bticino_classe.client import Candidate
@@ -11,6 +12,7 @@ from custom_components.bticino_classe.client.webrtc.sdp import (
     device_answer_for_viewer,
     device_offer_as_answer,
 )
+from tests.client.answers import damaged
 from tests.client.running import until
 from tests.client.webrtc.scripted_intercom import (
     ANSWER,
@@ -219,3 +221,53 @@ async def test_candidates_of_a_viewer(auth: AuthHandler) -> None:
         await until(lambda: setup.terminates() == ["s1"])
     sent = [each["data"]["ice_candidate"]["candidate"] for each in setup.intercom.sent("candidate")]
     assert sent == [USEFUL] * LIMIT
+
+
+LINES = st.sampled_from([f"a={each}" for each in (*USABLE, *UNUSABLE)]) | st.text(max_size=20)
+
+
+def unclean_in(sdp: str) -> list[str]:
+    """Return the lines of a description that a browser must not get."""
+    return [
+        line
+        for line in sdp.removesuffix("\r\n").split("\r\n")
+        if not line.isprintable()
+        or (line.startswith("a=candidate:") and not candidate_is_useful(line[2:]))
+    ]
+
+
+@given(first=st.lists(LINES, max_size=4), others=st.lists(LINES, max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_any_answer(first: list[str], others: list[str]) -> None:
+    """A browser gets lines without line breaks, and at most 30 usable candidates."""
+    for joint in ("\r\n", "\n", "\r"):
+        added = joint.join(["s=-", *first])
+        answer = in_sections(ANSWER.replace("s=-", added), joint.join(others))
+        for shown in (
+            device_answer_for_viewer(OFFER, answer),
+            device_offer_as_answer(answer, OFFER),
+        ):
+            assert unclean_in(shown.replace("\r\n", "\n").replace("\n", "\r\n")) == []
+            assert len(candidates_in(shown)) <= LIMIT
+
+
+@given(listed=st.lists(damaged({"candidate": USEFUL, "sdp_mid": "0", "sdp_m_line_index": 0})))
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+async def test_any_candidate(auth: AuthHandler, listed: list[Any]) -> None:
+    """A browser gets usable ones for its own sections only."""
+
+    def reply(frame: Frame) -> list[Frame]:
+        sent = [message("s1", "candidate", ice_candidate=fields) for fields in listed]
+        return [ack(frame, "s1"), *sent, message("s1", "answer", ANSWER), *sent]
+
+    viewer = Recorder()
+    async with signaling(auth, replying(reply)) as setup:
+        await setup.session(viewer).dial(OFFER)
+        await setup.intercom.lines[0].send(message("s1", "terminate"))
+        await until(lambda: viewer.errors)
+    assert len(viewer.candidates) <= LIMIT
+    for each in viewer.candidates:
+        assert candidate_is_useful(each.candidate)
+        assert (each.mid, each.index) in {("0", 0), ("1", 1)}

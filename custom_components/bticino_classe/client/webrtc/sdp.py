@@ -57,6 +57,7 @@ _TRANSPORT: Final = re.compile(
     r"a=(?:ice-ufrag|ice-pwd|ice-options|fingerprint|setup|candidate|end-of-candidates)\b.*"
 )
 _PACKETIZATION: Final = re.compile(r"packetization-mode=([0-9]+)")
+_CARRIAGE_RETURNS: Final = re.compile(r"\r+\n")
 _THIS_HOST: Final = ipaddress.ip_network("0.0.0.0/8")
 _PROFILE: Final = re.compile(r"profile-level-id=([0-9a-f]{2})([0-9a-f]{2})", re.IGNORECASE)
 _CANDIDATE: Final = re.compile(
@@ -239,7 +240,8 @@ def candidate_is_useful(candidate: str) -> bool:
 
 def _for_viewer(answer: str) -> str:
     """Drop what a browser must not get: candidates that are not useful, and hidden line breaks."""
-    return without_useless_candidates(_without(answer, lambda line: not line.isprintable()))
+    plain = _CARRIAGE_RETURNS.sub("\r\n", answer)
+    return without_useless_candidates(_without(plain, lambda line: not line.isprintable()))
 
 
 def _size(sdp: str) -> int:
