@@ -79,11 +79,13 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> bool:
-    """Unload the platforms and end the views; everything else ends with the entry."""
+    """Finish openings, unload the platforms, end the views; the rest ends with the entry."""
     runtime = entry.runtime_data
+    await runtime.commands.async_settle()
     runtime.calls.async_pause()
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
+        await runtime.commands.async_settle()  # a door may have been opened meanwhile
         await runtime.live.async_close()
     else:
         runtime.calls.async_resume()

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, override
 
+from homeassistant.auth.permissions.const import POLICY_READ
 from homeassistant.components import camera as core
 from homeassistant.components.camera import (
     Camera,
@@ -20,6 +21,7 @@ from .entity import BticinoEntity, async_add_for_modules
 from .errors import call_errors, refused, translated_error
 from .history.downloads import async_placeholder
 from .naming import MODELS
+from .permissions import Caller
 
 if TYPE_CHECKING:
     from homeassistant.components.camera import WebRTCSendMessage
@@ -101,7 +103,9 @@ class BticinoCamera(BticinoEntity, Camera):
         self, offer_sdp: str, session_id: str, send_message: WebRTCSendMessage
     ) -> None:
         client = _FrontendClient(self.hass, send_message)
-        await self._runtime.live.async_view(self.module, offer_sdp, session_id, client)
+        # Home Assistant's commands for the player check no permission.
+        access = Caller.current().access_to(self.entity_id)
+        await self._runtime.live.async_view(self.module, offer_sdp, session_id, client, access)
 
     @override
     async def async_on_webrtc_candidate(
@@ -110,17 +114,18 @@ class BticinoCamera(BticinoEntity, Camera):
         found = Candidate(
             candidate=candidate.candidate, mid=candidate.sdp_mid, index=candidate.sdp_m_line_index
         )
-        await self._runtime.live.async_add_candidate(session_id, found)
+        await self._runtime.live.async_add_candidate(session_id, found, Caller.current().user_id)
 
     @callback
     @override
     def close_webrtc_session(self, session_id: str) -> None:
-        self._runtime.live.async_leave(session_id)
+        self._runtime.live.async_leave(session_id, Caller.current().user_id)
 
     @callback
     @override
     def _async_get_webrtc_client_configuration(self) -> WebRTCClientConfiguration:
-        servers = self._runtime.live.ice_servers.servers
+        may_watch = Caller.current().may(POLICY_READ, self.entity_id)
+        servers = self._runtime.live.ice_servers.servers if may_watch else []
         return WebRTCClientConfiguration(configuration=RTCConfiguration(ice_servers=servers))
 
     @override
@@ -151,7 +156,7 @@ class BticinoCamera(BticinoEntity, Camera):
         if call.offer is None:
             raise refused("cannot_decline")
         with call_errors():
-            await self._runtime.live.async_decline(call, call.offer)
+            await self._runtime.live.async_decline(self.module, call, call.offer)
 
     async def async_next_panel(self) -> None:
         """Switch the current view to the next panel (action)."""

@@ -87,10 +87,15 @@ class Commands:
                 opening.task.cancel()
         opening.task.result()
 
+    async def async_settle(self) -> None:
+        """Wait until no door is being opened: its command would be unknown after a reload."""
+        while tasks := [each.task for each in self._openings.values() if not each.task.done()]:
+            await asyncio.wait(tasks)
+
     async def async_switch_light(self, light: Module, *, on: bool) -> None:
         """Switch a staircase light."""
         deadline, account = self._deadline(), self._coordinator.account
-        async with self._turn(light.home_id, _Priority.LIGHT, deadline):
+        async with self._turn(light, _Priority.LIGHT, deadline):
             home, light = self._target(light)
             with self._outcome():
                 await account.switch_light(home, light, on=on, deadline=deadline)
@@ -104,7 +109,7 @@ class Commands:
         async with _locked(self._setting_locks[bridge.home_id], deadline):
             home, bridge = self._target(bridge)
             with self._outcome():
-                await change(home, bridge, deadline, self._write_lock(home.id, deadline))
+                await change(home, bridge, deadline, self._write_lock(bridge, deadline))
 
     def _check_code(self, door: Module, code: str | None) -> None:
         expected = door_code(self._coordinator.config_entry, door.id)
@@ -121,7 +126,7 @@ class Commands:
 
     async def _async_open(self, door: Module, deadline: Deadline, context: Context | None) -> None:
         account = self._coordinator.account
-        async with self._turn(door.home_id, _Priority.DOOR, deadline):
+        async with self._turn(door, _Priority.DOOR, deadline):
             home, door = self._target(door)
             with self._outcome():
                 if door.kind is ModuleKind.LIGHT:  # a relay that is wired to a door
@@ -133,24 +138,35 @@ class Commands:
 
     @asynccontextmanager
     async def _turn(
-        self, home_id: str, priority: _Priority, deadline: Deadline
-    ) -> AsyncGenerator[None]:
-        """Hold a home's queue; waiting for it ends with the deadline."""
-        queue = self._queues[home_id]
+        self, module: Module, priority: _Priority, deadline: Deadline
+    ) -> AsyncGenerator[_HomeQueue]:
+        """Hold the queue of a module's home; waiting for it ends with the deadline."""
         async with _in_time(deadline):
-            await queue.acquire(priority)
+            queue = await self._acquire(module, priority)
         try:
-            yield
+            yield queue
         finally:
             queue.release()
 
+    async def _acquire(self, module: Module, priority: _Priority) -> _HomeQueue:
+        """Wait for the queue of the home that a module is in by then."""
+        while True:
+            queue = self._queue_of(module)
+            await queue.acquire(priority)
+            if queue is self._queue_of(module):
+                return queue
+            queue.release()
+
+    def _queue_of(self, module: Module) -> _HomeQueue:
+        return self._queues[self._coordinator.data.modules.get(module.id, module).home_id]
+
     @asynccontextmanager
-    async def _write_lock(self, home_id: str, deadline: Deadline) -> AsyncGenerator[None]:
+    async def _write_lock(self, bridge: Module, deadline: Deadline) -> AsyncGenerator[None]:
         """Hold a home's queue while a setting is written; a door that waits cuts it short."""
-        async with self._turn(home_id, _Priority.SETTING, deadline):
+        async with self._turn(bridge, _Priority.SETTING, deadline) as queue:
             try:
                 async with asyncio.timeout(None) as timeout:
-                    self._queues[home_id].interruptible = timeout
+                    queue.set_interruptible(timeout)
                     yield
             except TimeoutError:
                 raise OutcomeUnknownError from None
@@ -201,7 +217,7 @@ class _HomeQueue:
     """A lock whose waiters get it by priority, then in their order."""
 
     def __init__(self) -> None:
-        self.interruptible: asyncio.Timeout | None = None
+        self._interruptible: asyncio.Timeout | None = None
         self._is_held = False
         self._numbers = count()
         self._waiting: list[tuple[_Priority, int, asyncio.Future[None]]] = []
@@ -225,7 +241,7 @@ class _HomeQueue:
 
     def release(self) -> None:
         """Hand the lock over to the next waiter."""
-        self.interruptible = None
+        self._interruptible = None
         while self._waiting:
             *_, turn = self._waiting.pop(0)
             if not turn.done():
@@ -233,8 +249,14 @@ class _HomeQueue:
                 return
         self._is_held = False
 
+    def set_interruptible(self, timeout: asyncio.Timeout) -> None:
+        """Let doors shorten the holder's work, also one that waits already."""
+        self._interruptible = timeout
+        if any(priority is _Priority.DOOR for priority, *_ in self._waiting):
+            self._interrupt_soon()
+
     def _interrupt_soon(self) -> None:
-        timeout, loop = self.interruptible, asyncio.get_running_loop()
+        timeout, loop = self._interruptible, asyncio.get_running_loop()
         if timeout is not None and timeout.when() is None:
             timeout.reschedule(loop.time() + SETTING_GRACE_SECONDS)
 

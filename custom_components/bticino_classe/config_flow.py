@@ -341,8 +341,9 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         return [home for home in homes if home.bridges]
 
     def _doors(self) -> dict[str, str]:
-        """Return the names of the doors, and of the lights that are doors."""
-        lights = self.config_entry.options.get(CONF_LIGHTS_AS_DOORS, [])
+        """Return the names of the doors, and of the lights that are doors or have a code."""
+        options = self.config_entry.options
+        lights = (*options.get(CONF_LIGHTS_AS_DOORS, ()), *options.get(CONF_DOOR_CODES, ()))
         found = self._names(ModuleKind.LIGHT)
         return self._names(ModuleKind.DOOR) | {k: v for k, v in found.items() if k in lights}
 

@@ -6,6 +6,7 @@ from functools import partial
 import math
 from typing import TYPE_CHECKING, override
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import CALLBACK_TYPE, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.device_registry import DeviceInfo
@@ -19,7 +20,7 @@ from .client import (
     ModuleState,
     RateLimitError,
 )
-from .const import CONF_LIGHTS_AS_DOORS, DOMAIN
+from .const import CONF_DOOR_CODES, CONF_LIGHTS_AS_DOORS, DOMAIN
 from .coordinator import BticinoCoordinator
 from .errors import command_reason
 
@@ -38,10 +39,14 @@ type Source = Callable[[ModuleListener], CALLBACK_TYPE]
 
 
 def is_door(entry: ConfigEntry, module: Module) -> bool:
-    """Whether a module opens something: a door, or a light relay that the options call one."""
-    lights_as_doors = entry.options.get(CONF_LIGHTS_AS_DOORS, [])
+    """Whether a module opens something: a door, or a light relay that the options call one.
+
+    A module that has a code stays a door, whatever kind the cloud reports.
+    """
+    options = entry.options
+    doors = (*options.get(CONF_LIGHTS_AS_DOORS, ()), *options.get(CONF_DOOR_CODES, ()))
     return module.kind is ModuleKind.DOOR or (
-        module.kind is ModuleKind.LIGHT and module.id in lights_as_doors
+        module.kind is ModuleKind.LIGHT and module.id in doors
     )
 
 
@@ -53,16 +58,22 @@ def unique_id(entry: ConfigEntry, module_id: str, key: str) -> str:
 class EntityAdder:
     """Adds entities to a platform, except those that are there already.
 
-    A module may change its kind, or be gone for a while without its device.
+    A module may change its kind, or be gone for a while without its device. Nothing is added while
+    the account is being unloaded: it would stay, and keep the next set-up from adding its own.
     """
 
-    def __init__(self, async_add_entities: AddConfigEntryEntitiesCallback) -> None:
+    def __init__(
+        self, entry: ConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+    ) -> None:
+        self._entry = entry
         self._async_add_entities = async_add_entities
         self._present: set[str | None] = set()
 
     @callback
     def async_add(self, entities: Iterable[Entity]) -> None:
         """Add the entities that are not there."""
+        if self._entry.state is ConfigEntryState.UNLOAD_IN_PROGRESS:
+            return
         new = [entity for entity in entities if entity.unique_id not in self._present]
         for entity in new:
             self._present.add(entity.unique_id)
@@ -78,7 +89,7 @@ def async_add_for_modules(
     build: Callable[[RuntimeData, Module], list[Entity]],
 ) -> None:
     """Add the entities of every module that is there, and of those that appear later."""
-    runtime, adder = entry.runtime_data, EntityAdder(async_add_entities)
+    runtime, adder = entry.runtime_data, EntityAdder(entry, async_add_entities)
     known: set[tuple[str, ModuleKind]] = set()
 
     @callback

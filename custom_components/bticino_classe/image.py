@@ -36,7 +36,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add an image for each location with a camera, and others once a picture exists."""
-    runtime, adder = entry.runtime_data, EntityAdder(async_add_entities)
+    runtime, adder = entry.runtime_data, EntityAdder(entry, async_add_entities)
     known: set[tuple[str, str]] = set()
 
     @callback

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, override
 
+from homeassistant.auth.permissions.const import POLICY_READ
 from homeassistant.components.media_player import BrowseError, MediaClass
 from homeassistant.components.media_source import (
     BrowseMediaSource,
@@ -19,7 +20,9 @@ from .errors import translated_error
 from .history.formatting import async_call_formatter
 from .history.media_tree import Period, async_calls, async_locations, async_periods, local_time
 from .history.records import picture_path
+from .permissions import Caller
 from .runtime import async_loaded_entries, async_loaded_entry
+from .service_helpers import async_entity_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -42,7 +45,7 @@ async def async_get_media_source(hass: HomeAssistant) -> MediaSource:
 
 
 class CallsMediaSource(MediaSource):
-    """Shows the accounts that are set up and keep a history.
+    """Shows the accounts that keep a history, and in them what the user may see.
 
     Identifiers are keys, never paths: `entry/home`, `entry/location`, `entry/location/2026-11` and
     `entry/location/2026-11-28` can be browsed, `entry/call/kind` is a picture.
@@ -60,6 +63,8 @@ class CallsMediaSource(MediaSource):
             case [entry_id, call_id, kind] if entry := self._entry(entry_id):
                 history = entry.runtime_data.history
                 call = await history.async_call(call_id)
+                if call and not _may_see(entry, history.layout.location_of(call)):
+                    call = None
                 image = await history.async_picture(call_id, kind) if call else None
                 if image is not None:
                     url = picture_path(entry_id, call_id, kind)
@@ -76,7 +81,8 @@ class CallsMediaSource(MediaSource):
             case [entry_id, _] if entry := self._entry(entry_id):
                 return await _home_or_location(entry, item.identifier)
             case [entry_id, location_id, date] if entry := self._entry(entry_id):
-                if period := Period.parse(date, dt_util.get_default_time_zone()):
+                period = Period.parse(date, dt_util.get_default_time_zone())
+                if period and _may_see(entry, location_id):
                     children = await _in_period(entry, location_id, period)
                     return _folder(date, item.identifier, children)
         raise _not_found()
@@ -104,7 +110,7 @@ class _Home:
 
 
 async def _homes(entry: BticinoConfigEntry) -> list[_Home]:
-    """Return the current homes, then former homes that have calls."""
+    """Return the current homes, then former homes that have calls, as far as the user may see."""
     house, history = entry.runtime_data.coordinator.data, entry.runtime_data.history
     names = async_call_formatter(entry.runtime_data.coordinator.hass, entry.entry_id).names
     called = await async_locations(history)
@@ -113,10 +119,11 @@ async def _homes(entry: BticinoConfigEntry) -> list[_Home]:
         home_id: [
             _location(entry, module.id, names.get(module.id) or module.name, called.get(module.id))
             for module in _shown_modules(house.homes[home_id], called)
+            if _may_see(entry, module.id)
         ]
         for home_id in titles
     }
-    for key in (key for key in called if key not in house.modules):
+    for key in (key for key in called if key not in house.modules and _may_see(entry, key)):
         stored = called[key].newest.location
         home_id = stored.home_id or next(iter(titles), "")
         titles.setdefault(home_id, stored.home_name)
@@ -129,7 +136,14 @@ async def _homes(entry: BticinoConfigEntry) -> list[_Home]:
             locations=locations[home_id],
         )
         for home_id, title in titles.items()
+        if locations[home_id] or Caller.current().may(POLICY_READ, None)
     ]
+
+
+def _may_see(entry: BticinoConfigEntry, location_id: str) -> bool:
+    """Whether the current user may see the camera of a location."""
+    entity_id = async_entity_at(entry.runtime_data.coordinator.hass, entry, location_id)
+    return Caller.current().may(POLICY_READ, entity_id)
 
 
 def _shown_modules(home: Home, called: Collection[str]) -> list[Module]:

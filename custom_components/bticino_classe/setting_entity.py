@@ -29,7 +29,7 @@ def async_add_for_settings(
     build: Callable[[RuntimeData, Module, Setting], Entity | None],
 ) -> None:
     """Add an entity for each intercom once it reports the setting; `build` may return None."""
-    runtime, adder = entry.runtime_data, EntityAdder(async_add_entities)
+    runtime, adder = entry.runtime_data, EntityAdder(entry, async_add_entities)
     known: set[str] = set()
 
     @callback

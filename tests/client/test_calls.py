@@ -211,6 +211,21 @@ def test_undated_offer_of_a_past_session_never_rings_in_a_backlog(known: str) ->
     assert CallEventType.RING not in [*house.apply(OFFER), *house.wait(STATUS_WAIT_SECONDS)]
 
 
+@pytest.mark.parametrize("early", [None, push(CallStep.TERMINATED)])
+@pytest.mark.parametrize("outcome", list(CallState))
+def test_undated_offer_does_not_ring_if_the_list_comes_meanwhile(
+    outcome: CallState, early: CallPush | None
+) -> None:
+    """The list is requested after the same subscription, and says that the call is past."""
+    house = House(GATE, YARD)
+    house.tracker.expect_backlog()
+    assert house.apply(OFFER, *([] if early is None else [early])) == []
+    house.past["one"] = outcome
+    assert house.wait(STATUS_WAIT_SECONDS) == []
+    assert house.ringing() == []
+    assert house.tracker.next_deadline is None
+
+
 @pytest.mark.parametrize("time", [NOW * 1000, NOW + 86400])
 def test_time_in_the_future_is_ignored(time: float) -> None:
     """Milliseconds or a wrong clock: it rings now."""

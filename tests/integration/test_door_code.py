@@ -22,16 +22,19 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 )
 
 from custom_components.bticino_classe.const import CONF_HISTORY
+from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
 from tests.integration.conftest import (
     call_action,
     device_id_of,
     form_fields,
+    poll,
     reload_entry,
     state_of,
     wait_idle,
 )
 
 if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
@@ -308,6 +311,24 @@ async def test_light_relay_that_is_a_door(
         await open_with(hass, "open", entity_id="lock.luce_scale")
     await open_with(hass, "open", entity_id="lock.luce_scale", code=CODE)
     assert simulator.lights == {LIGHT: True}
+
+
+async def test_door_with_a_code_that_is_reported_as_a_light(
+    hass: HomeAssistant,
+    coded: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """It stays a door with a code, until its code is removed; no light switches it without one."""
+    simulator.house.find(CANCELLO).type = "BNSL"
+    simulator.house.find(CANCELLO).variant = "BNSL:bnsl_staircase_light"
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    assert "light.cancello" not in hass.states.async_entity_ids()
+    with pytest.raises(ServiceValidationError):
+        await open_with(hass, "open")
+    assert simulator.journal.commands == []
+    await choose_codes(hass, coded, {})
+    assert "light.cancello" in hass.states.async_entity_ids()
 
 
 async def test_account_that_is_unloaded_while_the_code_is_entered(

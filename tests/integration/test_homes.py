@@ -1,5 +1,6 @@
 """Several homes of one account: modules that move, homes that are dissolved or fail."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import ConfigEntryState
@@ -17,6 +18,7 @@ from tests.integration.conftest import (
     request_values,
     sign_in,
     state_of,
+    wait_until,
 )
 from tests.simulator import Failure, usage_limit
 from tests.simulator.house import House
@@ -312,3 +314,31 @@ async def test_cloud_that_does_not_answer_at_all(
     assert simulator.journal.count(HOMESTATUS) == 2
     assert entry.runtime_data.coordinator.failed_polls == 1
     simulator.faults.clear()
+
+
+async def test_door_that_moves_while_it_waits(
+    hass: HomeAssistant, homes: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """It waits for the commands to its new home too."""
+    city, seaside = simulator.house.homes
+    responses = [asyncio.Event(), asyncio.Event()]
+    presses = []
+    for door, response in zip(("lock.cancello", CITY_DOOR), responses, strict=True):
+        simulator.fail(SETSTATE, Failure(until=response))
+        presses.append(hass.async_create_task(call_action(hass, "lock", "open", door)))
+        await wait_until(lambda: len(simulator.journal.commands) == len(presses))
+    presses.append(hass.async_create_task(call_action(hass, "lock", "open", "lock.box")))
+    box = simulator.house.find("Box")
+    box.bridge = CITY_BRIDGE
+    move([box.id], seaside, city)
+    homes.runtime_data.coordinator.async_expect_modules("unknown")
+    await wait_until(lambda: box.id in homes.runtime_data.coordinator.data.homes[CASA].modules)
+    responses[0].set()
+    await presses[0]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert commanded_homes(simulator) == [SEASIDE, CASA]
+    responses[1].set()
+    await asyncio.gather(*presses)
+    assert commanded_homes(simulator) == [SEASIDE, CASA, CASA]
+    assert len(simulator.openings) == 3

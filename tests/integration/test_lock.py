@@ -309,16 +309,18 @@ async def test_error_does_not_wait_for_the_poll(hass: HomeAssistant, simulator: 
     assert all(request.status is None for request in simulator.journal.of(HOMESTATUS))
 
 
-async def test_unload_during_a_command_leaves_no_timer(
+async def test_unload_waits_for_a_door_that_is_being_opened(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """The door opens once; the harness fails on leftover timers."""
+    """The door opens once, and the caller gets the outcome; no timer of the pulse is left."""
     response = asyncio.Event()
     simulator.fail(SETSTATE, Failure(until=response))
     action = hass.async_create_task(call_action(hass, "lock", "open", "lock.cancello"))
     await wait_until(lambda: simulator.journal.commands)
-    assert await hass.config_entries.async_unload(entry.entry_id)
+    unload = hass.async_create_task(hass.config_entries.async_unload(entry.entry_id))
+    await asyncio.sleep(0)
     response.set()
+    assert await unload
     await action
     assert len(simulator.openings) == 1
 
@@ -448,6 +450,41 @@ async def test_door_does_not_wait_for_a_hanging_setting(
         await pass_deadline(hass, freezer)
         assert await setting in {"command_too_late", "command_not_sent"}
         assert simulator.journal.of(SETCONFIGS) == []
+
+
+async def test_door_pressed_as_a_setting_gets_its_turn(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """By a script that switches a light and then opens the door: it waits some seconds only."""
+    light = simulator.add_module(kind="BNSL", name="Scale")
+    entry = await sign_in(hass, credentials)
+    simulator.journal.clear()
+    response = asyncio.Event()
+    simulator.fail(SETSTATE, Failure(until=response))
+    simulator.fail(SETCONFIGS, Failure(until=asyncio.Event()))
+    runtime = entry.runtime_data
+    modules = runtime.coordinator.data.modules
+
+    async def script() -> None:
+        await runtime.commands.async_switch_light(modules[light.id], on=True)
+        await runtime.commands.async_open(modules[CANCELLO])
+
+    running = hass.async_create_task(script())
+    await wait_until(lambda: simulator.journal.commands)
+    setting = hass.async_create_task(choose_do_not_disturb(hass))
+    await wait_until(lambda: [e for e in simulator.journal.of(GETCONFIGS) if e.status])
+    for _ in range(20):
+        await asyncio.sleep(0)
+    response.set()
+    await wait_until(lambda: simulator.journal.of(SETCONFIGS))
+    freezer.tick(4)
+    async_fire_time_changed(hass)
+    await running
+    assert len(simulator.openings) == 1
+    assert await setting == "command_outcome_unknown"
 
 
 @pytest.mark.usefixtures("entry")

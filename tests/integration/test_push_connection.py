@@ -10,6 +10,7 @@ import pytest
 
 from custom_components.bticino_classe.client import SocketState
 from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL, STATUS_INTERVAL
+from custom_components.bticino_classe.history.records import session_hash
 from tests.integration.conftest import (
     EventRecorder,
     advance,
@@ -23,7 +24,7 @@ from tests.integration.conftest import (
     wait_online,
     wait_until,
 )
-from tests.simulator import Failure
+from tests.simulator import Failure, pushes
 from tests.simulator.paths import GETEVENTS, HOMESDATA, HOMESTATUS, PUSH as PUSH_PATH, TOKEN
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 STREET = "Posto esterno strada"
+COUNT_CALLS = "SELECT count(*) FROM calls WHERE session = ?"
 RINGING = "binary_sensor.posto_esterno_strada_ringing"
 PUSH = "binary_sensor.classe_300x_push_connection"
 OUTCOME = "sensor.classe_300x_outcome_of_the_last_call"
@@ -323,6 +325,44 @@ async def test_listed_call_of_long_ago_stops_no_ring(
     call.add_subevent("missed_call", "m", call.at - 7200)
     await connect(hass, simulator)
     assert state_of(hass, RINGING) == "on"
+
+
+@pytest.mark.parametrize("order", ["list first", "offer first"])
+@pytest.mark.parametrize("listed", ["missed_call", "accepted_call", None])
+@pytest.mark.parametrize("age", [1200, 7200])
+async def test_late_offer_of_a_listed_call(  # noqa: PLR0917 - fixtures and cases
+    hass: HomeAssistant,
+    events: EventRecorder,
+    simulator: Simulator,
+    order: str,
+    listed: str | None,
+    age: float,
+) -> None:
+    """It comes alone, before or after the list that says when the call was: no ring, one call."""
+    await disconnect(hass, simulator)
+    call = simulator.ring(STREET, late=age, offer=False, status=False)
+    if listed is not None:
+        call.add_subevent(listed, "m", call.at + 30)
+    runtime = get_entry(hass).runtime_data
+    may_list = asyncio.Event()
+    if order == "list first":
+        may_list.set()
+    simulator.fail(GETEVENTS, Failure(until=may_list))
+    simulator.sockets.handshake_status = None
+    await wait_until(lambda: runtime.push.is_online)
+    if order == "list first":
+        await wait_online(get_entry(hass))
+    frames = runtime.push.socket.counters["frames"]
+    simulator.push(pushes.offer(call, simulator.number()))
+    await wait_until(lambda: runtime.push.socket.counters["frames"] > frames)
+    may_list.set()
+    await wait_idle(hass)
+    await wait_until(lambda: runtime.calls._cancel_timer is None)
+    assert events.recorded() == []
+    assert state_of(hass, RINGING) == "off"
+    session = (session_hash(call.session_id),)
+    count = await runtime.history.async_read(lambda db: db.execute(COUNT_CALLS, session).fetchone())
+    assert count == (1,)
 
 
 @pytest.mark.parametrize("by", ["request", "new token"])

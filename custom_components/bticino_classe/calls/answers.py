@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from homeassistant.core import callback
 
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..client import BticinoError
-
-RECONNECT_GRACE_SECONDS: Final = 3.0  # a viewer who presses talk leaves the call and returns
 
 
 class AnswerState(StrEnum):

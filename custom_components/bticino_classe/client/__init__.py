@@ -108,6 +108,7 @@ from .redaction import (
 )
 from .webrtc.sdp import (
     origin_of,
+    sends_audio,
 )
 from .webrtc.session import (
     CallObserver,
@@ -204,5 +205,6 @@ __all__ = [
     "origin_of",
     "own_network",
     "redact",
+    "sends_audio",
     "with_reported_modules",
 ]

@@ -222,8 +222,10 @@ class CallTracker:
 
     def _begin(self, push: CallPush) -> tuple[CallChange, ...]:
         tracked = self._new_call(push)
-        began_at = None if self._may_be_old(push) else tracked.call.began_at
-        if self._past_outcome(push.session_id, began_at) is not None:
+        if self._may_be_old(push):
+            if self._past_outcome(push.session_id, None) is not None:
+                return ()  # nothing is known of its time
+        elif self._past_outcome(push.session_id, tracked.call.began_at) is not None:
             past = replace(tracked.call, state=CallState.ENDED)
             return (CallChange(type=CallEventType.LATE, call=past),)
         early = self._pop_early(push.session_id)
@@ -255,6 +257,10 @@ class CallTracker:
     def _end_waiting(self, tracked: TrackedCall) -> tuple[CallChange, ...]:
         """Let a call ring whose further pushes did not come, unless it has ended meanwhile."""
         call, early = tracked.call, self._pop_early(tracked.call.session_id)
+        is_unsure = tracked.phase is _Phase.WAITING_FOR_STATUS
+        if is_unsure and self._past_outcome(call.session_id, None) is not None:
+            del self._tracked[call.session_id]  # the cloud's list came meanwhile
+            return ()
         if early is not None:
             return self._drop_late(tracked, early)
         if self._clock.monotonic() >= tracked.begun_at + tracked.expiry:

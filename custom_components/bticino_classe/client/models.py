@@ -50,6 +50,11 @@ class Module:
         """The id of the intercom it belongs to, or its own id."""
         return self.bridge_id or self.id
 
+    @property
+    def sent_intercom_id(self) -> str:
+        """The id for requests of the intercom it belongs to, or its own."""
+        return self.sent_bridge_id or self.sent_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .records import CallRecord, ListedCall, Location
 
 CLEANUP_INTERVAL: Final = timedelta(hours=1)
+OLD_RING_SECONDS: Final = 180.0  # after which a call that began does not ring any more
 EVENT_BATCH: Final = 50  # events that are processed before the event loop continues
 
 
@@ -152,7 +153,8 @@ class CallHistory(CallStore):
         call = self._summary.find(session, began_at, within)
         if call is None:
             return None
-        is_past = call.id in self._loaded_ids or call.ended_at is not None
+        is_old = call.time < self._now() - OLD_RING_SECONDS  # by the cloud's and our clock
+        is_past = is_old or call.id in self._loaded_ids or call.ended_at is not None
         is_decided = call.outcome in {CallState.MISSED, CallState.ANSWERED}
         return CallState(call.outcome) if is_past or is_decided else None
 

@@ -10,16 +10,15 @@ from aiohttp import web
 from aiohttp.hdrs import CACHE_CONTROL
 from homeassistant.auth.permissions.const import POLICY_READ
 from homeassistant.components.http import KEY_HASS_USER
-from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers.http import KEY_HASS, HomeAssistantView
 
 from ..const import DOMAIN
+from ..permissions import Caller
 from .records import KINDS, PICTURE_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from homeassistant.auth.models import User
     from homeassistant.core import HomeAssistant
 
     from .downloads import PictureDownloads
@@ -66,24 +65,13 @@ class PictureView(HomeAssistantView):
         """
         source = self._find_source(request.app[KEY_HASS], entry_id) if kind in KINDS else None
         if source is not None and (call := await source.history.async_call(call_id)):
-            _check_permission(source, request[KEY_HASS_USER], call)
+            Caller(request[KEY_HASS_USER]).check(POLICY_READ, source.entity_of(call))
             await _wait_for_picture(source, call_id, kind)
             if image := await source.history.async_picture(call_id, kind):
                 return web.Response(
                     body=image.content, content_type=image.content_type, headers=HEADERS
                 )
         return self.json_message("No such picture", HTTPStatus.NOT_FOUND, headers=HEADERS)
-
-
-def _check_permission(source: PictureSource, user: User, call: CallRecord) -> None:
-    """Raise Unauthorized if the user may not see where a call is shown."""
-    entity_id = source.entity_of(call)
-    if entity_id is None:
-        may_see = user.permissions.access_all_entities(POLICY_READ)
-    else:
-        may_see = user.permissions.check_entity(entity_id, POLICY_READ)
-    if not may_see:
-        raise Unauthorized(entity_id=entity_id, permission=POLICY_READ)
 
 
 async def _wait_for_picture(source: PictureSource, call_id: str, kind: str) -> None:

@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
-
-from ..calls.answers import RECONNECT_GRACE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from ..client import Module
+
+RECONNECT_GRACE_SECONDS: Final = 3.0  # a viewer who presses talk leaves the call and returns
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -51,6 +51,11 @@ class Departures:
         """Whether the viewer of a camera, or of any camera of an intercom, may return."""
         cameras = (departure.camera for departure in self._departures.values())
         return any(module_id in {camera.id, camera.bridge_id} for camera in cameras)
+
+    def has_call(self, camera: Module) -> bool:
+        """Whether the viewer of a camera who may return has answered a call."""
+        departure = self._departures.get(camera.id)
+        return departure is not None and departure.call_id is not None
 
     @callback
     def async_add(self, camera: Module, call_id: str | None) -> None:

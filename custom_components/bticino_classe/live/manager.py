@@ -16,6 +16,7 @@ from ..client import (
     LineBusyError,
     SignalingChannel,
     origin_of,
+    sends_audio,
 )
 from ..const import LOGGER
 from ..errors import call_reason
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ..client import Call, CallChange, Candidate, Module, RingOffer
     from ..coordinator import BticinoCoordinator
     from ..listeners import ModuleListener
+    from ..permissions import EntityAccess
     from .viewer_session import WebRTCClient
 
 BUSY_WAIT_SECONDS: Final = 2.0  # a second viewer waits for the first, who may be about to leave
@@ -88,10 +90,18 @@ class LiveViewManager:
         return self._listeners.async_add(listener)
 
     async def async_view(
-        self, camera: Module, offer: str, viewer_id: str, client: WebRTCClient
+        self,
+        camera: Module,
+        offer: str,
+        viewer_id: str,
+        client: WebRTCClient,
+        access: EntityAccess,
     ) -> None:
-        """Connect a viewer with a camera; a failure is reported to the client."""
-        viewer = self._new_viewer(camera, offer, client)
+        """Connect a viewer with a camera; a failure or refusal is reported to the client."""
+        if (refusal := _refusal(offer, access)) is not None:
+            client.failed(refusal)
+            return
+        viewer = self._new_viewer(camera, offer, client, access)
         self._viewers[viewer_id] = viewer
         if self._is_repeated(offer):
             viewer.end("call_interrupted")
@@ -108,17 +118,19 @@ class LiveViewManager:
             if not viewer.is_connected:
                 viewer.end("call_failed")  # an unexpected error: the client must not wait
 
-    async def async_add_candidate(self, viewer_id: str, candidate: Candidate) -> None:
-        """Forward a candidate of a viewer, if the viewer is still there."""
+    async def async_add_candidate(
+        self, viewer_id: str, candidate: Candidate, user_id: str | None
+    ) -> None:
+        """Forward a candidate of a viewer; those of ended or other users' sessions are dropped."""
         viewer = self._viewers.get(viewer_id)
-        if viewer is not None:
+        if viewer is not None and viewer.belongs_to(user_id):
             await viewer.call.add_candidate(candidate)
 
     @callback
-    def async_leave(self, viewer_id: str) -> None:
-        """End the session of a viewer who leaves; unknown viewers are ignored."""
+    def async_leave(self, viewer_id: str, user_id: str | None) -> None:
+        """End the session of a viewer who leaves; ended and other users' sessions are ignored."""
         viewer = self._viewers.get(viewer_id)
-        if viewer is not None:
+        if viewer is not None and viewer.belongs_to(user_id):
             viewer.leave()
 
     @property
@@ -147,13 +159,14 @@ class LiveViewManager:
             viewer.end("call_hung_up")
         return self._departures.async_end(camera) or bool(viewers)
 
-    async def async_decline(self, call: Call, offer: RingOffer) -> None:
-        """Decline a ring; BticinoError if the intercom did not receive it."""
+    async def async_decline(self, camera: Module, call: Call, offer: RingOffer) -> None:
+        """Decline a ring at a camera; BticinoError if the intercom did not receive it."""
         for viewer in [v for v in self._viewers.values() if v.answered_call == call.session_id]:
             viewer.end("call_hung_up")
         if call.session_id not in {each.session_id for each in self._calls.ringing}:
             return  # an answer was being sent, so the ring was terminated with its viewer
-        session = CallSession(self.channel, CallObserver(), bridge_id=call.bridge_id, panel_id=None)
+        bridge_id = camera.sent_intercom_id
+        session = CallSession(self.channel, CallObserver(), bridge_id=bridge_id, panel_id=None)
         with self._calls.declining(call):
             await session.decline(offer)
 
@@ -164,11 +177,14 @@ class LiveViewManager:
             await viewer.call.next_panel()
         return bool(connected)
 
-    def _new_viewer(self, camera: Module, offer: str, client: WebRTCClient) -> ViewerSession:
+    def _new_viewer(
+        self, camera: Module, offer: str, client: WebRTCClient, access: EntityAccess
+    ) -> ViewerSession:
         return ViewerSession(
             self.channel,
             camera,
             client,
+            access=access,
             origin=origin_of(offer),
             on_connected=self._on_connected,
             on_over=self._on_over,
@@ -232,7 +248,8 @@ class LiveViewManager:
         """Wait until the earlier viewers are gone; LineBusyError if one stays."""
         has_waited = False
         for other in self._earlier_viewers(viewer):
-            if viewer.origin is not None and other.origin == viewer.origin:
+            is_same_browser = viewer.origin is not None and other.origin == viewer.origin
+            if is_same_browser and other.belongs_to(viewer.access.user_id):
                 # The same browser restarts its connection (ICE restart) and never ends the old one.
                 other.leave()
         self._end_views_for(viewer)
@@ -259,19 +276,20 @@ class LiveViewManager:
         if not self._will_answer(viewer):
             return
         for other in tuple(self._viewers.values()):
-            is_same_line = other.call.bridge_id == viewer.call.bridge_id
+            is_same_line = other.camera.intercom_id == viewer.camera.intercom_id
             if is_same_line and other.answered_call is None and not self._will_answer(other):
                 other.end("call_ring_answered")
 
     def _will_answer(self, viewer: ViewerSession) -> bool:
         """Whether a viewer in line answers a ring once it is connected."""
-        return viewer.is_in_line and self._calls.ringing_at(viewer.camera) is not None
+        may_answer = viewer.is_in_line and viewer.access.may_control
+        return may_answer and self._calls.ringing_at(viewer.camera) is not None
 
     async def _let_returning_viewer_first(self, viewer: ViewerSession) -> None:
         """Give the viewer who has just left time to return (talk button); LineBusyError if so."""
         await asyncio.sleep(RETURN_PRIORITY_SECONDS)
-        bridge_id = viewer.call.bridge_id
-        newest = [v for v in self._viewers.values() if v.call.bridge_id == bridge_id][-1:]
+        line = viewer.camera.intercom_id
+        newest = [v for v in self._viewers.values() if v.camera.intercom_id == line][-1:]
         if newest and newest[0] is not viewer and not viewer.over.is_set():
             raise LineBusyError
 
@@ -279,7 +297,7 @@ class LiveViewManager:
         """Return the earlier viewers of the same intercom, oldest first."""
         everybody = list(self._viewers.values())
         before = everybody[: everybody.index(viewer)] if viewer in everybody else []
-        return [v for v in before if v.call.bridge_id == viewer.call.bridge_id]
+        return [v for v in before if v.camera.intercom_id == viewer.camera.intercom_id]
 
     async def _connect(self, viewer: ViewerSession, offer: str) -> None:
         """Answer the ring at the viewer's camera, or dial its panel."""
@@ -289,6 +307,8 @@ class LiveViewManager:
         call = self._calls.ringing_at(viewer.camera)
         if call is None:
             await self._dial(viewer, offer)
+        elif not viewer.access.may_control:
+            viewer.end("call_answer_not_allowed")
         elif call.offer is None:  # it can only be answered by a call to its panel
             await self._answer(viewer, call.session_id, viewer.call.dial(offer), None)
         else:
@@ -297,8 +317,13 @@ class LiveViewManager:
             await self._answer(viewer, call.session_id, answer, hang_up)
 
     async def _dial(self, viewer: ViewerSession, offer: str) -> None:
-        """Dial the panel; continues the answered call that a viewer of the camera has just left."""
+        """Dial the panel; continues the answered call that a viewer of the camera has just left.
+
+        LineBusyError if the viewer may not continue it.
+        """
         answers = self._calls.answers
+        if not viewer.access.may_control and self._departures.has_call(viewer.camera):
+            raise LineBusyError
         call_id = self._departures.async_take_call(viewer.camera)
         if call_id is not None and answers.async_resume(call_id):
             viewer.answered_call = call_id
@@ -339,3 +364,12 @@ class LiveViewManager:
 
     async def _on_stop(self, _event: Event) -> None:
         await self.async_close()
+
+
+def _refusal(offer: str, access: EntityAccess) -> str | None:
+    """Return the translation key of why an offer is refused; None: it is not."""
+    if not access.may_read:
+        return "call_watch_not_allowed"
+    if sends_audio(offer) and not access.may_control:
+        return "call_talk_not_allowed"
+    return None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..client import Candidate, Module, SignalingChannel
+    from ..permissions import EntityAccess
 
 
 class WebRTCClient(Protocol):
@@ -38,9 +39,10 @@ class WebRTCClient(Protocol):
 class ViewerSession(CallObserver):
     """A viewer of a camera; `answered_call` is the session id of the ring that it has answered.
 
-    `is_in_line` is whether it waits for earlier viewers of the intercom, `was_connected` whether
-    media has flowed, `has_left` whether the viewer has ended it, `ended_by` who has, as in Call.
-    `on_connected` is called when media may flow, `on_over` once, when the session is over.
+    `access` is what the viewer may do with the camera, `is_in_line` whether it waits for earlier
+    viewers of the intercom, `was_connected` whether media has flowed, `has_left` whether the viewer
+    has ended it, `ended_by` who has, as in Call. `on_connected` is called when media may flow,
+    `on_over` once, when the session is over.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a session
@@ -49,6 +51,7 @@ class ViewerSession(CallObserver):
         camera: Module,
         client: WebRTCClient,
         *,
+        access: EntityAccess,
         origin: str | None,
         on_connected: Callable[[ViewerSession], None],
         on_over: Callable[[ViewerSession], None],
@@ -57,6 +60,7 @@ class ViewerSession(CallObserver):
         self._on_connected = on_connected
         self._on_over = on_over
         self.camera = camera
+        self.access = access
         self.origin = origin
         self.answered_call: str | None = None
         self.is_in_line = True
@@ -67,7 +71,7 @@ class ViewerSession(CallObserver):
         self.call = CallSession(
             channel,
             self,
-            bridge_id=camera.sent_bridge_id or camera.sent_id,
+            bridge_id=camera.sent_intercom_id,
             panel_id=camera.sent_id if camera.kind is ModuleKind.PANEL else None,
         )
 
@@ -75,6 +79,10 @@ class ViewerSession(CallObserver):
     def is_connected(self) -> bool:
         """Whether media may flow."""
         return self.call.state is SessionState.ANSWERED
+
+    def belongs_to(self, user_id: str | None) -> bool:
+        """Whether a user has opened the session; None: Home Assistant itself, for all sessions."""
+        return user_id is None or user_id == self.access.user_id
 
     def is_answer_sent(self, session_id: str) -> bool:
         """Whether our answer to a ring was sent, so that the end of this session ends the ring."""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from homeassistant.components.http.auth import async_sign_path
 from homeassistant.components.media_source import async_resolve_media
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.setup import async_setup_component
 import pytest
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from tests.simulator import Call, Simulator
 
 STREET, YARD, INTERCOM = "Posto esterno strada", "Posto esterno cortile", "Classe 300X"
+STREET_CAMERA, YARD_CAMERA = "camera.posto_esterno_strada", "camera.posto_esterno_cortile"
+KINDS = ("snapshot", "vignette")
 ROOT = f"media-source://{DOMAIN}"
 ROME = ZoneInfo("Europe/Rome")
 DAY = 86_400  # seconds
@@ -382,6 +384,74 @@ async def test_user_without_permission_gets_no_picture(
         {"entities": {"entity_ids": {"camera.posto_esterno_cortile": True}}}
     )
     assert (await (await hass_client_no_auth()).get(url)).status == HTTPStatus.UNAUTHORIZED
+
+
+@pytest.mark.parametrize(
+    ("entities", "listed"),
+    [
+        ({"all": True}, [STREET, YARD]),
+        ({"all": {"read": True}}, [STREET, YARD]),
+        ({"entity_ids": {STREET_CAMERA: True}}, [STREET]),
+        ({"entity_ids": {STREET_CAMERA: {"read": True}}}, [STREET]),
+        ({"entity_ids": {YARD_CAMERA: {"read": True}}}, [YARD]),
+        ({"entity_ids": {STREET_CAMERA: {"control": True}}}, []),
+        ({"entity_ids": {"light.luce_scale": True, "calendar.casa_calls": True}}, []),
+        ({}, []),
+    ],
+    ids=str,
+)
+async def test_only_calls_at_cameras_that_the_user_may_see(
+    hass: HomeAssistant,
+    browser: Browser,
+    simulator: Simulator,
+    hass_admin_user: MockUser,
+    *,
+    entities: dict[str, Any],
+    listed: list[str],
+) -> None:
+    """Panels, months, days, calls and pictures, also if their identifiers are known."""
+    ids: dict[str, set[str]] = {}
+    for panel in (STREET, YARD):
+        call = await ring(hass, simulator, panel)
+        for depth in range(4):
+            items = await browser.open(*folders_of(call, panel)[:depth])
+            found = {item["media_content_id"] for item in items if depth or item["title"] == panel}
+            ids.setdefault(panel, set()).update(found)
+    home = f"{ROOT}/{get_entry(hass).entry_id}/{simulator.house.homes[0].id}"
+    hass_admin_user.groups = []
+    hass_admin_user.mock_policy({"entities": entities})
+    assert sorted(await browser.titles()) == sorted(listed)
+    assert (await browser.request("browse_media", home))["success"] == bool(listed)
+    for panel, known in ids.items():
+        assert len(known) == 5  # panel, month, day, two pictures
+        for identifier in known:
+            kind = "resolve_media" if identifier.endswith(KINDS) else "browse_media"
+            answer = await browser.request(kind, identifier)
+            assert answer["success"] == (panel in listed), identifier
+
+
+@pytest.mark.parametrize("house_name", ["two_homes"])
+async def test_home_without_visible_panels(
+    hass: HomeAssistant, browser: Browser, hass_admin_user: MockUser
+) -> None:
+    """Its name is not shown."""
+    cameras = sorted(hass.states.async_entity_ids("camera"))
+    hass_admin_user.groups = []
+    hass_admin_user.mock_policy({"entities": {"entity_ids": {cameras[0]: {"read": True}}}})
+    assert await browser.titles() == ["Cancello (Casa)"]
+
+
+async def test_calls_at_a_removed_panel_require_full_access(
+    hass: HomeAssistant, browser: Browser, simulator: Simulator, hass_admin_user: MockUser
+) -> None:
+    """There is no camera any more."""
+    call = await ring(hass, simulator)
+    er.async_get(hass).async_remove(STREET_CAMERA)
+    er.async_get(hass).async_remove("event.posto_esterno_strada_doorbell")
+    assert len(await browser.open(*folders_of(call))) == 2
+    hass_admin_user.groups = []
+    hass_admin_user.mock_policy({"entities": {"entity_ids": {YARD_CAMERA: True}}})
+    assert await browser.titles() == [YARD]
 
 
 @pytest.mark.parametrize("replacement", ["classe_100x", "easykit_three_panels"])

@@ -8,8 +8,8 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.bticino_classe.calls.answers import RECONNECT_GRACE_SECONDS
 from custom_components.bticino_classe.live import manager
+from custom_components.bticino_classe.live.departures import RECONNECT_GRACE_SECONDS
 from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import EventRecorder, state_of, wait_until
 from tests.integration.live.browser_client import STREET, BrowserClient, BrowserView, offer

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.bticino_classe.calls.answers import RECONNECT_GRACE_SECONDS
+from custom_components.bticino_classe.live.departures import RECONNECT_GRACE_SECONDS
 from tests.integration.conftest import (
     EventRecorder,
     get_entry,
@@ -206,7 +206,7 @@ async def test_viewer_leaves_as_the_answer_arrives(
     async def notify_and_leave(session: CallSession, data: Mapping[str, Any]) -> None:
         await notify(session, data)
         for view in views:
-            live.async_leave(view.session_id)
+            live.async_leave(view.session_id, None)
 
     monkeypatch.setattr(live.channel, "notify", notify_and_leave)
     await ring_and_wait(hass, simulator)

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.bticino_classe.const import DOMAIN
+from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
+from custom_components.bticino_classe.live import manager
 from tests.integration.conftest import (
     EventRecorder,
     call_action,
     expect_refused,
     get_entry,
+    poll,
     skip_backoff,
     state_of,
     wait_frames,
@@ -30,8 +33,10 @@ from tests.integration.live.conftest import (
     ring_and_wait,
     set_timeouts,
 )
+from tests.integration.test_devices import respell
 
 if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
 
     from tests.simulator import Simulator
@@ -79,6 +84,41 @@ async def test_decline_a_ring(
     await wait_frames(hass, 4)
     assert (simulator.rtc.answers, simulator.rtc.terminates) == (0, 1)
     assert call_events(events) == ["incoming", "ended"]
+
+
+@pytest.mark.usefixtures("browser")
+async def test_decline_a_ring_of_an_id_in_capital_letters(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    events: EventRecorder,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """The intercom is addressed as the cloud writes its id."""
+    respell(simulator, str.upper)
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    await ring_and_wait(hass, simulator)
+    await call_action(hass, DOMAIN, "decline_ring", STREET)
+    assert (simulator.rtc.answers, simulator.rtc.terminates) == (0, 1)
+    assert call_events(events) == ["incoming", "ended"]
+
+
+async def test_second_viewer_after_the_ids_are_respelled(
+    hass: HomeAssistant,
+    browser: BrowserClient,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is still the same line: the intercom is not dialled a second time."""
+    await browser.watch(offer())
+    respell(simulator, str.upper)
+    coordinator = get_entry(hass).runtime_data.coordinator
+    coordinator.async_expect_modules("unknown")
+    await wait_until(lambda: all(m.cloud_id for m in coordinator.data.modules.values()))
+    monkeypatch.setattr(manager, "BUSY_WAIT_SECONDS", 0.01)
+    second = await browser.open_view(offer(version=2))
+    await second.wait_for("error")
+    assert second.error_code == "call_busy"
+    assert simulator.rtc.offers == 1
 
 
 @pytest.mark.usefixtures("browser")

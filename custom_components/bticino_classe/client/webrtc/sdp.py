@@ -187,6 +187,12 @@ def origin_of(offer: str) -> str | None:
     return session.value(_ORIGIN)
 
 
+def sends_audio(offer: str) -> bool:
+    """Whether the author of an offer sends sound."""
+    _, sections = parse(offer)
+    return any(section.kind == "audio" and section.sends for section in sections)
+
+
 def matching_section(
     target: str, source: str, mid: str | None, index: int | None
 ) -> tuple[str | None, int | None]:

@@ -306,8 +306,6 @@ class ReconnectingSocket:
         reply = await self._request(socket, self._subscription(self._token))
         if has_error(reply) or reply.get("status", "ok") != "ok":
             raise ConnectionEndedError(self._refusal("subscription refused", reply))
-        if self._token == self._refused.last:  # refused since; the reader ends the connection
-            return
         self._token_ends = token_ends
         self._now_online()
         self._resolve_waiters(waiting)
