@@ -327,3 +327,25 @@ async def test_push_of_a_deleted_call_rings_nobody(
     await wait_frames(hass, 3)
     assert fired.kinds(DOORBELL) == ["ring"]
     assert state_of(hass, RINGING) == "off"
+
+
+@pytest.mark.parametrize("outcome", ["answer_elsewhere", "miss", "hang_up"])
+async def test_replay_after_many_other_calls_rings_nobody(
+    hass: HomeAssistant, fired: Fired, simulator: Simulator, outcome: str
+) -> None:
+    """Of the same frames, when more calls came since than the tracker remembers."""
+    call = await ring(hass, simulator)
+    getattr(simulator, outcome)(call)
+    await wait_until(lambda: state_of(hass, RINGING) == "off")
+    counters = get_entry(hass).runtime_data.push.socket.counters
+    for _ in range(300):
+        simulator.miss(simulator.ring("Posto esterno cortile", pictures=False))
+    await wait_until(lambda: state_of(hass, "binary_sensor.posto_esterno_cortile_ringing") == "off")
+    await wait_until(lambda: counters["frames"] >= 900)
+    await wait_idle(hass)
+    frames = counters["frames"]
+    simulator.push(pushes.offer(call, 99))
+    simulator.push(pushes.status(call, "incoming_call", at=call.at, subevent_id="again"))
+    await wait_frames(hass, frames + 2)
+    assert fired.kinds(DOORBELL) == ["ring"]
+    assert state_of(hass, RINGING) == "off"
