@@ -124,8 +124,9 @@ class Summary:
 
 
 def _different[Key](one: Mapping[Key, object], other: Mapping[Key, object]) -> list[Key]:
-    keys = one.keys() | other.keys()
-    return [key for key in keys if (one.get(key) or None) != (other.get(key) or None)]
+    pairs = ((key, one.get(key), other.get(key)) for key in one.keys() | other.keys())
+    # Most are the same object; a count of zero is the same as none.
+    return [key for key, a, b in pairs if a is not b and (a or None) != (b or None)]
 
 
 def find_call(
