@@ -39,6 +39,7 @@ RETRY_SECONDS: Final = 2.0  # the cloud may ring before it has written the pictu
 MAX_PARALLEL: Final = 4  # downloads
 MAX_WAITING: Final = 32  # downloads of rings; more are left for the next start
 EVENTS_VALID_SECONDS: Final = 30.0  # how long the links in a list of events are used
+NETWORKS_VALID_SECONDS: Final = 60.0
 LINK_EXPECTED_SECONDS: Final = 3.0  # after the ring
 PLACEHOLDER_FILE: Final = Path(__file__).parents[1] / "placeholder.jpg"
 # Changes that can contain a new link; the others only repeat it.
@@ -83,6 +84,7 @@ class PictureDownloads:
         self._slots = asyncio.Semaphore(MAX_PARALLEL)
         self._events_lock = asyncio.Lock()
         self._events: dict[str, tuple[float, tuple[Event, ...]]] = {}
+        self._own_networks: tuple[float, list[IPv4Network | IPv6Network]] = (-math.inf, [])
 
     async def async_of(self, module_id: str) -> StillImage | None:
         """Return the newest picture of a panel, or of all panels of an intercom."""
@@ -211,8 +213,23 @@ class PictureDownloads:
             auth.session,
             link,
             endpoints=auth.endpoints,
-            own_networks=await _async_own_networks(),
+            own_networks=await self._async_own_networks(),
         )
+
+    async def _async_own_networks(self) -> list[IPv4Network | IPv6Network]:
+        """Return the networks of this machine; they are read again, as a provider may change them.
+
+        Not for each picture: it takes the event loop a millisecond.
+        """
+        read_at, networks = self._own_networks
+        if self._now - read_at >= NETWORKS_VALID_SECONDS:
+            networks = [
+                own_network(configured["address"], configured["network_prefix"])
+                for adapter in await async_load_adapters()
+                for configured in (*adapter["ipv4"], *adapter["ipv6"])
+            ]
+            self._own_networks = (self._now, networks)
+        return networks
 
     async def _new_link(self, download: _Download) -> Picture:
         """Return a valid link from the cloud's list of events; PictureError: there is none."""
@@ -244,15 +261,6 @@ class PictureDownloads:
     @property
     def _now(self) -> float:
         return self._hass.loop.time()
-
-
-async def _async_own_networks() -> list[IPv4Network | IPv6Network]:
-    """Return the networks of this machine, read again because a provider may change the prefix."""
-    return [
-        own_network(configured["address"], configured["network_prefix"])
-        for adapter in await async_load_adapters()
-        for configured in (*adapter["ipv4"], *adapter["ipv6"])
-    ]
 
 
 @singleton(HassKey[StillImage](f"{DOMAIN}_placeholder"), async_=True)

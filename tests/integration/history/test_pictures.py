@@ -29,11 +29,13 @@ from tests.integration.conftest import (
     wait_until,
 )
 from tests.integration.history.stored import calls_of
+from tests.integration.history.test_history import called
 from tests.simulator import Failure
 from tests.simulator.paths import BLOB, GETEVENTS, SIGNALING
 from tests.simulator.pictures import jpeg
 
 if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
 
     from tests.simulator import Call, Simulator
@@ -455,3 +457,20 @@ async def test_address_in_the_house(
     with pytest.raises(PictureError) as caught:
         await pictures._get(Picture(url="https://store.example/1?sig=1"))
     assert caught.value.reason == reason
+
+
+@pytest.mark.usefixtures("freezer", "online_entry")
+async def test_networks_are_read_at_most_once_a_minute(
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading them takes the event loop a millisecond, and rings come in bursts."""
+    read = Mock(return_value=[])
+    monkeypatch.setattr(network_adapters.ifaddr, "get_adapters", read)
+    for expected in (1, 2):
+        freezer.tick(61)
+        for _ in range(2):
+            await called(hass, simulator, STREET, "miss")
+        assert read.call_count == expected
