@@ -203,11 +203,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     def _on_push_state(self, state: SocketState) -> None:
         if state is SocketState.STOPPED:
             return  # the entry is being unloaded
-        if self._was_online:  # until now, the push connection showed that the cloud works
+        was_online, self._was_online = self._was_online, self._push.is_online
+        if was_online:  # until now, the push connection showed that the cloud works
             self.async_note_answer()
-        self._was_online = self._push.is_online
         self.async_adapt_interval()
-        self.async_update_listeners()
+        if was_online is not self._was_online:
+            self.async_update_listeners()
         if state is SocketState.AUTH_FAILED:
             self.config_entry.async_start_reauth(self.hass)
 
