@@ -45,7 +45,7 @@ def test_time_of_the_cloud_runs_on_the_monotonic_clock() -> None:
 def test_one_answer_with_a_wrong_time_changes_nothing(
     error: float, before: int, after: int
 ) -> None:
-    """Whichever answer it is: the first, the only one, or one of many."""
+    """The first answer, the only one, or one of many."""
     machine = Machine()
     machine.receive(*[0.0] * before, error, *[0.0] * after)
     assert abs(machine.clock.now() - machine.cloud) <= 1

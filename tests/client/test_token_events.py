@@ -181,4 +181,4 @@ async def test_stopped_socket_no_longer_listens(auth: AuthHandler) -> None:
         await until(lambda: client.socket.state is SocketState.ONLINE)
     auth.invalidate(await auth.get_access_token())
     assert client.socket.state is SocketState.STOPPED
-    assert auth._listeners == []
+    assert auth._listeners._listeners == []

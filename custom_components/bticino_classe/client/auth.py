@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
 from http import HTTPStatus
 import logging
 import time
@@ -39,6 +38,7 @@ from .errors import (
     ServerError,
 )
 from .http import Answer, post
+from .listeners import Listeners
 from .rate_limiter import RateLimiter
 
 type TokenCallback = Callable[[dict[str, Any]], Awaitable[None]]
@@ -117,10 +117,10 @@ class AuthHandler:
         self._saving: asyncio.Task[Any] | None = None
         self._credentials_refused = False
         self._lock = asyncio.Lock()
-        self._listeners: list[TokenListener] = []
         self.endpoints = endpoints
         self.limiter = limiter or RateLimiter()
         self.counters: Counter[str] = Counter()
+        self._listeners = Listeners[TokenEvent]("token", self.counters)
 
     @property
     def app_version(self) -> str:
@@ -172,21 +172,20 @@ class AuthHandler:
         self._token_expires_at = expires_at
         self._margin = REFRESH_MARGIN.total_seconds()
         self._credentials_refused = False
-        self._notify(TokenEvent.REPLACED)
+        self._listeners.notify(TokenEvent.REPLACED)
 
     def listen(self, listener: TokenListener) -> Callable[[], None]:
         """Call a listener with what happens to the access token; returns what removes it.
 
         It must return at once. Its exception is logged and does not affect others.
         """
-        self._listeners.append(listener)
-        return partial(_remove, self._listeners, listener)
+        return self._listeners.add(listener)
 
     def invalidate(self, access_token: str) -> None:
         """Mark a token as refused by the cloud; ignored if it is not the current one."""
         if access_token == self._access_token and self._token_expires_at is not None:
             self._token_expires_at = None
-            self._notify(TokenEvent.REFUSED)
+            self._listeners.notify(TokenEvent.REFUSED)
 
     async def get_access_token(self) -> str:
         """Return a valid access token; renew it or sign in if necessary.
@@ -224,7 +223,7 @@ class AuthHandler:
         async with self._lock:
             access = await self._sign_in()
             self.limiter.refused_tokens.reset()
-            self._notify(TokenEvent.SIGNED_IN)
+            self._listeners.notify(TokenEvent.SIGNED_IN)
             return access
 
     async def _refresh(self) -> str | None:
@@ -314,7 +313,7 @@ class AuthHandler:
         # With the full margin, a shorter-lived token would be renewed on every use.
         self._margin = min(REFRESH_MARGIN.total_seconds(), lifetime / 2)
         await self._save()
-        self._notify(TokenEvent.REPLACED)
+        self._listeners.notify(TokenEvent.REPLACED)
         return access
 
     def _error_of(self, answer: Answer) -> AuthConnectionError | AuthApiError:
@@ -348,14 +347,6 @@ class AuthHandler:
         finally:
             self._saving = None
 
-    def _notify(self, event: TokenEvent) -> None:
-        for listener in tuple(self._listeners):
-            try:
-                listener(event)
-            except Exception as err:  # noqa: BLE001 - the listener is not ours
-                self.counters["failed_listeners"] += 1
-                _LOGGER.error("A listener of the token failed: %s", type(err).__name__)  # noqa: TRY400 - no traceback, it may hold a token
-
     def _note_failed_save(self, err: BaseException) -> None:
         """Log the failure without the error's text, which could contain the tokens."""
         self.counters["failed_saves"] += 1
@@ -376,11 +367,6 @@ class AuthHandler:
 
 async def _hidden(work: Callable[[], Coroutine[Any, Any, str]]) -> _Result:
     return _Result(await work())
-
-
-def _remove(listeners: list[TokenListener], listener: TokenListener) -> None:
-    if listener in listeners:
-        listeners.remove(listener)
 
 
 def _retrieve_exception(task: asyncio.Task[_Result]) -> None:

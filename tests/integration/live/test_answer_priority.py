@@ -61,7 +61,7 @@ async def test_view_ends_for_the_answer(
     *,
     watched: str,
 ) -> None:
-    """Whichever panel of the intercom it shows."""
+    """At any panel of the intercom."""
     tablet.camera = watched
     watching = await tablet.watch(offer())
     call = await ring_and_wait(hass, simulator)

@@ -1,13 +1,12 @@
 """The push socket of an account."""
 
 from collections import Counter, OrderedDict, deque
-from functools import partial
-import logging
 import time
 from typing import TYPE_CHECKING, Final
 
 from ..const import APP_TYPE
-from ..push import CallPush, decode
+from ..listeners import Listeners
+from ..push import CallPush, Push, decode
 from ..redaction import shape_of
 from .connection import ReconnectingSocket, SocketState
 
@@ -15,13 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..auth import AuthHandler
-    from ..push import Push
     from .backoff import Backoff
     from .connection import Frame
     from .keepalive import KeepalivePolicy
 
-_LOGGER = logging.getLogger(__name__)
-
+NAME: Final = "push connection"  # in log lines
 REMEMBERED_PUSHES: Final = 256
 REPEATED_WITHIN: Final = 3600.0  # seconds
 KEPT_UNKNOWN: Final = 5
@@ -48,16 +45,16 @@ class PushChannel:
     ) -> None:
         self._clock = clock
         self._app_version = auth.app_version
-        self._push_listeners: list[PushListener] = []
-        self._state_listeners: list[StateListener] = []
-        self._subscription_listeners: list[SubscriptionListener] = []
-        self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()
         self.counters: Counter[str] = Counter()
+        self._push_listeners = Listeners[Push](NAME, self.counters)
+        self._state_listeners = Listeners[SocketState](NAME, self.counters)
+        self._subscription_listeners = Listeners[bool](NAME, self.counters)
+        self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()
         self.unknown: deque[object] = deque(maxlen=KEPT_UNKNOWN)
         self.socket = ReconnectingSocket(
             auth,
             auth.endpoints.push,
-            name="push connection",
+            name=NAME,
             subscription=self._subscription,
             on_frame=self._on_frame,
             on_state=self._on_state,
@@ -78,21 +75,18 @@ class PushChannel:
 
     def listen_pushes(self, listener: PushListener) -> Callable[[], None]:
         """Call a listener with every push; returns what removes it."""
-        self._push_listeners.append(listener)
-        return partial(_remove, self._push_listeners, listener)
+        return self._push_listeners.add(listener)
 
     def listen_states(self, listener: StateListener) -> Callable[[], None]:
         """Call a listener with every new state of the socket; returns what removes it."""
-        self._state_listeners.append(listener)
-        return partial(_remove, self._state_listeners, listener)
+        return self._state_listeners.add(listener)
 
     def listen_subscriptions(self, listener: SubscriptionListener) -> Callable[[], None]:
         """Call a listener after every subscription, also on the same connection.
 
         It gets whether pushes may have been lost before. Returns what removes it.
         """
-        self._subscription_listeners.append(listener)
-        return partial(_remove, self._subscription_listeners, listener)
+        return self._subscription_listeners.add(listener)
 
     def _subscription(self, token: str) -> Mapping[str, str]:
         # With a "filter" the cloud would not push calls (protocol.md 3.7).
@@ -105,10 +99,10 @@ class PushChannel:
         }
 
     def _on_state(self, state: SocketState) -> None:
-        self._notify(self._state_listeners, state)
+        self._state_listeners.notify(state)
 
     def _on_subscribed(self, may_have_missed: bool) -> None:
-        self._notify(self._subscription_listeners, may_have_missed)
+        self._subscription_listeners.notify(may_have_missed)
 
     def _on_frame(self, frame: Frame) -> None:
         push = decode(frame)
@@ -119,15 +113,7 @@ class PushChannel:
             self.counters["repeats"] += 1
         else:
             self.counters["pushes"] += 1
-            self._notify(self._push_listeners, push)
-
-    def _notify[Value](self, listeners: list[Callable[[Value], None]], value: Value) -> None:
-        for listener in tuple(listeners):
-            try:
-                listener(value)
-            except Exception as err:  # noqa: BLE001 - the listener is not ours; its text may hold the push
-                self.counters["failed_listeners"] += 1
-                _LOGGER.error("A listener of the push connection failed: %s", type(err).__name__)  # noqa: TRY400 - no traceback, it may hold the push
+            self._push_listeners.notify(push)
 
     def _is_repeat(self, push: Push) -> bool:
         """Return whether a step of a call came before: the cloud pushes it once per receiver."""
@@ -141,8 +127,3 @@ class PushChannel:
         if len(self._seen) > REMEMBERED_PUSHES:
             self._seen.popitem(last=False)
         return False
-
-
-def _remove[Listener](listeners: list[Listener], listener: Listener) -> None:
-    if listener in listeners:
-        listeners.remove(listener)
