@@ -23,6 +23,7 @@ from .errors import async_load_error_translations
 from .history.http import PictureView
 from .history.store import async_remove_history
 from .pulses import DOOR_PULSES
+from .recording.file import async_remove_recording
 from .runtime import BticinoConfigEntry, RuntimeData, async_runtime
 from .service_helpers import async_picture_source
 from .services import async_setup_services
@@ -96,6 +97,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
     """Remove the account's history of calls and what outlives its reloads."""
     async_forget_calls(hass, entry.entry_id)
     await async_remove_history(hass, entry.entry_id)
+    await async_remove_recording(hass, entry.entry_id)
     async_delete_surplus_issue(hass, entry.entry_id)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
     hass.data.get(DOOR_PULSES, {}).pop(entry.entry_id, None)

@@ -102,9 +102,15 @@ from .push import (
 from .rate_limiter import (
     RateLimiter,
 )
+from .recording.recorder import (
+    TrafficRecorder,
+)
 from .redaction import (
     Pseudonyms,
     redact,
+)
+from .traffic import (
+    TrafficTap,
 )
 from .webrtc.sdp import (
     origin_of,
@@ -197,6 +203,8 @@ __all__ = [
     "TokenRefusedError",
     "Topology",
     "TrackedCall",
+    "TrafficRecorder",
+    "TrafficTap",
     "UnexpectedAnswerError",
     "UnknownModeError",
     "UnreachableError",

@@ -40,6 +40,7 @@ from .errors import (
 from .http import Answer, post
 from .listeners import Listeners
 from .rate_limiter import RateLimiter
+from .traffic import TrafficTap
 
 type TokenCallback = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -119,6 +120,7 @@ class AuthHandler:
         self._lock = asyncio.Lock()
         self.endpoints = endpoints
         self.limiter = limiter or RateLimiter()
+        self.tap = TrafficTap()
         self.counters: Counter[str] = Counter()
         self._listeners = Listeners[TokenEvent]("token", self.counters)
 
@@ -293,7 +295,7 @@ class AuthHandler:
         }
         url, timeout = f"{self.endpoints.api}{TOKEN_PATH}", self.endpoints.timeout
         try:
-            return await post(self.session, url, timeout=timeout, form=form)
+            return await post(self.session, url, timeout=timeout, form=form, tap=self.tap)
         except NoAnswerError as err:
             failure = AuthConnectionError(sent=err.sent, reason=err.reason)
         raise failure
