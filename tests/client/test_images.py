@@ -103,7 +103,9 @@ def test_size_that_is_not_sane(claim: Callable[..., bytes], size: tuple[int, int
 
 
 @pytest.mark.parametrize("number", [33, 200, 100_000])
-@pytest.mark.parametrize("fill", [b"", b"\xff", b"\xff\xfe\0\x02"], ids=["plain", "fill", "comment"])
+@pytest.mark.parametrize(
+    "fill", [b"", b"\xff", b"\xff\xfe\0\x02"], ids=["plain", "fill", "comment"]
+)
 def test_jpeg_with_many_scans(number: int, fill: bytes) -> None:
     """Each scan costs a decoder the whole picture, and Home Assistant decodes in its event loop."""
     assert image_type(scans(10, fill=fill)) == "image/jpeg"

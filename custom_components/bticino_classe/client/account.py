@@ -106,7 +106,8 @@ class Account:
         found = configs.settings(decode.as_mapping(answer.get("body")))
         if not found:
             _raise_module_error(answer)
-        return _required(found)
+        ids = {each.id for each in bridges}
+        return {key: each for key, each in _required(found).items() if key in ids}
 
     async def change_setting(  # noqa: PLR0913 - a change has these parts
         self,
