@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .keepalive import KeepalivePolicy
 
 NAME: Final = "push connection"  # in log lines
-REMEMBERED_PUSHES: Final = 256
+REMEMBERED_PUSHES: Final = 4096  # those of a busy hour
 REPEATED_WITHIN: Final = 3600.0  # seconds
 KEPT_UNKNOWN: Final = 5
 
