@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..auth import AuthHandler
     from .backoff import Backoff
     from .connection import Frame
+    from .disconnect import Offline
     from .keepalive import KeepalivePolicy
 
 NAME: Final = "push connection"  # in log lines
@@ -42,7 +43,9 @@ class PushChannel:
         keepalive: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        """`clock` never jumps; `wall_clock` returns the seconds since 1970."""
         self._clock = clock
         self._app_version = auth.app_version
         self.counters: Counter[str] = Counter()
@@ -61,12 +64,18 @@ class PushChannel:
             on_subscribed=self._on_subscribed,
             keepalive=keepalive,
             backoff=backoff,
+            wall_clock=wall_clock,
         )
 
     @property
     def is_online(self) -> bool:
         """Whether the cloud has confirmed the subscription, so that pushes arrive."""
         return self.socket.state is SocketState.ONLINE
+
+    @property
+    def offline(self) -> Offline | None:
+        """Why the channel is not online, and since when; None if it is, or is stopped."""
+        return self.socket.offline
 
     @property
     def is_outage_logged(self) -> bool:
