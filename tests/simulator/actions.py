@@ -55,6 +55,7 @@ RING: Mapping[str, Types] = MappingProxyType(
         "offer": bool,
         "status": bool,
         "status_first": bool,
+        "names_panel": bool,
         "receivers": int,
         "pictures": bool,
         "vignette": bool,
