@@ -88,6 +88,8 @@ async def test_cloud_actions(client: HttpClient, sim: Simulator) -> None:
     assert (await client.api(HOMESDATA)).status == 200
     await client.operate("error_format", command_errors_at="top", unreachable_shown="errors")
     assert (sim.command_errors_at, sim.unreachable_shown) == ("top", "errors")
+    await client.operate("error_format", commands_without_push="refused")
+    assert sim.commands_without_push == "refused"
     await client.operate("pictures", size=9)
     assert sim.pictures.size == 9
     async with client.session.ws_connect(sim.push_url) as socket:
