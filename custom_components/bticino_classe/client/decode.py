@@ -212,7 +212,7 @@ def states(body: JsonObject) -> dict[str, ModuleState] | None:
     """Decode homestatus; None if the answer has neither a list of modules nor errors."""
     modules = as_mapping(body.get("home")).get("modules")
     errors = as_mappings(as_list(body.get("errors"))[:MAX_LISTED_MODULES])
-    failed = [found for error in errors if (found := as_id(error.get("id"))) is not None]
+    failed = [key for error in errors if (key := as_id(error.get("id"))) is not None]
     if not isinstance(modules, list) and not failed:
         return None
     listed = as_mappings(as_list(modules)[:MAX_LISTED_MODULES])
