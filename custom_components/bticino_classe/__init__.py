@@ -64,9 +64,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     """Set up an account: tokens from the entry, the house from the cloud, then the platforms."""
     auth = _auth_handler(hass, entry)
     entry.async_on_unload(auth.wait_idle)
-    _wait_at_stop(hass, entry, auth)
+    _wait_at_stop(hass, entry, auth.wait_idle)
     account = Account(auth)
     runtime = RuntimeData.build(hass, entry, account)
+    _wait_at_stop(hass, entry, runtime.commands.async_settle)
     await runtime.history.async_remove_unwanted()
     await runtime.coordinator.async_config_entry_first_refresh()
     entry.runtime_data = runtime
@@ -171,10 +172,12 @@ def _credentials(entry: BticinoConfigEntry) -> tuple[str, str]:
     return entry.data[CONF_USERNAME], entry.data[CONF_PASSWORD]
 
 
-def _wait_at_stop(hass: HomeAssistant, entry: BticinoConfigEntry, auth: AuthHandler) -> None:
-    """Let a token renewal finish when Home Assistant stops: entries are not unloaded then."""
+def _wait_at_stop(
+    hass: HomeAssistant, entry: BticinoConfigEntry, wait: Callable[[], Awaitable[None]]
+) -> None:
+    """Let something finish when Home Assistant stops: entries are not unloaded then."""
 
-    async def wait_idle(_event: Event) -> None:
-        await auth.wait_idle()
+    async def on_stop(_event: Event) -> None:
+        await wait()
 
-    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, wait_idle))
+    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, on_stop))

@@ -60,7 +60,7 @@ class RuntimeData:
             account=account,
             push=push,
             coordinator=coordinator,
-            commands=Commands(hass, coordinator),
+            commands=Commands(hass, coordinator, push),
             history=history,
             calls=calls,
             downloads=downloads,

@@ -44,6 +44,10 @@ MAX_REVISION: Final = 2**53
 MAX_HOMES: Final = 64
 MAX_MODULES: Final = 600  # of an account
 MAX_OTHER_MODULES: Final = 1000  # of unknown kinds, which have no entities
+MAX_LISTED_HOMES: Final = 1000  # that are decoded
+MAX_LISTED_MODULES: Final = 2000  # and states, that are decoded
+MAX_LISTED_EVENTS: Final = 50_000  # whose time is compared
+MAX_ERRORS: Final = 100  # of an answer
 MAX_PARTS: Final = 32  # of an event
 MAX_NAME_LENGTH: Final = 100  # characters
 MAX_LABEL_LENGTH: Final = 64  # of a type or a version
@@ -67,7 +71,8 @@ def topology(body: JsonObject) -> Topology | None:
     """Decode homesdata; None if the answer has no list of homes."""
     if not isinstance(body.get("homes"), list):
         return None
-    listed = [home for record in as_mappings(body["homes"]) if (home := _home(record)) is not None]
+    records = _shortened(as_mappings(body["homes"]))
+    listed = [home for record in records if (home := _home(record)) is not None]
     homes, is_cut = limited_homes({home.id: home for home in listed})
     modules = [module for home in homes.values() for module in home.modules.values()]
     return Topology(
@@ -76,6 +81,34 @@ def topology(body: JsonObject) -> Topology | None:
         unknown_types=Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN),
         is_cut=is_cut,
     )
+
+
+def _shortened(homes: list[JsonObject]) -> list[JsonObject]:
+    """Return the listed homes without what is too much to be decoded in the event loop.
+
+    Homes with modules come first, and intercoms, then modules of known types.
+    """
+    if len(homes) > MAX_LISTED_HOMES:
+        homes = sorted(homes, key=lambda home: not home.get("modules"))[:MAX_LISTED_HOMES]
+    listed = [
+        (n, module) for n, home in enumerate(homes) for module in as_list(home.get("modules"))
+    ]
+    if len(listed) > MAX_LISTED_MODULES:
+        listed = sorted(listed, key=lambda each: _rank(each[1]))[:MAX_LISTED_MODULES]
+    kept: list[list[Any]] = [[] for _ in homes]
+    room = MAX_LISTED_MODULES
+    for number, module in listed:
+        bridged = as_list(as_mapping(module).get("modules_bridged"))
+        limited = {"modules_bridged": bridged[:room]} if bridged else {}
+        kept[number].append({**as_mapping(module), **limited})
+        room -= min(room, len(bridged))
+    return [{**home, "modules": modules} for home, modules in zip(homes, kept, strict=True)]
+
+
+def _rank(module: object) -> int:
+    """Return which modules of too many are decoded: those with the lowest number."""
+    kind = KINDS_BY_TYPE.get(as_str(as_mapping(module).get("type")) or "")
+    return 0 if kind is ModuleKind.BRIDGE else 2 if kind is None else 1
 
 
 def limited_homes(
@@ -178,11 +211,12 @@ def _with_named_bridges(modules: dict[str, Module]) -> dict[str, Module]:
 def states(body: JsonObject) -> dict[str, ModuleState] | None:
     """Decode homestatus; None if the answer has neither a list of modules nor errors."""
     modules = as_mapping(body.get("home")).get("modules")
-    errors = map(as_id, (error.get("id") for error in as_mappings(body.get("errors"))))
-    failed = [module_id for module_id in errors if module_id is not None]
+    errors = as_mappings(as_list(body.get("errors"))[:MAX_LISTED_MODULES])
+    failed = [key for error in errors if (key := as_id(error.get("id"))) is not None]
     if not isinstance(modules, list) and not failed:
         return None
-    found = {s.id: s for item in as_mappings(modules) if (s := _state(item)) is not None}
+    listed = as_mappings(as_list(modules)[:MAX_LISTED_MODULES])
+    found = {s.id: s for item in listed if (s := _state(item)) is not None}
     for module_id in failed:
         state = found.get(module_id, ModuleState(id=module_id))
         found[module_id] = replace(state, reachable=False)
@@ -249,7 +283,7 @@ def events(body: JsonObject, size: int | None = None) -> tuple[Event, ...] | Non
     if not isinstance(found, list):
         return None
     if size is not None and len(found) > size:
-        found = heapq.nlargest(size, as_mappings(found), key=_time_of)
+        found = heapq.nlargest(size, as_mappings(found[:MAX_LISTED_EVENTS]), key=_time_of)
     return _events(found)
 
 
@@ -353,7 +387,7 @@ def command_errors(answer: JsonObject) -> tuple[Any, ...]:
     found: list[Any] = []
     for level in (answer, as_mapping(answer.get("body"))):
         errors = level.get("errors")
-        found += errors if isinstance(errors, list) else [errors] if errors else []
+        found += errors[:MAX_ERRORS] if isinstance(errors, list) else [errors] if errors else []
     return tuple(found)
 
 

@@ -166,6 +166,11 @@ class ReconnectingSocket:
         self._retry_now.set()
         await waiter
 
+    def retry_now(self) -> None:
+        """Let a waiting socket try again at once, unless the cloud named the pause."""
+        if self.state is SocketState.WAITING:
+            self._retry_now.set()
+
     async def send(self, frame: Mapping[str, Any]) -> None:
         """Send a frame once; NoAnswerError if the connection is not online or is lost."""
         if self._socket is None or not self._is_subscribed:

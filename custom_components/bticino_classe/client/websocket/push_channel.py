@@ -1,5 +1,6 @@
 """The push socket of an account."""
 
+import asyncio
 from collections import Counter, OrderedDict, deque
 import time
 from typing import TYPE_CHECKING, Final
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from .keepalive import KeepalivePolicy
 
 NAME: Final = "push connection"  # in log lines
-REMEMBERED_PUSHES: Final = 256
+REMEMBERED_PUSHES: Final = 4096  # those of a busy hour
 REPEATED_WITHIN: Final = 3600.0  # seconds
 KEPT_UNKNOWN: Final = 5
+_FINAL_STATES: Final = (SocketState.ONLINE, SocketState.AUTH_FAILED, SocketState.STOPPED)
 
 type PushListener = Callable[[Push], None]
 type StateListener = Callable[[SocketState], None]
@@ -81,6 +83,23 @@ class PushChannel:
     def is_outage_logged(self) -> bool:
         """Whether the log's latest entry about the connection is that it is lost."""
         return self.socket.is_outage_logged
+
+    async def wait_online(self) -> None:
+        """Wait until pushes arrive, or until it is clear that none will; may wait forever.
+
+        A waiting socket tries again at once, unless the cloud named the pause.
+        """
+        if self.socket.state in {SocketState.ONLINE, SocketState.AUTH_FAILED}:
+            return
+        is_final = asyncio.Event()
+        remove = self.listen_states(
+            lambda state: is_final.set() if state in _FINAL_STATES else None
+        )
+        self.socket.retry_now()
+        try:
+            await is_final.wait()
+        finally:
+            remove()
 
     def listen_pushes(self, listener: PushListener) -> Callable[[], None]:
         """Call a listener with every push; returns what removes it."""
