@@ -279,6 +279,8 @@ class ReconnectingSocket:
 
     def _on_token(self, event: TokenEvent) -> None:
         """Subscribe again at once: the cloud may push nothing more for the old token."""
+        if event is TokenEvent.CLIENT_REFUSED:
+            return
         self._subscribe_now.set()
         if event is TokenEvent.REFUSED and self.state is SocketState.ONLINE:
             self._note_offline(OfflineReason.TOKEN_REFUSED)
