@@ -191,9 +191,10 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
         )
 
     def _is_connected(self, module_id: str | None) -> bool:
-        """Whether a module is the intercom of this one, and its status calls it connected."""
-        intercom_id = self.module.intercom_id
-        return module_id == intercom_id and self.coordinator.data.reachable(intercom_id)
+        """Whether a module is the intercom of this one, and its last status calls it connected."""
+        if module_id is None or module_id != self.module.bridge_id:
+            return False
+        return self.coordinator.data.state(module_id).reachable
 
     def _device_name(self) -> str:
         device = self.device_entry

@@ -254,6 +254,7 @@ def _state(source: JsonObject) -> ModuleState | None:
         local_address=as_address(source.get("local_ipv4")),
         last_seen=_whole(as_time(source.get("last_seen"))) or None,
         on=_on(source),
+        locked=_bool(source.get("lock")),
         configs_changed=_whole(as_number(source.get("last_configs_update"), 0, LATEST * MS))
         or None,
     )
@@ -261,9 +262,13 @@ def _state(source: JsonObject) -> ModuleState | None:
 
 def _on(source: JsonObject) -> bool | None:
     """Return the state of a light: the cloud sends `status`, but is written `on`."""
-    if isinstance(source.get("on"), bool):
-        return bool(source["on"])
-    return {"on": True, "off": False}.get(as_str(source.get("status")) or "")
+    on = _bool(source.get("on"))
+    status = {"on": True, "off": False}.get(as_str(source.get("status")) or "")
+    return status if on is None else on
+
+
+def _bool(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def with_reported_modules(home: Home, found: Mapping[str, ModuleState]) -> Home:
