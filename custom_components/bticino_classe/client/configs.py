@@ -9,14 +9,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from .const import APP_TYPE
-from .decode import LATEST, MAX_MODULES, MS, as_float, as_id, as_mapping, as_mappings, as_number
+from .decode import MAX_MODULES
 from .errors import UnknownModeError
+from .values import LATEST, MS, as_float, as_id, as_mapping, as_mappings, as_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .decode import JsonObject
     from .models import Module
+    from .values import JsonObject
 
 READ_CONFIGS_PATH: Final = "/syncapi/v1/getconfigs"
 WRITE_CONFIGS_PATH: Final = "/syncapi/v1/setconfigs"

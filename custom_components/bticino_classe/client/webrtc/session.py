@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from ..decode import as_key, as_label, as_mapping, as_number, as_str
 from ..errors import (
     AnsweredElsewhereError,
     BticinoError,
@@ -19,6 +18,7 @@ from ..errors import (
     UnexpectedAnswerError,
 )
 from ..models import Candidate
+from ..values import as_key, as_label, as_mapping, as_number, as_str
 from .rtc_errors import ack_error, terminate_error
 from .sdp import (
     MAX_CANDIDATES,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..auth import AuthHandler
-    from ..decode import JsonObject
+    from ..values import JsonObject
 
 type Frame = JsonObject
 
@@ -80,6 +80,9 @@ class ReconnectingSocket:
     been lost before. They must return at once. `run` lasts until it is cancelled.
     """
 
+    state = SocketState.STOPPED
+    offline: Offline | None = None  # why the socket is not online; also None while it is stopped
+    last_disconnect: Disconnect | None = None
     _stopped = False
     _logged = _Logged.NOTHING
     _reply: asyncio.Future[Frame] | None = None
@@ -117,10 +120,6 @@ class ReconnectingSocket:
         self._retry_now = asyncio.Event()
         self._subscribe_now = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
-        self.state = SocketState.STOPPED
-        # None while the socket is online or stopped.
-        self.offline: Offline | None = None
-        self.last_disconnect: Disconnect | None = None
         self.counters: Counter[str] = Counter()
 
     @property
