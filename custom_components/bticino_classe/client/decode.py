@@ -61,7 +61,7 @@ _PLAIN_ID: Final = re.compile(r"[0-9a-z][0-9a-z:._-]{0,63}")
 _TIMEZONE: Final = re.compile(r"[0-9A-Za-z_+/-]{1,64}")
 _PORTS: Final = range(1, 1 << 16)
 _ICE_URL: Final = re.compile(
-    r"(?P<scheme>stun|turns?):(?P<host>[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<scheme>stun|turns?):(?P<host>[0-9A-Za-z.-]+|\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\])(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<query>\?transport=(?:udp|tcp))?"
 )
 _CHILDREN: Final = (ModuleKind.DOOR, ModuleKind.LIGHT, ModuleKind.PANEL)
