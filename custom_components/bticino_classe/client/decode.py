@@ -73,7 +73,7 @@ MAX_CREDENTIAL_BYTES: Final = 508  # RFC 8489
 _TIMEZONE: Final = re.compile(r"[0-9A-Za-z_+/-]{1,64}")
 _PORTS: Final = range(1, 1 << 16)
 _ICE_URL: Final = re.compile(
-    r"(?P<scheme>stun|turns?):(?P<host>[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<scheme>stun|turns?):(?P<host>[0-9A-Za-z.-]+|\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\])(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<query>\?transport=(?:udp|tcp))?"
 )
 _MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
