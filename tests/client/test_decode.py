@@ -55,7 +55,7 @@ def expected_module(built: Built, home: BuiltHome) -> Module:
         home_id=home.id,
         kind=KINDS.get(built.type, UNKNOWN) if known else UNKNOWN,
         type=built.type if known else "",
-        name=built.name if known else None,
+        name=built.name if known and home.lists_modules else None,
         bridge_id=built.bridge,
     )
 

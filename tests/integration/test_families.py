@@ -180,6 +180,13 @@ DEVICES: Final = {
         "Casa calls: calendar",
         "Casa al mare calls: calendar",
     ],
+    "unlisted_modules": [
+        "Classe 100X: intercom",
+        "Entrance panel 1: panel",
+        "Door 1: door",
+        "Staircase light 1: light",
+        "Casa calls: calendar",
+    ],
     "strange": [
         "Classe 100X: intercom",
         "Cancello: panel",

@@ -197,6 +197,8 @@ class Home:
     country: str = "IT"
     coordinates: tuple[float, float] = (9.1, 45.4)
     events: list[Json] = field(default_factory=list)
+    #: False: homesdata has the home without its modules, as for some accounts.
+    lists_modules: bool = True
 
     def bridges(self) -> list[Bridge]:
         """Return the indoor units."""

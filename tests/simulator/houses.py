@@ -203,6 +203,13 @@ def no_intercom(now: float) -> House:
     return House(homes=[Home(id=CASA, name="Casa", modules=modules)])
 
 
+def unlisted_modules(now: float) -> House:
+    """Build a 100X in a home that homesdata lists without modules; only homestatus has them."""
+    house = classe_100x(now)
+    house.homes[0].lists_modules = False
+    return house
+
+
 def empty(now: float) -> House:
     """Build an account without homes."""
     del now
@@ -271,6 +278,7 @@ HOUSES: Mapping[str, Factory] = MappingProxyType(
         "voice_only": voice_only,
         "two_homes": two_homes,
         "no_intercom": no_intercom,
+        "unlisted_modules": unlisted_modules,
         "empty": empty,
         "strange": strange,
         "panels_1": many_panels(1),

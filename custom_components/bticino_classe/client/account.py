@@ -1,14 +1,19 @@
 """The API of an account: homes, states, events, commands, settings."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from . import configs, decode, values
 from .const import APP_TYPE
 from .error_codes import error_number, module_error
 from .errors import (
+    ApiError,
     AuthError,
+    ForbiddenError,
+    InvalidRequestError,
     NoAnswerError,
+    NotFoundError,
     OutcomeUnknownError,
     ServerError,
     UnexpectedAnswerError,
@@ -50,10 +55,14 @@ class Account:
         return self.transport.clock
 
     async def topology(self, *, urgent: bool = False) -> Topology:
-        """Return all homes with their modules; `urgent` if a person waits for it."""
+        """Return all homes with their modules; `urgent` if a person waits for it.
+
+        A home that is listed without modules has those of its status.
+        """
         # A list of device types would hide newer models (protocol.md 3.2).
         body = await self._read(HOMES_PATH, {"sync_measurements": False}, urgent=urgent)
-        return _required(decode.topology(body))
+        topology = _required(decode.topology(body))
+        return topology if topology.is_cut else await self._completed(topology, urgent=urgent)
 
     async def states(self, home_id: str) -> Mapping[str, ModuleState]:
         """Return the state of every module of a home that the cloud reports, by module id."""
@@ -136,6 +145,25 @@ class Account:
         async with write_lock or nullcontext():
             await self._send_command(configs.WRITE_CONFIGS_PATH, request, deadline)
         return changed
+
+    async def _completed(self, topology: Topology, *, urgent: bool) -> Topology:
+        """Return the homes, those without modules with what their status contains.
+
+        An error is raised only if there is no intercom without the home that failed.
+        """
+        homes = dict(topology.homes)
+        for home in [home for home in homes.values() if not home.modules]:
+            try:
+                body = await self._read(STATUS_PATH, {"home_id": home.id}, urgent=urgent)
+            except ForbiddenError, NotFoundError, InvalidRequestError:
+                continue  # the cloud has nothing to say about this home
+            except ApiError, NoAnswerError:
+                if not any(each.bridges for each in homes.values()):
+                    raise
+                break
+            homes[home.id] = decode.with_reported_modules(home, decode.states(body) or {})
+        homes, is_cut = decode.limited_homes(homes)
+        return replace(topology, homes=homes, is_cut=is_cut)
 
     async def _read(
         self, path: str, fields: Mapping[str, Any], *, urgent: bool = False

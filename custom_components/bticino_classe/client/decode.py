@@ -3,7 +3,6 @@
 Invalid parts are left out and never raise, so one odd module does not affect the others.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 import heapq
@@ -87,11 +86,9 @@ def topology(body: JsonObject) -> Topology | None:
     records = _shortened(as_mappings(body["homes"]))
     listed = [home for record in records if (home := _home(record)) is not None]
     homes, is_cut = limited_homes({home.id: home for home in listed})
-    modules = [module for home in homes.values() for module in home.modules.values()]
     return Topology(
         user_id=as_key(as_mapping(body.get("user")).get("id")),
         homes=homes,
-        unknown_types=Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN),
         is_cut=is_cut,
     )
 
