@@ -25,6 +25,7 @@ KINDS = {
     "BNDL": ModuleKind.DOOR,
     "BNSL": ModuleKind.LIGHT,
     "BNEU": ModuleKind.PANEL,
+    "BNOT": ModuleKind.RELAY,
     "BNC1": ModuleKind.BRIDGE,
     "BNC3": ModuleKind.BRIDGE,
     "BNCX": ModuleKind.BRIDGE,

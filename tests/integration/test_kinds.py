@@ -8,7 +8,7 @@ import pytest
 from custom_components.bticino_classe.client import ModuleKind
 from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
 from tests.integration.conftest import call_action, poll, reload_entry, sign_in, state_of
-from tests.simulator.houses import DOOR, LIGHT, PANEL, VARIANTS, new_module
+from tests.simulator.houses import DOOR, GATE, LIGHT, PANEL, VARIANTS, new_module
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -21,6 +21,7 @@ UNKNOWN_TYPE = "BNZZ"
 KINDS = {
     DOOR: {"lock", "button"},
     LIGHT: {"light"},
+    GATE: set(),
     PANEL: {"camera", "event", "image", "binary_sensor"},
     "BNC1": {"event", "binary_sensor", "sensor", "button", "camera", "image"},
 }
@@ -91,7 +92,7 @@ async def test_change_of_kind_leaves_no_orphan(  # noqa: PLR0917 - fixtures and 
     assert "ERROR" not in caplog.text
 
 
-@pytest.mark.parametrize("kind", [DOOR, LIGHT])
+@pytest.mark.parametrize("kind", [DOOR, LIGHT, GATE])
 async def test_light_as_door_becomes_a_door(  # noqa: PLR0917 - fixtures and cases
     hass: HomeAssistant,
     entry: ConfigEntry[Any],

@@ -30,6 +30,7 @@ KINDS_BY_TYPE: Final[Mapping[str, ModuleKind]] = {
     "BNSL": ModuleKind.LIGHT,
     "BNEU": ModuleKind.PANEL,
     "BCEPL": ModuleKind.PANEL,
+    "BNOT": ModuleKind.RELAY,
 }
 KINDS_BY_VARIANT: Final[Mapping[str, ModuleKind]] = {
     "bndl_doorlock": ModuleKind.DOOR,

@@ -15,6 +15,7 @@ class ModuleKind(StrEnum):
     DOOR = "door"
     LIGHT = "light"
     PANEL = "panel"
+    RELAY = "relay"  # may open a gate; only its owner knows
     UNKNOWN = "unknown"
 
 
