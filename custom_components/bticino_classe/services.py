@@ -128,6 +128,13 @@ def async_setup_services(hass: HomeAssistant) -> None:
             schema=None,
         )
     hass.services.async_register(DOMAIN, OPEN_DOOR, partial(_open_door, hass), _OPEN_SCHEMA)
+    async_register_admin_service(
+        hass, DOMAIN, DELETE_CALLS, partial(_delete_calls, hass), _DELETE_SCHEMA
+    )
+    _setup_actions_with_response(hass)
+
+
+def _setup_actions_with_response(hass: HomeAssistant) -> None:
     # Not for administrators only: a user may export the calls that the calendar shows.
     hass.services.async_register(
         DOMAIN,
@@ -135,9 +142,6 @@ def async_setup_services(hass: HomeAssistant) -> None:
         partial(_export_calls, hass),
         _EXPORT_SCHEMA,
         SupportsResponse.ONLY,
-    )
-    async_register_admin_service(
-        hass, DOMAIN, DELETE_CALLS, partial(_delete_calls, hass), _DELETE_SCHEMA
     )
     # Home Assistant's helper for administrators would wait for it as for a short task.
     hass.services.async_register(

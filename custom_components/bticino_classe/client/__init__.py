@@ -109,9 +109,6 @@ from .redaction import (
     Pseudonyms,
     redact,
 )
-from .traffic import (
-    TrafficTap,
-)
 from .webrtc.sdp import (
     origin_of,
     sends_audio,
@@ -127,6 +124,10 @@ from .webrtc.signaling import (
 from .websocket.connection import (
     ReconnectingSocket,
     SocketState,
+)
+from .websocket.disconnect import (
+    Offline,
+    OfflineReason,
 )
 from .websocket.push_channel import (
     PushChannel,
@@ -178,6 +179,8 @@ __all__ = [
     "NoAnswerError",
     "NotFoundError",
     "OfferTooLargeError",
+    "Offline",
+    "OfflineReason",
     "OutcomeUnknownError",
     "Picture",
     "PictureError",
@@ -204,7 +207,6 @@ __all__ = [
     "Topology",
     "TrackedCall",
     "TrafficRecorder",
-    "TrafficTap",
     "UnexpectedAnswerError",
     "UnknownModeError",
     "UnreachableError",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 CONNECT_TIMEOUT: Final = 10.0  # seconds
 _REDIRECTS: Final = range(300, 400)
+_NO_TAP: Final = TrafficTap()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ async def post(  # noqa: PLR0913 - a request has these parts
     form: Mapping[str, str] | None = None,
     payload: Mapping[str, Any] | None = None,
     deadline: Deadline | None = None,
-    tap: TrafficTap | None = None,
+    tap: TrafficTap = _NO_TAP,
 ) -> Answer:
     """Send a request once and return the answer; NoAnswerError if none came.
 
@@ -76,7 +77,6 @@ async def post(  # noqa: PLR0913 - a request has these parts
     """
     body = _Body(form, payload, deadline)
     options = {"data": body, "headers": _headers(bearer), **request_options(timeout)}
-    tap = tap or TrafficTap()
     number = tap.note_request(urlsplit(url).path, form or payload, body.size or 0)
     try:
         timeout_at = asyncio.timeout_at(deadline.at if deadline else None)
@@ -84,12 +84,15 @@ async def post(  # noqa: PLR0913 - a request has these parts
             return _note_answer(tap, number, await _answer(response))
     # RuntimeError: the session is closed.
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:
-        if body.is_expired and not body.is_sent:
-            failure: NoAnswerError = DeadlineExpiredError()
-        else:
-            failure = NoAnswerError(sent=body.is_sent, reason=type(err).__name__)
+        failure = _failure(body, type(err).__name__)
     tap.note(API, TrafficKind.FAILURE, request=number, text=type(failure).__name__)
     raise failure
+
+
+def _failure(body: _Body, reason: str) -> NoAnswerError:
+    if body.is_expired and not body.is_sent:
+        return DeadlineExpiredError()
+    return NoAnswerError(sent=body.is_sent, reason=reason)
 
 
 def _note_answer(tap: TrafficTap, number: int, answer: Answer) -> Answer:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +43,17 @@ class Traffic:
     text: str | None = None
 
 
+class Facts(TypedDict, total=False):
+    """What `Traffic` says about a message, besides its channel and kind."""
+
+    body: object
+    size: int
+    path: str
+    request: int
+    status: int
+    text: str
+
+
 class TrafficTap:
     """The only point where the traffic of an account can be observed, by one observer.
 
@@ -63,33 +74,12 @@ class TrafficTap:
         self.note(API, TrafficKind.REQUEST, path=path, body=body, size=size, request=number)
         return number
 
-    def note(  # noqa: PLR0913 - a message has these parts
-        self,
-        channel: str,
-        kind: TrafficKind,
-        *,
-        body: object = None,
-        size: int | None = None,
-        path: str | None = None,
-        request: int | None = None,
-        status: int | None = None,
-        text: str | None = None,
-    ) -> None:
+    def note(self, channel: str, kind: TrafficKind, **facts: Unpack[Facts]) -> None:
         """Pass a message to the observer, if there is one."""
         if self.observer is None:
             return
-        traffic = Traffic(
-            channel=channel,
-            kind=kind,
-            body=body,
-            size=size,
-            path=path,
-            request=request,
-            status=status,
-            text=text,
-        )
         try:
-            self.observer(traffic)
+            self.observer(Traffic(channel=channel, kind=kind, **facts))
         except Exception as err:  # noqa: BLE001 - a command must not fail because it is observed
             self.observer = None
             self.counters["faults"] += 1

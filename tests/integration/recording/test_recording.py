@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         WebSocketGenerator,
     )
 
-    from custom_components.bticino_classe.client import TrafficTap
+    from custom_components.bticino_classe.client.traffic import TrafficTap
 
 STREET = "Posto esterno strada"
 PUSH, SIGNALING = "push connection", "signaling connection"
