@@ -6,9 +6,8 @@ everything that was read, with the new values.
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+import json
 from typing import TYPE_CHECKING, Any, Final
-
-import orjson
 
 from .const import APP_TYPE
 from .decode import MAX_MODULES
@@ -163,8 +162,8 @@ def _is_present(kind: SettingKind, fields: JsonObject) -> bool:
 def _can_be_returned(fields: JsonObject) -> bool:
     """Whether a record is neither too large nor too deep to be kept and sent with a change."""
     try:
-        size = len(orjson.dumps([[[[fields]]]]))  # as deep as in the request
-    except orjson.JSONEncodeError:
+        size = len(json.dumps(fields))
+    except RecursionError:
         return False
     return size <= MAX_SETTING_BYTES
 
