@@ -1,7 +1,7 @@
 """Settings of the intercom itself: do not disturb, Professional studio (protocol.md 3.10).
 
-Seen on one model (BNC3) only; what is uncertain is in the constants below. A change sends back
-everything that was read, with the new values.
+Seen on one model (BNC3) only; what is uncertain is in the constants below. A write contains the
+known fields only, as they were read or with new values.
 """
 
 from dataclasses import dataclass, field, replace
@@ -52,6 +52,7 @@ PREFIXES: Final[Mapping[SettingKind, str]] = {
     SettingKind.DO_NOT_DISTURB: "dnd_",
     SettingKind.PROFESSIONAL_STUDIO: "ps_",
 }
+SENT_NUMBERS: Final = ("mode", "duration", "end_time_duration")
 # Uncertain: the unit of `duration`, in seconds. Seen were 60 with an end in an hour. That of the
 # studio is 1 whatever the end: it measures nothing.
 DURATION_UNITS: Final[Mapping[SettingKind, int]] = {SettingKind.DO_NOT_DISTURB: 60}
@@ -93,12 +94,26 @@ class Setting:
         if self.kind is SettingKind.DO_NOT_DISTURB and mode not in {None, SettingMode.OFF}:
             # It may only mean that the intercom has the setting: it was seen true while off.
             fields["enabled"] = True
+        prefix = PREFIXES[self.kind]
+        if self.kind not in DURATION_UNITS and f"{prefix}duration" not in self.sent_fields:
+            fields["duration"] = DURATION_WITHOUT_UNIT
         is_timed = (mode or self.mode_at(now)) is SettingMode.TIMED
         if duration is not None or is_timed:
             fields |= self._duration_fields(now, duration, is_timed=is_timed)
-        prefix = PREFIXES[self.kind]
         changed = setting(self.kind, {**self.raw, **{prefix + k: v for k, v in fields.items()}})
         return replace(changed, replaced=(*self.replaced, self.raw))
+
+    @property
+    def sent_fields(self) -> dict[str, bool | int]:
+        """The valid ones of the known fields; a write contains no others."""
+        prefix = PREFIXES[self.kind]
+        numbers = {
+            key: as_number(self.raw.get(key), 0, LATEST * MS)
+            for key in (prefix + name for name in SENT_NUMBERS)
+        }
+        enabled = self.raw.get(f"{prefix}enabled")
+        fields: dict[str, bool | int] = {key: int(n) for key, n in numbers.items() if n is not None}
+        return fields | ({f"{prefix}enabled": enabled} if isinstance(enabled, bool) else {})
 
     def is_replaced_by(self, sent: Setting) -> bool:
         """Whether this was read from a cloud that does not show yet what was sent."""
@@ -111,8 +126,6 @@ class Setting:
         fields: dict[str, int] = {}
         if unit := DURATION_UNITS.get(self.kind):
             fields["duration"] = max(1, seconds // unit)
-        elif f"{PREFIXES[self.kind]}duration" not in self.raw:
-            fields["duration"] = DURATION_WITHOUT_UNIT
         if is_timed:
             fields["end_time_duration"] = int((now + seconds) * MS)
         return fields
@@ -130,7 +143,7 @@ def write_request(bridge: Module, changed: Setting, now: float) -> dict[str, Any
     """Return the request body that changes a setting; `now` is in seconds since 1970."""
     module: dict[str, Any] = {"id": bridge.sent_id, "type": bridge.type}
     module["last_configs_update"] = int(now * MS)
-    module[changed.kind.value] = dict(changed.raw)
+    module[changed.kind.value] = changed.sent_fields
     home = {"id": bridge.home_id, "modules": [module]}
     return {"app_identifier": APP_TYPE, "home": home}
 
@@ -150,9 +163,10 @@ def _settings(module: JsonObject) -> Settings:
 
 
 def _is_present(kind: SettingKind, fields: JsonObject) -> bool:
-    """Whether the intercom has a setting; the studio is not enabled on one without it."""
-    lacks_studio = kind is SettingKind.PROFESSIONAL_STUDIO and fields.get("ps_enabled") is False
-    return bool(fields) and not lacks_studio
+    """Whether the intercom has a setting; the studio is enabled on those that have it, also off."""
+    if kind is SettingKind.PROFESSIONAL_STUDIO:
+        return fields.get("ps_enabled") is True
+    return bool(fields)
 
 
 def setting(kind: SettingKind, fields: JsonObject) -> Setting:
