@@ -109,7 +109,12 @@ DEVICES: Final = {
         "Staircase light 1: light",
         "Casa calls: calendar",
     ],
-    "gates": ["Classe 300EOS: intercom", "Entrance panel 1: panel", "Casa calls: calendar"],
+    "home_control": [
+        "Classe 300EOS: intercom",
+        "Entrance panel 1: panel",
+        "Door 1: door",
+        "Casa calls: calendar",
+    ],
     "hybrid": ["Hybrid: intercom", "Cancello: panel", "Porta: door", "Casa calls: calendar"],
     "ip_units": [
         "Posto interno: intercom",

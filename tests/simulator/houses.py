@@ -98,10 +98,10 @@ def myhome_gateway(now: float) -> House:
     return house
 
 
-def gates(now: float) -> House:
-    """Build a 300EOS whose gate is a BNOT, and a garage with a lock of Home + Control."""
+def home_control(now: float) -> House:
+    """Build a 300EOS with a garage lock of Home + Control, which is not supported."""
     bridge = _eos(now, "00:03:50:e0:5a:03")
-    return _house(now, bridge, ((PANEL, None), ("BNOT", "Cancello"), ("BNLO", "Box")))
+    return _house(now, bridge, ((PANEL, None), (DOOR, None), ("BNLO", "Box")))
 
 
 def hybrid(now: float) -> House:
@@ -259,7 +259,7 @@ HOUSES: Mapping[str, Factory] = MappingProxyType(
         "classe_300eos": classe_300eos,
         "easykit": easykit,
         "myhome_gateway": myhome_gateway,
-        "gates": gates,
+        "home_control": home_control,
         "hybrid": hybrid,
         "ip_units": ip_units,
         "connected_panel": connected_panel,
