@@ -185,5 +185,9 @@ class _FrontendClient:
         )
         self._send(WebRTCCandidate(found))
 
+    def postponed(self, key: str) -> None:
+        # The player shows errors only, and closes the session on one; other clients may wait.
+        self.failed(key)
+
     def failed(self, key: str) -> None:
         self._send(WebRTCError(key, translated_error(self._hass, key)))

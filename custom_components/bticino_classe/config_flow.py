@@ -48,12 +48,14 @@ from .const import (
     CONF_EXCLUDED_HOMES,
     CONF_HISTORY,
     CONF_KEEP,
+    CONF_LIGHT_TIMER,
     CONF_LIGHTS_AS_DOORS,
     CONF_MEGABYTES,
     CONF_PULSE_TIME,
     CONF_SIMULATED_RINGS,
     DEFAULT_CALLS,
     DEFAULT_DAYS,
+    DEFAULT_LIGHT_TIMER,
     DEFAULT_MEGABYTES,
     DEFAULT_PULSE_TIME,
     DOMAIN,
@@ -397,6 +399,10 @@ def _options_schema(offers: Mapping[str, Mapping[str, str]]) -> vol.Schema:
             1, 60, UnitOfTime.SECONDS
         )
     }
+    if offers[CONF_LIGHTS_AS_DOORS]:
+        fields[vol.Required(CONF_LIGHT_TIMER, default=DEFAULT_LIGHT_TIMER)] = _integer(
+            0, 3600, UnitOfTime.SECONDS
+        )
     for key, names in offers.items():
         if len(names) > (key == CONF_EXCLUDED_HOMES):
             fields[vol.Optional(key, default=list)] = _choice(names)

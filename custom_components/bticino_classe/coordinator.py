@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 STATUS_INTERVAL: Final = timedelta(minutes=5)  # while nothing is pushed
 SAFETY_INTERVAL: Final = timedelta(minutes=30)  # while the push connection is up
 TOPOLOGY_INTERVAL: Final = timedelta(minutes=59)  # less than an hour: two safety intervals
+MAX_REQUESTED_MODULES: Final = 200  # others appear with the next regular list
 OLD_PUSH_SECONDS: Final = 90.0  # after which a call does not prove a connection any more
 
 
@@ -138,7 +139,8 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     def async_expect_modules(self, *module_ids: str | None) -> None:
         """Request the list of modules, once for each module that is not in it yet."""
         unknown = {m for m in module_ids if m is not None and m not in self.data.modules}
-        if unknown - self._requested_modules:
+        has_room = len(self._requested_modules) < MAX_REQUESTED_MODULES
+        if unknown - self._requested_modules and has_room:
             self._requested_modules |= unknown
             self._topology_until = None
             self.async_refresh_soon()
@@ -342,7 +344,9 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         for module_id, changes in self._pending_updates.items():
             if module_id in states:
                 states[module_id] = replace(states[module_id], **changes)
-        return House.of(self._homes_in_use(), states)
+        needed = modules.keys() | {module.intercom_id for module in modules.values()}
+        kept = {key: state for key, state in states.items() if key in needed}
+        return House.of(self._homes_in_use(), kept)
 
     async def _follow_moves(self, reported: Mapping[str, Mapping[str, ModuleState]]) -> None:
         """Request the list of modules again, once, when another home reports a module."""

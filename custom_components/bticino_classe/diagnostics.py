@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
-    from .client import ReconnectingSocket
+    from .client import Offline, ReconnectingSocket
     from .coordinator import BticinoCoordinator
     from .runtime import BticinoConfigEntry, RuntimeData
 
@@ -136,9 +136,18 @@ def _socket(socket: ReconnectingSocket) -> dict[str, Any]:
     disconnect = socket.last_disconnect
     return {
         "state": socket.state.value,
+        "offline": _offline(socket.offline),
         "last_disconnect": None if disconnect is None else str(disconnect),
         "socket": dict(socket.counters),
     }
+
+
+def _offline(offline: Offline | None) -> dict[str, str] | None:
+    """Return why a socket is not online, and since when."""
+    if offline is None:
+        return None
+    since = dt_util.utc_from_timestamp(int(offline.since))
+    return {"reason": offline.reason.value, "since": since.isoformat()}
 
 
 def _without_ids(state: dict[str, Any]) -> dict[str, Any]:

@@ -140,6 +140,7 @@ async def test_push_connection(
     report = await get_diagnostics_for_config_entry(hass, hass_client, get_entry(hass))
     assert report["bell"] == {
         "state": "online",
+        "offline": None,
         "last_disconnect": None,
         "socket": {"frames": 8},
         "pushes": {"pushes": 3, "repeats": 3, "unknown": 1},

@@ -34,6 +34,8 @@ class Module:
     reachable: bool = True
     #: False: `reachable` is only reported while it is false, as some models do.
     reports_reachable: bool = True
+    #: False: whether it is on or locked is not reported, as some models do.
+    reports_state: bool = True
     #: False: not in homesdata, except as an id in the bridge's `modules_bridged`.
     listed: bool = True
     #: True: not in homestatus.
@@ -49,7 +51,8 @@ class Module:
     def status(self, now: float) -> Json:
         """Return the entry of homestatus."""
         where: Json = {} if self.bridge is None else {"bridge": self.bridge}
-        return {"id": self.id, "type": self.type} | self.state(now) | where | self.extra
+        state = self.state(now) if self.reports_state else {}
+        return {"id": self.id, "type": self.type} | state | where | self.extra
 
     def state(self, now: float) -> Json:
         """Return the fields that only this kind of module reports."""

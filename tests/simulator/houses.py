@@ -73,9 +73,15 @@ def classe_300x(now: float) -> House:
 
 
 def classe_300eos(now: float) -> House:
-    """Build a 300EOS with one panel, two doors and a light, without `variant` and `name`."""
+    """Build a 300EOS with one panel, two doors and a light, without `variant` and `name`.
+
+    The states of its doors and its light are not reported.
+    """
     bridge = _eos(now, "00:03:50:e0:5a:01")
-    return _house(now, bridge, ((PANEL, None), (DOOR, None), (DOOR, None), (LIGHT, None)))
+    house = _house(now, bridge, ((PANEL, None), (DOOR, None), (DOOR, None), (LIGHT, None)))
+    for module in (*house.doors(), *house.lights()):
+        module.reports_state = False
+    return house
 
 
 def easykit(now: float) -> House:

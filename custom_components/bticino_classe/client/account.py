@@ -4,7 +4,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from . import configs, decode
+from . import configs, decode, values
 from .const import APP_TYPE
 from .error_codes import error_number, module_error
 from .errors import (
@@ -78,7 +78,7 @@ class Account:
         """Return the TURN servers, with credentials that are valid for about an hour."""
         url = f"{self.auth.endpoints.turn}{TURN_PATH}"
         answer = await self.transport.request(url, {"client_type": "user"})
-        return _required(decode.ice_servers(decode.as_mapping(answer.get("body"))))
+        return _required(decode.ice_servers(values.as_mapping(answer.get("body"))))
 
     async def unlock(
         self,
@@ -112,10 +112,11 @@ class Account:
         request = configs.read_request(home.id, (each.sent_id for each in bridges))
         path = configs.READ_CONFIGS_PATH
         answer = await self._send(path, request, urgent=urgent, deadline=deadline)
-        found = configs.settings(decode.as_mapping(answer.get("body")))
+        found = configs.settings(values.as_mapping(answer.get("body")))
         if not found:
             _raise_module_error(answer)
-        return _required(found)
+        ids = {each.id for each in bridges}
+        return {key: each for key, each in _required(found).items() if key in ids}
 
     async def change_setting(  # noqa: PLR0913 - a change has these parts
         self,
@@ -166,9 +167,9 @@ class Account:
 
     async def _read(
         self, path: str, fields: Mapping[str, Any], *, urgent: bool = False
-    ) -> decode.JsonObject:
+    ) -> values.JsonObject:
         answer = await self._send(path, self._with_app(fields), urgent=urgent)
-        return decode.as_mapping(answer.get("body"))
+        return values.as_mapping(answer.get("body"))
 
     async def _command(
         self, home: Home, module: Module, change: Mapping[str, bool], deadline: Deadline | None
@@ -226,6 +227,6 @@ def _check(answer: Mapping[str, Any]) -> None:
 
 
 def _raise_module_error(answer: Mapping[str, Any]) -> None:
-    for error in decode.command_errors(answer):
-        code = error_number(decode.as_mapping(error).get("code"))
-        raise module_error(code)(code=code)
+    for error in map(values.as_mapping, decode.command_errors(answer)):
+        code = error_number(error.get("code"))
+        raise module_error(code)(code=code, module_id=values.as_id(error.get("id")))

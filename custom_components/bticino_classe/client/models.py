@@ -111,6 +111,7 @@ class ModuleState:
     local_address: str | None = field(default=None, repr=False)
     last_seen: int | None = None
     on: bool | None = None
+    locked: bool | None = None
     configs_changed: int | None = None
 
 
