@@ -18,6 +18,7 @@ RATE_LIMITERS: Final[HassKey[dict[str, RateLimiter]]] = HassKey(f"{DOMAIN}_rate_
 CONF_EXCLUDED_HOMES: Final = "excluded_homes"
 CONF_PULSE_TIME: Final = "pulse_time"
 CONF_LIGHTS_AS_DOORS: Final = "lights_as_doors"
+CONF_GATES: Final = "gates"
 CONF_LIGHT_TIMER: Final = "light_timer"
 CONF_DOOR_CODES: Final = "door_codes"  # by door
 CONF_DOORS_WITH_CODE: Final = "doors_with_code"  # in the form; only the codes are stored

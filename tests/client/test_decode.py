@@ -233,6 +233,8 @@ def test_bridge_of_an_unknown_type(child: str) -> None:
         ("BFIO", None, ModuleKind.PANEL),
         ("BNTVCC", None, ModuleKind.CAMERA),
         ("BCEPL", None, ModuleKind.PANEL),
+        ("BNOT", None, ModuleKind.RELAY),
+        ("BNOT", "BNOT:bndl_doorlock", ModuleKind.RELAY),
         ("BNZZ", "BNZZ:bndl_doorlock", ModuleKind.DOOR),
         ("BNZZ", "bnsl_staircase_light", ModuleKind.LIGHT),
         ("BNZZ", "BNZZ:bneu_external_unit", ModuleKind.PANEL),

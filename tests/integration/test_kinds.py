@@ -9,7 +9,7 @@ from custom_components.bticino_classe.client import ModuleKind
 from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
 from tests.integration.conftest import call_action, poll, reload_entry, sign_in, state_of
 from tests.simulator.house import Bridge
-from tests.simulator.houses import CCTV, DOOR, LIGHT, PANEL, VARIANTS, new_module
+from tests.simulator.houses import CCTV, DOOR, GATE, LIGHT, PANEL, VARIANTS, new_module
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -22,6 +22,7 @@ UNKNOWN_TYPE = "BNZZ"
 KINDS = {
     DOOR: {"lock", "button"},
     LIGHT: {"light"},
+    GATE: set(),
     PANEL: {"camera", "event", "image", "binary_sensor"},
     CCTV: {"camera"},
     "BNC1": {"event", "binary_sensor", "sensor", "button", "camera", "image"},
@@ -138,7 +139,7 @@ async def test_change_of_kind_leaves_no_orphan(  # noqa: PLR0917 - fixtures and 
     assert "ERROR" not in caplog.text
 
 
-@pytest.mark.parametrize("kind", [DOOR, LIGHT])
+@pytest.mark.parametrize("kind", [DOOR, LIGHT, GATE])
 async def test_light_as_door_becomes_a_door(  # noqa: PLR0917 - fixtures and cases
     hass: HomeAssistant,
     entry: ConfigEntry[Any],

@@ -164,6 +164,20 @@ class Door(Module):
 
 
 @dataclass(slots=True, kw_only=True)
+class Gate(Door):
+    """A gate on a relay that is switched like a light; its state is not reported."""
+
+    def state(self, now: float) -> Json:
+        """Return nothing."""
+        del now
+        return {}
+
+    def command(self, name: str, value: bool, now: float) -> bool:
+        """Open on `on: true`; `on: false` has no effect."""
+        return name == "on" and Door.command(self, "lock", not value, now)
+
+
+@dataclass(slots=True, kw_only=True)
 class Light(Module):
     """A staircase light, switched off by a timer."""
 

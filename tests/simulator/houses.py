@@ -7,6 +7,7 @@ from tests.simulator.house import (
     Bridge,
     CctvCamera,
     Door,
+    Gate,
     Home,
     House,
     Json,
@@ -20,7 +21,7 @@ type Factory = Callable[[float], House]
 
 CASA = "64a1b2c3d4e5f60718293a4b"
 SEASIDE = "64a1b2c3d4e5f60718293a4c"
-PANEL, DOOR, LIGHT, CCTV = "BNEU", "BNDL", "BNSL", "BNTVCC"
+PANEL, DOOR, LIGHT, CCTV, GATE = "BNEU", "BNDL", "BNSL", "BNTVCC", "BNOT"
 VARIANTS = MappingProxyType(
     {
         PANEL: "BNEU:bneu_external_unit",
@@ -81,6 +82,17 @@ def classe_300eos(now: float) -> House:
     house = _house(now, bridge, ((PANEL, None), (DOOR, None), (DOOR, None), (LIGHT, None)))
     for module in (*house.doors(), *house.lights()):
         module.reports_state = False
+    return house
+
+
+def classe_300eos_gate(now: float) -> House:
+    """Build a 300EOS with one panel, one door, and a gate on a relay of another type."""
+    bridge = Bridge(
+        id="00:03:50:e0:5a:02", type="BNCX", name="Classe 300EOS", booted_at=now - UPTIME_SECONDS
+    )
+    house = _house(now, bridge, ((PANEL, None), (DOOR, None), (GATE, None)))
+    for door in house.doors():
+        door.reports_state = False
     return house
 
 
@@ -263,6 +275,7 @@ HOUSES: Mapping[str, Factory] = MappingProxyType(
         "classe_100x": classe_100x,
         "classe_300x": classe_300x,
         "classe_300eos": classe_300eos,
+        "classe_300eos_gate": classe_300eos_gate,
         "easykit": easykit,
         "myhome_gateway": myhome_gateway,
         "home_control": home_control,
@@ -302,6 +315,7 @@ def new_module(kind: str, *, module_id: str, bridge: str | None, name: str | Non
         DOOR: Door,
         "BNLO": Door,
         LIGHT: Light,
+        GATE: Gate,
     }
     module_type = types.get(kind, Module)
     variant = VARIANTS.get(kind) if name is not None else None

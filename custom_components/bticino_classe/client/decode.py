@@ -46,6 +46,7 @@ KINDS_BY_TYPE: Final[Mapping[str, ModuleKind]] = {
     "BFIO": ModuleKind.PANEL,
     "BCEPL": ModuleKind.PANEL,
     "BNTVCC": ModuleKind.CAMERA,
+    "BNOT": ModuleKind.RELAY,
 }
 # An intercom or a panel, depending on what the module carries (protocol.md 3.2).
 TYPES_OF_EITHER_KIND: Final = frozenset({"BPAC", "BPVC", "BCEPA"})

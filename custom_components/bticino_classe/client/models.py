@@ -17,6 +17,7 @@ class ModuleKind(StrEnum):
     LIGHT = "light"
     PANEL = "panel"
     CAMERA = "camera"
+    RELAY = "relay"  # may open a gate; only its owner knows
     UNKNOWN = "unknown"
 
 
