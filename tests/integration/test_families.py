@@ -96,6 +96,12 @@ DEVICES: Final = {
         "Staircase light 1: light",
         "Casa calls: calendar",
     ],
+    "classe_300eos_gate": [
+        "Classe 300EOS: intercom",
+        "Entrance panel 1: panel",
+        "Door 1: door",
+        "Casa calls: calendar",
+    ],
     "easykit": [
         "EasyKit: intercom",
         "Entrance panel 1: panel",

@@ -118,7 +118,10 @@ def _shortened(homes: list[JsonObject]) -> list[JsonObject]:
 
 def _rank(module: object) -> int:
     """Return which modules of too many are decoded: those with the lowest number."""
-    kind = KINDS_BY_TYPE.get(as_str(as_mapping(module).get("type")) or "")
+    module_type = as_str(as_mapping(module).get("type")) or ""
+    kind = KINDS_BY_TYPE.get(module_type)
+    if module_type in TYPES_OF_EITHER_KIND:
+        kind = ModuleKind.BRIDGE
     return 0 if kind is ModuleKind.BRIDGE else 2 if kind is None else 1
 
 
