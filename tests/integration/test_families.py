@@ -266,6 +266,8 @@ async def test_polls_of_a_gateway_are_quiet(
     assert described(hass, entry) == DEVICES["myhome_gateway"]
     assert is_quiet(hass, caplog)
     report = await async_get_config_entry_diagnostics(hass, entry)
+    bridge = report["house"]["home-1"]["modules"]["bridge-1"]
+    assert (bridge["state"]["firmware"], bridge["state"]["use_pincode"]) == ("30212", False)
     types = report["counters"]["unknown_types"]
     assert {kind: types[kind] for kind in MYHOME_TYPES} == dict.fromkeys(MYHOME_TYPES, 10)
 
