@@ -69,7 +69,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         )
         self.account = account
         self.all_homes: dict[str, Home] = {}
-        self.unknown_types: Mapping[str, int] = {}
         self.failed_polls = 0
         self._last_answer = LastAnswer(hass)
         self._poller = HomePoller(hass, account)
@@ -129,11 +128,16 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     @callback
     def async_set_reachable(self, module_id: str, *, reachable: bool | None) -> None:
         """Show a module that came or went; poll if the cloud does not say which (None)."""
-        if reachable is None or module_id not in self.data.modules:
-            self.async_refresh_soon()
+        module = self.data.modules.get(module_id)
+        if module is None:
+            self.async_expect_modules(module_id)
+            return
+        if reachable is None:
+            if module.kind is not ModuleKind.UNKNOWN:  # a MyHome gateway has dozens of those
+                self.async_refresh_soon()
             return
         self._update_states([module_id], reachable=reachable)
-        if reachable and self.data.modules[module_id].kind is ModuleKind.BRIDGE:
+        if reachable and module.kind is ModuleKind.BRIDGE:
             self.async_refresh_soon()  # the modules behind it may be listed as unreachable
 
     @callback
@@ -412,7 +416,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self._listed_homes = frozenset(topology.homes)
         self._topology_ids = frozenset(modules_of(topology.homes))
         self._is_topology_cut = topology.is_cut
-        self.unknown_types = topology.unknown_types
         self._topology_until = dt_util.utcnow() + TOPOLOGY_INTERVAL
 
     def _homes_in_use(self) -> list[Home]:

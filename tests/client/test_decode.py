@@ -26,7 +26,7 @@ from tests.client.answers import (
 )
 from tests.client.signed_in import KINDS, signed_in
 from tests.simulator import HOUSES, Failure
-from tests.simulator.house import Bridge, Light
+from tests.simulator.house import Bridge, Door, Light
 from tests.simulator.paths import GETEVENTS, HOMESDATA
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def expected_module(built: Built, home: BuiltHome) -> Module:
         home_id=home.id,
         kind=KINDS.get(built.type, UNKNOWN) if known else UNKNOWN,
         type=built.type if known else "",
-        name=built.name if known else None,
+        name=built.name if known and home.lists_modules else None,
         bridge_id=built.bridge,
     )
 
@@ -97,13 +97,17 @@ async def test_no_device_types_are_requested(account: Account, simulator: Simula
 
 def expected_state(simulator: Simulator, home: BuiltHome, built: Built) -> dict[str, object]:
     """Return what the states must contain for a module."""
+    now = simulator.clock()
     facts: dict[str, object] = {
         "type": built.type,
         "bridge_id": built.bridge,
         "reachable": home.reaches(built),
-        "on": built.is_on(simulator.clock()) if isinstance(built, Light) else None,
+        "on": built.is_on(now) if built.reports_state and isinstance(built, Light) else None,
+        "locked": True if built.reports_state and isinstance(built, Door) else None,
     }
-    if isinstance(built, Bridge):
+    if isinstance(built, Bridge) and built.is_terse:
+        facts |= {"firmware": str(built.firmware_revision), "wifi_strength": None, "uptime": None}
+    elif isinstance(built, Bridge):
         facts |= {
             "firmware": built.firmware_name,
             "wifi_strength": -built.wifi_strength,
@@ -208,7 +212,7 @@ def test_status_with_errors_only(home: object) -> None:
     assert decode.states({"home": home, "errors": [{"code": 26}]}) is None
 
 
-@pytest.mark.parametrize("child", ["BNDL", "BNSL", "BNEU", "BCEPL"])
+@pytest.mark.parametrize("child", ["BNDL", "BNSL", "BNEU", "BCEPL", "BFIO", "BNTVCC"])
 def test_bridge_of_an_unknown_type(child: str) -> None:
     """A module that others belong to is an intercom, in topology and states."""
     new, part = {"id": BRIDGE, "type": "BNZZ"}, {"id": DOOR, "type": child, "bridge": BRIDGE}
@@ -226,8 +230,11 @@ def test_bridge_of_an_unknown_type(child: str) -> None:
     [
         ("BNHY", None, ModuleKind.BRIDGE),
         ("BFII", None, ModuleKind.BRIDGE),
-        ("BFIO", None, ModuleKind.BRIDGE),
+        ("BFIO", None, ModuleKind.PANEL),
+        ("BNTVCC", None, ModuleKind.CAMERA),
         ("BCEPL", None, ModuleKind.PANEL),
+        ("BNOT", None, ModuleKind.RELAY),
+        ("BNOT", "BNOT:bndl_doorlock", ModuleKind.RELAY),
         ("BNZZ", "BNZZ:bndl_doorlock", ModuleKind.DOOR),
         ("BNZZ", "bnsl_staircase_light", ModuleKind.LIGHT),
         ("BNZZ", "BNZZ:bneu_external_unit", ModuleKind.PANEL),

@@ -208,10 +208,9 @@ async def test_settings_of_intercoms_that_were_not_requested(
         home = home_of_account(simulator)
         (bridge,) = home.bridges
         setting = {"do_not_disturb": {"dnd_mode": 0}}
-        modules = [{"id": f"x{n}", **setting} for n in range(500)]
-        answer: dict[str, object] = {
-            "body": {"home": {"modules": [*modules, {"id": bridge.id, **setting}]}}
-        }
+        modules: list[dict[str, object]] = [{"id": f"x{n}", **setting} for n in range(500)]
+        modules.append({"id": bridge.id, **setting})
+        answer: dict[str, object] = {"body": {"home": {"modules": modules}}}
         simulator.fail(GETCONFIGS, Failure(body=answer), times=2)
         assert list(await account.settings(home)) == [bridge.id]
         assert list(await account.settings(home, bridge=bridge)) == [bridge.id]

@@ -102,6 +102,7 @@ CALLS: Mapping[str, Types] = MappingProxyType(
         "broadcast_frames": bool,
         "foreign_frames": bool,
         "slots": int,
+        "busy_while_ringing": bool,
         "slot_release_delay": NUMBER,
         "view_seconds": NUMBER,
         "call_seconds": NUMBER,

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from .const import APP_TYPE
-from .decode import LATEST, MAX_MODULES, MS, as_float, as_id, as_mapping, as_mappings, as_number
+from .decode import MAX_MODULES
 from .errors import UnknownModeError
+from .values import LATEST, MS, as_float, as_id, as_mapping, as_mappings, as_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .decode import JsonObject
     from .models import Module
+    from .values import JsonObject
 
 READ_CONFIGS_PATH: Final = "/syncapi/v1/getconfigs"
 WRITE_CONFIGS_PATH: Final = "/syncapi/v1/setconfigs"
@@ -57,6 +60,7 @@ PREFIXES: Final[Mapping[SettingKind, str]] = {
 DURATION_UNITS: Final[Mapping[SettingKind, int]] = {SettingKind.DO_NOT_DISTURB: 60}
 DURATION_WITHOUT_UNIT: Final = 1
 DEFAULT_DURATION: Final = 3600  # seconds
+MAX_SETTING_BYTES: Final = 4096  # of a setting's record
 LONGEST_DURATION: Final = 366 * 86_400  # seconds; a longer one is none
 
 
@@ -153,7 +157,16 @@ def _settings(module: JsonObject) -> Settings:
 def _is_present(kind: SettingKind, fields: JsonObject) -> bool:
     """Whether the intercom has a setting; the studio is not enabled on one without it."""
     lacks_studio = kind is SettingKind.PROFESSIONAL_STUDIO and fields.get("ps_enabled") is False
-    return bool(fields) and not lacks_studio
+    return bool(fields) and not lacks_studio and _can_be_returned(fields)
+
+
+def _can_be_returned(fields: JsonObject) -> bool:
+    """Whether a record is neither too large nor too deep to be kept and sent with a change."""
+    try:
+        size = len(orjson.dumps([[[[fields]]]]))  # as deep as in the request
+    except orjson.JSONEncodeError:
+        return False
+    return size <= MAX_SETTING_BYTES
 
 
 def setting(kind: SettingKind, fields: JsonObject) -> Setting:

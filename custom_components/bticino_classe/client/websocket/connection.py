@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..auth import AuthHandler
-    from ..decode import JsonObject
+    from ..values import JsonObject
 
 type Frame = JsonObject
 
