@@ -60,7 +60,7 @@ def entity_ids(hass: HomeAssistant) -> set[str]:
 
 
 async def test_relay_is_left_out(hass: HomeAssistant, eos: ConfigEntry[Any]) -> None:
-    """It may be anything: no device, no entity, and no unknown type either."""
+    """It may be anything: no device and no entity."""
     assert GATE not in module_ids(hass, eos)
     assert entity_ids(hass) == set()
     assert hass.states.async_entity_ids("light") == []
