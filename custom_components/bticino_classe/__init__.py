@@ -23,11 +23,11 @@ from .devices import async_sync_devices
 from .errors import async_load_error_translations
 from .history.http import PictureView
 from .history.store import async_remove_history
+from .issues import async_delete_issues
 from .pulses import DOOR_PULSES
 from .runtime import BticinoConfigEntry, RuntimeData, async_runtime
 from .service_helpers import async_picture_source
 from .services import async_setup_services
-from .surplus import async_delete_surplus_issue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -98,7 +98,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
     """Remove the account's history of calls and what outlives its reloads."""
     async_forget_calls(hass, entry.entry_id)
     await async_remove_history(hass, entry.entry_id)
-    async_delete_surplus_issue(hass, entry.entry_id)
+    async_delete_issues(hass, entry.entry_id, is_removed=True)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
     hass.data.get(DOOR_PULSES, {}).pop(entry.entry_id, None)
     hass.data.get(ASSUMED_LIGHTS, {}).pop(entry.entry_id, None)
@@ -138,14 +138,18 @@ def _rate_limiter(hass: HomeAssistant, entry: BticinoConfigEntry) -> RateLimiter
     limiters = hass.data.setdefault(RATE_LIMITERS, {})
     if (limiter := limiters.get(entry.entry_id)) is None:
         limiter = limiters[entry.entry_id] = RateLimiter(clock=hass.loop.time)
-        entry.async_on_state_change(partial(_skip_pauses, entry, limiter))
+        entry.async_on_state_change(partial(_on_state_change, hass, entry, limiter))
     return limiter
 
 
 @callback
-def _skip_pauses(entry: BticinoConfigEntry, limiter: RateLimiter) -> None:
-    """Let a reload by a person pass; retries of a failed set-up do not unload the entry."""
+def _on_state_change(hass: HomeAssistant, entry: BticinoConfigEntry, limiter: RateLimiter) -> None:
+    """Delete the issues of an account that is unloaded, and let a reload by a person pass pauses.
+
+    Retries of a failed set-up do not unload the entry.
+    """
     if entry.state is ConfigEntryState.NOT_LOADED:
+        async_delete_issues(hass, entry.entry_id, is_removed=False)
         limiter.skip_pauses()
 
 

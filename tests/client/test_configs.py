@@ -363,3 +363,46 @@ async def test_refusal_in_a_successful_answer(
     """The intercom is unplugged between reading and writing."""
     simulator.fail(SETCONFIGS, Failure(body={"status": "ok", "body": {"errors": [{"code": 6}]}}))
     assert type(await error_of_change(account, home, bridge)) is UnreachableError
+
+
+def nested(depth: int) -> object:
+    """Return a value of so many levels."""
+    value: object = 5
+    for level in range(depth):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("extra", "is_kept"),
+    [
+        (nested(100), True),
+        ("x" * 2000, True),
+        (nested(250), True),
+        (nested(900), False),
+        ("x" * 5000, False),
+        (list(range(50_000)), False),
+    ],
+    ids=["100 levels", "2 kB", "250 levels", "900 levels", "5 kB", "long list"],
+)
+async def test_record_that_cannot_be_kept(
+    account: Account,
+    home: Home,
+    bridge: Module,
+    simulator: Simulator,
+    *,
+    extra: object,
+    is_kept: bool,
+) -> None:
+    """A setting with a record that is too large or too deep is none."""
+    module = {"id": bridge.id, "type": "BNC3", "do_not_disturb": {**DND, "dnd_extra": extra}}
+    answer: dict[str, object] = {"body": {"home": {"modules": [module, {"id": "x"}]}}}
+    simulator.fail(GETCONFIGS, Failure(body=answer), times=2)
+    found = await account.settings(home)
+    assert (QUIET in found[bridge.id]) == is_kept
+    if is_kept:
+        simulator.fail(SETCONFIGS, Failure(body={"status": "ok"}))
+        await account.change_setting(home, bridge, QUIET, mode=SettingMode.OFF)
+    else:
+        with pytest.raises(UnexpectedAnswerError):
+            await account.change_setting(home, bridge, QUIET, mode=SettingMode.OFF)

@@ -55,7 +55,7 @@ def expected_module(built: Built, home: BuiltHome) -> Module:
         home_id=home.id,
         kind=KINDS.get(built.type, UNKNOWN) if known else UNKNOWN,
         type=built.type if known else "",
-        name=built.name if known else None,
+        name=built.name if known and home.lists_modules else None,
         bridge_id=built.bridge,
     )
 
@@ -105,7 +105,9 @@ def expected_state(simulator: Simulator, home: BuiltHome, built: Built) -> dict[
         "on": built.is_on(now) if built.reports_state and isinstance(built, Light) else None,
         "locked": True if built.reports_state and isinstance(built, Door) else None,
     }
-    if isinstance(built, Bridge):
+    if isinstance(built, Bridge) and built.is_terse:
+        facts |= {"firmware": str(built.firmware_revision), "wifi_strength": None, "uptime": None}
+    elif isinstance(built, Bridge):
         facts |= {
             "firmware": built.firmware_name,
             "wifi_strength": -built.wifi_strength,
@@ -210,7 +212,7 @@ def test_status_with_errors_only(home: object) -> None:
     assert decode.states({"home": home, "errors": [{"code": 26}]}) is None
 
 
-@pytest.mark.parametrize("child", ["BNDL", "BNSL", "BNEU", "BCEPL"])
+@pytest.mark.parametrize("child", ["BNDL", "BNSL", "BNEU", "BCEPL", "BFIO", "BNTVCC"])
 def test_bridge_of_an_unknown_type(child: str) -> None:
     """A module that others belong to is an intercom, in topology and states."""
     new, part = {"id": BRIDGE, "type": "BNZZ"}, {"id": DOOR, "type": child, "bridge": BRIDGE}
@@ -228,7 +230,8 @@ def test_bridge_of_an_unknown_type(child: str) -> None:
     [
         ("BNHY", None, ModuleKind.BRIDGE),
         ("BFII", None, ModuleKind.BRIDGE),
-        ("BFIO", None, ModuleKind.BRIDGE),
+        ("BFIO", None, ModuleKind.PANEL),
+        ("BNTVCC", None, ModuleKind.CAMERA),
         ("BCEPL", None, ModuleKind.PANEL),
         ("BNOT", None, ModuleKind.RELAY),
         ("BNOT", "BNOT:bndl_doorlock", ModuleKind.RELAY),

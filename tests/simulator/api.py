@@ -203,14 +203,14 @@ def _described(home: Home, hidden: str | None) -> Json:
         for module in home.modules.values()
         if module.listed and module.type != hidden
     ]
-    return {
+    described: Json = {
         "id": home.id,
         "name": home.name,
         "timezone": home.timezone,
         "coordinates": list(home.coordinates),
         "country": home.country,
-        "modules": modules,
     }
+    return described | ({"modules": modules} if home.lists_modules else {})
 
 
 def _status(cloud: Cloud, home: Home, module: Module) -> Json:

@@ -121,11 +121,13 @@ async def test_house_actions(client: HttpClient, sim: Simulator) -> None:
 async def test_call_actions(client: HttpClient, sim: Simulator) -> None:
     """A call can be started and ended, by default the newest."""
     ways = {"receivers": 2, "pictures": False, "expiry": 20, "late": 1.5, "status_first": True}
-    answer = await client.operate("ring", panel="Posto esterno cortile", **ways)
+    names = {"names_panel": True}
+    answer = await client.operate("ring", panel="Posto esterno cortile", **ways, **names)
     (call,) = answer.json["calls"]
     assert call["panel_id"] == sim.house.find("Posto esterno cortile").id
     assert call["name"] == "Posto esterno cortile"
     assert sim.calls[call["session_id"]].receivers == 2
+    assert sim.calls[call["session_id"]].names_panel
     await client.operate("ring")
     answer = await client.operate("answer_elsewhere", session=call["session_id"])
     assert [each["answered"] for each in answer.json["calls"]] == [True, False]

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from .const import APP_TYPE
-from .decode import LATEST, MS, as_float, as_id, as_mapping, as_mappings, as_number
+from .decode import MAX_MODULES
 from .errors import UnknownModeError
+from .values import LATEST, MS, as_float, as_id, as_mapping, as_mappings, as_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .decode import JsonObject
     from .models import Module
+    from .values import JsonObject
 
 READ_CONFIGS_PATH: Final = "/syncapi/v1/getconfigs"
 WRITE_CONFIGS_PATH: Final = "/syncapi/v1/setconfigs"
@@ -58,6 +61,7 @@ SENT_NUMBERS: Final = ("mode", "duration", "end_time_duration")
 DURATION_UNITS: Final[Mapping[SettingKind, int]] = {SettingKind.DO_NOT_DISTURB: 60}
 DURATION_WITHOUT_UNIT: Final = 1
 DEFAULT_DURATION: Final = 3600  # seconds
+MAX_SETTING_BYTES: Final = 4096  # of a setting's record
 LONGEST_DURATION: Final = 366 * 86_400  # seconds; a longer one is none
 
 
@@ -153,7 +157,8 @@ def settings(body: JsonObject) -> dict[str, Settings] | None:
     modules = as_mapping(body.get("home")).get("modules")
     if not isinstance(modules, list):
         return None
-    found = ((as_id(module.get("id")), module) for module in as_mappings(modules))
+    listed = as_mappings(modules[:MAX_MODULES])
+    found = ((as_id(module.get("id")), module) for module in listed)
     return {module_id: _settings(module) for module_id, module in found if module_id is not None}
 
 
@@ -164,9 +169,17 @@ def _settings(module: JsonObject) -> Settings:
 
 def _is_present(kind: SettingKind, fields: JsonObject) -> bool:
     """Whether the intercom has a setting; the studio is enabled on those that have it, also off."""
-    if kind is SettingKind.PROFESSIONAL_STUDIO:
-        return fields.get("ps_enabled") is True
-    return bool(fields)
+    is_enabled = kind is not SettingKind.PROFESSIONAL_STUDIO or fields.get("ps_enabled") is True
+    return bool(fields) and is_enabled and _can_be_kept(fields)
+
+
+def _can_be_kept(fields: JsonObject) -> bool:
+    """Whether a record is neither too large nor too deep."""
+    try:
+        size = len(orjson.dumps(fields))
+    except orjson.JSONEncodeError:
+        return False
+    return size <= MAX_SETTING_BYTES
 
 
 def setting(kind: SettingKind, fields: JsonObject) -> Setting:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from ..auth import AuthHandler
     from .backoff import Backoff
     from .connection import Frame
+    from .disconnect import Offline
     from .keepalive import KeepalivePolicy
 
 NAME: Final = "push connection"  # in log lines
-REMEMBERED_PUSHES: Final = 256
+REMEMBERED_PUSHES: Final = 4096  # those of a busy hour
 REPEATED_WITHIN: Final = 3600.0  # seconds
 KEPT_UNKNOWN: Final = 5
 _FINAL_STATES: Final = (SocketState.ONLINE, SocketState.AUTH_FAILED, SocketState.STOPPED)
@@ -44,7 +45,9 @@ class PushChannel:
         keepalive: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        """`clock` never jumps; `wall_clock` returns the seconds since 1970."""
         self._clock = clock
         self._app_version = auth.app_version
         self.counters: Counter[str] = Counter()
@@ -63,12 +66,18 @@ class PushChannel:
             on_subscribed=self._on_subscribed,
             keepalive=keepalive,
             backoff=backoff,
+            wall_clock=wall_clock,
         )
 
     @property
     def is_online(self) -> bool:
         """Whether the cloud has confirmed the subscription, so that pushes arrive."""
         return self.socket.state is SocketState.ONLINE
+
+    @property
+    def offline(self) -> Offline | None:
+        """Why the channel is not online, and since when; None if it is, or is stopped."""
+        return self.socket.offline
 
     @property
     def is_outage_logged(self) -> bool:
