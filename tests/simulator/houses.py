@@ -85,17 +85,6 @@ def classe_300eos(now: float) -> House:
     return house
 
 
-def classe_300eos_gate(now: float) -> House:
-    """Build a 300EOS with one panel, one door, and a gate on a relay of another type."""
-    bridge = Bridge(
-        id="00:03:50:e0:5a:02", type="BNCX", name="Classe 300EOS", booted_at=now - UPTIME_SECONDS
-    )
-    house = _house(now, bridge, ((PANEL, None), (DOOR, None), (GATE, None)))
-    for door in house.doors():
-        door.reports_state = False
-    return house
-
-
 def easykit(now: float) -> House:
     """Build an EasyKit with one panel and one door; no module has a name."""
     bridge = _unit(now, "00:03:50:ea:51:01", "BDIY")
@@ -119,7 +108,7 @@ def myhome_gateway(now: float) -> House:
 def gates(now: float) -> House:
     """Build a 300EOS whose gate is a BNOT, and a garage with a lock of Home + Control."""
     bridge = _eos(now, "00:03:50:e0:5a:03")
-    return _house(now, bridge, ((PANEL, None), ("BNOT", "Cancello"), ("BNLO", "Box")))
+    return _house(now, bridge, ((PANEL, None), (GATE, "Cancello"), ("BNLO", "Box")))
 
 
 def hybrid(now: float) -> House:
@@ -275,7 +264,6 @@ HOUSES: Mapping[str, Factory] = MappingProxyType(
         "classe_100x": classe_100x,
         "classe_300x": classe_300x,
         "classe_300eos": classe_300eos,
-        "classe_300eos_gate": classe_300eos_gate,
         "easykit": easykit,
         "myhome_gateway": myhome_gateway,
         "gates": gates,

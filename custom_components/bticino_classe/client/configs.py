@@ -6,9 +6,8 @@ known fields only, as they were read or with new values.
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+import json
 from typing import TYPE_CHECKING, Any, Final
-
-import orjson
 
 from .const import APP_TYPE
 from .decode import MAX_MODULES
@@ -176,8 +175,8 @@ def _is_present(kind: SettingKind, fields: JsonObject) -> bool:
 def _can_be_kept(fields: JsonObject) -> bool:
     """Whether a record is neither too large nor too deep."""
     try:
-        size = len(orjson.dumps(fields))
-    except orjson.JSONEncodeError:
+        size = len(json.dumps(fields))
+    except RecursionError:
         return False
     return size <= MAX_SETTING_BYTES
 
