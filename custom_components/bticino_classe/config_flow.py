@@ -81,6 +81,8 @@ ACCOUNT_SCHEMA = vol.Schema(
 CODE = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 CODE_SCHEMA = vol.Schema({vol.Required(CONF_CODE): CODE})
 
+MAX_TITLE_LENGTH = 255  # characters; logs and notifications contain it
+
 # Only these keys have a text in the forms.
 _FORM_ERRORS = frozenset(
     {"invalid_auth", "app_client_refused", "too_many_requests", "cannot_connect"}
@@ -431,4 +433,4 @@ def _lights(topology: Topology) -> dict[str, str]:
 def _title(topology: Topology) -> str:
     """Name the entry after its homes, which keeps the e-mail address out of logs and lists."""
     names = [home.name for home in topology.homes.values() if home.bridges and home.name]
-    return ", ".join(names) or "BTicino Classe"
+    return ", ".join(names)[:MAX_TITLE_LENGTH] or "BTicino Classe"
