@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .house import House
     from .runtime import BticinoConfigEntry
 
-_HAVE_DEVICES: Final = frozenset(ModuleKind) - {ModuleKind.UNKNOWN}
+_HAVE_DEVICES: Final = frozenset(ModuleKind) - {ModuleKind.RELAY, ModuleKind.UNKNOWN}
 
 _OF_DOORS: Final = {(Platform.LOCK, "lock"), (Platform.BUTTON, "open")}
 _OF_LIGHTS: Final = {(Platform.LIGHT, "light")}

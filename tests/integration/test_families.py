@@ -96,6 +96,12 @@ DEVICES: Final = {
         "Staircase light 1: light",
         "Casa calls: calendar",
     ],
+    "classe_300eos_gate": [
+        "Classe 300EOS: intercom",
+        "Entrance panel 1: panel",
+        "Door 1: door",
+        "Casa calls: calendar",
+    ],
     "easykit": [
         "EasyKit: intercom",
         "Entrance panel 1: panel",
@@ -109,7 +115,12 @@ DEVICES: Final = {
         "Staircase light 1: light",
         "Casa calls: calendar",
     ],
-    "gates": ["Classe 300EOS: intercom", "Entrance panel 1: panel", "Casa calls: calendar"],
+    "home_control": [
+        "Classe 300EOS: intercom",
+        "Entrance panel 1: panel",
+        "Door 1: door",
+        "Casa calls: calendar",
+    ],
     "hybrid": ["Hybrid: intercom", "Cancello: panel", "Porta: door", "Casa calls: calendar"],
     "ip_units": [
         "Posto interno: intercom",
@@ -255,6 +266,8 @@ async def test_polls_of_a_gateway_are_quiet(
     assert described(hass, entry) == DEVICES["myhome_gateway"]
     assert is_quiet(hass, caplog)
     report = await async_get_config_entry_diagnostics(hass, entry)
+    bridge = report["house"]["home-1"]["modules"]["bridge-1"]
+    assert (bridge["state"]["firmware"], bridge["state"]["use_pincode"]) == ("30212", False)
     types = report["counters"]["unknown_types"]
     assert {kind: types[kind] for kind in MYHOME_TYPES} == dict.fromkeys(MYHOME_TYPES, 10)
 

@@ -17,12 +17,14 @@ from ..client import (
     CallOverError,
     CallSession,
     LineBusyError,
+    OfferTooLargeError,
     SignalingChannel,
     origin_of,
     sends_audio,
 )
 from ..const import LOGGER
 from ..errors import call_reason
+from ..issues import OFFER_TOO_LARGE, AccountIssues
 from ..listeners import ModuleListeners
 from .departures import Departures
 from .ice_servers import IceServers
@@ -69,6 +71,7 @@ class LiveViewManager:
         self._calls = calls
         self._viewers: dict[str, ViewerSession] = {}
         self._listeners = ModuleListeners()
+        self._issues = AccountIssues(hass, entry)
         self._departures = Departures(hass, is_awaited=self._is_awaited, on_gone=self._on_gone)
         self._recent_offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
         self.channel = SignalingChannel(coordinator.account.auth)
@@ -118,9 +121,11 @@ class LiveViewManager:
             self._end_lost_views(viewer)
         except BticinoError as err:
             LOGGER.debug("A viewer could not be connected: %s", err)
-            self._coordinator.async_handle_error(err)
+            self._handle_error(err)
             viewer.end(self._reason(viewer, err))
         finally:
+            if viewer.call.is_sent:
+                self._issues.async_delete(OFFER_TOO_LARGE)
             if not viewer.is_connected:
                 viewer.end("call_failed")  # an unexpected error: the client must not wait
 
@@ -419,6 +424,11 @@ class LiveViewManager:
         """Return the translation key of why a viewer could not be connected."""
         is_ring = isinstance(err, LineBusyError) and self._unanswerable_rings(viewer.camera)
         return "call_ring_not_answerable" if is_ring else call_reason(err)
+
+    def _handle_error(self, err: BticinoError) -> None:
+        self._coordinator.async_handle_error(err)
+        if isinstance(err, OfferTooLargeError):
+            self._issues.async_raise(OFFER_TOO_LARGE)
 
     def _is_repeated(self, offer: str) -> bool:
         """Whether an offer came before: Home Assistant's page repeats it after a lost connection.
