@@ -199,7 +199,7 @@ def _execute(cloud: Cloud, home: Home, command: Json) -> Json | None:
 
 
 def _described(cloud: Cloud, home: Home, hidden: str | None) -> Json:
-    bridged: dict[str, list[Json] | list[str]] = {**home.bridged()}
+    bridged: dict[str, object] = {**home.bridged()}
     if cloud.bridged_as == "objects":
         bridged = {key: [{"id": each} for each in ids] for key, ids in home.bridged().items()}
     modules = [
