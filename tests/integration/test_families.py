@@ -28,7 +28,7 @@ KINDS: Final = {
     "intercom": RINGS
     | {
         *("binary_sensor.connection", "binary_sensor.push_connection"),
-        *("button.next_panel", "button.reset_missed_calls"),
+        *("camera.call_home", "button.next_panel", "button.reset_missed_calls"),
         *("sensor.last_boot", "sensor.last_call", "sensor.last_call_outcome"),
         *("sensor.local_address", "sensor.missed_calls", "sensor.wifi_strength"),
     },
