@@ -73,6 +73,10 @@ class PushChannel:
         """Whether the log's latest entry about the connection is that it is lost."""
         return self.socket.is_outage_logged
 
+    def retry_soon(self) -> None:
+        """Reconnect now if the connection has failed: the cloud has just answered elsewhere."""
+        self.socket.retry_soon()
+
     def listen_pushes(self, listener: PushListener) -> Callable[[], None]:
         """Call a listener with every push; returns what removes it."""
         return self._push_listeners.add(listener)
