@@ -7,7 +7,8 @@ import pytest
 
 from custom_components.bticino_classe.client import AuthHandler, Endpoints
 from custom_components.bticino_classe.const import RATE_LIMITERS
-from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL, STATUS_INTERVAL
+from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL
+from custom_components.bticino_classe.polling import STATUS_INTERVAL
 from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import (
     advance,
