@@ -26,7 +26,7 @@ from tests.client.answers import (
 )
 from tests.client.signed_in import KINDS, signed_in
 from tests.simulator import HOUSES, Failure
-from tests.simulator.house import Bridge, Door, Light
+from tests.simulator.house import Bridge, Door, Gate, Light
 from tests.simulator.paths import GETEVENTS, HOMESDATA
 
 if TYPE_CHECKING:
@@ -98,12 +98,13 @@ async def test_no_device_types_are_requested(account: Account, simulator: Simula
 def expected_state(simulator: Simulator, home: BuiltHome, built: Built) -> dict[str, object]:
     """Return what the states must contain for a module."""
     now = simulator.clock()
+    reports_lock = isinstance(built, Door) and not isinstance(built, Gate)
     facts: dict[str, object] = {
         "type": built.type,
         "bridge_id": built.bridge,
         "reachable": home.reaches(built),
         "on": built.is_on(now) if built.reports_state and isinstance(built, Light) else None,
-        "locked": True if built.reports_state and isinstance(built, Door) else None,
+        "locked": True if built.reports_state and reports_lock else None,
     }
     if isinstance(built, Bridge) and built.is_terse:
         facts |= {"firmware": str(built.firmware_revision), "wifi_strength": None, "uptime": None}
@@ -178,6 +179,18 @@ async def test_state_of_a_light(account: Account, simulator: Simulator) -> None:
         ({"wifi_strength": 0}, "wifi_strength", None),
         ({"firmware_name": "2.3", "firmware_revision": 1}, "firmware", "2.3"),
         ({"firmware_name": "", "firmware_revision": 203008}, "firmware", "203008"),
+        ({"firmware_revision": 30212}, "firmware", "30212"),
+        ({"firmware_revision": "30212"}, "firmware", "30212"),
+        ({"firmware_revision": 30212.0}, "firmware", "30212"),
+        ({"firmware_name": 2.3}, "firmware", "2.3"),
+        ({"firmware_name": None, "firmware_revision": -1}, "firmware", None),
+        ({"firmware_revision": 10**30}, "firmware", None),
+        ({"firmware_revision": True}, "firmware", None),
+        ({"use_pincode": True}, "use_pincode", True),
+        ({"use_pincode": False}, "use_pincode", False),
+        ({"use_pincode": "1234"}, "use_pincode", None),
+        ({"use_pincode": 1234}, "use_pincode", None),
+        ({}, "use_pincode", None),
         ({}, "firmware", None),
         ({}, "reachable", True),
         ({"reachable": None}, "reachable", True),

@@ -8,6 +8,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 
 from custom_components.bticino_classe.const import CONF_GATES, CONF_LIGHTS_AS_DOORS, DOMAIN
+from custom_components.bticino_classe.diagnostics import async_get_config_entry_diagnostics
 from tests.integration.conftest import (
     call_action,
     expect_refused,
@@ -59,11 +60,12 @@ def entity_ids(hass: HomeAssistant) -> set[str]:
 
 
 async def test_relay_is_left_out(hass: HomeAssistant, eos: ConfigEntry[Any]) -> None:
-    """It may be anything: no device, no entity, and no unknown type either."""
+    """It may be anything: no device and no entity."""
     assert GATE not in module_ids(hass, eos)
     assert entity_ids(hass) == set()
     assert hass.states.async_entity_ids("light") == []
-    assert eos.runtime_data.coordinator.unknown_types == {}
+    report = await async_get_config_entry_diagnostics(hass, eos)
+    assert report["counters"]["unknown_types"] == {}
 
 
 @pytest.mark.parametrize(
