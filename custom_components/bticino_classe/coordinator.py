@@ -10,16 +10,19 @@ from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
+from .account_watch import MissingIntercom
 from .client import (
     Account,
     ApiError,
     AuthError,
     BticinoError,
+    ForbiddenError,
     Home,
     InvalidCredentialsError,
     ModuleKind,
     ModuleState,
     NoAnswerError,
+    NotFoundError,
     RateLimitError,
     ReachabilityPush,
     SocketState,
@@ -66,11 +69,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         )
         self.account = account
         self.all_homes: dict[str, Home] = {}
-        self.unknown_types: Mapping[str, int] = {}
         self.failed_polls = 0
         self._last_answer = LastAnswer(hass)
         self._poller = HomePoller(hass, account)
         self._surplus = SurplusModules(hass, entry)
+        self._missing_intercom = MissingIntercom(hass, entry)
+        self._is_intercom_listed = True
         self._was_online = False
         self._push = push
         self._outage_logged = False
@@ -124,11 +128,16 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     @callback
     def async_set_reachable(self, module_id: str, *, reachable: bool | None) -> None:
         """Show a module that came or went; poll if the cloud does not say which (None)."""
-        if reachable is None or module_id not in self.data.modules:
-            self.async_refresh_soon()
+        module = self.data.modules.get(module_id)
+        if module is None:
+            self.async_expect_modules(module_id)
+            return
+        if reachable is None:
+            if module.kind is not ModuleKind.UNKNOWN:  # a MyHome gateway has dozens of those
+                self.async_refresh_soon()
             return
         self._update_states([module_id], reachable=reachable)
-        if reachable and self.data.modules[module_id].kind is ModuleKind.BRIDGE:
+        if reachable and module.kind is ModuleKind.BRIDGE:
             self.async_refresh_soon()  # the modules behind it may be listed as unreachable
 
     @callback
@@ -291,7 +300,13 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         await self._refresh_topology()
         # What is pushed or switched from here on is newer than the states that are requested now.
         self._pending_updates.clear()
-        reported = await self._poller.fetch(self._homes_in_use(), is_pushed=self._push.is_online)
+        try:
+            reported = await self._poller.fetch(
+                self._homes_in_use(), is_pushed=self._push.is_online
+            )
+        except ForbiddenError, NotFoundError:
+            self._missing_intercom.async_note_answer(has_intercom=self._is_intercom_listed)
+            raise
         await self._follow_moves(reported)
         for home_id in self._poller.refused - self._listed_homes:  # it no longer exists
             del self.all_homes[home_id], reported[home_id]
@@ -304,10 +319,22 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             self._status_ids[home_id] = frozenset(states)
         self._limit_modules(before)
         house = self._house_of(reported)
+        self._note_intercoms(house, reported)
         known: House | None = self.data
         if known is not None and house.modules.keys() - known.modules.keys():
             self._topology_until = None  # request the name of the new module with the next poll
         return house
+
+    def _note_intercoms(
+        self, house: House, reported: Mapping[str, Mapping[str, ModuleState]]
+    ) -> None:
+        """Note whether the cloud lists an intercom, or reports the state of one."""
+        known = {bridge.id for bridge in house.bridges}
+        answered = [ids for home_id, ids in reported.items() if home_id not in self._poller.refused]
+        is_reported = any(not known.isdisjoint(ids) for ids in answered)
+        self._missing_intercom.async_note_answer(
+            has_intercom=self._is_intercom_listed or is_reported
+        )
 
     def _limit_modules(self, before: Mapping[str, Home]) -> None:
         """Leave out what is more than an account can have; remove it when it is gone again."""
@@ -380,6 +407,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     async def _fetch_topology(self) -> None:
         topology = await self.account.topology()
+        self._is_intercom_listed = any(home.bridges for home in topology.homes.values())
         homes = merged_homes(self.all_homes, topology.homes)
         if not any(homes[home_id].bridges for home_id in topology.homes):
             # The account had an intercom when it was set up: this answer is incomplete.
@@ -388,7 +416,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self._listed_homes = frozenset(topology.homes)
         self._topology_ids = frozenset(modules_of(topology.homes))
         self._is_topology_cut = topology.is_cut
-        self.unknown_types = topology.unknown_types
         self._topology_until = dt_util.utcnow() + TOPOLOGY_INTERVAL
 
     def _homes_in_use(self) -> list[Home]:

@@ -65,6 +65,24 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("code", "number"),
+    [(5, "5"), (9, "9"), (2, "2"), (26, "26"), (-1, "-1"), (777, "777"), (10**9, "?"), ("no", "?")],
+)
+@pytest.mark.parametrize("place", ["body", "top"])
+@pytest.mark.usefixtures("entry")
+async def test_refusal_shows_its_number(
+    hass: HomeAssistant, simulator: Simulator, code: object, number: str, place: str
+) -> None:
+    """So it can be looked up; numbers inside a successful answer mean other things."""
+    errors = {"errors": [{"code": code}]}
+    body: dict[str, object] = {"body": errors} if place == "body" else {**errors}
+    simulator.fail(SETSTATE, Failure(body={"status": "ok", **body}))
+    with pytest.raises(HomeAssistantError) as caught:
+        await call_action(hass, "lock", "open", "lock.cancello")
+    assert f"Cancello refused the command (error {number})" in str(caught.value)
+
+
 @pytest.mark.parametrize(("domain", "service", "entity_id"), OPEN_ACTIONS)
 @pytest.mark.usefixtures("entry")
 async def test_door_opens_once(
