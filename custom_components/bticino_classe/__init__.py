@@ -69,6 +69,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     account = Account(auth)
     runtime = RuntimeData.build(hass, entry, account)
     _wait_at_stop(hass, entry, runtime.commands.async_settle)
+    runtime.watch.async_start()
     await runtime.history.async_remove_unwanted()
     await runtime.coordinator.async_config_entry_first_refresh()
     entry.runtime_data = runtime

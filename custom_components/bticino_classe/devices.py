@@ -27,8 +27,13 @@ _HAVE_DEVICES: Final = frozenset(ModuleKind) - {ModuleKind.RELAY, ModuleKind.UNK
 _MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _OF_DOORS: Final = {(Platform.LOCK, "lock"), (Platform.BUTTON, "open")}
 _OF_LIGHTS: Final = {(Platform.LIGHT, "light")}
-_OF_PANELS: Final = {(Platform.BINARY_SENSOR, "ringing"), (Platform.BINARY_SENSOR, "in_call")}
-_PLATFORMS_OF_PANELS: Final = {Platform.CAMERA, Platform.EVENT, Platform.IMAGE}
+_CAMERA: Final = (Platform.CAMERA, "camera")
+_OF_PANELS: Final = {
+    _CAMERA,
+    (Platform.BINARY_SENSOR, "ringing"),
+    (Platform.BINARY_SENSOR, "in_call"),
+}
+_PLATFORMS_OF_PANELS: Final = {Platform.EVENT, Platform.IMAGE}
 
 
 @callback
@@ -96,9 +101,9 @@ def _fits(entry: BticinoConfigEntry, house: House, module: Module, domain: str, 
     if module.kind is ModuleKind.PANEL:
         return entity in _OF_PANELS or domain in _PLATFORMS_OF_PANELS
     if module.kind is ModuleKind.CAMERA:
-        return domain == Platform.CAMERA
+        return entity == _CAMERA
     if module.kind is ModuleKind.BRIDGE:
-        is_unused = domain == Platform.CAMERA and house.panels_of(module.id)
+        is_unused = entity == _CAMERA and house.panels_of(module.id)
         return not is_unused and entity not in _OF_DOORS | _OF_LIGHTS
     return True
 

@@ -13,6 +13,7 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .client import (
+    ApiError,
     BticinoError,
     CallEventType,
     Module,
@@ -186,7 +187,8 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
         return self.coordinator.config_entry
 
     def _command_error(self, err: BticinoError) -> HomeAssistantError:
-        placeholders = {"name": self._device_name()}
+        code = err.code if isinstance(err, ApiError) else None
+        placeholders = {"name": self._device_name(), "code": "?" if code is None else str(code)}
         if isinstance(err, RateLimitError) and err.retry_after:
             placeholders["seconds"] = str(math.ceil(err.retry_after))
         is_contradicted = isinstance(err, UnreachableError) and self._is_connected(err.module_id)

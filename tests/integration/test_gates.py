@@ -8,6 +8,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 
 from custom_components.bticino_classe.const import CONF_GATES, CONF_LIGHTS_AS_DOORS, DOMAIN
+from custom_components.bticino_classe.diagnostics import async_get_config_entry_diagnostics
 from tests.integration.conftest import (
     call_action,
     expect_refused,
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
     from tests.simulator import Simulator
 
-BRIDGE, GATE = "00:03:50:e0:5a:03", "e05a03-0202-aa11bb22cc02"
-LOCK, BUTTON = "lock.cancello", "button.cancello_open"
+BRIDGE, GATE = "00:03:50:e0:5a:02", "e05a02-0303-aa11bb22cc03"
+LOCK, BUTTON = "lock.gate_1", "button.gate_1_open"
 
 
 @pytest.fixture(name="eos")
@@ -40,7 +41,7 @@ async def _eos(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> ConfigEntry[Any]:
     """A 300EOS with such a relay, of which nothing was said."""
-    simulator.use_house("gates")
+    simulator.use_house("classe_300eos_gate")
     found = await sign_in(hass, credentials)
     simulator.journal.clear()
     return found
@@ -63,6 +64,8 @@ async def test_relay_is_left_out(hass: HomeAssistant, eos: ConfigEntry[Any]) -> 
     assert GATE not in module_ids(hass, eos)
     assert entity_ids(hass) == set()
     assert hass.states.async_entity_ids("light") == []
+    report = await async_get_config_entry_diagnostics(hass, eos)
+    assert report["counters"]["unknown_types"] == {}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +103,7 @@ async def test_gate_with_a_code(
 ) -> None:
     """It has no button, opens only with the code, and stays a door while it has one."""
     await submit_options(hass, eos, **{CONF_GATES: [GATE]})
-    assert await choose_codes(hass, eos, {GATE: CODE}, **{CONF_GATES: [GATE]}) == ["Cancello"]
+    assert await choose_codes(hass, eos, {GATE: CODE}, **{CONF_GATES: [GATE]}) == ["Gate 1"]
     assert entity_ids(hass) == {LOCK}
     with pytest.raises(ServiceValidationError):
         await call_action(hass, "lock", "open", LOCK)
@@ -126,17 +129,6 @@ async def test_gate_that_is_none_any_more(
     assert entity_ids(hass) == {LOCK, BUTTON}
 
 
-async def test_gate_without_a_name(
-    hass: HomeAssistant, eos: ConfigEntry[Any], simulator: Simulator
-) -> None:
-    """It is numbered among the gates."""
-    simulator.house.find(GATE).name = None
-    await submit_options(hass, eos, **{CONF_GATES: [GATE]})
-    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, GATE), eos.entry_id)
-    assert device is not None
-    assert device.name == "Gate 1"
-
-
 @pytest.mark.parametrize("gates", [[], [GATE]])
 @pytest.mark.parametrize("has_light", [True, False])
 async def test_sign_in_asks_for_gates(
@@ -148,7 +140,7 @@ async def test_sign_in_asks_for_gates(
     has_light: bool,
 ) -> None:
     """Beside the lights, if there are any; before anything could switch it."""
-    simulator.use_house("gates")
+    simulator.use_house("classe_300eos_gate")
     if has_light:
         simulator.add_module(kind="BNSL", name="Scale")
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})

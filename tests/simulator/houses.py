@@ -18,6 +18,8 @@ from tests.simulator.house import (
 
 #: Takes the current time, the house's first moment.
 type Factory = Callable[[float], House]
+#: Type and name of each module of a bridge.
+type Children = tuple[tuple[str, str | None], ...]
 
 CASA = "64a1b2c3d4e5f60718293a4b"
 SEASIDE = "64a1b2c3d4e5f60718293a4c"
@@ -74,15 +76,14 @@ def classe_300x(now: float) -> House:
 
 
 def classe_300eos(now: float) -> House:
-    """Build a 300EOS with one panel, two doors and a light, without `variant` and `name`.
+    """Build a 300EOS with one panel, two doors and a light, without `variant` and `name`."""
+    modules = ((PANEL, None), (DOOR, None), (DOOR, None), (LIGHT, None))
+    return _eos(now, "00:03:50:e0:5a:01", modules)
 
-    The states of its doors and its light are not reported.
-    """
-    bridge = _eos(now, "00:03:50:e0:5a:01")
-    house = _house(now, bridge, ((PANEL, None), (DOOR, None), (DOOR, None), (LIGHT, None)))
-    for module in (*house.doors(), *house.lights()):
-        module.reports_state = False
-    return house
+
+def classe_300eos_gate(now: float) -> House:
+    """Build a 300EOS with one panel, one door, and a gate on a relay of another type."""
+    return _eos(now, "00:03:50:e0:5a:02", ((PANEL, None), (DOOR, None), (GATE, None)))
 
 
 def easykit(now: float) -> House:
@@ -96,19 +97,18 @@ def myhome_gateway(now: float) -> House:
 
     Some of them are not in homesdata, some not in homestatus.
     """
-    bridge = _eos(now, "00:03:50:e0:5a:02")
     foreign = [(MYHOME_TYPES[n % len(MYHOME_TYPES)], None) for n in range(MYHOME_COUNT)]
-    house = _house(now, bridge, ((PANEL, None), (DOOR, None), (LIGHT, None), *foreign))
+    modules = ((PANEL, None), (DOOR, None), (LIGHT, None), *foreign)
+    house = _eos(now, "00:03:50:e0:5a:04", modules)
     for number, module in enumerate(house.modules()):
         if module.type in MYHOME_TYPES:
             module.listed, module.silent = number % 3 > 0, number % 3 == 1
     return house
 
 
-def gates(now: float) -> House:
-    """Build a 300EOS whose gate is a BNOT, and a garage with a lock of Home + Control."""
-    bridge = _eos(now, "00:03:50:e0:5a:03")
-    return _house(now, bridge, ((PANEL, None), (GATE, "Cancello"), ("BNLO", "Box")))
+def home_control(now: float) -> House:
+    """Build a 300EOS with a garage lock of Home + Control, which is not supported."""
+    return _eos(now, "00:03:50:e0:5a:03", ((PANEL, None), (DOOR, None), ("BNLO", "Box")))
 
 
 def hybrid(now: float) -> House:
@@ -264,9 +264,10 @@ HOUSES: Mapping[str, Factory] = MappingProxyType(
         "classe_100x": classe_100x,
         "classe_300x": classe_300x,
         "classe_300eos": classe_300eos,
+        "classe_300eos_gate": classe_300eos_gate,
         "easykit": easykit,
         "myhome_gateway": myhome_gateway,
-        "gates": gates,
+        "home_control": home_control,
         "hybrid": hybrid,
         "ip_units": ip_units,
         "connected_panel": connected_panel,
@@ -320,14 +321,17 @@ def _unit(now: float, unit_id: str, kind: str, name: str | None = None) -> Bridg
     return Bridge(id=unit_id, type=kind, name=name, booted_at=now - UPTIME_SECONDS)
 
 
-def _eos(now: float, unit_id: str) -> Bridge:
-    """Return a 300EOS, whose status contains little."""
+def _eos(now: float, unit_id: str, children: Children) -> House:
+    """Build a 300EOS: its status contains little, and no states of doors and lights."""
     bridge = _unit(now, unit_id, "BNCX", "Classe 300EOS")
     bridge.firmware_revision, bridge.is_terse = EOS_REVISION, True
-    return bridge
+    house = _house(now, bridge, children)
+    for module in (*house.doors(), *house.lights()):
+        module.reports_state = False
+    return house
 
 
-def _house(now: float, bridge: Bridge, children: tuple[tuple[str, str | None], ...]) -> House:
+def _house(now: float, bridge: Bridge, children: Children) -> House:
     modules: dict[str, Module] = {bridge.id: bridge}
     if bridge.type in WITH_CONFIGS:
         bridge.configs = _configs()

@@ -78,7 +78,7 @@ class Account:
         """Return the TURN servers, with credentials that are valid for about an hour."""
         url = f"{self.auth.endpoints.turn}{TURN_PATH}"
         answer = await self.transport.request(url, {"client_type": "user"})
-        return _required(decode.ice_servers(values.as_mapping(answer.get("body"))))
+        return _required(decode.ice_servers(decode.body_of(answer)))
 
     async def unlock(
         self,
@@ -112,7 +112,7 @@ class Account:
         request = configs.read_request(home.id, (each.sent_id for each in bridges))
         path = configs.READ_CONFIGS_PATH
         answer = await self._send(path, request, urgent=urgent, deadline=deadline)
-        found = configs.settings(values.as_mapping(answer.get("body")))
+        found = configs.settings(decode.body_of(answer))
         if not found:
             _raise_module_error(answer)
         ids = {each.id for each in bridges}
@@ -169,7 +169,7 @@ class Account:
         self, path: str, fields: Mapping[str, Any], *, urgent: bool = False
     ) -> values.JsonObject:
         answer = await self._send(path, self._with_app(fields), urgent=urgent)
-        return values.as_mapping(answer.get("body"))
+        return decode.body_of(answer)
 
     async def _command(
         self, home: Home, module: Module, change: Mapping[str, bool], deadline: Deadline | None

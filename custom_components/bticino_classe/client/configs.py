@@ -6,7 +6,6 @@ known fields only, as they were read or with new values.
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from .const import APP_TYPE
@@ -60,7 +59,6 @@ SENT_NUMBERS: Final = ("mode", "duration", "end_time_duration")
 DURATION_UNITS: Final[Mapping[SettingKind, int]] = {SettingKind.DO_NOT_DISTURB: 60}
 DURATION_WITHOUT_UNIT: Final = 1
 DEFAULT_DURATION: Final = 3600  # seconds
-MAX_SETTING_BYTES: Final = 4096  # of a setting's record
 LONGEST_DURATION: Final = 366 * 86_400  # seconds; a longer one is none
 
 
@@ -68,8 +66,8 @@ LONGEST_DURATION: Final = 366 * 86_400  # seconds; a longer one is none
 class Setting:
     """A setting; TIMED lasts `duration` seconds, until `ends_at` (seconds since 1970).
 
-    `raw` is the cloud's own record; `replaced` are the records before its changes, which the cloud
-    may still return for a moment.
+    `raw` are the known fields of the cloud's record; `replaced` are those before its changes, which
+    the cloud may still return for a moment.
     """
 
     kind: SettingKind
@@ -98,25 +96,13 @@ class Setting:
             # It may only mean that the intercom has the setting: it was seen true while off.
             fields["enabled"] = True
         prefix = PREFIXES[self.kind]
-        if self.kind not in DURATION_UNITS and f"{prefix}duration" not in self.sent_fields:
+        if self.kind not in DURATION_UNITS and f"{prefix}duration" not in self.raw:
             fields["duration"] = DURATION_WITHOUT_UNIT
         is_timed = (mode or self.mode_at(now)) is SettingMode.TIMED
         if duration is not None or is_timed:
             fields |= self._duration_fields(now, duration, is_timed=is_timed)
         changed = setting(self.kind, {**self.raw, **{prefix + k: v for k, v in fields.items()}})
-        return replace(changed, replaced=(*self.replaced, self.raw))
-
-    @property
-    def sent_fields(self) -> dict[str, bool | int]:
-        """The valid ones of the known fields; a write contains no others."""
-        prefix = PREFIXES[self.kind]
-        numbers = {
-            key: as_number(self.raw.get(key), 0, LATEST * MS)
-            for key in (prefix + name for name in SENT_NUMBERS)
-        }
-        enabled = self.raw.get(f"{prefix}enabled")
-        fields: dict[str, bool | int] = {key: int(n) for key, n in numbers.items() if n is not None}
-        return fields | ({f"{prefix}enabled": enabled} if isinstance(enabled, bool) else {})
+        return replace(changed, has_schedule=self.has_schedule, replaced=(*self.replaced, self.raw))
 
     def is_replaced_by(self, sent: Setting) -> bool:
         """Whether this was read from a cloud that does not show yet what was sent."""
@@ -146,7 +132,7 @@ def write_request(bridge: Module, changed: Setting, now: float) -> dict[str, Any
     """Return the request body that changes a setting; `now` is in seconds since 1970."""
     module: dict[str, Any] = {"id": bridge.sent_id, "type": bridge.type}
     module["last_configs_update"] = int(now * MS)
-    module[changed.kind.value] = changed.sent_fields
+    module[changed.kind.value] = dict(changed.raw)
     home = {"id": bridge.home_id, "modules": [module]}
     return {"app_identifier": APP_TYPE, "home": home}
 
@@ -168,17 +154,9 @@ def _settings(module: JsonObject) -> Settings:
 
 def _is_present(kind: SettingKind, fields: JsonObject) -> bool:
     """Whether the intercom has a setting; the studio is enabled on those that have it, also off."""
-    is_enabled = kind is not SettingKind.PROFESSIONAL_STUDIO or fields.get("ps_enabled") is True
-    return bool(fields) and is_enabled and _can_be_kept(fields)
-
-
-def _can_be_kept(fields: JsonObject) -> bool:
-    """Whether a record is neither too large nor too deep."""
-    try:
-        size = len(json.dumps(fields))
-    except RecursionError:
-        return False
-    return size <= MAX_SETTING_BYTES
+    if kind is SettingKind.PROFESSIONAL_STUDIO:
+        return fields.get("ps_enabled") is True
+    return bool(fields)
 
 
 def setting(kind: SettingKind, fields: JsonObject) -> Setting:
@@ -193,8 +171,19 @@ def setting(kind: SettingKind, fields: JsonObject) -> Setting:
         duration=int(duration) * unit if unit and duration else None,
         ends_at=_seconds(as_float(fields.get(f"{prefix}end_time_duration"))),
         has_schedule=bool(fields.get(f"{prefix}days")) or mode is SettingMode.SCHEDULED,
-        raw=dict(fields),
+        raw=_known_fields(prefix, fields),
     )
+
+
+def _known_fields(prefix: str, fields: JsonObject) -> dict[str, bool | int]:
+    """Return the valid ones of the fields that a write may contain."""
+    numbers = {
+        key: as_number(fields.get(key), 0, LATEST * MS)
+        for key in (prefix + name for name in SENT_NUMBERS)
+    }
+    known: dict[str, bool | int] = {key: int(n) for key, n in numbers.items() if n is not None}
+    enabled = fields.get(f"{prefix}enabled")
+    return known | ({f"{prefix}enabled": enabled} if isinstance(enabled, bool) else {})
 
 
 def _mode(enabled: object, number: float | None) -> SettingMode:

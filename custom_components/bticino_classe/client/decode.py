@@ -80,6 +80,14 @@ _MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _CHILDREN: Final = (ModuleKind.DOOR, ModuleKind.LIGHT, ModuleKind.PANEL, ModuleKind.CAMERA)
 
 
+def body_of(answer: JsonObject) -> JsonObject:
+    """Return an answer's body, completed with what stands beside it (protocol.md 3.2, 3.3)."""
+    body = {
+        key: value for key, value in as_mapping(answer.get("body")).items() if value is not None
+    }
+    return {**answer, **body, "errors": list(command_errors(answer))}
+
+
 def topology(body: JsonObject) -> Topology | None:
     """Decode homesdata; None if the answer has no list of homes."""
     if not isinstance(body.get("homes"), list):
@@ -118,7 +126,10 @@ def _shortened(homes: list[JsonObject]) -> list[JsonObject]:
 
 def _rank(module: object) -> int:
     """Return which modules of too many are decoded: those with the lowest number."""
-    kind = KINDS_BY_TYPE.get(as_str(as_mapping(module).get("type")) or "")
+    module_type = as_str(as_mapping(module).get("type")) or ""
+    kind = KINDS_BY_TYPE.get(module_type)
+    if module_type in TYPES_OF_EITHER_KIND:
+        kind = ModuleKind.BRIDGE
     return 0 if kind is ModuleKind.BRIDGE else 2 if kind is None else 1
 
 
@@ -245,7 +256,6 @@ def _state(source: JsonObject) -> ModuleState | None:
     if module_id is None:
         return None
     strength = as_number(source.get("wifi_strength"), -MAX_DBM, MAX_DBM)
-    revision = as_number(source.get("firmware_revision"), 0, MAX_REVISION)
     return ModuleState(
         id=module_id,
         type=as_label(source.get("type")),
@@ -253,8 +263,7 @@ def _state(source: JsonObject) -> ModuleState | None:
         cloud_id=as_spelled(source.get("id")),
         cloud_bridge_id=as_spelled(source.get("bridge")),
         reachable=source.get("reachable") is not False,
-        firmware=as_label(source.get("firmware_name"))
-        or (None if revision is None else str(int(revision))),
+        firmware=_version(source.get("firmware_name")) or _version(source.get("firmware_revision")),
         uptime=whole(as_number(source.get("uptime"), 0, MAX_UPTIME)),
         # The cloud omits the sign (protocol.md 3.2).
         wifi_strength=-abs(int(strength)) if strength else None,
@@ -262,8 +271,15 @@ def _state(source: JsonObject) -> ModuleState | None:
         last_seen=whole(as_time(source.get("last_seen"))) or None,
         on=_on(source),
         locked=_bool(source.get("lock")),
+        use_pincode=_bool(source.get("use_pincode")),
         configs_changed=whole(as_number(source.get("last_configs_update"), 0, LATEST * MS)) or None,
     )
+
+
+def _version(value: object) -> str | None:
+    """Return a version, which is a text or a number (protocol.md 3.2)."""
+    number = as_number(value, 0, MAX_REVISION)
+    return as_label(value) if number is None else str(value).removesuffix(".0")
 
 
 def _on(source: JsonObject) -> bool | None:
@@ -304,9 +320,11 @@ def _completed(module: Module, state: ModuleState) -> Module:
 
 def events(body: JsonObject, size: int | None = None) -> tuple[Event, ...] | None:
     """Decode getevents, the newest `size` of them; None if the answer has no list of events."""
-    found = as_mapping(body.get("home")).get("events")
-    if not isinstance(found, list):
+    places = (as_mapping(body.get("home")).get("events"), body.get("events"))
+    lists = [place for place in places if isinstance(place, list)]
+    if not lists:
         return None
+    found = next(filter(None, lists), [])
     if size is not None and len(found) > size:
         found = heapq.nlargest(size, as_mappings(found[:MAX_LISTED_EVENTS]), key=_time_of)
     return _events(found)

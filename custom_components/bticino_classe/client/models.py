@@ -98,6 +98,7 @@ class ModuleState:
 
     `uptime` is in seconds, `wifi_strength` in dBm (negative), `last_seen` in seconds since 1970.
     `configs_changed` is when the module reports that its settings last changed, in milliseconds.
+    What `use_pincode` means is not known.
     """
 
     id: str
@@ -113,6 +114,7 @@ class ModuleState:
     last_seen: int | None = None
     on: bool | None = None
     locked: bool | None = None
+    use_pincode: bool | None = None
     configs_changed: int | None = None
 
 

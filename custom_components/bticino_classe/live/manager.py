@@ -17,15 +17,18 @@ from ..client import (
     CallOverError,
     CallSession,
     LineBusyError,
+    OfferTooLargeError,
     SignalingChannel,
     origin_of,
     sends_audio,
 )
 from ..const import LOGGER
 from ..errors import call_reason
+from ..issues import OFFER_TOO_LARGE, AccountIssues
 from ..listeners import ModuleListeners
 from .departures import Departures
 from .ice_servers import IceServers
+from .indoor_unit import is_indoor_unit
 from .viewer_session import ViewerSession
 
 if TYPE_CHECKING:
@@ -68,6 +71,7 @@ class LiveViewManager:
         self._calls = calls
         self._viewers: dict[str, ViewerSession] = {}
         self._listeners = ModuleListeners()
+        self._issues = AccountIssues(hass, entry)
         self._departures = Departures(hass, is_awaited=self._is_awaited, on_gone=self._on_gone)
         self._recent_offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
         self.channel = SignalingChannel(coordinator.account.auth)
@@ -103,7 +107,7 @@ class LiveViewManager:
         access: EntityAccess,
     ) -> None:
         """Connect a viewer with a camera; a failure or refusal is reported to the client."""
-        if (refusal := _refusal(offer, access)) is not None:
+        if (refusal := _refusal(camera, offer, access)) is not None:
             client.failed(refusal)
             return
         viewer = self._new_viewer(camera, offer, client, access)
@@ -117,9 +121,11 @@ class LiveViewManager:
             self._end_lost_views(viewer)
         except BticinoError as err:
             LOGGER.debug("A viewer could not be connected: %s", err)
-            self._coordinator.async_handle_error(err)
+            self._handle_error(err)
             viewer.end(self._reason(viewer, err))
         finally:
+            if viewer.call.is_sent:
+                self._issues.async_delete(OFFER_TOO_LARGE)
             if not viewer.is_connected:
                 viewer.end("call_failed")  # an unexpected error: the client must not wait
 
@@ -407,13 +413,22 @@ class LiveViewManager:
         return [ring for ring in rings if not ring.simulated]
 
     def _unanswerable_rings(self, camera: Module) -> set[str]:
-        """Return the sessions of the rings that only a phone or the indoor unit can answer."""
-        return {ring.session_id for ring in self._rings_of(camera) if ring.offer is None}
+        """Return the sessions of the rings that only a phone or the indoor unit can answer.
+
+        For the indoor unit there are none: no call to it may begin after a ring, by itself.
+        """
+        rings = [] if is_indoor_unit(camera) else self._rings_of(camera)
+        return {ring.session_id for ring in rings if ring.offer is None}
 
     def _reason(self, viewer: ViewerSession, err: BticinoError) -> str:
         """Return the translation key of why a viewer could not be connected."""
         is_ring = isinstance(err, LineBusyError) and self._unanswerable_rings(viewer.camera)
         return "call_ring_not_answerable" if is_ring else call_reason(err)
+
+    def _handle_error(self, err: BticinoError) -> None:
+        self._coordinator.async_handle_error(err)
+        if isinstance(err, OfferTooLargeError):
+            self._issues.async_raise(OFFER_TOO_LARGE)
 
     def _is_repeated(self, offer: str) -> bool:
         """Whether an offer came before: Home Assistant's page repeats it after a lost connection.
@@ -430,10 +445,13 @@ class LiveViewManager:
         await self.async_close()
 
 
-def _refusal(offer: str, access: EntityAccess) -> str | None:
-    """Return the translation key of why an offer is refused; None: it is not."""
+def _refusal(camera: Module, offer: str, access: EntityAccess) -> str | None:
+    """Return the translation key of why an offer is refused; None: it is not.
+
+    The indoor unit rings when it is called, which takes somebody who wants to talk.
+    """
     if not access.may_read:
         return "call_watch_not_allowed"
-    if sends_audio(offer) and not access.may_control:
-        return "call_talk_not_allowed"
-    return None
+    if sends_audio(offer):
+        return None if access.may_control else "call_talk_not_allowed"
+    return "call_home_needs_microphone" if is_indoor_unit(camera) else None

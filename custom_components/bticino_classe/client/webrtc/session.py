@@ -90,8 +90,11 @@ class CallObserver:
 class CallSession:
     """A viewer's call, from the offer to exactly one `terminate`.
 
-    `dial` and `answer` return when the call is set up; on a BticinoError it is ended.
+    `dial` and `answer` return when the call is set up; on a BticinoError it is ended. `is_sent`:
+    the cloud may have received a message of the call.
     """
+
+    is_sent = False
 
     def __init__(
         self,
@@ -305,13 +308,18 @@ class CallSession:
         on_ack: AckHandler | None = None,
     ) -> Frame:
         """Send a message and return its acknowledgement; raises the error that it reports."""
-        ack = await self._channel.request(
-            self,
-            data,
-            timeout=self._timeouts.acknowledged,
-            correlation_id=correlation_id,
-            on_ack=on_ack,
-        )
+        try:
+            ack = await self._channel.request(
+                self,
+                data,
+                timeout=self._timeouts.acknowledged,
+                correlation_id=correlation_id,
+                on_ack=on_ack,
+            )
+        except NoAnswerError as err:
+            self.is_sent = self.is_sent or err.sent
+            raise
+        self.is_sent = True
         _raise_if_refused(ack)
         return ack
 

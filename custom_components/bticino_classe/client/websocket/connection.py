@@ -77,11 +77,12 @@ class ReconnectingSocket:
     `name` is used in log lines. `subscription` returns the frame to subscribe with for a token.
     `on_frame` gets every frame but replies to subscriptions, `on_state` every new state.
     `on_subscribed` is called after every confirmed subscription; it gets whether pushes may have
-    been lost before. They must return at once. `run` lasts until it is cancelled.
+    been lost before. They must return at once. `run` lasts until it is cancelled. `offline` is None
+    while the socket is online or stopped; `wall_clock` returns the seconds since 1970.
     """
 
     state = SocketState.STOPPED
-    offline: Offline | None = None  # why the socket is not online; also None while it is stopped
+    offline: Offline | None = None
     last_disconnect: Disconnect | None = None
     _stopped = False
     _logged = _Logged.NOTHING
