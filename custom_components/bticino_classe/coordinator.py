@@ -172,6 +172,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.async_adapt_interval()
 
     @callback
+    def async_set_local_address(self, module_id: str, address: str) -> None:
+        """Show the address that a module has just got, until the next poll reports it."""
+        if module_id in self.data.modules:
+            self._update_states([module_id], local_address=address)
+
+    @callback
     def async_set_reachable(self, module_id: str, *, reachable: bool | None) -> None:
         """Show a module that came or went; poll if the cloud does not say which (None)."""
         module = self.data.modules.get(module_id)
