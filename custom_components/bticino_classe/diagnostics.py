@@ -87,6 +87,7 @@ def _house(coordinator: BticinoCoordinator) -> dict[str, Any]:
     return {
         home.id: {
             "set_up": home.id in house.homes,
+            "answered": home.id in coordinator.answered_homes,
             "has_name": home.name is not None,
             "has_timezone": home.timezone is not None,
             "modules": {
@@ -172,6 +173,8 @@ def _counters(runtime: RuntimeData) -> dict[str, Any]:
     return {
         "failed_polls": coordinator.failed_polls,
         "last_update_success": coordinator.last_update_success,
+        "list_of_modules": "received" if coordinator.is_confirmed else "stored",
+        "failure": coordinator.failure,
         "sign_in": dict(account.auth.counters),
         "requests": dict(account.transport.counters),
         "unknown_types": _unknown_types(coordinator),

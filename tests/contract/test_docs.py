@@ -22,7 +22,15 @@ OF_OWNERS = (  # documents whose italics quote the user interface
 # What the documents quote of Home Assistant, its apps, HACS and the vendor's app, and emphasis.
 FOREIGN = frozenset(
     {
-        *("add integration", "automations & scenes", "counter", "create automation", "delete"),
+        *(
+            "add",
+            "add integration",
+            "ignore",
+            "automations & scenes",
+            "counter",
+            "create automation",
+            "delete",
+        ),
         *("developer tools", "actions", "devices & services", "disable debug logging"),
         *("disconnected", "doorbell rang", "download", "download diagnostics"),
         *("edit in yaml", "enable debug logging", "helpers", "import", "labs", "lock"),

@@ -34,7 +34,7 @@ def minutes(interval: timedelta) -> int:
     return int(interval.total_seconds() // 60)
 
 
-POLL, POLL_WHILE_DOWN = minutes(coordinator.SAFETY_INTERVAL), minutes(coordinator.STATUS_INTERVAL)
+POLL, POLL_WHILE_DOWN = minutes(coordinator.SAFETY_INTERVAL), minutes(polling.STATUS_INTERVAL)
 SENTENCES = [
     ("README.md", f"read every {POLL} minutes, or every {WORDS[POLL_WHILE_DOWN]} while"),
     ("README.md", f"up to the home's {MORE_EVENTS} newest events"),

@@ -157,6 +157,16 @@ class ReconnectingSocket:
         self._stopped = True
         self._resolve_waiters(len(self._waiters), NoAnswerError(reason="stopped"))
 
+    def retry_soon(self) -> None:
+        """Reconnect now if the connection has failed: the cloud has just answered elsewhere.
+
+        A pause that the cloud named and the wait for another token go on.
+        """
+        ended = self.last_disconnect
+        is_failure = ended is not None and ended.cause is Cause.CONNECTION and not ended.retry_after
+        if is_failure and self.state is SocketState.WAITING:
+            self._retry_now.set()
+
     async def resubscribe(self) -> None:
         """Subscribe again and return when the cloud has confirmed it.
 
@@ -169,11 +179,6 @@ class ReconnectingSocket:
         self._subscribe_now.set()
         self._retry_now.set()
         await waiter
-
-    def retry_now(self) -> None:
-        """Let a waiting socket try again at once, unless the cloud named the pause."""
-        if self.state is SocketState.WAITING:
-            self._retry_now.set()
 
     async def send(self, frame: Mapping[str, Any]) -> None:
         """Send a frame once; NoAnswerError if the connection is not online or is lost."""
