@@ -201,6 +201,7 @@ async def test_usage_limit_over_a_start(
         hass.data[RATE_LIMITERS].clear()
     await hass.config_entries.async_setup(account.entry_id)
     assert (USAGE in issues_of(hass, account)) is not is_new_process
+    await refresh(hass, account)  # in the background of a start
     await advance(hass, freezer, 16 * MINUTE)
     await reload_entry(hass, account)
     assert USAGE in issues_of(hass, account)

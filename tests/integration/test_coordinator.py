@@ -174,16 +174,16 @@ async def test_answered_command_proves_that_the_cloud_is_there(
     """A door that opens, or is refused by its module, keeps the entities available."""
     simulator.fail(HOMESTATUS, Failure(status=503, html=True), times=9)
     for answer in (None, Failure(body={"status": "ok", "errors": [{"code": 5}]})):
-        freezer.tick(10 * 60)
+        freezer.tick(7 * 60)
         if answer:
             simulator.fail(SETSTATE, answer)
             assert await expect_refused(hass, "lock", "open", DOOR) == "command_refused"
         else:
             await call_action(hass, "lock", "open", DOOR)
-        freezer.tick(10 * 60)
+        freezer.tick(7 * 60)
         await entry.runtime_data.coordinator.async_refresh()
         assert state_of(hass, DOOR) != "unavailable"
-    freezer.tick(10 * 60)
+    freezer.tick(9 * 60)
     await entry.runtime_data.coordinator.async_refresh()
     assert state_of(hass, DOOR) == "unavailable"
 
