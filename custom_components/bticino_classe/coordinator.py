@@ -10,16 +10,19 @@ from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
+from .account_watch import MissingIntercom
 from .client import (
     Account,
     ApiError,
     AuthError,
     BticinoError,
+    ForbiddenError,
     Home,
     InvalidCredentialsError,
     ModuleKind,
     ModuleState,
     NoAnswerError,
+    NotFoundError,
     RateLimitError,
     ReachabilityPush,
     SocketState,
@@ -30,7 +33,7 @@ from .client import (
 )
 from .const import CONF_EXCLUDED_HOMES, DOMAIN, LOGGER
 from .errors import reason
-from .house import House, merged_homes, modules_of, without_module
+from .house import House, merged_homes, misplaced_modules, modules_of, without_module
 from .polling import STATUS_INTERVAL, HomePoller, LastAnswer, interval_of_start
 from .stored_house import StoredHomes, StoredHouse
 from .surplus import SurplusModules
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
 SAFETY_INTERVAL: Final = timedelta(minutes=30)  # while the push connection is up
 TOPOLOGY_INTERVAL: Final = timedelta(minutes=59)  # less than an hour: two safety intervals
+MAX_REQUESTED_MODULES: Final = 200  # others appear with the next regular list
 OLD_PUSH_SECONDS: Final = 90.0  # after which a call does not prove a connection any more
 
 
@@ -58,6 +62,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     _was_online = False
     _outage_logged = False
     _is_topology_cut = False
+    _is_intercom_listed = True
 
     def __init__(
         self, hass: HomeAssistant, entry: ConfigEntry, account: Account, push: PushChannel
@@ -71,11 +76,11 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         )
         self.account = account
         self.all_homes: dict[str, Home] = {}
-        self.unknown_types: Mapping[str, int] = {}
         self._last_answer = LastAnswer(hass)
         self._poller = HomePoller(hass, account)
         self._stored = StoredHouse.of(hass, entry.entry_id)
         self._surplus = SurplusModules(hass, entry)
+        self._missing_intercom = MissingIntercom(hass, entry)
         self._push = push
         self._topology_ids: AbstractSet[str] = frozenset()
         self._gone_before: AbstractSet[str] = frozenset()  # in an earlier run
@@ -129,12 +134,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         """The ids of the homes for which the cloud has answered since the start."""
         return self._poller.answered
 
-    @property
-    def failure(self) -> str | None:
-        """The reason why the last values do not count, as a translation key."""
-        error = None if self.last_update_success else self.last_exception
-        return getattr(error, "translation_key", None)
-
     def has_answered(self, module_id: str) -> bool:
         """Whether the cloud has answered for the home of a module since the start."""
         module = self.data.modules.get(module_id)
@@ -169,18 +168,24 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     @callback
     def async_set_reachable(self, module_id: str, *, reachable: bool | None) -> None:
         """Show a module that came or went; poll if the cloud does not say which (None)."""
-        if reachable is None or module_id not in self.data.modules:
-            self.async_refresh_soon()
+        module = self.data.modules.get(module_id)
+        if module is None:
+            self.async_expect_modules(module_id)
+            return
+        if reachable is None:
+            if module.kind is not ModuleKind.UNKNOWN:  # a MyHome gateway has dozens of those
+                self.async_refresh_soon()
             return
         self._update_states([module_id], reachable=reachable)
-        if reachable and self.data.modules[module_id].kind is ModuleKind.BRIDGE:
+        if reachable and module.kind is ModuleKind.BRIDGE:
             self.async_refresh_soon()  # the modules behind it may be listed as unreachable
 
     @callback
     def async_expect_modules(self, *module_ids: str | None) -> None:
         """Request the list of modules, once for each module that is not in it yet."""
         unknown = {m for m in module_ids if m is not None and m not in self.data.modules}
-        if unknown - self._requested_modules:
+        has_room = len(self._requested_modules) < MAX_REQUESTED_MODULES
+        if unknown - self._requested_modules and has_room:
             self._requested_modules |= unknown
             self._topology_until = None
             self.async_refresh_soon()
@@ -196,7 +201,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     def async_note_answer(self) -> None:
         """Note that the cloud has just shown that it works; what failed before is tried again."""
         self._last_answer.note()
-        self._push.retry_soon()
+        self._push.socket.retry_now()
         if self.failed_polls or self._poller.failing or not self._is_complete:
             self._incomplete_polls = 0
             self.async_refresh_soon()
@@ -305,7 +310,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.last_update_success = True  # the base class would log the recovery a second time
         self._last_answer.note()
         if self.failed_polls:
-            self._push.retry_soon()  # its connection may have failed for the same reason
+            self._push.socket.retry_now()  # its connection may have failed for the same reason
         self.failed_polls = 0
         self._incomplete_polls = 0 if self._is_complete else self._incomplete_polls + 1
         self.update_interval = self._wanted_interval
@@ -358,7 +363,13 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         await self._refresh_topology()
         # What is pushed or switched from here on is newer than the states that are requested now.
         self._pending_updates.clear()
-        reported = await self._poller.fetch(self._homes_in_use(), is_pushed=self._push.is_online)
+        try:
+            reported = await self._poller.fetch(
+                self._homes_in_use(), is_pushed=self._push.is_online
+            )
+        except ForbiddenError, NotFoundError:
+            self._missing_intercom.async_note_answer(has_intercom=self._is_intercom_listed)
+            raise
         await self._follow_moves(reported)
         for home_id in self._poller.refused - self._listed_homes:  # it no longer exists
             del self.all_homes[home_id], reported[home_id]
@@ -372,6 +383,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self._forget_gone_modules()
         self._limit_modules(before)
         house = self._house_of(reported)
+        self._note_intercoms(house, reported)
         known: House | None = self.data
         if known is not None and house.modules.keys() - known.modules.keys():
             self._topology_until = None  # request the name of the new module with the next poll
@@ -382,6 +394,17 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self._gone_before = {key for key in self._gone_before if not self.is_listed(key)}
         for module_id in filter(self.is_gone, self._gone_before):
             self._drop_module(module_id)
+
+    def _note_intercoms(
+        self, house: House, reported: Mapping[str, Mapping[str, ModuleState]]
+    ) -> None:
+        """Note whether the cloud lists an intercom, or reports the state of one."""
+        known = {bridge.id for bridge in house.bridges}
+        answered = [ids for home_id, ids in reported.items() if home_id not in self._poller.refused]
+        is_reported = any(not known.isdisjoint(ids) for ids in answered)
+        self._missing_intercom.async_note_answer(
+            has_intercom=self._is_intercom_listed or is_reported
+        )
 
     def _limit_modules(self, before: Mapping[str, Home]) -> None:
         """Leave out what is more than an account can have; remove it when it is gone again."""
@@ -414,27 +437,17 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         for module_id, changes in self._pending_updates.items():
             if module_id in states:
                 states[module_id] = replace(states[module_id], **changes)
-        return House.of(self._homes_in_use(), states)
+        needed = modules.keys() | {module.intercom_id for module in modules.values()}
+        kept = {key: state for key, state in states.items() if key in needed}
+        return House.of(self._homes_in_use(), kept)
 
     async def _follow_moves(self, reported: Mapping[str, Mapping[str, ModuleState]]) -> None:
         """Request the list of modules again, once, when another home reports a module."""
-        if self._misplaced(reported) - self._misplaced_modules:
+        answered = {key: each for key, each in reported.items() if key not in self._poller.refused}
+        if misplaced_modules(self.all_homes, answered) - self._misplaced_modules:
             self._topology_until = None
             await self._refresh_topology()
-        self._misplaced_modules = self._misplaced(reported)
-
-    def _misplaced(self, reported: Mapping[str, Mapping[str, ModuleState]]) -> set[str]:
-        """Return the modules that only another home reports than the one that they are in."""
-        modules = modules_of(self.all_homes)
-        answered = {
-            key: states for key, states in reported.items() if key not in self._poller.refused
-        }
-        return {
-            module.id
-            for home_id, states in answered.items()
-            for module in (modules[key] for key in states if key in modules)
-            if module.home_id != home_id and module.id not in answered.get(module.home_id, ())
-        }
+        self._misplaced_modules = misplaced_modules(self.all_homes, answered)
 
     async def _refresh_topology(self) -> None:
         """Request the list of modules when it is due; keep the known one if that fails."""
@@ -452,6 +465,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     async def _fetch_topology(self) -> None:
         topology = await self.account.topology()
+        self._is_intercom_listed = any(home.bridges for home in topology.homes.values())
         homes = merged_homes(self.all_homes, topology.homes)
         if not any(homes[home_id].bridges for home_id in topology.homes):
             # The account had an intercom when it was set up: this answer is incomplete.
@@ -461,7 +475,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self._listed_homes = frozenset(topology.homes)
         self._topology_ids = frozenset(modules_of(topology.homes))
         self._is_topology_cut = topology.is_cut
-        self.unknown_types = topology.unknown_types
         self._topology_until = dt_util.utcnow() + TOPOLOGY_INTERVAL
 
     def _store_house(self) -> None:

@@ -1,13 +1,15 @@
 """Diagnostics that may be posted in public."""
 
+from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.const import CONF_TOKEN
 from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind, Pseudonyms, redact
-from .const import CONF_DOOR_CODES, CONF_EXCLUDED_HOMES, CONF_LIGHTS_AS_DOORS
+from .const import CONF_DOOR_CODES, CONF_EXCLUDED_HOMES, CONF_GATES, CONF_LIGHTS_AS_DOORS
+from .house import modules_of
 from .runtime import async_runtime
 
 if TYPE_CHECKING:
@@ -15,9 +17,16 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
-    from .client import ReconnectingSocket
+    from .client import Offline, ReconnectingSocket
     from .coordinator import BticinoCoordinator
     from .runtime import BticinoConfigEntry, RuntimeData
+
+_KINDS: Final = {  # of the ids in these options
+    CONF_EXCLUDED_HOMES: "home",
+    CONF_LIGHTS_AS_DOORS: "light",
+    CONF_GATES: "relay",
+    CONF_DOOR_CODES: "door",
+}
 
 
 async def async_get_config_entry_diagnostics(
@@ -29,8 +38,7 @@ async def async_get_config_entry_diagnostics(
     pseudonyms = Pseudonyms()
     if runtime is not None:
         _name_ids(runtime.coordinator, pseudonyms)
-    kinds = {CONF_EXCLUDED_HOMES: "home", CONF_LIGHTS_AS_DOORS: "light", CONF_DOOR_CODES: "door"}
-    for option, kind in kinds.items():
+    for option, kind in _KINDS.items():
         for identifier in entry.options.get(option, []):
             pseudonyms.name(identifier, kind)
     report = {
@@ -135,13 +143,34 @@ def _socket(socket: ReconnectingSocket) -> dict[str, Any]:
     disconnect = socket.last_disconnect
     return {
         "state": socket.state.value,
+        "offline": _offline(socket.offline),
         "last_disconnect": None if disconnect is None else str(disconnect),
         "socket": dict(socket.counters),
     }
 
 
+def _offline(offline: Offline | None) -> dict[str, str] | None:
+    """Return why a socket is not online, and since when."""
+    if offline is None:
+        return None
+    since = dt_util.utc_from_timestamp(int(offline.since))
+    return {"reason": offline.reason.value, "since": since.isoformat()}
+
+
 def _without_ids(state: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in state.items() if key not in {"id", "type", "bridge_id"}}
+
+
+def _unknown_types(coordinator: BticinoCoordinator) -> dict[str, int]:
+    """Return how many modules of each unknown type there are; they have no entities."""
+    modules = modules_of(coordinator.all_homes).values()
+    return dict(Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN))
+
+
+def _failure(coordinator: BticinoCoordinator) -> str | None:
+    """Return why what needs the cloud is unavailable, as a translation key."""
+    error = None if coordinator.last_update_success else coordinator.last_exception
+    return getattr(error, "translation_key", None)
 
 
 def _counters(runtime: RuntimeData) -> dict[str, Any]:
@@ -150,10 +179,10 @@ def _counters(runtime: RuntimeData) -> dict[str, Any]:
         "failed_polls": coordinator.failed_polls,
         "last_update_success": coordinator.last_update_success,
         "list_of_modules": "received" if coordinator.is_confirmed else "stored",
-        "failure": coordinator.failure,
+        "failure": _failure(coordinator),
         "sign_in": dict(account.auth.counters),
         "requests": dict(account.transport.counters),
-        "unknown_types": dict(coordinator.unknown_types),
+        "unknown_types": _unknown_types(coordinator),
         "modules": {
             kind.value: sum(m.kind is kind for m in coordinator.data.modules.values())
             for kind in ModuleKind

@@ -78,6 +78,19 @@ def modules_of(homes: Mapping[str, Home]) -> dict[str, Module]:
     return {m.id: m for home in homes.values() for m in home.modules.values()}
 
 
+def misplaced_modules(
+    homes: Mapping[str, Home], reported: Mapping[str, Mapping[str, ModuleState]]
+) -> set[str]:
+    """Return the modules that only another home reports than the one that they are in."""
+    modules = modules_of(homes)
+    return {
+        module.id
+        for home_id, states in reported.items()
+        for module in (modules[key] for key in states if key in modules)
+        if module.home_id != home_id and module.id not in reported.get(module.home_id, ())
+    }
+
+
 def _merged_home(known: Home | None, home: Home) -> Home:
     if known is None:
         return home
@@ -111,10 +124,12 @@ def _merged_module(known: Module | None, module: Module) -> Module:
         return module
     if not module.type:
         return replace(known, home_id=module.home_id)
-    is_unknown = module.kind is ModuleKind.UNKNOWN  # the answer may lack what told the kind
+    # The answer may lack what told the kind: a variant, the intercom, what is behind it.
+    lacks_bridge = known.bridge_id is not None and module.bridge_id is None
+    is_kept = module.kind is ModuleKind.UNKNOWN or (lacks_bridge and module.type == known.type)
     return replace(
         module,
-        kind=known.kind if is_unknown else module.kind,
+        kind=known.kind if is_kept else module.kind,
         name=module.name or known.name,
         bridge_id=module.bridge_id or known.bridge_id,
         cloud_bridge_id=(module if module.bridge_id else known).cloud_bridge_id,

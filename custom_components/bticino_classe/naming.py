@@ -32,6 +32,8 @@ MODELS: Final = {
     "BNSL": "Staircase light",
     "BNEU": "Entrance panel",
     "BCEPL": "Connected entrance panel",
+    "BNTVCC": "CCTV camera",
+    "BNOT": "Relay",
 }
 _NUMBERED: Final = re.compile(r"(.*?)(\d{1,9})(?: \(.+\))?")
 

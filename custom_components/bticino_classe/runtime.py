@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import callback
 
+from .account_watch import AccountWatch
 from .calls.events import CallEvents
 from .client import PushChannel
 from .commands import Commands
@@ -31,6 +32,7 @@ class RuntimeData:
 
     account: Account
     push: PushChannel
+    watch: AccountWatch
     coordinator: BticinoCoordinator
     commands: Commands
     history: CallHistory
@@ -42,7 +44,7 @@ class RuntimeData:
     @classmethod
     def build(cls, hass: HomeAssistant, entry: ConfigEntry, account: Account) -> RuntimeData:
         """Build the parts; nothing is requested before they are started."""
-        push = PushChannel(account.auth)
+        push = PushChannel(account.auth, wall_clock=account.clock.now)
         coordinator = BticinoCoordinator(hass, entry, account, push)
         history = CallHistory(
             hass,
@@ -59,8 +61,9 @@ class RuntimeData:
         return cls(
             account=account,
             push=push,
+            watch=AccountWatch(hass, entry, account.auth, push),
             coordinator=coordinator,
-            commands=Commands(hass, coordinator),
+            commands=Commands(hass, coordinator, push),
             history=history,
             calls=calls,
             downloads=downloads,

@@ -180,10 +180,10 @@ async def test_change_leaves_other_settings_alone(
             "dnd_enabled": True,
             "dnd_mode": mode,
             "dnd_duration": 60,
-            "melody": 4,
         },
     }
     assert stored_dnd(simulator)["dnd_mode"] == mode
+    assert stored_dnd(simulator)["melody"] == 4, "it is not known, so it is not written"
     assert simulator.bridges()[0].configs["professional_studio"]["ps_mode"] == 0
 
 
@@ -241,8 +241,8 @@ async def test_absurd_numbers_of_a_setting(
     assert end_shown(hass, DND) - datetime.now(UTC) < timedelta(minutes=61)
     assert stored_dnd(simulator)["dnd_duration"] == 60
     logged = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-    # The cloud of these tests refuses the push connection.
-    assert [each for each in logged if "push connection" not in each] == []
+    # The push connection is refused here; how often depends on the machine's speed.
+    assert [line for line in logged if "push connection" not in line] == []
     assert simulator.violations == []
 
 

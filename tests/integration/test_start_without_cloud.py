@@ -228,7 +228,7 @@ async def test_rest_recovers_with_the_push_connection(
     assert state_of(hass, DOOR) == "unavailable"
     skip_backoff(online_entry.runtime_data.push)
     simulator.bring_up()
-    online_entry.runtime_data.push.retry_soon()
+    online_entry.runtime_data.push.socket.retry_now()
     await wait_until(lambda: state_of(hass, DOOR) == "locked")
     assert state_of(hass, PUSH_CONNECTION) == "on"
 
@@ -267,7 +267,8 @@ async def test_command_that_is_answered_proves_that_the_cloud_is_back(
     await wait_until(lambda: push.socket.state == "waiting")
     assert coordinator.failed_polls == 1
     simulator.bring_up()
-    await call_action(hass, "lock", "open", DOOR)
+    option = {"entity_id": "select.classe_300x_do_not_disturb", "option": "always"}
+    await hass.services.async_call("select", "select_option", option, blocking=True)
     await wait_until(lambda: state_of(hass, PUSH_CONNECTION) == "on")
     await wait_idle(hass)
     assert coordinator.failed_polls == 0

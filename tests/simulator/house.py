@@ -34,6 +34,8 @@ class Module:
     reachable: bool = True
     #: False: `reachable` is only reported while it is false, as some models do.
     reports_reachable: bool = True
+    #: False: whether it is on or locked is not reported, as some models do.
+    reports_state: bool = True
     #: False: not in homesdata, except as an id in the bridge's `modules_bridged`.
     listed: bool = True
     #: True: not in homestatus.
@@ -49,7 +51,8 @@ class Module:
     def status(self, now: float) -> Json:
         """Return the entry of homestatus."""
         where: Json = {} if self.bridge is None else {"bridge": self.bridge}
-        return {"id": self.id, "type": self.type} | self.state(now) | where | self.extra
+        state = self.state(now) if self.reports_state else {}
+        return {"id": self.id, "type": self.type} | state | where | self.extra
 
     def state(self, now: float) -> Json:
         """Return the fields that only this kind of module reports."""
@@ -81,6 +84,8 @@ class Bridge(Module):
     configs: dict[str, Json] = field(default_factory=dict)
     #: Time of the last change in milliseconds; None: not reported.
     configs_changed: int | None = None
+    #: The status contains little beyond `firmware_revision` and `use_pincode`, as that of a BNCX.
+    is_terse: bool = False
 
     def topology_entry(self) -> Json:
         """Return the entry of homesdata."""
@@ -88,6 +93,8 @@ class Bridge(Module):
 
     def state(self, now: float) -> Json:
         """Return firmware, network and uptime; the cloud keeps counting the uptime."""
+        if self.is_terse:
+            return {"firmware_revision": self.firmware_revision, "use_pincode": False}
         seen = now if self.offline_since is None else self.offline_since
         changed: Json = {}
         if self.configs_changed is not None:
@@ -129,6 +136,11 @@ class Panel(Module):
 
 
 @dataclass(slots=True, kw_only=True)
+class CctvCamera(Module):
+    """A camera behind an intercom: it can be called, and never rings."""
+
+
+@dataclass(slots=True, kw_only=True)
 class Door(Module):
     """A momentary relay; the cloud always reports `lock: true`."""
 
@@ -149,6 +161,20 @@ class Door(Module):
         if not value:
             self.openings.append(Opening(module_id=self.id, at=now))
         return True
+
+
+@dataclass(slots=True, kw_only=True)
+class Gate(Door):
+    """A gate on a relay that is switched like a light; its state is not reported."""
+
+    def state(self, now: float) -> Json:
+        """Return nothing."""
+        del now
+        return {}
+
+    def command(self, name: str, value: bool, now: float) -> bool:
+        """Open on `on: true`; `on: false` has no effect."""
+        return name == "on" and Door.command(self, "lock", not value, now)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -185,6 +211,8 @@ class Home:
     country: str = "IT"
     coordinates: tuple[float, float] = (9.1, 45.4)
     events: list[Json] = field(default_factory=list)
+    #: False: homesdata has the home without its modules, as for some accounts.
+    lists_modules: bool = True
 
     def bridges(self) -> list[Bridge]:
         """Return the indoor units."""
@@ -230,6 +258,10 @@ class House:
     def panels(self) -> list[Panel]:
         """Return the entrance panels."""
         return [module for module in self.modules() if isinstance(module, Panel)]
+
+    def cctv_cameras(self) -> list[CctvCamera]:
+        """Return the CCTV cameras."""
+        return [module for module in self.modules() if isinstance(module, CctvCamera)]
 
     def doors(self) -> list[Door]:
         """Return the doors."""

@@ -3,14 +3,27 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from tests.simulator.house import Bridge, Door, Home, House, Json, Light, Module, Panel
+from tests.simulator.house import (
+    Bridge,
+    CctvCamera,
+    Door,
+    Gate,
+    Home,
+    House,
+    Json,
+    Light,
+    Module,
+    Panel,
+)
 
 #: Takes the current time, the house's first moment.
 type Factory = Callable[[float], House]
+#: Type and name of each module of a bridge.
+type Children = tuple[tuple[str, str | None], ...]
 
 CASA = "64a1b2c3d4e5f60718293a4b"
 SEASIDE = "64a1b2c3d4e5f60718293a4c"
-PANEL, DOOR, LIGHT = "BNEU", "BNDL", "BNSL"
+PANEL, DOOR, LIGHT, CCTV, GATE = "BNEU", "BNDL", "BNSL", "BNTVCC", "BNOT"
 VARIANTS = MappingProxyType(
     {
         PANEL: "BNEU:bneu_external_unit",
@@ -22,13 +35,15 @@ VARIANTS = MappingProxyType(
 WITH_CONFIGS = frozenset({"BNC3"})
 UPTIME_SECONDS = 812_345.0
 LONG_AGO_MS = 1_530_000_000_000
+EOS_REVISION = 30_212
+#: Modules of the vendor's home automation; a 300EOS is its gateway as well.
+MYHOME_TYPES = ("BNAS", "BNLD", "BNIL", "BNTH", "BNFC", "BNCS")
+MYHOME_COUNT = 60
 
 
 def classe_100x(now: float) -> House:
     """Build a 100X with one panel, one door and one light."""
-    bridge = Bridge(
-        id="00:03:50:ab:cd:ef", type="BNC1", name="Classe 100X", booted_at=now - UPTIME_SECONDS
-    )
+    bridge = _unit(now, "00:03:50:ab:cd:ef", "BNC1", "Classe 100X")
     modules = ((PANEL, "Cancello"), (DOOR, "Porta"), (LIGHT, "Scale"))
     return _house(now, bridge, modules)
 
@@ -62,23 +77,88 @@ def classe_300x(now: float) -> House:
 
 def classe_300eos(now: float) -> House:
     """Build a 300EOS with one panel, two doors and a light, without `variant` and `name`."""
-    bridge = Bridge(
-        id="00:03:50:e0:5a:01", type="BNCX", name="Classe 300EOS", booted_at=now - UPTIME_SECONDS
-    )
-    return _house(now, bridge, ((PANEL, None), (DOOR, None), (DOOR, None), (LIGHT, None)))
+    modules = ((PANEL, None), (DOOR, None), (DOOR, None), (LIGHT, None))
+    return _eos(now, "00:03:50:e0:5a:01", modules)
+
+
+def classe_300eos_gate(now: float) -> House:
+    """Build a 300EOS with one panel, one door, and a gate on a relay of another type."""
+    return _eos(now, "00:03:50:e0:5a:02", ((PANEL, None), (DOOR, None), (GATE, None)))
 
 
 def easykit(now: float) -> House:
     """Build an EasyKit with one panel and one door; no module has a name."""
-    bridge = Bridge(id="00:03:50:ea:51:01", type="BDIY", booted_at=now - UPTIME_SECONDS)
+    bridge = _unit(now, "00:03:50:ea:51:01", "BDIY")
     return _house(now, bridge, ((PANEL, None), (DOOR, None)))
+
+
+def myhome_gateway(now: float) -> House:
+    """Build a 300EOS that is a MyHome gateway, too: dozens of modules of another system.
+
+    Some of them are not in homesdata, some not in homestatus.
+    """
+    foreign = [(MYHOME_TYPES[n % len(MYHOME_TYPES)], None) for n in range(MYHOME_COUNT)]
+    modules = ((PANEL, None), (DOOR, None), (LIGHT, None), *foreign)
+    house = _eos(now, "00:03:50:e0:5a:04", modules)
+    for number, module in enumerate(house.modules()):
+        if module.type in MYHOME_TYPES:
+            module.listed, module.silent = number % 3 > 0, number % 3 == 1
+    return house
+
+
+def home_control(now: float) -> House:
+    """Build a 300EOS with a garage lock of Home + Control, which is not supported."""
+    return _eos(now, "00:03:50:e0:5a:03", ((PANEL, None), (DOOR, None), ("BNLO", "Box")))
+
+
+def hybrid(now: float) -> House:
+    """Build a hybrid indoor unit without a name, with one panel and one door."""
+    bridge = _unit(now, "00:03:50:ab:1d:01", "BNHY")
+    return _house(now, bridge, ((PANEL, "Cancello"), (DOOR, "Porta")))
+
+
+def ip_units(now: float) -> House:
+    """Build an IP indoor unit with two IP outdoor units, a door and a light."""
+    bridge = _unit(now, "00:03:50:bf:11:01", "BFII", "Posto interno")
+    return _house(
+        now, bridge, (("BFIO", "Ingresso"), ("BFIO", None), (DOOR, "Porta"), (LIGHT, "Scale"))
+    )
+
+
+def connected_panel(now: float) -> House:
+    """Build a 100X with a connected entrance panel and a door."""
+    bridge = _unit(now, "00:03:50:ab:cd:e1", "BNC1", "Classe 100X")
+    return _house(now, bridge, (("BCEPL", "Ingresso"), (DOOR, "Porta")))
+
+
+def bpac(now: float) -> House:
+    """Build a BPAC with modules behind it, which makes it an intercom."""
+    bridge = _unit(now, "00:03:50:ba:c0:01", "BPAC")
+    return _house(now, bridge, ((PANEL, "Cancello"), (DOOR, "Porta")))
+
+
+def bcepa(now: float) -> House:
+    """Build a BCEPA with nothing behind it: only its MAC id makes it an intercom."""
+    bridge = _unit(now, "00:03:50:ce:fa:01", "BCEPA", "Ingresso")
+    return _house(now, bridge, ())
+
+
+def bpvc(now: float) -> House:
+    """Build a 300X with a BPVC behind it, which makes that a panel."""
+    bridge = _unit(now, "00:03:50:30:00:0c", "BNC3", "Classe 300X")
+    return _house(now, bridge, (("BPVC", "Cancello"), (DOOR, "Porta")))
+
+
+def cctv(now: float) -> House:
+    """Build a 300X with one panel, one door and two CCTV cameras."""
+    bridge = _unit(now, "00:03:50:30:00:0d", "BNC3", "Classe 300X")
+    cameras = ((CCTV, "Giardino"), (CCTV, None))
+    return _house(now, bridge, ((PANEL, "Cancello"), (DOOR, "Porta"), *cameras))
 
 
 def three_panels(now: float) -> House:
     """Build a 300X with three panels and three doors."""
-    bridge = Bridge(
-        id="00:03:50:30:00:0b", type="BNC3", name="Classe 300X", booted_at=now - UPTIME_SECONDS
-    )
+    bridge = _unit(now, "00:03:50:30:00:0b", "BNC3", "Classe 300X")
     names = ("Cancello", "Portone", "Box")
     panels = tuple((PANEL, f"Posto esterno {name.lower()}") for name in names)
     return _house(now, bridge, panels + tuple((DOOR, name) for name in names))
@@ -86,15 +166,13 @@ def three_panels(now: float) -> House:
 
 def easykit_three_panels(now: float) -> House:
     """Build an EasyKit with three panels; its pushes do not name the panel."""
-    bridge = Bridge(id="00:03:50:ea:51:02", type="BDIY", booted_at=now - UPTIME_SECONDS)
+    bridge = _unit(now, "00:03:50:ea:51:02", "BDIY")
     return _house(now, bridge, ((PANEL, None), (PANEL, None), (PANEL, None), (DOOR, None)))
 
 
 def voice_only(now: float) -> House:
     """Build a 100X with a panel without a camera, and a door."""
-    bridge = Bridge(
-        id="00:03:50:ab:cd:f0", type="BNC1", name="Classe 100X", booted_at=now - UPTIME_SECONDS
-    )
+    bridge = _unit(now, "00:03:50:ab:cd:f0", "BNC1", "Classe 100X")
     house = _house(now, bridge, ((PANEL, "Citofono"), (DOOR, "Porta")))
     for panel in house.panels():
         panel.voice_only = True
@@ -124,6 +202,13 @@ def no_intercom(now: float) -> House:
     )
     modules = {module.id: module for module in (relay, thermostat, camera)}
     return House(homes=[Home(id=CASA, name="Casa", modules=modules)])
+
+
+def unlisted_modules(now: float) -> House:
+    """Build a 100X in a home that homesdata lists without modules; only homestatus has them."""
+    house = classe_100x(now)
+    house.homes[0].lists_modules = False
+    return house
 
 
 def empty(now: float) -> House:
@@ -179,12 +264,23 @@ HOUSES: Mapping[str, Factory] = MappingProxyType(
         "classe_100x": classe_100x,
         "classe_300x": classe_300x,
         "classe_300eos": classe_300eos,
+        "classe_300eos_gate": classe_300eos_gate,
         "easykit": easykit,
+        "myhome_gateway": myhome_gateway,
+        "home_control": home_control,
+        "hybrid": hybrid,
+        "ip_units": ip_units,
+        "connected_panel": connected_panel,
+        "bpac": bpac,
+        "bcepa": bcepa,
+        "bpvc": bpvc,
+        "cctv": cctv,
         "three_panels": three_panels,
         "easykit_three_panels": easykit_three_panels,
         "voice_only": voice_only,
         "two_homes": two_homes,
         "no_intercom": no_intercom,
+        "unlisted_modules": unlisted_modules,
         "empty": empty,
         "strange": strange,
         "panels_1": many_panels(1),
@@ -202,9 +298,13 @@ def new_module(kind: str, *, module_id: str, bridge: str | None, name: str | Non
     types: dict[str, type[Module]] = {
         PANEL: Panel,
         "BCEPL": Panel,
+        "BFIO": Panel,
+        "BPVC": Panel,
+        CCTV: CctvCamera,
         DOOR: Door,
         "BNLO": Door,
         LIGHT: Light,
+        GATE: Gate,
     }
     module_type = types.get(kind, Module)
     variant = VARIANTS.get(kind) if name is not None else None
@@ -217,7 +317,21 @@ def child_id(bridge_id: str, number: int) -> str:
     return f"{prefix}-{number:02x}{number:02x}-{0xAA11BB22CC00 + number:012x}"
 
 
-def _house(now: float, bridge: Bridge, children: tuple[tuple[str, str | None], ...]) -> House:
+def _unit(now: float, unit_id: str, kind: str, name: str | None = None) -> Bridge:
+    return Bridge(id=unit_id, type=kind, name=name, booted_at=now - UPTIME_SECONDS)
+
+
+def _eos(now: float, unit_id: str, children: Children) -> House:
+    """Build a 300EOS: its status contains little, and no states of doors and lights."""
+    bridge = _unit(now, unit_id, "BNCX", "Classe 300EOS")
+    bridge.firmware_revision, bridge.is_terse = EOS_REVISION, True
+    house = _house(now, bridge, children)
+    for module in (*house.doors(), *house.lights()):
+        module.reports_state = False
+    return house
+
+
+def _house(now: float, bridge: Bridge, children: Children) -> House:
     modules: dict[str, Module] = {bridge.id: bridge}
     if bridge.type in WITH_CONFIGS:
         bridge.configs = _configs()

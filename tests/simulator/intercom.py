@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.simulator.calls import Call
     from tests.simulator.cloud import Cloud
     from tests.simulator.connection import Connection
-    from tests.simulator.house import Bridge, Json, Panel
+    from tests.simulator.house import Bridge, CctvCamera, Json, Panel
     from tests.simulator.rtc_session import EndedBy, Peer, Session
 
 _LOGGER = logging.getLogger(__name__)
@@ -149,6 +149,12 @@ class Intercom:
         self.cloud.journal.add(at=at, method="DEVICE", path=SIGNALING, body=body).status = 200
         self.notify_waiters()
 
+    def is_busy(self, bridge_id: str) -> bool:
+        """Return whether a bridge accepts no offer: it rings, or its slots are held."""
+        without_offer = self.settings.busy_while_ringing and self._has_call(bridge_id)
+        is_full = self.slots_used(bridge_id) >= self.settings.slots
+        return self.is_ringing(bridge_id) or without_offer or is_full
+
     def is_ringing(self, bridge_id: str) -> bool:
         """Return whether a bridge has a ring that can be answered."""
         return any(
@@ -188,7 +194,7 @@ class Intercom:
 
     def show(self, peer: Peer, panel_id: str | None, bridge_id: str) -> None:
         """Make a peer show a panel, or the indoor unit if the panel is unknown."""
-        panels = self.panels(bridge_id)
+        panels = self.cameras(bridge_id)
         names = {each.id: each.name or each.id for each in panels}
         number = [*names].index(panel_id) + 1 if panel_id in names else 0
         unit = next((each.name for each in self.cloud.house.bridges() if each.id == bridge_id), "")
@@ -197,6 +203,11 @@ class Intercom:
     def panels(self, bridge_id: str) -> list[Panel]:
         """Return the panels of a bridge in cycling order."""
         return [each for each in self.cloud.house.panels() if each.bridge == bridge_id]
+
+    def cameras(self, bridge_id: str) -> list[Panel | CctvCamera]:
+        """Return what can be called behind a bridge, the panels first."""
+        cctv = self.cloud.house.cctv_cameras()
+        return [*self.panels(bridge_id), *(each for each in cctv if each.bridge == bridge_id)]
 
     def call_later(self, seconds: float, do: Callable[[], None]) -> asyncio.TimerHandle:
         """Schedule a call; `close` cancels it."""
@@ -266,6 +277,14 @@ class Intercom:
         if len(self._rings) > MAX_RINGS:
             del self._rings[next(iter(self._rings))]
         announce(offer)
+
+    def _has_call(self, bridge_id: str) -> bool:
+        """Return whether a call without an offer is ringing, or is answered by another receiver."""
+        now = self.cloud.clock()
+        calls = [each for each in self.cloud.calls.values() if each.bridge_id == bridge_id]
+        return any(
+            not call.offered and (call.answered or now < call.at + call.expiry) for call in calls
+        )
 
     def _bridge_of(self, session_id: str) -> str:
         return self._rings[session_id].call.bridge_id

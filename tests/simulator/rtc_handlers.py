@@ -45,7 +45,7 @@ class RtcHandlers(Intercom):
         if not bridge.reachable:
             raise RtcError(UNREACHABLE)
         _check_offer(description["sdp"])
-        busy = self.is_ringing(bridge.id) or self.slots_used(bridge.id) >= self.settings.slots
+        busy = self.is_busy(bridge.id)
         tag = base64.b64encode(f"tag-{self.cloud.number()}".encode()).decode()
         session = self._new_session(
             connection, frame, panel_id, session_id=str(uuid.uuid4()), tag_id=tag
@@ -256,8 +256,8 @@ class RtcHandlers(Intercom):
         return found[0]
 
     def _find_panel(self, bridge: Bridge, description: Mapping[str, Any]) -> str | None:
-        """Return the requested panel, by default the first; None: the indoor unit."""
-        panels = self.panels(bridge.id)
+        """Return the requested panel or camera, by default the first; None: the indoor unit."""
+        panels = self.cameras(bridge.id)
         wanted = description.get("module_id")
         if wanted == bridge.id:
             return None

@@ -122,6 +122,10 @@ from .websocket.connection import (
     ReconnectingSocket,
     SocketState,
 )
+from .websocket.disconnect import (
+    Offline,
+    OfflineReason,
+)
 from .websocket.push_channel import (
     PushChannel,
 )
@@ -172,6 +176,8 @@ __all__ = [
     "NoAnswerError",
     "NotFoundError",
     "OfferTooLargeError",
+    "Offline",
+    "OfflineReason",
     "OutcomeUnknownError",
     "Picture",
     "PictureError",
