@@ -25,6 +25,7 @@ from .history.http import PictureView
 from .history.store import async_remove_history
 from .issues import async_delete_issues
 from .pulses import DOOR_PULSES
+from .recording.file import async_remove_recording
 from .runtime import BticinoConfigEntry, RuntimeData, async_runtime
 from .service_helpers import async_picture_source
 from .services import async_setup_services
@@ -101,6 +102,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
     async_forget_calls(hass, entry.entry_id)
     await async_remove_history(hass, entry.entry_id)
     await async_remove_stored_house(hass, entry.entry_id)
+    await async_remove_recording(hass, entry.entry_id)
     async_delete_issues(hass, entry.entry_id, is_removed=True)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
     hass.data.get(DOOR_PULSES, {}).pop(entry.entry_id, None)

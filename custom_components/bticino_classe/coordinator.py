@@ -78,6 +78,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.all_homes: dict[str, Home] = {}
         self._last_answer = LastAnswer(hass)
         self._poller = HomePoller(hass, account)
+        self.answered_homes: AbstractSet[str] = self._poller.answered  # since the start
         self._stored = StoredHouse.of(hass, entry.entry_id)
         self._surplus = SurplusModules(hass, entry)
         self._missing_intercom = MissingIntercom(hass, entry)
@@ -129,11 +130,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         status_ids = self._status_ids.values()
         return module_id in self._topology_ids or any(module_id in ids for ids in status_ids)
 
-    @property
-    def answered_homes(self) -> Collection[str]:
-        """The ids of the homes for which the cloud has answered since the start."""
-        return self._poller.answered
-
     def has_answered(self, module_id: str) -> bool:
         """Whether the cloud has answered for the home of a module since the start."""
         module = self.data.modules.get(module_id)
@@ -164,6 +160,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         """Show a light as it was just switched, until the next poll reports it."""
         self._update_states([module_id], on=on)
         self.async_adapt_interval()
+
+    @callback
+    def async_set_local_address(self, module_id: str, address: str) -> None:
+        """Show the address that a module has just got, until the next poll reports it."""
+        if module_id in self.data.modules:
+            self._update_states([module_id], local_address=address)
 
     @callback
     def async_set_reachable(self, module_id: str, *, reachable: bool | None) -> None:
@@ -201,7 +203,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     def async_note_answer(self) -> None:
         """Note that the cloud has just shown that it works; what failed before is tried again."""
         self._last_answer.note()
-        self._push.socket.retry_now()
+        self._push.retry_soon()
         if self.failed_polls or self._poller.failing or not self._is_complete:
             self._incomplete_polls = 0
             self.async_refresh_soon()
@@ -310,7 +312,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self.last_update_success = True  # the base class would log the recovery a second time
         self._last_answer.note()
         if self.failed_polls:
-            self._push.socket.retry_now()  # its connection may have failed for the same reason
+            self._push.retry_soon()  # its connection may have failed for the same reason
         self.failed_polls = 0
         self._incomplete_polls = 0 if self._is_complete else self._incomplete_polls + 1
         self.update_interval = self._wanted_interval

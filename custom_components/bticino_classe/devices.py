@@ -1,5 +1,6 @@
 """The devices of the house in Home Assistant's registries."""
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.const import Platform
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HAVE_DEVICES: Final = frozenset(ModuleKind) - {ModuleKind.RELAY, ModuleKind.UNKNOWN}
 
+_MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _OF_DOORS: Final = {(Platform.LOCK, "lock"), (Platform.BUTTON, "open")}
 _OF_LIGHTS: Final = {(Platform.LIGHT, "light")}
 _CAMERA: Final = (Platform.CAMERA, "camera")
@@ -130,6 +132,8 @@ def _device_info(house: House, module: Module, name: str) -> DeviceInfo:
         model=MODELS.get(module.type),
         model_id=module.type or None,
     )
+    if module.kind is ModuleKind.BRIDGE and _MAC.fullmatch(module.id):
+        info["connections"] = {(dr.CONNECTION_NETWORK_MAC, module.id)}
     if firmware := house.state(module.id).firmware:
         info["sw_version"] = firmware
     return info

@@ -228,7 +228,7 @@ async def test_rest_recovers_with_the_push_connection(
     assert state_of(hass, DOOR) == "unavailable"
     skip_backoff(online_entry.runtime_data.push)
     simulator.bring_up()
-    online_entry.runtime_data.push.socket.retry_now()
+    online_entry.runtime_data.push.retry_soon()
     await wait_until(lambda: state_of(hass, DOOR) == "locked")
     assert state_of(hass, PUSH_CONNECTION) == "on"
 

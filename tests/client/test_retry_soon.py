@@ -34,7 +34,7 @@ async def test_failed_connection_is_tried_again(
     async with running(auth, failure, obey) as (client, cloud):
         wait_long(client.backoff)
         await until(lambda: client.socket.state is SocketState.WAITING)
-        client.socket.retry_now()
+        client.socket.retry_soon()
         await until(lambda: client.socket.state is SocketState.ONLINE)
         assert cloud.handshakes == 2
 
@@ -44,16 +44,17 @@ async def test_failed_connection_is_tried_again(
     [
         [Refusal(status=503, headers={"Retry-After": "3600"})],
         [Refusal(status=429, headers={"Retry-After": "3600"})],
+        [answering(refused(2)), answering(refused(2))],
     ],
-    ids=["503", "429"],
+    ids=["503", "429", "refused tokens"],
 )
-async def test_named_pause_is_kept(auth: AuthHandler, failures: list[Script | Refusal]) -> None:
-    """With the random delay that follows it: homes with the same pause do not return at once."""
+async def test_other_waits_go_on(auth: AuthHandler, failures: list[Script | Refusal]) -> None:
+    """A pause that the cloud named, and the wait for another token."""
     async with running(auth, *failures, obey) as (client, cloud):
         await until(
             lambda: cloud.handshakes == len(failures) and client.socket.state is SocketState.WAITING
         )
-        client.socket.retry_now()
+        client.socket.retry_soon()
         await asyncio.sleep(0.05)
         assert cloud.handshakes == len(failures)
 
@@ -62,7 +63,7 @@ async def test_nothing_is_kept_for_a_later_failure(auth: AuthHandler) -> None:
     """While the connection is online, there is no wait that could end."""
     async with running(auth, obey, Refusal(status=500), obey) as (client, cloud):
         await until(lambda: client.socket.state is SocketState.ONLINE)
-        client.socket.retry_now()
+        client.socket.retry_soon()
         wait_long(client.backoff)
         cloud.lines[-1].cut()
         await until(lambda: client.socket.state is SocketState.WAITING)
