@@ -105,12 +105,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         """The ids of the homes for which the cloud has answered since the start."""
         return self._poller.answered
 
-    @property
-    def failure(self) -> str | None:
-        """The reason why the last values do not count, as a translation key."""
-        error = None if self.last_update_success else self.last_exception
-        return getattr(error, "translation_key", None)
-
     def has_answered(self, module_id: str) -> bool:
         """Whether the cloud has answered for the home of a module since the start."""
         module = self.data.modules.get(module_id)

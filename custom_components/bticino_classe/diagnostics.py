@@ -168,13 +168,19 @@ def _unknown_types(coordinator: BticinoCoordinator) -> dict[str, int]:
     return dict(Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN))
 
 
+def _failure(coordinator: BticinoCoordinator) -> str | None:
+    """Return why what needs the cloud is unavailable, as a translation key."""
+    error = None if coordinator.last_update_success else coordinator.last_exception
+    return getattr(error, "translation_key", None)
+
+
 def _counters(runtime: RuntimeData) -> dict[str, Any]:
     account, coordinator = runtime.account, runtime.coordinator
     return {
         "failed_polls": coordinator.failed_polls,
         "last_update_success": coordinator.last_update_success,
         "list_of_modules": "received" if coordinator.known_homes.is_confirmed else "stored",
-        "failure": coordinator.failure,
+        "failure": _failure(coordinator),
         "sign_in": dict(account.auth.counters),
         "requests": dict(account.transport.counters),
         "unknown_types": _unknown_types(coordinator),
