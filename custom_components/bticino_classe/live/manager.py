@@ -28,6 +28,7 @@ from ..issues import OFFER_TOO_LARGE, AccountIssues
 from ..listeners import ModuleListeners
 from .departures import Departures
 from .ice_servers import IceServers
+from .indoor_unit import is_indoor_unit
 from .viewer_session import ViewerSession
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class LiveViewManager:
         access: EntityAccess,
     ) -> None:
         """Connect a viewer with a camera; a failure or refusal is reported to the client."""
-        if (refusal := _refusal(offer, access)) is not None:
+        if (refusal := _refusal(camera, offer, access)) is not None:
             client.failed(refusal)
             return
         viewer = self._new_viewer(camera, offer, client, access)
@@ -412,8 +413,12 @@ class LiveViewManager:
         return [ring for ring in rings if not ring.simulated]
 
     def _unanswerable_rings(self, camera: Module) -> set[str]:
-        """Return the sessions of the rings that only a phone or the indoor unit can answer."""
-        return {ring.session_id for ring in self._rings_of(camera) if ring.offer is None}
+        """Return the sessions of the rings that only a phone or the indoor unit can answer.
+
+        For the indoor unit there are none: no call to it may begin after a ring, by itself.
+        """
+        rings = [] if is_indoor_unit(camera) else self._rings_of(camera)
+        return {ring.session_id for ring in rings if ring.offer is None}
 
     def _reason(self, viewer: ViewerSession, err: BticinoError) -> str:
         """Return the translation key of why a viewer could not be connected."""
@@ -440,10 +445,13 @@ class LiveViewManager:
         await self.async_close()
 
 
-def _refusal(offer: str, access: EntityAccess) -> str | None:
-    """Return the translation key of why an offer is refused; None: it is not."""
+def _refusal(camera: Module, offer: str, access: EntityAccess) -> str | None:
+    """Return the translation key of why an offer is refused; None: it is not.
+
+    The indoor unit rings when it is called, which takes somebody who wants to talk.
+    """
     if not access.may_read:
         return "call_watch_not_allowed"
-    if sends_audio(offer) and not access.may_control:
-        return "call_talk_not_allowed"
-    return None
+    if sends_audio(offer):
+        return None if access.may_control else "call_talk_not_allowed"
+    return "call_home_needs_microphone" if is_indoor_unit(camera) else None
