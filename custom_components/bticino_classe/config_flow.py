@@ -86,6 +86,7 @@ CODE = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocompl
 CODE_SCHEMA = vol.Schema({vol.Required(CONF_CODE): CODE})
 
 _RELAY_OPTIONS = {CONF_LIGHTS_AS_DOORS: ModuleKind.LIGHT, CONF_GATES: ModuleKind.RELAY}
+MAX_TITLE_LENGTH = 255  # characters; logs and notifications contain it
 
 # Only these keys have a text in the forms.
 _FORM_ERRORS = frozenset(
@@ -445,4 +446,4 @@ def _relays(topology: Topology) -> dict[str, dict[str, str]]:
 def _title(topology: Topology) -> str:
     """Name the entry after its homes, which keeps the e-mail address out of logs and lists."""
     names = [home.name for home in topology.homes.values() if home.bridges and home.name]
-    return ", ".join(names) or "BTicino Classe"
+    return ", ".join(names)[:MAX_TITLE_LENGTH] or "BTicino Classe"

@@ -66,6 +66,20 @@ async def submit(hass: HomeAssistant, flow_id: str, values: dict[str, Any]) -> C
     return result
 
 
+async def test_title_of_many_homes(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """It is in log lines and notifications, so it has an end."""
+    homes = [
+        {"id": f"h{n}", "name": "x" * 99, "modules": [{"id": f"b{n}", "type": "BNC1"}]}
+        for n in range(50)
+    ]
+    answer: dict[str, object] = {"status": "ok", "body": {"homes": homes}}
+    simulator.fail(HOMESDATA, Failure(body=answer))
+    result = await submit(hass, await start_flow(hass), credentials)
+    assert len(str(result["title"])) == 255
+
+
 async def test_sign_in_once_and_store_the_tokens(
     hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:

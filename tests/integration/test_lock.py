@@ -94,7 +94,7 @@ async def test_door_opens_once(
     (command,) = simulator.journal.commands
     assert command.body == {
         "app_type": "app_camera",
-        "app_version": "4.1.1.3",
+        "app_version": "26.9.1.0",
         "home": {
             "id": "64a1b2c3d4e5f60718293a4b",
             "timezone": "Europe/Rome",
