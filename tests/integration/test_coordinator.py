@@ -83,7 +83,7 @@ async def test_push_during_the_list_of_modules(
 ) -> None:
     """The states that are requested after the push are newer, and they are shown."""
     released, coordinator = asyncio.Event(), online_entry.runtime_data.coordinator
-    coordinator._topology_until = None
+    coordinator.known_homes.async_expire()
     simulator.fail(HOMESDATA, Failure(until=released))
     poll = asyncio.create_task(coordinator.async_refresh())
     await simulator.journal.wait_for(HOMESDATA)
