@@ -11,13 +11,13 @@ from .client import OfflineReason, TokenEvent
 from .issues import APP_CLIENT_REFUSED, NO_INTERCOM, NOTHING_RINGS, USAGE_LIMIT, AccountIssues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime
 
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from .client import AuthHandler, PushChannel, SocketState
+    from .client import AuthHandler, Home, Module, PushChannel, SocketState
 
 USAGE_LIMIT_AFTER: Final = timedelta(minutes=15)
 NOTHING_RINGS_AFTER: Final = timedelta(minutes=30)
@@ -167,13 +167,21 @@ class MissingIntercom:
     def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
         self._hass = hass
         self._issues = AccountIssues(hass, entry)
+        self._is_listed = True
         self._missing_since: float | None = None
 
     @callback
-    def async_note_answer(self, *, has_intercom: bool) -> None:
-        """Note whether an answer contained an intercom."""
-        now = self._hass.loop.time()
-        if has_intercom:
+    def async_note_list(self, homes: Iterable[Home]) -> None:
+        """Note whether the list of modules contains an intercom; the states follow."""
+        self._is_listed = any(home.bridges for home in homes)
+
+    @callback
+    def async_note_states(
+        self, bridges: Iterable[Module], answered: Mapping[str, Collection[str]]
+    ) -> None:
+        """Note the ids that were reported for each home: a list may have no modules."""
+        known, now = {bridge.id for bridge in bridges}, self._hass.loop.time()
+        if self._is_listed or any(not known.isdisjoint(ids) for ids in answered.values()):
             self._missing_since = None
             self._issues.async_delete(NO_INTERCOM)
         elif self._missing_since is None:

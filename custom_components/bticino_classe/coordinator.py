@@ -33,7 +33,7 @@ from .client import (
 )
 from .const import CONF_EXCLUDED_HOMES, DOMAIN, LOGGER
 from .errors import reason
-from .house import House, merged_homes, modules_of, without_module
+from .house import House, is_of_home, merged_homes, misplaced_modules, modules_of, without_module
 from .polling import STATUS_INTERVAL, HomePoller, LastAnswer, interval_of_start
 from .stored_house import StoredHomes, StoredHouse
 from .surplus import SurplusModules
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from .client import CallPush, Module, Push, PushChannel
+    from .client import CallPush, Push, PushChannel
 
 SAFETY_INTERVAL: Final = timedelta(minutes=30)  # while the push connection is up
 TOPOLOGY_INTERVAL: Final = timedelta(minutes=59)  # less than an hour: two safety intervals
@@ -80,7 +80,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self._stored = StoredHouse.of(hass, entry.entry_id)
         self._surplus = SurplusModules(hass, entry)
         self._missing_intercom = MissingIntercom(hass, entry)
-        self._is_intercom_listed = True
         self._push = push
         self._topology_ids: AbstractSet[str] = frozenset()
         self._gone_before: AbstractSet[str] = frozenset()  # in an earlier run
@@ -375,12 +374,11 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         await self._refresh_topology()
         # What is pushed or switched from here on is newer than the states that are requested now.
         self._pending_updates.clear()
+        homes, is_pushed = self._homes_in_use(), self._push.is_online
         try:
-            reported = await self._poller.fetch(
-                self._homes_in_use(), is_pushed=self._push.is_online
-            )
+            reported = await self._poller.fetch(homes, is_pushed=is_pushed)
         except ForbiddenError, NotFoundError:
-            self._missing_intercom.async_note_answer(has_intercom=self._is_intercom_listed)
+            self._missing_intercom.async_note_states((), {})
             raise
         await self._follow_moves(reported)
         for home_id in self._poller.refused - self._listed_homes:  # it no longer exists
@@ -389,28 +387,17 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         modules = modules_of(self.all_homes)
         for home_id, states in reported.items():
             # Read only now: a module may have been removed during the request.
-            own = {key: s for key, s in states.items() if _is_of_home(modules.get(key), home_id)}
+            own = {key: s for key, s in states.items() if is_of_home(modules.get(key), home_id)}
             self.all_homes[home_id] = with_reported_modules(self.all_homes[home_id], own)
             self._status_ids[home_id] = frozenset(states)
         self._forget_gone_modules()
         self._limit_modules(before)
         house = self._house_of(reported)
-        self._note_intercoms(house, reported)
+        self._missing_intercom.async_note_states(house.bridges, self._answered(reported))
         known: House | None = self.data
         if known is not None and house.modules.keys() - known.modules.keys():
             self._topology_until = None  # request the name of the new module with the next poll
         return house
-
-    def _note_intercoms(
-        self, house: House, reported: Mapping[str, Mapping[str, ModuleState]]
-    ) -> None:
-        """Note whether the cloud lists an intercom, or reports the state of one."""
-        known = {bridge.id for bridge in house.bridges}
-        answered = [ids for home_id, ids in reported.items() if home_id not in self._poller.refused]
-        is_reported = any(not known.isdisjoint(ids) for ids in answered)
-        self._missing_intercom.async_note_answer(
-            has_intercom=self._is_intercom_listed or is_reported
-        )
 
     def _forget_gone_modules(self) -> None:
         """Drop the modules that are gone and were gone before this start, too."""
@@ -444,7 +431,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
                 states |= {
                     key: state
                     for key, state in found.items()
-                    if _is_of_home(modules.get(key), home_id) is is_own
+                    if is_of_home(modules.get(key), home_id) is is_own
                 }
         for module_id, changes in self._pending_updates.items():
             if module_id in states:
@@ -455,23 +442,15 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     async def _follow_moves(self, reported: Mapping[str, Mapping[str, ModuleState]]) -> None:
         """Request the list of modules again, once, when another home reports a module."""
-        if self._misplaced(reported) - self._misplaced_modules:
+        answered = self._answered(reported)
+        if misplaced_modules(self.all_homes, answered) - self._misplaced_modules:
             self._topology_until = None
             await self._refresh_topology()
-        self._misplaced_modules = self._misplaced(reported)
+        self._misplaced_modules = misplaced_modules(self.all_homes, answered)
 
-    def _misplaced(self, reported: Mapping[str, Mapping[str, ModuleState]]) -> set[str]:
-        """Return the modules that only another home reports than the one that they are in."""
-        modules = modules_of(self.all_homes)
-        answered = {
-            key: states for key, states in reported.items() if key not in self._poller.refused
-        }
-        return {
-            module.id
-            for home_id, states in answered.items()
-            for module in (modules[key] for key in states if key in modules)
-            if module.home_id != home_id and module.id not in answered.get(module.home_id, ())
-        }
+    def _answered[States](self, reported: Mapping[str, States]) -> dict[str, States]:
+        """Return what was reported, without the homes whose states the cloud has refused."""
+        return {key: each for key, each in reported.items() if key not in self._poller.refused}
 
     async def _refresh_topology(self) -> None:
         """Request the list of modules when it is due; keep the known one if that fails."""
@@ -489,7 +468,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     async def _fetch_topology(self) -> None:
         topology = await self.account.topology()
-        self._is_intercom_listed = any(home.bridges for home in topology.homes.values())
+        self._missing_intercom.async_note_list(topology.homes.values())
         homes = merged_homes(self.all_homes, topology.homes)
         if not any(homes[home_id].bridges for home_id in topology.homes):
             # The account had an intercom when it was set up: this answer is incomplete.
@@ -515,7 +494,3 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             for home in self.all_homes.values()
             if (home.bridges or home.id in shown) and home.id not in self.excluded_homes
         ]
-
-
-def _is_of_home(module: Module | None, home_id: str) -> bool:
-    return module is None or module.home_id == home_id

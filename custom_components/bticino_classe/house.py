@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from .client import Home, Module, ModuleKind, ModuleState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,24 @@ def merged_homes(known: Mapping[str, Home], listed: Mapping[str, Home]) -> dict[
 def modules_of(homes: Mapping[str, Home]) -> dict[str, Module]:
     """Return the modules of all homes by id."""
     return {m.id: m for home in homes.values() for m in home.modules.values()}
+
+
+def is_of_home(module: Module | None, home_id: str) -> bool:
+    """Whether a home may report a module: it is in that home, or not known yet."""
+    return module is None or module.home_id == home_id
+
+
+def misplaced_modules(
+    homes: Mapping[str, Home], reported: Mapping[str, Collection[str]]
+) -> set[str]:
+    """Return the modules that only another home reports than the one that they are in."""
+    modules = modules_of(homes)
+    return {
+        module.id
+        for home_id, ids in reported.items()
+        for module in (modules[key] for key in ids if key in modules)
+        if module.home_id != home_id and module.id not in reported.get(module.home_id, ())
+    }
 
 
 def _merged_home(known: Home | None, home: Home) -> Home:

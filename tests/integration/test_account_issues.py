@@ -200,6 +200,7 @@ async def test_usage_limit_over_a_start(
     if is_new_process:
         hass.data[RATE_LIMITERS].clear()
     await hass.config_entries.async_setup(account.entry_id)
+    await wait_idle(hass)
     assert (USAGE in issues_of(hass, account)) is not is_new_process
     await advance(hass, freezer, 16 * MINUTE)
     await reload_entry(hass, account)

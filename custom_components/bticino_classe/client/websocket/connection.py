@@ -21,15 +21,20 @@ from ..rate_limiter import LONGEST_PAUSE
 from ..traffic import TrafficKind
 from .backoff import Backoff
 from .disconnect import (
+    NO_REPLY,
+    TOKEN_EXPIRED,
+    UNEXPECTED,
     Cause,
     ConnectionEndedError,
     Disconnect,
     Offline,
     OfflineReason,
+    closed,
     first_disconnect,
     no_token,
     refused_frame,
     refused_handshake,
+    unreachable,
 )
 from .keepalive import KeepalivePolicy, keep_alive
 
@@ -207,7 +212,7 @@ class ReconnectingSocket:
         """Run one connection and return why it ended."""
         self._set_state(SocketState.CONNECTING)
         self._online_since = None
-        disconnect = Disconnect(text="unexpected", reason=OfflineReason.UNEXPECTED)
+        disconnect = UNEXPECTED
         try:
             async with await self._open() as socket, asyncio.TaskGroup() as tasks:
                 self._socket = socket
@@ -235,9 +240,7 @@ class ReconnectingSocket:
         except aiohttp.WSServerHandshakeError as err:
             disconnect = refused_handshake(err)
         except (aiohttp.ClientError, OSError, TimeoutError, BticinoError) as err:
-            disconnect = Disconnect(
-                text=f"no connection: {type(err).__name__}", reason=OfflineReason.UNREACHABLE
-            )
+            disconnect = unreachable(err)
         else:
             keep_alive(socket, self._keepalive.keepalive_after)
             return socket
@@ -254,9 +257,7 @@ class ReconnectingSocket:
                 self.counters["binary_frames"] += 1
                 self._note(TrafficKind.RECEIVED, size=len(message.data))
             else:
-                raise ConnectionEndedError(
-                    Disconnect(text="closed", reason=OfflineReason.CLOSED, code=socket.close_code)
-                )
+                raise ConnectionEndedError(closed("closed", socket.close_code))
 
     def _on_text(self, text: str) -> None:
         """Decode a frame and dispatch it; a bad frame does not affect others."""
@@ -358,11 +359,7 @@ class ReconnectingSocket:
                 async with asyncio.timeout_at(self._token_ends if is_online else None):
                     return await self._auth.get_access_token()
             except TimeoutError:
-                disconnect = Disconnect(
-                    text="token expired",
-                    reason=OfflineReason.SIGN_IN_FAILED,
-                    cause=Cause.NO_TOKEN,
-                )
+                disconnect = TOKEN_EXPIRED
             except BticinoError as err:
                 disconnect = no_token(err)
             left = self._token_ends - asyncio.get_running_loop().time()
@@ -381,13 +378,9 @@ class ReconnectingSocket:
                 await self._send_frame(socket, frame)
                 return await self._reply
         except TimeoutError:
-            disconnect = Disconnect(
-                text="no answer to the subscription", reason=OfflineReason.NO_REPLY
-            )
+            disconnect = NO_REPLY
         except (aiohttp.ClientError, ConnectionError) as err:
-            disconnect = Disconnect(
-                text=f"closed while sending: {type(err).__name__}", reason=OfflineReason.CLOSED
-            )
+            disconnect = closed(f"closed while sending: {type(err).__name__}")
         finally:
             self._reply = None
         raise ConnectionEndedError(disconnect)

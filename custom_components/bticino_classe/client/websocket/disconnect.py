@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..error_codes import meaning_of, status_error
 from ..errors import (
@@ -78,6 +78,13 @@ class Disconnect:
         return self.text if self.code is None else f"{self.text} ({self.code})"
 
 
+UNEXPECTED: Final = Disconnect(text="unexpected", reason=OfflineReason.UNEXPECTED)
+NO_REPLY: Final = Disconnect(text="no answer to the subscription", reason=OfflineReason.NO_REPLY)
+TOKEN_EXPIRED: Final = Disconnect(
+    text="token expired", reason=OfflineReason.SIGN_IN_FAILED, cause=Cause.NO_TOKEN
+)
+
+
 class ConnectionEndedError(Exception):
     """A connection has ended; raised inside the tasks that use it."""
 
@@ -93,6 +100,17 @@ def first_disconnect(group: BaseExceptionGroup[ConnectionEndedError]) -> Disconn
         error = error.exceptions[0]
     assert isinstance(error, ConnectionEndedError)  # noqa: S101 - for the type checker
     return error.disconnect
+
+
+def unreachable(err: Exception) -> Disconnect:
+    """Return the disconnect of a connection that could not be opened."""
+    text = f"no connection: {type(err).__name__}"
+    return Disconnect(text=text, reason=OfflineReason.UNREACHABLE)
+
+
+def closed(text: str, code: int | None = None) -> Disconnect:
+    """Return the disconnect of a connection that was closed."""
+    return Disconnect(text=text, reason=OfflineReason.CLOSED, code=code)
 
 
 def refused_handshake(err: aiohttp.WSServerHandshakeError) -> Disconnect:
