@@ -96,7 +96,8 @@ class BticinoConnection(BticinoEntity, BinarySensorEntity):
     @property
     @override
     def available(self) -> bool:
-        return self.coordinator.last_update_success
+        coordinator = self.coordinator
+        return coordinator.last_update_success and coordinator.has_answered(self.module.id)
 
     @property
     @override

@@ -87,8 +87,9 @@ ACCOUNT_SCHEMA = vol.Schema(
 CODE = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 CODE_SCHEMA = vol.Schema({vol.Required(CONF_CODE): CODE})
 
-_RELAY_OPTIONS = {CONF_LIGHTS_AS_DOORS: ModuleKind.LIGHT, CONF_GATES: ModuleKind.RELAY}
 MAX_TITLE_LENGTH = 255  # characters; logs and notifications contain it
+
+_RELAY_OPTIONS = {CONF_LIGHTS_AS_DOORS: ModuleKind.LIGHT, CONF_GATES: ModuleKind.RELAY}
 
 # Only these keys have a text in the forms.
 _FORM_ERRORS = frozenset(

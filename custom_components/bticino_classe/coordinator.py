@@ -34,18 +34,18 @@ from .client import (
 from .const import CONF_EXCLUDED_HOMES, DOMAIN, LOGGER
 from .errors import reason
 from .house import House, merged_homes, modules_of, without_module
-from .polling import HomePoller, LastAnswer
+from .polling import STATUS_INTERVAL, HomePoller, LastAnswer, interval_of_start
+from .stored_house import StoredHomes, StoredHouse
 from .surplus import SurplusModules
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Set as AbstractSet
 
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
     from .client import CallPush, Module, Push, PushChannel
 
-STATUS_INTERVAL: Final = timedelta(minutes=5)  # while nothing is pushed
 SAFETY_INTERVAL: Final = timedelta(minutes=30)  # while the push connection is up
 TOPOLOGY_INTERVAL: Final = timedelta(minutes=59)  # less than an hour: two safety intervals
 MAX_REQUESTED_MODULES: Final = 200  # others appear with the next regular list
@@ -56,6 +56,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     """Owns the house: the only writer of `data`; every change reaches the listeners."""
 
     config_entry: ConfigEntry
+    is_confirmed = False  # the cloud has listed the modules since the start
+    failed_polls = 0
+    _incomplete_polls = 0  # that left something unanswered since the start
+    _was_online = False
+    _outage_logged = False
+    _is_topology_cut = False
 
     def __init__(
         self, hass: HomeAssistant, entry: ConfigEntry, account: Account, push: PushChannel
@@ -69,17 +75,15 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         )
         self.account = account
         self.all_homes: dict[str, Home] = {}
-        self.failed_polls = 0
         self._last_answer = LastAnswer(hass)
         self._poller = HomePoller(hass, account)
+        self._stored = StoredHouse.of(hass, entry.entry_id)
         self._surplus = SurplusModules(hass, entry)
         self._missing_intercom = MissingIntercom(hass, entry)
         self._is_intercom_listed = True
-        self._was_online = False
         self._push = push
-        self._outage_logged = False
-        self._topology_ids: frozenset[str] = frozenset()
-        self._is_topology_cut = False
+        self._topology_ids: AbstractSet[str] = frozenset()
+        self._gone_before: AbstractSet[str] = frozenset()  # in an earlier run
         self._listed_homes: frozenset[str] = frozenset()
         self._topology_until: datetime | None = None
         self._status_ids: dict[str, frozenset[str]] = {}
@@ -87,11 +91,27 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self._requested_modules: set[str] = set()
         self._misplaced_modules: set[str] = set()
 
+    async def async_load(self) -> None:
+        """Use the stored house; if there is none, wait for the cloud's first answer."""
+        stored = await self._stored.async_load()
+        if stored is None:
+            await self.async_config_entry_first_refresh()
+            return
+        self.all_homes = dict(stored.homes)
+        self._listed_homes = frozenset(stored.homes)
+        self._topology_ids = modules_of(stored.homes).keys() - stored.gone
+        self._gone_before = stored.gone
+        self.data = House.of(self._homes_in_use(), {})
+
     @callback
     def async_start(self) -> None:
-        """Follow the push connection until the entry is unloaded."""
+        """Follow the push connection until the entry is unloaded; poll if only stored is known."""
         self.config_entry.async_on_unload(self._push.listen_pushes(self._on_push))
         self.config_entry.async_on_unload(self._push.listen_states(self._on_push_state))
+        if not self.is_confirmed:
+            self.config_entry.async_create_background_task(
+                self.hass, self.async_refresh(), "bticino_classe first poll"
+            )
 
     @property
     def excluded_homes(self) -> Collection[str]:
@@ -109,6 +129,31 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         status_ids = self._status_ids.values()
         return module_id in self._topology_ids or any(module_id in ids for ids in status_ids)
 
+    @property
+    def answered_homes(self) -> Collection[str]:
+        """The ids of the homes for which the cloud has answered since the start."""
+        return self._poller.answered
+
+    @property
+    def failure(self) -> str | None:
+        """The reason why the last values do not count, as a translation key."""
+        error = None if self.last_update_success else self.last_exception
+        return getattr(error, "translation_key", None)
+
+    def has_answered(self, module_id: str) -> bool:
+        """Whether the cloud has answered for the home of a module since the start."""
+        module = self.data.modules.get(module_id)
+        reported = (self._status_ids.get(home_id, ()) for home_id in self._poller.answered)
+        return module is not None and (
+            module.home_id in self._poller.answered or any(module_id in ids for ids in reported)
+        )
+
+    def is_gone(self, module_id: str) -> bool:
+        """Whether the cloud's answers since the start are certain not to contain a module."""
+        is_unanswered = module_id in self.data.modules and not self.has_answered(module_id)
+        is_certain = self.is_confirmed and not self._is_topology_cut and not is_unanswered
+        return is_certain and not self.is_listed(module_id)
+
     def panels_of(self, bridge_id: str) -> tuple[str, ...]:
         """Return the ids of the panels behind an intercom."""
         return self.data.panels_of(bridge_id)
@@ -118,6 +163,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         """Remove a module whose device was deleted; it returns if the cloud lists it again."""
         self._drop_module(module_id)
         self._set_house(self.data.without_module(module_id))
+        self._store_house()
 
     @callback
     def async_set_light(self, module_id: str, *, on: bool) -> None:
@@ -165,8 +211,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     @callback
     def async_note_answer(self) -> None:
-        """Note that the cloud has just shown that it works; an outage cannot have begun before."""
+        """Note that the cloud has just shown that it works; what failed before is tried again."""
         self._last_answer.note()
+        self._push.retry_soon()
+        if self.failed_polls or self._poller.failing or not self._is_complete:
+            self._incomplete_polls = 0
+            self.async_refresh_soon()
 
     @callback
     def async_handle_error(self, err: BticinoError) -> None:
@@ -189,13 +239,21 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         """Long while changes are pushed, short otherwise.
 
         Short, too, after a light was switched on: its timer switches it off without a push. Even
-        shorter after a start, if there were too many homes for our own rate limiter.
+        shorter after a start, until the cloud has answered for every home, or if there were too
+        many homes for our own rate limiter.
         """
         if self._poller.retry_after is not None:
             return min(timedelta(seconds=ceil(self._poller.retry_after)), STATUS_INTERVAL)
+        if not self._is_complete:
+            return interval_of_start(self._incomplete_polls)
         is_pushed = self._push.is_online and not (self.failed_polls or self._poller.failing)
         is_lit = any(update.get("on") for update in self._pending_updates.values())
         return SAFETY_INTERVAL if is_pushed and not is_lit else STATUS_INTERVAL
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether the cloud has listed the modules and answered for every home since the start."""
+        return self.is_confirmed and {h.id for h in self._homes_in_use()} <= self._poller.answered
 
     @callback
     def _on_push(self, push: Push) -> None:
@@ -222,6 +280,8 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             return  # the entry is being unloaded
         was_online, self._was_online = self._was_online, self._push.is_online
         if was_online:  # until now, the push connection showed that the cloud works
+            self._last_answer.note()
+        elif self._was_online:
             self.async_note_answer()
         self.async_adapt_interval()
         if was_online is not self._was_online:
@@ -260,10 +320,18 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             LOGGER.info("The cloud of %s is available again", self.name)
         self._outage_logged = False
         self.last_update_success = True  # the base class would log the recovery a second time
+        self._last_answer.note()
+        if self.failed_polls:
+            self._push.retry_soon()  # its connection may have failed for the same reason
         self.failed_polls = 0
-        self.async_note_answer()
+        self._incomplete_polls = 0 if self._is_complete else self._incomplete_polls + 1
         self.update_interval = self._wanted_interval
         return house
+
+    @override
+    def _async_refresh_finished(self) -> None:
+        if self.last_update_success:
+            self._store_house()
 
     def _tolerate_failure(self, err: BticinoError) -> House:
         """Return the last values during a short outage, and log the outage once.
@@ -272,11 +340,11 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         """
         known: House | None = self.data
         is_refused_here = isinstance(err, RateLimitError) and err.is_local
-        if not is_refused_here:
+        if not is_refused_here or not self._poller.answered:
             self._count_failure(err)
         if known is not None:
             is_outage = not is_refused_here and self._last_answer.is_long_ago
-            if self.last_update_success and not is_outage:
+            if self.last_update_success and self._poller.answered and not is_outage:
                 return known
             # Logged above; the base class would log it a second time.
             self.last_update_success = False
@@ -288,11 +356,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     def _count_failure(self, err: BticinoError) -> None:
         if self.failed_polls == 0:
             if self._push.is_online:  # polls are rare then, because pushes come instead
-                self.async_note_answer()
+                self._last_answer.note()
             known: House | None = self.data
             if known is not None:
                 self._log_outage(err)
         self.failed_polls += 1
+        self._incomplete_polls += 1
         self.update_interval = self._wanted_interval
 
     def _log_outage(self, err: BticinoError) -> None:
@@ -323,6 +392,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             own = {key: s for key, s in states.items() if _is_of_home(modules.get(key), home_id)}
             self.all_homes[home_id] = with_reported_modules(self.all_homes[home_id], own)
             self._status_ids[home_id] = frozenset(states)
+        self._forget_gone_modules()
         self._limit_modules(before)
         house = self._house_of(reported)
         self._note_intercoms(house, reported)
@@ -342,10 +412,16 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             has_intercom=self._is_intercom_listed or is_reported
         )
 
+    def _forget_gone_modules(self) -> None:
+        """Drop the modules that are gone and were gone before this start, too."""
+        self._gone_before = {key for key in self._gone_before if not self.is_listed(key)}
+        for module_id in filter(self.is_gone, self._gone_before):
+            self._drop_module(module_id)
+
     def _limit_modules(self, before: Mapping[str, Home]) -> None:
         """Leave out what is more than an account can have; remove it when it is gone again."""
         surplus = self._surplus.ids
-        if not self._is_topology_cut:
+        if self.is_confirmed and not self._is_topology_cut:
             gone = surplus.difference(self._topology_ids, *self._status_ids.values())
             self._surplus.async_remove_devices(gone)
             for module_id in gone:
@@ -355,7 +431,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         if is_cut or self._is_topology_cut:
             new = modules_of(self.all_homes).keys() - modules_of(before).keys()
             self._surplus.async_raise_issue(surplus | new)
-        else:
+        elif self.is_confirmed:
             self._surplus.async_delete_issue()
 
     def _house_of(self, reported: Mapping[str, Mapping[str, ModuleState]]) -> House:
@@ -419,10 +495,16 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             # The account had an intercom when it was set up: this answer is incomplete.
             raise UnexpectedAnswerError
         self.all_homes = homes
+        self.is_confirmed = True
         self._listed_homes = frozenset(topology.homes)
         self._topology_ids = frozenset(modules_of(topology.homes))
         self._is_topology_cut = topology.is_cut
         self._topology_until = dt_util.utcnow() + TOPOLOGY_INTERVAL
+
+    def _store_house(self) -> None:
+        gone = frozenset(filter(self.is_gone, modules_of(self.all_homes)))
+        stored = StoredHomes(homes=dict(self.all_homes), gone=gone)
+        self._stored.async_save(self.config_entry, stored)
 
     def _homes_in_use(self) -> list[Home]:
         """Return the homes with an intercom, and those shown already, without the excluded ones."""

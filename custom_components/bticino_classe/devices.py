@@ -41,16 +41,18 @@ def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     """Register the devices of the house now, and again when something about them changes."""
     coordinator = entry.runtime_data.coordinator
     registered: dict[str, tuple[Module, str | None]] = {}
+    was_confirmed = False
 
     @callback
     def register() -> None:
-        house = coordinator.data
+        nonlocal registered, was_confirmed
+        house, is_confirmed = coordinator.data, coordinator.is_confirmed
         now = {m.id: (m, house.state(m.id).firmware) for m in house.modules.values()}
-        if now != registered:
-            _cleanup_registry(hass, entry)
+        if (now, is_confirmed) != (registered, was_confirmed):
+            if is_confirmed:  # nothing is removed on the strength of what is stored
+                _cleanup_registry(hass, entry)
             _register_devices(hass, entry, house)
-            registered.clear()
-            registered.update(now)
+            registered, was_confirmed = now, is_confirmed
 
     register()
     entry.async_on_unload(coordinator.async_add_listener(register))

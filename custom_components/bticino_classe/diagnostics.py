@@ -10,6 +10,7 @@ from homeassistant.util import dt as dt_util
 from .client import ModuleKind, Pseudonyms, redact
 from .const import CONF_DOOR_CODES, CONF_EXCLUDED_HOMES, CONF_GATES, CONF_LIGHTS_AS_DOORS
 from .house import modules_of
+from .recording.file import async_read_recording
 from .runtime import async_runtime
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ _KINDS: Final = {  # of the ids in these options
 
 
 async def async_get_config_entry_diagnostics(
-    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
-    entry: BticinoConfigEntry,
+    hass: HomeAssistant, entry: BticinoConfigEntry
 ) -> dict[str, Any]:
     """Return the house without names, locations and secrets; each id is replaced consistently."""
     runtime = async_runtime(entry)
@@ -54,7 +54,8 @@ async def async_get_config_entry_diagnostics(
         "counters": None if runtime is None else _counters(runtime),
     }
     found: dict[str, Any] = redact(pseudonyms.replace(report))
-    return found
+    # It was redacted before it was written; its pseudonyms are its own.
+    return {**found, "recording": await async_read_recording(hass, entry.entry_id)}
 
 
 def _name_ids(coordinator: BticinoCoordinator, pseudonyms: Pseudonyms) -> None:
@@ -86,6 +87,7 @@ def _house(coordinator: BticinoCoordinator) -> dict[str, Any]:
     return {
         home.id: {
             "set_up": home.id in house.homes,
+            "answered": home.id in coordinator.answered_homes,
             "has_name": home.name is not None,
             "has_timezone": home.timezone is not None,
             "modules": {
@@ -171,6 +173,8 @@ def _counters(runtime: RuntimeData) -> dict[str, Any]:
     return {
         "failed_polls": coordinator.failed_polls,
         "last_update_success": coordinator.last_update_success,
+        "list_of_modules": "received" if coordinator.is_confirmed else "stored",
+        "failure": coordinator.failure,
         "sign_in": dict(account.auth.counters),
         "requests": dict(account.transport.counters),
         "unknown_types": _unknown_types(coordinator),

@@ -1,6 +1,7 @@
 """Actions besides those of the entities."""
 
 import asyncio
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Final
 import uuid
@@ -28,6 +29,7 @@ from .errors import refused
 from .history.export import exported, span_of
 from .history.formatting import async_call_formatter
 from .permissions import Caller
+from .recording.recorder import DEFAULT_MINUTES, MAX_MINUTES
 from .service_helpers import (
     async_check_may_reset,
     async_find_accounts,
@@ -50,6 +52,7 @@ SIMULATE_RING: Final = "simulate_ring"
 EXPORT_CALLS: Final = "export_calls"
 OPEN_DOOR: Final = "open_door"
 DELETE_CALLS: Final = "delete_calls"
+RECORD_PROTOCOL: Final = "record_protocol"
 CAMERA_ACTIONS: Final = ("hang_up", "decline_ring", "next_panel")
 ATTR_OUTCOME: Final = "outcome"
 ATTR_SECONDS: Final = "seconds"
@@ -57,6 +60,7 @@ ATTR_START: Final = "start"
 ATTR_END: Final = "end"
 ATTR_CALL_ID: Final = "call_id"
 ATTR_ALL: Final = "all"
+ATTR_MINUTES: Final = "minutes"
 ATTR_USER_ID: Final = "user_id"
 
 _OUTCOMES: Final = {
@@ -95,6 +99,15 @@ _DELETE_SCHEMA: Final = vol.Schema(
     }
 )
 
+_RECORD_SCHEMA: Final = vol.Schema(
+    {
+        vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
+        vol.Optional(ATTR_MINUTES, default=DEFAULT_MINUTES): vol.All(
+            vol.Coerce(float), vol.Range(1, MAX_MINUTES)
+        ),
+    }
+)
+
 
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
@@ -115,6 +128,13 @@ def async_setup_services(hass: HomeAssistant) -> None:
             schema=None,
         )
     hass.services.async_register(DOMAIN, OPEN_DOOR, partial(_open_door, hass), _OPEN_SCHEMA)
+    async_register_admin_service(
+        hass, DOMAIN, DELETE_CALLS, partial(_delete_calls, hass), _DELETE_SCHEMA
+    )
+    _setup_actions_with_response(hass)
+
+
+def _setup_actions_with_response(hass: HomeAssistant) -> None:
     # Not for administrators only: a user may export the calls that the calendar shows.
     hass.services.async_register(
         DOMAIN,
@@ -123,8 +143,13 @@ def async_setup_services(hass: HomeAssistant) -> None:
         _EXPORT_SCHEMA,
         SupportsResponse.ONLY,
     )
-    async_register_admin_service(
-        hass, DOMAIN, DELETE_CALLS, partial(_delete_calls, hass), _DELETE_SCHEMA
+    # Home Assistant's helper for administrators would wait for it as for a short task.
+    hass.services.async_register(
+        DOMAIN,
+        RECORD_PROTOCOL,
+        partial(_record_protocol, hass),
+        _RECORD_SCHEMA,
+        SupportsResponse.OPTIONAL,
     )
 
 
@@ -207,6 +232,21 @@ async def _delete(entries: Collection[BticinoConfigEntry], ids: Collection[str])
     for history, there in zip(histories, found, strict=True):
         if there:
             await history.async_delete(there)
+
+
+async def _record_protocol(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:
+    """Record the cloud's messages, and return the files and what was redacted in them."""
+    (await Caller.async_of(hass, call.context)).check_admin()
+    entries = async_find_accounts(hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
+    minutes = call.data[ATTR_MINUTES]
+    results = await asyncio.gather(
+        *(entry.runtime_data.recorder.async_record(minutes) for entry in entries)
+    )
+    found: list[JsonValueType] = [
+        {"config_entry_id": entry.entry_id, **asdict(result)}
+        for entry, result in zip(entries, results, strict=True)
+    ]
+    return {"recordings": found}
 
 
 @callback

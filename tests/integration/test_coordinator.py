@@ -26,6 +26,7 @@ from tests.simulator.paths import (
     GETEVENTS,
     HOMESDATA,
     HOMESTATUS,
+    PUSH,
     SETSTATE,
     TOKEN,
     TURN,
@@ -333,7 +334,7 @@ async def test_changed_password_is_tried_once(
 async def test_rate_limit_is_respected(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """After a Retry-After of an hour neither polls nor reloads send a request."""
+    """After a Retry-After of an hour neither polls nor reloads send a request to the API."""
     simulator.fail(HOMESTATUS, too_many(retry_after=3600))
     for _ in range(3):
         await entry.runtime_data.coordinator.async_refresh()
@@ -341,9 +342,9 @@ async def test_rate_limit_is_respected(
     assert state_of(hass, DOOR) == "locked"
     for _ in range(3):
         await reload_entry(hass, entry)
-    assert entry.state is ConfigEntryState.SETUP_RETRY
-    assert entry.error_reason_translation_key == "too_many_requests"
-    assert len(simulator.journal) == 1
+    assert entry.state is ConfigEntryState.LOADED
+    assert state_of(hass, DOOR) == "unavailable"
+    assert [request.path for request in simulator.journal if request.path != PUSH] == [HOMESTATUS]
 
 
 async def test_next_poll_waits_for_retry_after(

@@ -102,6 +102,9 @@ from .push import (
 from .rate_limiter import (
     RateLimiter,
 )
+from .recording.recorder import (
+    TrafficRecorder,
+)
 from .redaction import (
     Pseudonyms,
     redact,
@@ -203,6 +206,7 @@ __all__ = [
     "TokenRefusedError",
     "Topology",
     "TrackedCall",
+    "TrafficRecorder",
     "UnexpectedAnswerError",
     "UnknownModeError",
     "UnreachableError",
