@@ -267,7 +267,8 @@ async def test_command_that_is_answered_proves_that_the_cloud_is_back(
     await wait_until(lambda: push.socket.state == "waiting")
     assert coordinator.failed_polls == 1
     simulator.bring_up()
-    await call_action(hass, "lock", "open", DOOR)
+    option = {"entity_id": "select.classe_300x_do_not_disturb", "option": "always"}
+    await hass.services.async_call("select", "select_option", option, blocking=True)
     await wait_until(lambda: state_of(hass, PUSH_CONNECTION) == "on")
     await wait_idle(hass)
     assert coordinator.failed_polls == 0

@@ -158,10 +158,7 @@ class ReconnectingSocket:
         self._resolve_waiters(len(self._waiters), NoAnswerError(reason="stopped"))
 
     def retry_soon(self) -> None:
-        """Reconnect now if the connection has failed: the cloud has just answered elsewhere.
-
-        A pause that the cloud named and the wait for another token go on.
-        """
+        """Reconnect now if that has failed, unless the cloud named the pause or refused a token."""
         ended = self.last_disconnect
         is_failure = ended is not None and ended.cause is Cause.CONNECTION and not ended.retry_after
         if is_failure and self.state is SocketState.WAITING:
@@ -459,10 +456,9 @@ class ReconnectingSocket:
             _LOGGER.warning("The %s to the cloud is lost: %s", self._name, disconnect)
 
     def _was_stable(self) -> bool:
-        if self._online_since is None:
-            return False
-        online = asyncio.get_running_loop().time() - self._online_since
-        return online >= self._keepalive.stable_after
+        since = self._online_since
+        stable_from = asyncio.get_running_loop().time() - self._keepalive.stable_after
+        return since is not None and since <= stable_from
 
     def _note_offline(self, reason: OfflineReason) -> None:
         """Note why the connection is not online, or still is not; the state follows."""
@@ -500,6 +496,5 @@ async def _wait(event: asyncio.Event, seconds: float | None) -> None:
 
 def _is_reply(frame: Frame) -> bool:
     """Return whether a frame is the reply to a subscription; all other frames have a type."""
-    if "push_type" in frame or "type" in frame:
-        return False
-    return "status" in frame or "error" in frame
+    has_type = "push_type" in frame or "type" in frame
+    return not has_type and ("status" in frame or "error" in frame)
