@@ -115,7 +115,9 @@ async def set_up(hass: HomeAssistant) -> SetUpTime:
     elapsed, processor = perf_counter() - start, process_time() - processor_start
     check_set_up(hass)
     coordinator = runtime_of(hass).coordinator
-    await wait_until(lambda: coordinator.is_confirmed and bool(coordinator.answered_homes))
+    await wait_until(
+        lambda: coordinator.known_homes.is_confirmed and bool(coordinator.answered_homes)
+    )
     taken = SetUpTime(elapsed=elapsed, processor=processor, available=perf_counter() - start)
     await wait_idle(hass)
     _check_availability(hass)

@@ -118,7 +118,9 @@ async def async_remove_config_entry_device(
     modules = {key for domain, key in device.identifiers if domain == DOMAIN}
     runtime = async_runtime(entry)
     # Before the cloud has answered, it is not known what it lists.
-    if runtime is None or not all(runtime.coordinator.is_gone(module) for module in modules):
+    if runtime is None or not all(
+        runtime.coordinator.known_homes.is_gone(module) for module in modules
+    ):
         return False
     for module in modules:
         runtime.coordinator.async_remove_module(module)

@@ -102,7 +102,9 @@ class BticinoConnection(BticinoEntity, BinarySensorEntity):
     @property
     @override
     def is_on(self) -> bool:
-        return self.coordinator.is_listed(self.module.id) and self.module_state.reachable
+        return (
+            self.coordinator.known_homes.is_listed(self.module.id) and self.module_state.reachable
+        )
 
 
 class BticinoPushConnection(BticinoLocalEntity, BinarySensorEntity):

@@ -376,7 +376,7 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         )
 
     def _homes(self) -> list[Home]:
-        homes = self.config_entry.runtime_data.coordinator.all_homes.values()
+        homes = self.config_entry.runtime_data.coordinator.known_homes.homes.values()
         return [home for home in homes if home.bridges]
 
     def _doors(self) -> dict[str, str]:

@@ -46,7 +46,7 @@ def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     @callback
     def register() -> None:
         nonlocal registered, was_confirmed
-        house, is_confirmed = coordinator.data, coordinator.is_confirmed
+        house, is_confirmed = coordinator.data, coordinator.known_homes.is_confirmed
         now = {m.id: (m, house.state(m.id).firmware) for m in house.modules.values()}
         if (now, is_confirmed) != (registered, was_confirmed):
             if is_confirmed:  # nothing is removed on the strength of what is stored
@@ -62,7 +62,7 @@ def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
 def _cleanup_registry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     """Remove the devices of excluded homes, and the entities of what modules no longer are."""
     coordinator = entry.runtime_data.coordinator
-    for home in coordinator.all_homes.values():
+    for home in coordinator.known_homes.homes.values():
         if home.id in coordinator.excluded_homes:
             _remove_devices(hass, entry, home.modules)
     _remove_devices(hass, entry, _unused_relays(entry, coordinator.data))

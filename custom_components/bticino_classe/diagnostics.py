@@ -59,7 +59,7 @@ async def async_get_config_entry_diagnostics(
 
 
 def _name_ids(coordinator: BticinoCoordinator, pseudonyms: Pseudonyms) -> None:
-    for home in coordinator.all_homes.values():
+    for home in coordinator.known_homes.homes.values():
         pseudonyms.name(home.id, "home")
         for module in home.modules.values():
             pseudonyms.name(module.id, module.kind.value)
@@ -96,13 +96,13 @@ def _house(coordinator: BticinoCoordinator) -> dict[str, Any]:
                     "type": module.type,
                     "has_name": module.name is not None,
                     "bridge": module.bridge_id,
-                    "known": coordinator.is_listed(module.id),
+                    "known": coordinator.known_homes.is_listed(module.id),
                     "state": _without_ids(asdict(house.state(module.id))),
                 }
                 for module in home.modules.values()
             },
         }
-        for home in coordinator.all_homes.values()
+        for home in coordinator.known_homes.homes.values()
     }
 
 
@@ -164,7 +164,7 @@ def _without_ids(state: dict[str, Any]) -> dict[str, Any]:
 
 def _unknown_types(coordinator: BticinoCoordinator) -> dict[str, int]:
     """Return how many modules of each unknown type there are; they have no entities."""
-    modules = modules_of(coordinator.all_homes).values()
+    modules = modules_of(coordinator.known_homes.homes).values()
     return dict(Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN))
 
 
@@ -179,7 +179,7 @@ def _counters(runtime: RuntimeData) -> dict[str, Any]:
     return {
         "failed_polls": coordinator.failed_polls,
         "last_update_success": coordinator.last_update_success,
-        "list_of_modules": "received" if coordinator.is_confirmed else "stored",
+        "list_of_modules": "received" if coordinator.known_homes.is_confirmed else "stored",
         "failure": _failure(coordinator),
         "sign_in": dict(account.auth.counters),
         "requests": dict(account.transport.counters),

@@ -149,7 +149,7 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
         return (
             super().available
             and coordinator.has_answered(module_id)
-            and coordinator.is_listed(module_id)
+            and coordinator.known_homes.is_listed(module_id)
             and coordinator.data.reachable(module_id)
         )
 

@@ -201,7 +201,7 @@ async def test_usage_limit_over_a_start(
         hass.data[RATE_LIMITERS].clear()
     await hass.config_entries.async_setup(account.entry_id)
     assert (USAGE in issues_of(hass, account)) is not is_new_process
-    await wait_idle(hass)  # the first poll follows in the background
+    await refresh(hass, account)  # in the background of a start
     await advance(hass, freezer, 16 * MINUTE)
     await reload_entry(hass, account)
     assert USAGE in issues_of(hass, account)
@@ -240,7 +240,7 @@ async def test_no_intercom(
     homes = list(simulator.house.homes)
     modules = dict(homes[0].modules)
     remove(simulator)
-    account.runtime_data.coordinator._topology_until = None
+    account.runtime_data.coordinator.known_homes.async_expire()
     await refresh(hass, account)
     for _ in range(11):
         await poll(hass, freezer)
@@ -267,7 +267,7 @@ async def test_one_incomplete_list(
 ) -> None:
     """It is no proof, whether a complete one or an outage follows."""
     simulator.fail(HOMESDATA, empty_topology())
-    account.runtime_data.coordinator._topology_until = None
+    account.runtime_data.coordinator.known_homes.async_expire()
     await refresh(hass, account)
     simulator.fail(HOMESDATA, maintenance(), times=1000)
     simulator.fail(HOMESTATUS, maintenance(), times=1000)
@@ -291,7 +291,7 @@ async def test_intercom_in_the_states_only(
     """Some lists have no modules; the states show that they are there."""
     for module in simulator.house.homes[0].modules.values():
         module.listed = False
-    account.runtime_data.coordinator._topology_until = None
+    account.runtime_data.coordinator.known_homes.async_expire()
     for _ in range(20):
         await poll(hass, freezer)
         await refresh(hass, account)
@@ -306,7 +306,7 @@ async def test_no_intercom_and_unload(
 ) -> None:
     """The issue goes with the account."""
     remove_modules(simulator)
-    account.runtime_data.coordinator._topology_until = None
+    account.runtime_data.coordinator.known_homes.async_expire()
     for _ in range(20):
         await poll(hass, freezer)
         await refresh(hass, account)

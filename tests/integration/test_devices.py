@@ -9,7 +9,8 @@ from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL, TOPOLOGY_INTERVAL
+from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL
+from custom_components.bticino_classe.known_homes import TOPOLOGY_INTERVAL
 from tests.integration.conftest import (
     call_action,
     forget_house,
@@ -409,7 +410,7 @@ async def test_module_that_is_no_longer_listed_is_unavailable(
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """The doors of a replaced intercom do not look as if they could be opened."""
-    assert entry.runtime_data.coordinator.is_listed(BOX)
+    assert entry.runtime_data.coordinator.known_homes.is_listed(BOX)
     simulator.remove_module(BOX)
     await poll(hass, freezer)
     assert state_of(hass, "lock.box") == "locked"

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Any
 from homeassistant.config_entries import ConfigEntryState
 import pytest
 
-from custom_components.bticino_classe.coordinator import (
-    SAFETY_INTERVAL,
-    TOPOLOGY_INTERVAL,
-)
+from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL
+from custom_components.bticino_classe.known_homes import TOPOLOGY_INTERVAL
 from custom_components.bticino_classe.polling import STATUS_INTERVAL
 from tests.integration.conftest import (
     advance,
@@ -142,7 +140,7 @@ async def test_dissolved_home(
     await poll(hass, freezer, TOPOLOGY_INTERVAL)
     coordinator = homes.runtime_data.coordinator
     assert not city.modules.keys() & coordinator.data.modules.keys()
-    assert {*coordinator.data.homes, *coordinator.all_homes} == {SEASIDE}
+    assert {*coordinator.data.homes, *coordinator.known_homes.homes} == {SEASIDE}
     assert state_of(hass, CITY_DOOR) == "unavailable"
     assert state_of(hass, "lock.box") == "locked"
     simulator.journal.clear()

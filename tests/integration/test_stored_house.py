@@ -13,7 +13,8 @@ import pytest
 
 from custom_components.bticino_classe.client import decode
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL, TOPOLOGY_INTERVAL
+from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL
+from custom_components.bticino_classe.known_homes import TOPOLOGY_INTERVAL
 from tests.integration.conftest import advance, poll, restart_entry, sign_in, state_of, wait_idle
 from tests.simulator import Failure
 from tests.simulator.houses import CASA, SEASIDE
@@ -383,7 +384,7 @@ async def test_refused_home_without_a_new_list_of_homes(
     simulator.fail(HOMESDATA, Failure(status=503, html=True))
     simulator.fail(HOMESTATUS, Failure(code=13))
     await restart_entry(hass, entry)
-    assert set(entry.runtime_data.coordinator.all_homes) == {CASA, SEASIDE}
+    assert set(entry.runtime_data.coordinator.known_homes.homes) == {CASA, SEASIDE}
     assert [home["id"] for home in read(hass, entry)["data"]["homes"]] == [CASA, SEASIDE]
 
 

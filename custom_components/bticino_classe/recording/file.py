@@ -1,11 +1,12 @@
 """The file of a recording: private, replaced by the next one, deleted after some days."""
 
+from contextlib import suppress
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from ..const import DOMAIN
+from ..const import DOMAIN, LOGGER
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -54,19 +55,30 @@ class RecordingFile:
     def read(self) -> list[Any]:
         """Return the lines that are complete; empty if there is no file."""
         try:
-            lines = self._path.read_bytes().splitlines(keepends=True)
+            lines = self._path.read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in lines if line.endswith(b"\n")]
+        found = []
+        for line in lines:
+            with suppress(ValueError):  # the last line, if Home Assistant was killed
+                found.append(json.loads(line))
+        return found
 
 
 async def async_read_recording(hass: HomeAssistant, entry_id: str) -> dict[str, Any] | None:
     """Return the name and the content of the recording of an account; None: there is none."""
     file = RecordingFile(hass, entry_id)
-    lines = await hass.async_add_executor_job(file.read)
+    try:
+        lines = await hass.async_add_executor_job(file.read)
+    except OSError as err:
+        return {"file": file.name, "error": err.strerror}
     return {"file": file.name, "lines": lines} if lines else None
 
 
 async def async_remove_recording(hass: HomeAssistant, entry_id: str) -> None:
     """Delete the recording of an account."""
-    await hass.async_add_executor_job(RecordingFile(hass, entry_id).delete)
+    file = RecordingFile(hass, entry_id)
+    try:
+        await hass.async_add_executor_job(file.delete)
+    except OSError as err:
+        LOGGER.warning("The recording %s could not be deleted: %s", file.name, err.strerror)

@@ -147,7 +147,7 @@ class ProtocolRecorder:
         for token in (data.get(CONF_TOKEN) or {}).values():
             if isinstance(token, str):
                 yield token, "token"
-        for home in self._coordinator.all_homes.values():
+        for home in self._coordinator.known_homes.homes.values():
             yield home.id, "home"
             if home.name is not None:
                 yield home.name, "name"

@@ -312,6 +312,7 @@ def test_description_keeps_what_a_call_depends_on() -> None:
         ("i=Villa Rossi", "i=<str:11>"),
         ("Villa Rossi", "<str:11>"),
         ("a=cancello:1", "a=<str:10>"),
+        ("a=rtpmap:96 Cancello/90000", "a=rtpmap:<str:17>"),
     ],
 )
 def test_lines_of_descriptions(line: str, shown: str) -> None:

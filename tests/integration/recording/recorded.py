@@ -148,9 +148,13 @@ class Wire:
                 self.secrets |= {module.id, module.name or module.id}
 
     def found_in(self, text: str) -> list[str]:
-        """Return the secrets that a text contains, in any case and in other encodings."""
+        """Return the secrets that a text contains, in any case and in other encodings.
+
+        Shorter ones, such as the number 9.1, are in many texts by chance.
+        """
         text = text.lower()
-        return [each for each in self.secrets if any(form in text for form in _forms(each))]
+        long = [each for each in self.secrets if len(each) > 3 or each.isalpha()]
+        return [each for each in long if any(form in text for form in _forms(each))]
 
     def _collect(self, value: object, key: str = "") -> None:
         if isinstance(value, Mapping):

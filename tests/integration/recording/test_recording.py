@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, Unauthorized
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
@@ -72,7 +73,8 @@ def _wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 def add_personal_extras(simulator: Simulator) -> None:
     """Let the cloud send what it was never seen to send: names and ids as keys, unknown fields."""
     home, bridge = simulator.house.homes[0], simulator.bridges()[0]
-    home.coordinates = (9.18273, 45.46427)
+    for number, each in enumerate(simulator.house.homes):
+        each.coordinates = (9.18273 + number, 45.46427 + number)
     bridge.extra = {
         "note": f"{simulator.email} {home.name}",
         home.name: home.id.upper(),
@@ -208,6 +210,27 @@ async def test_recording_ends_by_itself(
     assert (await running.result())["ended"] == "time"
 
 
+async def test_action_in_the_browser(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    hass_ws_client: WebSocketGenerator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """The developer tools show the response when the recording is over."""
+    browser = await hass_ws_client(hass)
+    call = {"type": "call_service", "domain": DOMAIN, "service": "record_protocol"}
+    await browser.send_json_auto_id({**call, "service_data": {}, "return_response": True})
+    path = path_of(hass, entry)
+    await wait_until(lambda: path.exists() and "getconfigs" in path.read_text("utf-8"))
+    freezer.tick(MINUTES * 60 + 1)
+    async_fire_time_changed(hass)
+    result = await browser.receive_json()
+    assert result["success"]
+    (recording,) = result["result"]["response"]["recordings"]
+    assert recording["file"].endswith(f"{entry.entry_id}.jsonl")
+    assert recording["redacted"]["coordinate"] == 2
+
+
 @pytest.mark.usefixtures("entry")
 @pytest.mark.parametrize("minutes", [0, -1, 61, "x"])
 async def test_invalid_time(hass: HomeAssistant, minutes: object) -> None:
@@ -291,13 +314,19 @@ async def test_size_is_limited(
     assert lines_of(hass)[-1]["end"] == "size"
 
 
+def block_folder(hass: HomeAssistant) -> Path:
+    """Put a file where the folder of the recordings should be."""
+    folder = path_of(hass).parent
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("in the way")
+    return folder
+
+
 async def test_disk_cannot_be_written(
     hass: HomeAssistant, entry: ConfigEntry[Any], freezer: FrozenDateTimeFactory
 ) -> None:
     """The action says so; nothing is observed any more."""
-    folder = path_of(hass).parent
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.write_text("in the way")
+    folder = block_folder(hass)
     with pytest.raises(HomeAssistantError) as caught:
         await record(hass)
     assert caught.value.translation_key == "recording_not_written"
@@ -305,6 +334,24 @@ async def test_disk_cannot_be_written(
     folder.unlink()
     running = await Recording.start(hass)
     assert (await running.end(freezer))["ended"] == "time"
+
+
+async def test_file_cannot_be_reached(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    hass_client: ClientSessionGenerator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The account starts, its diagnostics say why, and it can be removed."""
+    block_folder(hass)
+    await reload_entry(hass, entry)
+    report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert report["recording"] == {
+        "file": f".cache/{DOMAIN}/recordings/{entry.entry_id}.jsonl",
+        "error": "Not a directory",
+    }
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert "could not be deleted: Not a directory" in caplog.text
 
 
 async def test_diagnostics_contain_the_recording(
@@ -425,19 +472,23 @@ async def test_outage(
 async def test_new_tokens(
     hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Whether a refresh token changes can be seen without seeing it."""
+    """Whether a refresh token changes can be seen without seeing it, nor the password."""
     running = await Recording.start(hass)
-    simulator.refuse_access_tokens()
-    await call_action(hass, "lock", "open", "lock.cancello")
+    for end_tokens in (simulator.refuse_access_tokens, simulator.revoke):
+        end_tokens()
+        await call_action(hass, "lock", "open", "lock.cancello")
     await running.end(freezer)
     lines = messages_of(hass)
-    (request,) = bodies(lines, "api", "request", "/oauth2/token")
-    (answer,) = bodies(lines, "api", "answer", "/oauth2/token")
-    assert request["grant_type"] == "refresh_token"
-    assert request["refresh_token"].startswith("<token-")
-    assert answer["refresh_token"] != request["refresh_token"]
-    assert answer["expires_in"] == 10_800
-    assert request["client_secret"] == "<secret>"
+    first, second, third = bodies(lines, "api", "request", "/oauth2/token")
+    answers = bodies(lines, "api", "answer", "/oauth2/token")
+    assert [each["grant_type"] for each in (first, second)] == ["refresh_token"] * 2
+    assert first["refresh_token"].startswith("<token-")
+    assert answers[0]["refresh_token"] == second["refresh_token"] != first["refresh_token"]
+    assert answers[0]["expires_in"] == 10_800
+    assert answers[1] == {"error": "invalid_grant"}
+    assert third["grant_type"] == "password"
+    assert third["username"].startswith("<email-")
+    assert third["password"] == third["client_secret"] == "<secret>"
 
 
 def test_kill(tmp_path: Path) -> None:

@@ -158,9 +158,10 @@ class ReconnectingSocket:
         self._resolve_waiters(len(self._waiters), NoAnswerError(reason="stopped"))
 
     def retry_soon(self) -> None:
-        """Reconnect now if only a delay of our own is waited for, after a failed connection."""
-        ended = self.last_disconnect if self.state is SocketState.WAITING else None
-        if ended is not None and ended.cause is Cause.CONNECTION and not ended.retry_after:
+        """Reconnect now if that has failed, unless the cloud named the pause or refused a token."""
+        ended = self.last_disconnect
+        is_failure = ended is not None and ended.cause is Cause.CONNECTION and not ended.retry_after
+        if is_failure and self.state is SocketState.WAITING:
             self._retry_now.set()
 
     async def resubscribe(self) -> None:
@@ -455,10 +456,9 @@ class ReconnectingSocket:
             _LOGGER.warning("The %s to the cloud is lost: %s", self._name, disconnect)
 
     def _was_stable(self) -> bool:
-        if self._online_since is None:
-            return False
-        online = asyncio.get_running_loop().time() - self._online_since
-        return online >= self._keepalive.stable_after
+        since = self._online_since
+        stable_from = asyncio.get_running_loop().time() - self._keepalive.stable_after
+        return since is not None and since <= stable_from
 
     def _note_offline(self, reason: OfflineReason) -> None:
         """Note why the connection is not online, or still is not; the state follows."""
