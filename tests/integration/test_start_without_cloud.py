@@ -217,6 +217,7 @@ async def test_limit_is_respected_and_the_bell_rings(
     assert len(api_requests(simulator)) == before, "the pause is respected"
 
 
+@pytest.mark.usefixtures("freezer")  # no time passes, so no poll is due
 async def test_rest_recovers_with_the_push_connection(
     hass: HomeAssistant, online_entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
@@ -257,21 +258,29 @@ async def test_push_connection_recovers_with_a_poll(
 
 
 @pytest.mark.usefixtures("long_delays")
+@pytest.mark.parametrize("is_polled", [True, False])
 async def test_command_that_is_answered_proves_that_the_cloud_is_back(
-    hass: HomeAssistant, online_entry: ConfigEntry[Any], simulator: Simulator
+    hass: HomeAssistant,
+    online_entry: ConfigEntry[Any],
+    simulator: Simulator,
+    *,
+    is_polled: bool,
 ) -> None:
-    """What failed before it is tried again: the poll and the push connection."""
+    """The poll is tried again, and the push connection, whatever the poll says."""
     coordinator, push = online_entry.runtime_data.coordinator, online_entry.runtime_data.push
     simulator.take_down()
     await coordinator.async_refresh()
     await wait_until(lambda: push.socket.state == "waiting")
     assert coordinator.failed_polls == 1
     simulator.bring_up()
+    if not is_polled:
+        simulator.fail(HOMESTATUS, Failure(status=503, html=True), times=100)
     option = {"entity_id": "select.classe_300x_do_not_disturb", "option": "always"}
     await hass.services.async_call("select", "select_option", option, blocking=True)
     await wait_until(lambda: state_of(hass, PUSH_CONNECTION) == "on")
     await wait_idle(hass)
-    assert coordinator.failed_polls == 0
+    assert (coordinator.failed_polls == 0) is is_polled
+    simulator.clear_failures()
 
 
 @pytest.mark.parametrize("house_name", ["two_homes"])
