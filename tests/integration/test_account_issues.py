@@ -266,9 +266,12 @@ async def test_one_incomplete_list(
     simulator: Simulator,
 ) -> None:
     """It is no proof, whether a complete one or an outage follows."""
+    known_homes = account.runtime_data.coordinator.known_homes
     simulator.fail(HOMESDATA, empty_topology())
-    account.runtime_data.coordinator.known_homes.async_expire()
+    simulator.fail(HOMESTATUS, Failure(code=13))
+    known_homes.async_expire()
     await refresh(hass, account)
+    assert simulator.journal.of(HOMESTATUS)[-1].fault
     simulator.fail(HOMESDATA, maintenance(), times=1000)
     simulator.fail(HOMESTATUS, maintenance(), times=1000)
     for _ in range(20):
@@ -276,9 +279,12 @@ async def test_one_incomplete_list(
     assert shown(hass, account) == set()
     simulator.clear_failures()
     await poll(hass, freezer)
+    await refresh(hass, account)
     simulator.fail(HOMESDATA, empty_topology())
-    for _ in range(20):
-        await poll(hass, freezer)
+    simulator.fail(HOMESTATUS, Failure(code=13))
+    known_homes.async_expire()
+    await refresh(hass, account)
+    assert simulator.journal.of(HOMESTATUS)[-1].fault
     assert shown(hass, account) == set()
 
 
