@@ -30,7 +30,8 @@ def report(recording: Recording) -> Iterator[str]:
         ]
         yield from lines or ["  nothing to say"]
     settled = sum(bool(sentences) for _, sentences in said)
-    yield f"\n{len(found)} differences; {settled} of {len(said)} doubts settled"
+    counted = "1 difference" if len(found) == 1 else f"{len(found)} differences"
+    yield f"\n{counted}; {settled} of {len(said)} doubts settled"
 
 
 def _difference(difference: Difference) -> str:
