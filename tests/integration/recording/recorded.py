@@ -36,6 +36,7 @@ PUBLIC = frozenset(
         *("value", "variant", "version", "video_status"),
     }
 )
+_RANDOM_PART = re.compile(r"(?<=[a-z]-)[0-9a-f]{8}(?![0-9a-f])")
 _IN_SDP = re.compile(
     r"(?:ice-ufrag|ice-pwd|ssrc|cname|fingerprint:sha-256)[: ](\S+)|(\d+\.\d+\.\d+\.[1-9]\d*)"
     r"|candidate:\S+ \d (?:udp|tcp) (\d+) \S+ (\d{5})"
@@ -150,9 +151,10 @@ class Wire:
     def found_in(self, text: str) -> list[str]:
         """Return the secrets that a text contains, in any case and in other encodings.
 
-        Shorter ones, such as the number 9.1, are in many texts by chance.
+        Shorter ones, such as the number 9.1, are in many texts by chance, and four letters in the
+        random part of a pseudonym.
         """
-        text = text.lower()
+        text = _RANDOM_PART.sub("", text.lower())
         long = [each for each in self.secrets if len(each) > 3 or each.isalpha()]
         return [each for each in long if any(form in text for form in _forms(each))]
 
