@@ -9,6 +9,7 @@ from custom_components.bticino_classe.client.webrtc import sdp
 from custom_components.bticino_classe.client.webrtc.sections import parse, serialize
 from tests.client.webrtc.descriptions import (
     BROWSERS,
+    RELAYS,
     descriptions,
     direction,
     foreign_extensions,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EXAMPLES = settings(max_examples=150, deadline=None)
-BROWSER = st.sampled_from(BROWSERS).map(read)
+BROWSER = st.sampled_from((*BROWSERS, *RELAYS)).map(read)
 OFFER = BROWSER | descriptions()
 # A device may use the mids of the offer, or its own.
 ANSWER = descriptions(role="active") | descriptions(role="actpass") | descriptions(mids="avx")
