@@ -118,7 +118,7 @@ PURE = (
     "public_hosts",
     "redaction",
 )
-PURE_WEBRTC = ("sdp", "sections", "rtc_errors")
+PURE_WEBRTC = ("sdp", "sections", "rtc_errors", "whep")
 
 
 def imported_by(module: Path) -> set[Path]:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from hypothesis import assume, given, settings, strategies as st
 
 from custom_components.bticino_classe.client.errors import OfferTooLargeError
-from custom_components.bticino_classe.client.webrtc import sdp
+from custom_components.bticino_classe.client.models import Candidate
+from custom_components.bticino_classe.client.webrtc import sdp, whep
 from custom_components.bticino_classe.client.webrtc.sections import parse, serialize
 from tests.client.webrtc.descriptions import (
     BROWSERS,
@@ -57,6 +58,7 @@ CHANGES: tuple[Callable[[str], str], ...] = (
     sdp.without_useless_candidates,
     sdp.without_candidates,
     sdp.with_sendrecv_audio,
+    whep.with_fixed_payload_types,
 )
 ANSWERS: tuple[Callable[[str, str], str], ...] = (
     sdp.device_answer_for_viewer,
@@ -206,3 +208,8 @@ def test_invalid_descriptions(one: str, other: str, mid: str | None, index: int 
     sdp.matching_section(one, other, mid, index)
     sdp.matching_section(other, one, mid, index)
     assert not sdp.candidate_is_useful(one)
+    whep.parse_fragment(one, other)
+    whep.parse_fragment(other, one)
+    whep.complete_answer(one, [Candidate(candidate="candidate:1", mid=mid, index=index)])
+    assert not whep.is_offer(one)
+    whep.missing_codec(one)
