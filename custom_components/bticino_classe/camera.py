@@ -169,6 +169,8 @@ class BticinoCamera(BticinoEntity, Camera):
 class _FrontendClient:
     """The player of Home Assistant's frontend in one browser."""
 
+    relay = None
+
     def __init__(self, hass: HomeAssistant, send: WebRTCSendMessage) -> None:
         self._hass = hass
         self._send = send

@@ -16,6 +16,7 @@ from homeassistant.const import (
 from homeassistant.core import Context, SupportsResponse, callback
 from homeassistant.exceptions import ServiceValidationError, Unauthorized
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.network import NoURLAvailableError, get_url
 from homeassistant.helpers.service import (
     async_register_admin_service,
     async_register_platform_entity_service,
@@ -27,6 +28,7 @@ from .const import CONF_SIMULATED_RINGS, DOMAIN
 from .errors import refused
 from .history.export import exported, span_of
 from .history.formatting import async_call_formatter
+from .live.stream_address import stream_settings
 from .permissions import Caller
 from .service_helpers import (
     async_check_may_reset,
@@ -34,6 +36,7 @@ from .service_helpers import (
     async_find_module,
     async_may_read_all,
     async_readable_homes,
+    async_whep_camera,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +53,8 @@ SIMULATE_RING: Final = "simulate_ring"
 EXPORT_CALLS: Final = "export_calls"
 OPEN_DOOR: Final = "open_door"
 DELETE_CALLS: Final = "delete_calls"
+STREAM_ADDRESS: Final = "stream_address"
+RENEW_STREAM_ADDRESS: Final = "renew_stream_address"
 CAMERA_ACTIONS: Final = ("hang_up", "decline_ring", "next_panel")
 ATTR_OUTCOME: Final = "outcome"
 ATTR_SECONDS: Final = "seconds"
@@ -70,6 +75,9 @@ _OPEN_SCHEMA: Final = vol.Schema(
         vol.Required(ATTR_USER_ID): cv.string,
         vol.Optional(ATTR_CODE): cv.string,
     }
+)
+_STREAM_SCHEMA: Final = vol.Schema(
+    {vol.Required(ATTR_ENTITY_ID): cv.entity_domain(Platform.CAMERA)}
 )
 _RESET_SCHEMA: Final = vol.Schema({vol.Optional(ATTR_DEVICE_ID): cv.string})
 _RING_SCHEMA: Final = vol.Schema(
@@ -102,9 +110,6 @@ def async_setup_services(hass: HomeAssistant) -> None:
     hass.services.async_register(
         DOMAIN, RESET_MISSED_CALLS, partial(_reset_missed_calls, hass), _RESET_SCHEMA
     )
-    async_register_admin_service(
-        hass, DOMAIN, SIMULATE_RING, partial(_simulate_ring, hass), _RING_SCHEMA
-    )
     for action in CAMERA_ACTIONS:
         async_register_platform_entity_service(
             hass,
@@ -123,9 +128,23 @@ def async_setup_services(hass: HomeAssistant) -> None:
         _EXPORT_SCHEMA,
         SupportsResponse.ONLY,
     )
+    _setup_admin_services(hass)
+
+
+@callback
+def _setup_admin_services(hass: HomeAssistant) -> None:
+    """Register the actions for administrators."""
+    async_register_admin_service(
+        hass, DOMAIN, SIMULATE_RING, partial(_simulate_ring, hass), _RING_SCHEMA
+    )
     async_register_admin_service(
         hass, DOMAIN, DELETE_CALLS, partial(_delete_calls, hass), _DELETE_SCHEMA
     )
+    for action in (STREAM_ADDRESS, RENEW_STREAM_ADDRESS):
+        async_register_admin_service(
+            *(hass, DOMAIN, action, partial(_stream_address, hass), _STREAM_SCHEMA),
+            supports_response=SupportsResponse.ONLY,
+        )
 
 
 async def _open_door(hass: HomeAssistant, call: ServiceCall) -> None:
@@ -207,6 +226,21 @@ async def _delete(entries: Collection[BticinoConfigEntry], ids: Collection[str])
     for history, there in zip(histories, found, strict=True):
         if there:
             await history.async_delete(there)
+
+
+async def _stream_address(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:
+    """Return the stream address of a camera, which exists from the first time on."""
+    camera = async_whep_camera(hass, call.data[ATTR_ENTITY_ID])
+    if camera is None or not camera.module_id:
+        raise refused("no_such_camera")
+    try:
+        base_url = get_url(hass, allow_cloud=False)
+    except NoURLAvailableError as err:
+        raise refused("no_url") from err
+    secret = camera.secret
+    if secret is None or call.service == RENEW_STREAM_ADDRESS:
+        secret = camera.async_renew_secret(hass)
+    return stream_settings(base_url, camera.entity_id, secret)
 
 
 @callback

@@ -23,6 +23,7 @@ from ..errors import call_reason
 from ..listeners import ModuleListeners
 from .departures import Departures
 from .ice_servers import IceServers
+from .relays import RELAY_VIEW_SECONDS, RelayLimits
 from .viewer_session import ViewerSession
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class LiveViewManager:
     """Connects viewers with their intercom; answers the ring if the intercom is ringing.
 
     A second viewer of the same intercom waits a moment, then gets LineBusyError: nobody is cut off,
-    except that a view ends if somebody else answers a ring of its intercom.
+    except that a view ends if somebody else answers a ring of its intercom. A relay is cut off by
+    a person, a ring, and a new view of its own; it never answers a ring.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class LiveViewManager:
         self._listeners = ModuleListeners()
         self._departures = Departures(hass, is_awaited=self._is_awaited, on_gone=self._on_gone)
         self._recent_offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
+        self.relay_limits = RelayLimits(hass.loop.time)
         self.channel = SignalingChannel(coordinator.account.auth)
         self.ice_servers = IceServers(hass, entry, coordinator.account)
 
@@ -98,12 +101,13 @@ class LiveViewManager:
         access: EntityAccess,
     ) -> None:
         """Connect a viewer with a camera; a failure or refusal is reported to the client."""
-        if (refusal := _refusal(offer, access)) is not None:
+        refusal = _refusal(offer, access) or self._relay_refusal(camera, client.relay)
+        if refusal is not None:
             client.failed(refusal)
             return
         viewer = self._new_viewer(camera, offer, client, access)
         self._viewers[viewer_id] = viewer
-        if self._is_repeated(offer):
+        if viewer.relay is None and self._is_repeated(offer):
             viewer.end("call_interrupted")
             return
         try:
@@ -132,6 +136,18 @@ class LiveViewManager:
         viewer = self._viewers.get(viewer_id)
         if viewer is not None and viewer.belongs_to(user_id):
             viewer.leave()
+
+    @callback
+    def async_find(self, viewer_id: str) -> ViewerSession | None:
+        """Return a session that has not ended."""
+        return self._viewers.get(viewer_id)
+
+    @callback
+    def async_end_relay(self, relay: str) -> None:
+        """End the sessions of a relay."""
+        for viewer in tuple(self._viewers.values()):
+            if viewer.relay == relay:
+                viewer.end("call_hung_up")
 
     @property
     def viewers(self) -> int:
@@ -171,8 +187,12 @@ class LiveViewManager:
             await session.decline(offer)
 
     async def async_next_panel(self, camera: Module) -> bool:
-        """Switch the viewers of a camera to the next panel; returns whether there are any."""
-        connected = [viewer for viewer in self._viewers_at(camera) if viewer.is_connected]
+        """Switch the viewers of a camera to the next panel; returns whether there are any.
+
+        A relay may only show its own panel.
+        """
+        viewers = self._viewers_at(camera)
+        connected = [each for each in viewers if each.is_connected and each.relay is None]
         for viewer in connected:
             await viewer.call.next_panel()
         return bool(connected)
@@ -180,7 +200,7 @@ class LiveViewManager:
     def _new_viewer(
         self, camera: Module, offer: str, client: WebRTCClient, access: EntityAccess
     ) -> ViewerSession:
-        return ViewerSession(
+        viewer = ViewerSession(
             self.channel,
             camera,
             client,
@@ -189,13 +209,21 @@ class LiveViewManager:
             on_connected=self._on_connected,
             on_over=self._on_over,
         )
+        if viewer.relay is not None:
+            viewer.call.max_seconds = RELAY_VIEW_SECONDS
+        return viewer
 
     def _on_connected(self, viewer: ViewerSession) -> None:
         self._departures.async_remove(viewer.camera)
+        if viewer.relay is not None:
+            self.relay_limits.add_view(viewer.camera.intercom_id)
         self._notify_at(viewer.camera)
 
     def _on_over(self, viewer: ViewerSession) -> None:
         self._viewers = {k: v for k, v in self._viewers.items() if v is not viewer}
+        if viewer.relay is not None:
+            self._on_relay_over(viewer)
+            return
         call_id, viewer.answered_call = viewer.answered_call, None
         if call_id is not None and self._calls.answers.is_sending(call_id):
             self._end_answer(viewer, call_id)
@@ -207,6 +235,12 @@ class LiveViewManager:
         elif call_id is not None:
             self._calls.answers.async_end(call_id, by=viewer.ended_by)
         self._departures.async_check(viewer.camera)
+        self._notify_at(viewer.camera)
+
+    def _on_relay_over(self, viewer: ViewerSession) -> None:
+        if not viewer.is_in_line:
+            has_failed = not viewer.was_connected
+            self.relay_limits.pause(viewer.camera.intercom_id, has_failed=has_failed)
         self._notify_at(viewer.camera)
 
     def _end_answer(self, viewer: ViewerSession, call_id: str) -> None:
@@ -230,6 +264,7 @@ class LiveViewManager:
     def _on_call(self, change: CallChange) -> None:
         if change.type is CallEventType.RING:
             for viewer in tuple(self._viewers.values()):
+                self._end_relay_for(viewer, change.call)
                 self._end_views_for(viewer)
         # Of a call whose panel is unknown, the camera may be at another module than the call.
         call = change.call
@@ -249,7 +284,10 @@ class LiveViewManager:
         has_waited = False
         for other in self._earlier_viewers(viewer):
             is_same_browser = viewer.origin is not None and other.origin == viewer.origin
-            if is_same_browser and other.belongs_to(viewer.access.user_id):
+            if other.relay is not None:
+                if viewer.relay in {None, other.relay}:
+                    other.end("call_busy")
+            elif is_same_browser and other.belongs_to(viewer.access.user_id):
                 # The same browser restarts its connection (ICE restart) and never ends the old one.
                 other.leave()
         self._end_views_for(viewer)
@@ -280,6 +318,30 @@ class LiveViewManager:
             if is_same_line and other.answered_call is None and not self._will_answer(other):
                 other.end("call_ring_answered")
 
+    def _end_relay_for(self, viewer: ViewerSession, call: Call) -> None:
+        """End the view of a relay if its intercom rings."""
+        if viewer.relay is not None and self._calls.is_at(call, viewer.camera.intercom_id):
+            viewer.end("call_busy")
+
+    def _relay_refusal(self, camera: Module, relay: str | None) -> str | None:
+        """Return the translation key of why a relay may not call now; None: it may, or is none."""
+        if relay is None:
+            return None
+        if self._is_needed_by_people(camera):
+            return "call_busy"
+        replaces = any(viewer.relay == relay for viewer in self._viewers.values())
+        return self.relay_limits.refusal(camera.intercom_id, replaces=replaces)
+
+    def _is_needed_by_people(self, camera: Module) -> bool:
+        """Whether an intercom rings, is in a conversation, or has a viewer who is no relay."""
+        line = camera.intercom_id
+        people = [v for v in self._viewers.values() if v.relay is None and not v.call.may_be_over]
+        return (
+            any(viewer.camera.intercom_id == line for viewer in people)
+            or self._departures.has(line)
+            or any(self._calls.is_at(call, line) for call in self._calls.in_progress)
+        )
+
     def _will_answer(self, viewer: ViewerSession) -> bool:
         """Whether a viewer in line answers a ring once it is connected."""
         may_answer = viewer.is_in_line and viewer.access.may_control
@@ -303,6 +365,8 @@ class LiveViewManager:
         """Answer the ring at the viewer's camera, or dial its panel."""
         if viewer.over.is_set():
             return  # the viewer has left while waiting
+        if viewer.relay is not None and self._is_needed_by_people(viewer.camera):
+            raise LineBusyError
         viewer.is_in_line = False
         call = self._calls.ringing_at(viewer.camera)
         if call is None:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 class WebRTCClient(Protocol):
     """The viewer's end: receives the answer, the candidates and the reason of the end."""
 
+    @property
+    def relay(self) -> str | None:
+        """The identity of a relay, which gives way to people; None: a person watches."""
+
     def answered(self, sdp: str) -> None:
         """Handle the answer to the client's offer."""
 
@@ -56,7 +60,7 @@ class ViewerSession(CallObserver):
         on_connected: Callable[[ViewerSession], None],
         on_over: Callable[[ViewerSession], None],
     ) -> None:
-        self._client = client
+        self.client = client
         self._on_connected = on_connected
         self._on_over = on_over
         self.camera = camera
@@ -74,6 +78,11 @@ class ViewerSession(CallObserver):
             bridge_id=camera.sent_intercom_id,
             panel_id=camera.sent_id if camera.kind is ModuleKind.PANEL else None,
         )
+
+    @property
+    def relay(self) -> str | None:
+        """The identity of a relay; None: a person watches."""
+        return self.client.relay
 
     @property
     def is_connected(self) -> bool:
@@ -94,13 +103,13 @@ class ViewerSession(CallObserver):
 
     @override
     def answered(self, sdp: str) -> None:
-        self._client.answered(sdp)
+        self.client.answered(sdp)
         self.was_connected = True
         self._on_connected(self)
 
     @override
     def candidate(self, candidate: Candidate) -> None:
-        self._client.candidate(candidate)
+        self.client.candidate(candidate)
 
     @override
     def ended(self, error: BticinoError) -> None:
@@ -111,7 +120,7 @@ class ViewerSession(CallObserver):
     def end(self, key: str) -> None:
         """End the session and report the reason to the client."""
         if not self.over.is_set():
-            self._client.failed(key)
+            self.client.failed(key)
             self._finish()
 
     @callback
