@@ -22,13 +22,13 @@ from .devices import async_sync_devices
 from .errors import async_load_error_translations
 from .history.http import PictureView
 from .history.store import async_remove_history
+from .issues import async_delete_issues
 from .live.stream_address import async_hide_secrets
 from .live.whep import WhepSessionView, WhepView
 from .pulses import DOOR_PULSES
 from .runtime import BticinoConfigEntry, RuntimeData, async_runtime
 from .service_helpers import async_picture_source, async_whep_camera
 from .services import async_setup_services
-from .surplus import async_delete_surplus_issue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -72,9 +72,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     """Set up an account: tokens from the entry, the house from the cloud, then the platforms."""
     auth = _auth_handler(hass, entry)
     entry.async_on_unload(auth.wait_idle)
-    _wait_at_stop(hass, entry, auth)
+    _wait_at_stop(hass, entry, auth.wait_idle)
     account = Account(auth)
     runtime = RuntimeData.build(hass, entry, account)
+    _wait_at_stop(hass, entry, runtime.commands.async_settle)
     await runtime.history.async_remove_unwanted()
     await runtime.coordinator.async_config_entry_first_refresh()
     entry.runtime_data = runtime
@@ -104,7 +105,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
     """Remove the account's history of calls and what outlives its reloads."""
     async_forget_calls(hass, entry.entry_id)
     await async_remove_history(hass, entry.entry_id)
-    async_delete_surplus_issue(hass, entry.entry_id)
+    async_delete_issues(hass, entry.entry_id, is_removed=True)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
     hass.data.get(DOOR_PULSES, {}).pop(entry.entry_id, None)
 
@@ -143,14 +144,18 @@ def _rate_limiter(hass: HomeAssistant, entry: BticinoConfigEntry) -> RateLimiter
     limiters = hass.data.setdefault(RATE_LIMITERS, {})
     if (limiter := limiters.get(entry.entry_id)) is None:
         limiter = limiters[entry.entry_id] = RateLimiter(clock=hass.loop.time)
-        entry.async_on_state_change(partial(_skip_pauses, entry, limiter))
+        entry.async_on_state_change(partial(_on_state_change, hass, entry, limiter))
     return limiter
 
 
 @callback
-def _skip_pauses(entry: BticinoConfigEntry, limiter: RateLimiter) -> None:
-    """Let a reload by a person pass; retries of a failed set-up do not unload the entry."""
+def _on_state_change(hass: HomeAssistant, entry: BticinoConfigEntry, limiter: RateLimiter) -> None:
+    """Delete the issues of an account that is unloaded, and let a reload by a person pass pauses.
+
+    Retries of a failed set-up do not unload the entry.
+    """
     if entry.state is ConfigEntryState.NOT_LOADED:
+        async_delete_issues(hass, entry.entry_id, is_removed=False)
         limiter.skip_pauses()
 
 
@@ -175,10 +180,12 @@ def _credentials(entry: BticinoConfigEntry) -> tuple[str, str]:
     return entry.data[CONF_USERNAME], entry.data[CONF_PASSWORD]
 
 
-def _wait_at_stop(hass: HomeAssistant, entry: BticinoConfigEntry, auth: AuthHandler) -> None:
-    """Let a token renewal finish when Home Assistant stops: entries are not unloaded then."""
+def _wait_at_stop(
+    hass: HomeAssistant, entry: BticinoConfigEntry, wait: Callable[[], Awaitable[None]]
+) -> None:
+    """Let something finish when Home Assistant stops: entries are not unloaded then."""
 
-    async def wait_idle(_event: Event) -> None:
-        await auth.wait_idle()
+    async def on_stop(_event: Event) -> None:
+        await wait()
 
-    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, wait_idle))
+    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, on_stop))

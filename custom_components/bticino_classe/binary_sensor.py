@@ -4,15 +4,19 @@ from typing import TYPE_CHECKING, override
 
 from homeassistant.components.binary_sensor import BinarySensorDeviceClass, BinarySensorEntity
 from homeassistant.const import EntityCategory
+from homeassistant.util import dt as dt_util
 
 from .client import Module, ModuleKind
 from .entity import BticinoCallEntity, BticinoEntity, BticinoLocalEntity, async_add_for_modules
 
 if TYPE_CHECKING:
-    from homeassistant.core import HomeAssistant
+    from datetime import datetime
+
+    from homeassistant.core import CALLBACK_TYPE, HomeAssistant
     from homeassistant.helpers.entity import Entity
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+    from .listeners import ModuleListener
     from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 0
@@ -107,7 +111,24 @@ class BticinoPushConnection(BticinoLocalEntity, BinarySensorEntity):
     _attr_entity_category = EntityCategory.DIAGNOSTIC
     _attr_translation_key = "push_connection"
 
+    def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
+        super().__init__(runtime, module, key)
+        self._sources = (self._listen,)
+
     @property
     @override
     def is_on(self) -> bool:
         return self._runtime.push.is_online
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, str | datetime] | None:
+        """Why it is off, and since when."""
+        offline = self._runtime.push.offline
+        if offline is None:
+            return None
+        since = dt_util.utc_from_timestamp(int(offline.since))
+        return {"reason": offline.reason.value, "since": since}
+
+    def _listen(self, listener: ModuleListener) -> CALLBACK_TYPE:
+        return self._runtime.push.listen_states(lambda _: listener(None))

@@ -40,20 +40,23 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add a camera for every panel, and for an intercom whose panels the cloud does not list."""
+    """Add a camera for every panel and CCTV camera, and for an intercom without listed panels."""
 
     def build(runtime: RuntimeData, module: Module) -> list[Entity]:
-        is_panel = module.kind is ModuleKind.PANEL
+        is_camera = module.kind in {ModuleKind.PANEL, ModuleKind.CAMERA}
         is_alone = module.kind is ModuleKind.BRIDGE and not runtime.coordinator.data.panels_of(
             module.id
         )
-        return [BticinoCamera(runtime, module)] if is_panel or is_alone else []
+        return [BticinoCamera(runtime, module)] if is_camera or is_alone else []
 
     async_add_for_modules(entry, async_add_entities, build)
 
 
 class BticinoCamera(BticinoEntity, Camera):
-    """The camera of a panel; opening it while the panel is ringing answers the call."""
+    """The camera of a panel; opening it while the panel is ringing answers the call.
+
+    A CCTV camera never rings, so opening it never answers a call.
+    """
 
     _attr_name = None
     # Actions for an area turn every camera on or off, whatever its features; scripts end if it

@@ -3,7 +3,7 @@
 import asyncio
 from bisect import insort
 from collections import defaultdict
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from hmac import compare_digest
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigEntry
 
+    from .client import PushChannel
     from .coordinator import BticinoCoordinator
 
     type SettingChange = Callable[
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     ]
 
 COMMAND_SECONDS: Final = 15.0  # from the press until the answer; nothing is sent after it
+PUSH_WAIT_SECONDS: Final = 5.0  # for which a door or a light waits for the push connection
 SETTING_GRACE_SECONDS: Final = 3.0  # for which a door waits while a setting is being written
 
 
@@ -56,9 +58,12 @@ class Commands:
     DeadlineExpiredError means that nothing was sent.
     """
 
-    def __init__(self, hass: HomeAssistant, coordinator: BticinoCoordinator) -> None:
+    def __init__(
+        self, hass: HomeAssistant, coordinator: BticinoCoordinator, push: PushChannel
+    ) -> None:
         self._hass = hass
         self._coordinator = coordinator
+        self._push = push
         self._queues: defaultdict[str, _HomeQueue] = defaultdict(_HomeQueue)
         self._setting_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._openings: dict[str, _Opening] = {}
@@ -88,13 +93,14 @@ class Commands:
         opening.task.result()
 
     async def async_settle(self) -> None:
-        """Wait until no door is being opened: its command would be unknown after a reload."""
+        """Wait until no door is being opened: its outcome would be unknown after a reload."""
         while tasks := [each.task for each in self._openings.values() if not each.task.done()]:
             await asyncio.wait(tasks)
 
     async def async_switch_light(self, light: Module, *, on: bool) -> None:
         """Switch a staircase light."""
         deadline, account = self._deadline(), self._coordinator.account
+        await self._wait_for_push()
         async with self._turn(light, _Priority.LIGHT, deadline):
             home, light = self._target(light)
             with self._outcome():
@@ -126,6 +132,7 @@ class Commands:
 
     async def _async_open(self, door: Module, deadline: Deadline, context: Context | None) -> None:
         account = self._coordinator.account
+        await self._wait_for_push()
         async with self._turn(door, _Priority.DOOR, deadline):
             home, door = self._target(door)
             with self._outcome():
@@ -135,6 +142,17 @@ class Commands:
                     await account.unlock(home, door, deadline=deadline)
         options = self._coordinator.config_entry.options
         self.pulses.async_begin(door.id, options.get(CONF_PULSE_TIME, DEFAULT_PULSE_TIME), context)
+
+    async def _wait_for_push(self) -> None:
+        """Wait a moment for the push connection, then go on without it.
+
+        Without one, the cloud was seen to refuse commands (protocol.md 3.4).
+        """
+        if self._hass.is_stopping:  # the connection has ended for good
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PUSH_WAIT_SECONDS):
+                await self._push.wait_online()
 
     @asynccontextmanager
     async def _turn(

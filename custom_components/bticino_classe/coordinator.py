@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 STATUS_INTERVAL: Final = timedelta(minutes=5)  # while nothing is pushed
 SAFETY_INTERVAL: Final = timedelta(minutes=30)  # while the push connection is up
 TOPOLOGY_INTERVAL: Final = timedelta(minutes=59)  # less than an hour: two safety intervals
+MAX_REQUESTED_MODULES: Final = 200  # others appear with the next regular list
 OLD_PUSH_SECONDS: Final = 90.0  # after which a call does not prove a connection any more
 
 
@@ -65,7 +66,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         )
         self.account = account
         self.all_homes: dict[str, Home] = {}
-        self.unknown_types: Mapping[str, int] = {}
         self.failed_polls = 0
         self._last_answer = LastAnswer(hass)
         self._poller = HomePoller(hass, account)
@@ -123,18 +123,24 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     @callback
     def async_set_reachable(self, module_id: str, *, reachable: bool | None) -> None:
         """Show a module that came or went; poll if the cloud does not say which (None)."""
-        if reachable is None or module_id not in self.data.modules:
-            self.async_refresh_soon()
+        module = self.data.modules.get(module_id)
+        if module is None:
+            self.async_expect_modules(module_id)
+            return
+        if reachable is None:
+            if module.kind is not ModuleKind.UNKNOWN:  # a MyHome gateway has dozens of those
+                self.async_refresh_soon()
             return
         self._update_states([module_id], reachable=reachable)
-        if reachable and self.data.modules[module_id].kind is ModuleKind.BRIDGE:
+        if reachable and module.kind is ModuleKind.BRIDGE:
             self.async_refresh_soon()  # the modules behind it may be listed as unreachable
 
     @callback
     def async_expect_modules(self, *module_ids: str | None) -> None:
         """Request the list of modules, once for each module that is not in it yet."""
         unknown = {m for m in module_ids if m is not None and m not in self.data.modules}
-        if unknown - self._requested_modules:
+        has_room = len(self._requested_modules) < MAX_REQUESTED_MODULES
+        if unknown - self._requested_modules and has_room:
             self._requested_modules |= unknown
             self._topology_until = None
             self.async_refresh_soon()
@@ -338,7 +344,9 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         for module_id, changes in self._pending_updates.items():
             if module_id in states:
                 states[module_id] = replace(states[module_id], **changes)
-        return House.of(self._homes_in_use(), states)
+        needed = modules.keys() | {module.intercom_id for module in modules.values()}
+        kept = {key: state for key, state in states.items() if key in needed}
+        return House.of(self._homes_in_use(), kept)
 
     async def _follow_moves(self, reported: Mapping[str, Mapping[str, ModuleState]]) -> None:
         """Request the list of modules again, once, when another home reports a module."""
@@ -384,7 +392,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self._listed_homes = frozenset(topology.homes)
         self._topology_ids = frozenset(modules_of(topology.homes))
         self._is_topology_cut = topology.is_cut
-        self.unknown_types = topology.unknown_types
         self._topology_until = dt_util.utcnow() + TOPOLOGY_INTERVAL
 
     def _homes_in_use(self) -> list[Home]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .house import House
     from .runtime import BticinoConfigEntry
 
-_HAVE_DEVICES: Final = (ModuleKind.BRIDGE, ModuleKind.PANEL, ModuleKind.DOOR, ModuleKind.LIGHT)
+_HAVE_DEVICES: Final = frozenset(ModuleKind) - {ModuleKind.UNKNOWN}
 
 _OF_DOORS: Final = {(Platform.LOCK, "lock"), (Platform.BUTTON, "open")}
 _OF_LIGHTS: Final = {(Platform.LIGHT, "light")}
@@ -82,6 +82,8 @@ def _fits(entry: BticinoConfigEntry, house: House, module: Module, domain: str, 
         return entity in _OF_LIGHTS
     if module.kind is ModuleKind.PANEL:
         return entity in _OF_PANELS or domain in _PLATFORMS_OF_PANELS
+    if module.kind is ModuleKind.CAMERA:
+        return domain == Platform.CAMERA
     if module.kind is ModuleKind.BRIDGE:
         is_unused = domain == Platform.CAMERA and house.panels_of(module.id)
         return not is_unused and entity not in _OF_DOORS | _OF_LIGHTS

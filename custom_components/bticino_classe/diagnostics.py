@@ -1,5 +1,6 @@
 """Diagnostics that may be posted in public."""
 
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind, Pseudonyms, redact
 from .const import CONF_DOOR_CODES, CONF_EXCLUDED_HOMES, CONF_LIGHTS_AS_DOORS
+from .house import modules_of
 from .runtime import async_runtime
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
-    from .client import ReconnectingSocket
+    from .client import Offline, ReconnectingSocket
     from .coordinator import BticinoCoordinator
     from .runtime import BticinoConfigEntry, RuntimeData
 
@@ -134,13 +136,28 @@ def _socket(socket: ReconnectingSocket) -> dict[str, Any]:
     disconnect = socket.last_disconnect
     return {
         "state": socket.state.value,
+        "offline": _offline(socket.offline),
         "last_disconnect": None if disconnect is None else str(disconnect),
         "socket": dict(socket.counters),
     }
 
 
+def _offline(offline: Offline | None) -> dict[str, str] | None:
+    """Return why a socket is not online, and since when."""
+    if offline is None:
+        return None
+    since = dt_util.utc_from_timestamp(int(offline.since))
+    return {"reason": offline.reason.value, "since": since.isoformat()}
+
+
 def _without_ids(state: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in state.items() if key not in {"id", "type", "bridge_id"}}
+
+
+def _unknown_types(coordinator: BticinoCoordinator) -> dict[str, int]:
+    """Return how many modules of each unknown type there are; they have no entities."""
+    modules = modules_of(coordinator.all_homes).values()
+    return dict(Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN))
 
 
 def _counters(runtime: RuntimeData) -> dict[str, Any]:
@@ -150,7 +167,7 @@ def _counters(runtime: RuntimeData) -> dict[str, Any]:
         "last_update_success": coordinator.last_update_success,
         "sign_in": dict(account.auth.counters),
         "requests": dict(account.transport.counters),
-        "unknown_types": dict(coordinator.unknown_types),
+        "unknown_types": _unknown_types(coordinator),
         "modules": {
             kind.value: sum(m.kind is kind for m in coordinator.data.modules.values())
             for kind in ModuleKind

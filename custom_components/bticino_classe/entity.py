@@ -19,6 +19,7 @@ from .client import (
     ModuleKind,
     ModuleState,
     RateLimitError,
+    UnreachableError,
 )
 from .const import CONF_DOOR_CODES, CONF_LIGHTS_AS_DOORS, DOMAIN
 from .coordinator import BticinoCoordinator
@@ -182,11 +183,17 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
         placeholders = {"name": self._device_name()}
         if isinstance(err, RateLimitError) and err.retry_after:
             placeholders["seconds"] = str(math.ceil(err.retry_after))
+        is_contradicted = isinstance(err, UnreachableError) and self._is_connected(err.module_id)
         return HomeAssistantError(
             translation_domain=DOMAIN,
-            translation_key=command_reason(err),
+            translation_key="command_not_forwarded" if is_contradicted else command_reason(err),
             translation_placeholders=placeholders,
         )
+
+    def _is_connected(self, module_id: str | None) -> bool:
+        """Whether a module is the intercom of this one, and its status calls it connected."""
+        intercom_id = self.module.intercom_id
+        return module_id == intercom_id and self.coordinator.data.reachable(intercom_id)
 
     def _device_name(self) -> str:
         device = self.device_entry

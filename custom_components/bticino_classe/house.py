@@ -111,10 +111,12 @@ def _merged_module(known: Module | None, module: Module) -> Module:
         return module
     if not module.type:
         return replace(known, home_id=module.home_id)
-    is_unknown = module.kind is ModuleKind.UNKNOWN  # the answer may lack what told the kind
+    # The answer may lack what told the kind: a variant, the intercom, what is behind it.
+    lacks_bridge = known.bridge_id is not None and module.bridge_id is None
+    is_kept = module.kind is ModuleKind.UNKNOWN or (lacks_bridge and module.type == known.type)
     return replace(
         module,
-        kind=known.kind if is_unknown else module.kind,
+        kind=known.kind if is_kept else module.kind,
         name=module.name or known.name,
         bridge_id=module.bridge_id or known.bridge_id,
         cloud_bridge_id=(module if module.bridge_id else known).cloud_bridge_id,

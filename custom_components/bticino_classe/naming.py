@@ -32,6 +32,7 @@ MODELS: Final = {
     "BNSL": "Staircase light",
     "BNEU": "Entrance panel",
     "BCEPL": "Connected entrance panel",
+    "BNTVCC": "CCTV camera",
 }
 _NUMBERED: Final = re.compile(r"(.*?)(\d{1,9})(?: \(.+\))?")
 

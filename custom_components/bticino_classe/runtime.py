@@ -42,7 +42,7 @@ class RuntimeData:
     @classmethod
     def build(cls, hass: HomeAssistant, entry: ConfigEntry, account: Account) -> RuntimeData:
         """Build the parts; nothing is requested before they are started."""
-        push = PushChannel(account.auth)
+        push = PushChannel(account.auth, wall_clock=account.clock.now)
         coordinator = BticinoCoordinator(hass, entry, account, push)
         history = CallHistory(
             hass,
@@ -60,7 +60,7 @@ class RuntimeData:
             account=account,
             push=push,
             coordinator=coordinator,
-            commands=Commands(hass, coordinator),
+            commands=Commands(hass, coordinator, push),
             history=history,
             calls=calls,
             downloads=downloads,

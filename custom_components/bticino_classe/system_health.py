@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from homeassistant.components.system_health import SystemHealthRegistration
     from homeassistant.core import HomeAssistant
 
+    from .client import ReconnectingSocket
+
 
 @callback
 def async_register(
@@ -30,6 +32,11 @@ async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
         "can_reach_cloud": async_check_can_reach_url(hass, PRODUCTION.api),
         "accounts": len(runtimes),
         "polls_failing": sum(runtime.coordinator.failed_polls > 0 for runtime in runtimes),
-        "push_connection": ", ".join(socket.state.value for socket in sockets) or None,
+        "push_connection": ", ".join(map(_state, sockets)) or None,
         "last_interruption": ", ".join(disconnects) or None,
     }
+
+
+def _state(socket: ReconnectingSocket) -> str:
+    state, offline = socket.state.value, socket.offline
+    return state if offline is None else f"{state} ({offline.reason})"

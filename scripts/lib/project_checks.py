@@ -133,7 +133,7 @@ _USES: Final = (  # how the code names a key, and where en.json has to have it
     (r'_attr_translation_key = "(\w+)"', r"entity\.\w+"),
     (r'\btranslation_key="(\w+)"', r"(entity\.\w+|exceptions|issues|device|selector)"),
     (r'\bstep_id="(\w+)"', r"(config|options)\.step"),
-    (r'_abort\(\s*reason="(\w+)"', r"(config|options)\.abort"),
+    (r'_abort\(\s*reason="(\w+)"', r"(config|options|issues\.\w+\.fix_flow)\.abort"),
     (r'(?:"base":|\berrors\[[^]]+\] =) "(\w+)"', r"(config|options)\.error"),
 )
 # Home Assistant itself names steps and some reasons to abort.

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
     from tests.simulator.house import Module as Built
 
+BRIDGES = ("BNC1", "BNC3", "BNCX", "BDIY", "BNHY", "BFII", "BPAC", "BCEPA")
+PANELS = ("BNEU", "BCEPL", "BFIO", "BPVC")
+#: The kinds of modules in the simulator's houses.
 KINDS = {
     "BNDL": ModuleKind.DOOR,
     "BNSL": ModuleKind.LIGHT,
-    "BNEU": ModuleKind.PANEL,
-    "BNC1": ModuleKind.BRIDGE,
-    "BNC3": ModuleKind.BRIDGE,
-    "BNCX": ModuleKind.BRIDGE,
-    "BDIY": ModuleKind.BRIDGE,
+    "BNTVCC": ModuleKind.CAMERA,
+    **dict.fromkeys(BRIDGES, ModuleKind.BRIDGE),
+    **dict.fromkeys(PANELS, ModuleKind.PANEL),
 }
 
 

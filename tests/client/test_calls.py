@@ -134,6 +134,96 @@ def test_status_without_offer_rings_the_intercom_of_several_panels() -> None:
     assert house.ringing() == [None]
 
 
+NAMED = replace(STATUS, panel_id=YARD)
+
+
+@pytest.mark.parametrize("offers", [True, False])
+@pytest.mark.parametrize("copies", [1, 3])
+def test_status_that_names_its_panel_rings_it(*, offers: bool, copies: int) -> None:
+    """At once, whether or not the model sends offers; once, however often it comes."""
+    house = House(GATE, YARD, offers=offers)
+    assert house.apply(*[NAMED] * copies) == [CallEventType.RING]
+    assert house.ringing() == [YARD]
+    assert house.wait(PANEL_WAIT_SECONDS) == []
+
+
+@pytest.mark.parametrize("named", ["foreign", BRIDGE, "camera"])
+@pytest.mark.parametrize(
+    ("panels", "offers", "expected"),
+    [
+        ((GATE,), True, [GATE]),
+        ((GATE,), False, [GATE]),
+        ((GATE, YARD), False, [None]),
+        ((GATE, YARD), True, []),  # the offer is awaited
+        ((), False, [None]),
+    ],
+)
+def test_status_that_names_no_panel_of_its_intercom(
+    named: str, panels: tuple[str, ...], *, offers: bool, expected: list[str | None]
+) -> None:
+    """It rings as if it named none."""
+    house = House(*panels, offers=offers)
+    house.apply(replace(STATUS, panel_id=named))
+    assert house.ringing() == expected
+    if not expected:
+        assert house.apply(OFFER) == [CallEventType.RING]
+        assert house.ringing() == [YARD]
+
+
+@pytest.mark.parametrize("backlog", [False, True])
+@pytest.mark.parametrize(
+    ("pushes", "expected"),
+    [
+        ([OFFER, replace(NAMED, panel_id=GATE)], YARD),
+        ([replace(NAMED, panel_id=GATE), OFFER], GATE),
+        ([NAMED, replace(NAMED, panel_id=GATE)], YARD),
+        ([replace(NAMED, panel_id=GATE), NAMED, OFFER], GATE),
+        ([replace(OFFER, panel_id=None), NAMED], YARD),
+        ([STATUS, NAMED], YARD),
+        ([STATUS, replace(NAMED, panel_id="foreign"), NAMED], YARD),
+    ],
+)
+def test_first_panel_that_is_named_rings(
+    pushes: list[CallPush], expected: str, *, backlog: bool
+) -> None:
+    """One ring at one panel: a push that names another one later does not move it."""
+    house = House(GATE, YARD)
+    if backlog:
+        house.tracker.expect_backlog()
+    assert house.apply(*pushes) == [CallEventType.RING]
+    assert house.ringing() == [expected]
+    assert house.wait(STATUS_WAIT_SECONDS) == []
+    assert house.ringing() == [expected]
+
+
+def test_status_names_a_known_panel_and_the_waiting_offer_does_not() -> None:
+    """The known panel rings."""
+    house = House(GATE, YARD)
+    house.tracker.expect_backlog()
+    assert house.apply(replace(OFFER, panel_id="new"), NAMED) == [CallEventType.RING]
+    assert house.ringing() == [YARD]
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [(CallStep.ACCEPTED, CallEventType.ANSWERED), (CallStep.MISSED, CallEventType.MISSED)],
+)
+@pytest.mark.parametrize("is_first", [False, True])
+def test_outcome_that_names_the_panel(
+    step: CallStep, expected: CallEventType, *, is_first: bool
+) -> None:
+    """It names the panel of a call that still waits for one, or of which it is the first push."""
+    house = House(GATE, YARD)
+    outcome = push(step, panel=YARD)
+    changes = [
+        c
+        for p in ([outcome, STATUS] if is_first else [STATUS, outcome])
+        for c in house.tracker.apply(p)
+    ]
+    assert types(changes)[-1] is expected
+    assert {change.call.panel_id for change in changes} == {YARD}
+
+
 def test_lost_offer_rings_the_intercom_after_a_moment() -> None:
     """If the offer comes later, the ring does not move to its panel."""
     house = House(GATE, YARD)

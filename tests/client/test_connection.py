@@ -505,7 +505,7 @@ async def test_reply_that_is_not_ok_is_a_refusal(auth: AuthHandler) -> None:
         await until(lambda: client.socket.state is SocketState.ONLINE)
         assert len(cloud.lines) == 2
         assert client.socket.last_disconnect is not None
-        assert client.socket.last_disconnect.reason == "subscription refused"
+        assert client.socket.last_disconnect.text == "subscription refused"
 
 
 def test_pause_of_the_token_endpoint_is_respected() -> None:

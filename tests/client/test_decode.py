@@ -103,7 +103,9 @@ def expected_state(simulator: Simulator, home: BuiltHome, built: Built) -> dict[
         "reachable": home.reaches(built),
         "on": built.is_on(simulator.clock()) if isinstance(built, Light) else None,
     }
-    if isinstance(built, Bridge):
+    if isinstance(built, Bridge) and built.is_terse:
+        facts |= {"firmware": str(built.firmware_revision), "wifi_strength": None, "uptime": None}
+    elif isinstance(built, Bridge):
         facts |= {
             "firmware": built.firmware_name,
             "wifi_strength": -built.wifi_strength,
@@ -208,7 +210,7 @@ def test_status_with_errors_only(home: object) -> None:
     assert decode.states({"home": home, "errors": [{"code": 26}]}) is None
 
 
-@pytest.mark.parametrize("child", ["BNDL", "BNSL", "BNEU", "BCEPL"])
+@pytest.mark.parametrize("child", ["BNDL", "BNSL", "BNEU", "BCEPL", "BFIO", "BNTVCC"])
 def test_bridge_of_an_unknown_type(child: str) -> None:
     """A module that others belong to is an intercom, in topology and states."""
     new, part = {"id": BRIDGE, "type": "BNZZ"}, {"id": DOOR, "type": child, "bridge": BRIDGE}
@@ -226,7 +228,8 @@ def test_bridge_of_an_unknown_type(child: str) -> None:
     [
         ("BNHY", None, ModuleKind.BRIDGE),
         ("BFII", None, ModuleKind.BRIDGE),
-        ("BFIO", None, ModuleKind.BRIDGE),
+        ("BFIO", None, ModuleKind.PANEL),
+        ("BNTVCC", None, ModuleKind.CAMERA),
         ("BCEPL", None, ModuleKind.PANEL),
         ("BNZZ", "BNZZ:bndl_doorlock", ModuleKind.DOOR),
         ("BNZZ", "bnsl_staircase_light", ModuleKind.LIGHT),

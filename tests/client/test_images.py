@@ -39,6 +39,13 @@ def jpeg(width: int, height: int, *, rest: bytes = b"\xff\xda\0\x08\x01\1\0\0\x3
     return b"\xff\xd8" + frame + rest
 
 
+def scans(number: int, *, fill: bytes = b"") -> bytes:
+    """Return a progressive JPEG in which each scan but the first costs a few bytes."""
+    first, *_, end = drawn("JPEG", progressive=True, mode="L").split(b"\xff\xda")
+    scan = fill + b"\xff\xda" + end.removesuffix(b"\xff\xd9")
+    return first + scan * number + b"\xff\xd9"
+
+
 def webp(*chunks: bytes) -> bytes:
     """Return a WEBP of these chunks."""
     content = b"WEBP" + b"".join(chunks)
@@ -93,6 +100,16 @@ def test_size_that_is_not_sane(claim: Callable[..., bytes], size: tuple[int, int
     """A browser would allocate the whole canvas, or show nothing."""
     assert image_type(claim(*size)) is None
     assert image_type(claim(640, 480)) is not None
+
+
+@pytest.mark.parametrize("number", [33, 200, 100_000])
+@pytest.mark.parametrize(
+    "fill", [b"", b"\xff", b"\xff\xfe\0\x02"], ids=["plain", "fill", "comment"]
+)
+def test_jpeg_with_many_scans(number: int, fill: bytes) -> None:
+    """Each scan costs a decoder the whole picture, and Home Assistant decodes in its event loop."""
+    assert image_type(scans(10, fill=fill)) == "image/jpeg"
+    assert image_type(scans(number, fill=fill)) is None
 
 
 @pytest.mark.parametrize(

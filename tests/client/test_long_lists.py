@@ -1,17 +1,29 @@
 """Lists in an answer have an end, whatever the cloud sends."""
 
+from collections import Counter
 from dataclasses import replace
+from functools import partial
+from itertools import count
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.bticino_classe.client import ModuleKind, Topology, decode, limited_homes
+from custom_components.bticino_classe.client import (
+    ModuleKind,
+    Topology,
+    configs,
+    decode,
+    limited_homes,
+)
 from tests.client.answers import BRIDGE, HOME
-from tests.client.signed_in import signed_in
+from tests.client.signed_in import home_of as home_of_account, signed_in
 from tests.simulator import Failure
-from tests.simulator.paths import GETEVENTS
+from tests.simulator.paths import GETCONFIGS, GETEVENTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from custom_components.bticino_classe.client import Endpoints
     from tests.simulator import Simulator
 
@@ -112,3 +124,93 @@ def test_known_modules_are_kept() -> None:
     assert is_cut
     assert homes[HOME].modules.keys() >= known[HOME].modules.keys()
     assert len(homes[HOME].modules) == 600
+
+
+ENTRIES = 30_000
+
+
+def entries(kind: str | None, **fields: Any) -> list[dict[str, Any]]:
+    """Return many entries of a list, as modules, homes, events and errors have them."""
+    return [{"id": f"m{n}", "type": kind, "time": n, **fields} for n in range(ENTRIES)]
+
+
+def bridged(many: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return intercoms that name many modules, each of them only a few."""
+    return [{**INTERCOM, "id": f"b{n}", "modules_bridged": many[n : n + 50]} for n in range(2000)]
+
+
+def calls_in(work: Callable[[], object]) -> int:
+    """Return how many calls some work needs, which does not depend on the machine."""
+    calls = count()
+    sys.setprofile(lambda *_: next(calls) and None)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return next(calls)
+
+
+ANSWERS: dict[str, Callable[[list[Any]], dict[str, Any]]] = {
+    "modules": lambda many: {"homes": [home_of(*many)]},
+    "modules of many homes": lambda many: {"homes": [home_of(*many[n::40]) for n in range(40)]},
+    "bridged": lambda many: {"homes": [home_of({**INTERCOM, "modules_bridged": many})]},
+    "bridged ids": lambda many: {
+        "homes": [home_of({**INTERCOM, "modules_bridged": [each["id"] for each in many]})]
+    },
+    "odd bridged ids": lambda many: {
+        "homes": [home_of({**INTERCOM, "modules_bridged": [f"/{each['id']}" for each in many]})]
+    },
+    "bridged by many": lambda many: {"homes": [home_of(*bridged([each["id"] for each in many]))]},
+    "homes": lambda many: {"homes": many},
+    "states": lambda many: {"home": {"modules": many}},
+    "failed states": lambda many: {"home": {"modules": []}, "errors": many},
+    "events": lambda many: {"home": {"events": many}},
+    "parts": lambda many: {"home": {"events": [event(1, subevents=many)]}},
+    "ICE servers": lambda many: {"iceServers": many},
+    "links": lambda many: {"iceServers": [{"urls": [each["id"] for each in many]}]},
+    "settings": lambda many: {"home": {"modules": [{**m, "do_not_disturb": m} for m in many]}},
+}
+DECODERS: list[Callable[[Any], object]] = [
+    decode.topology,
+    decode.states,
+    lambda body: decode.events(body, 100),
+    decode.ice_servers,
+    decode.command_errors,
+    configs.settings,
+]
+
+
+@pytest.mark.parametrize("kind", ["BNDL", "BNC1", "NLPM", None])
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_work_of_an_endless_list(
+    answer: Callable[[list[Any]], dict[str, Any]], kind: str | None
+) -> None:
+    """The event loop is not blocked: only so many entries are decoded, and the rest is skipped."""
+    body = answer(entries(kind))
+    for decoder in DECODERS:
+        assert calls_in(partial(decoder, body)) < 40 * ENTRIES
+
+
+def test_intercoms_among_endless_modules() -> None:
+    """They are found wherever they are, and so are doors among modules of other kinds."""
+    others = [*entries("NLPM"), *DOORS[:50], INTERCOM]
+    found = topology({"id": "other", "modules": others}, home_of(INTERCOM, DOORS[60]))
+    assert BRIDGE in found.homes[HOME].modules
+    kinds = Counter(m.kind for home in found.homes.values() for m in home.modules.values())
+    assert kinds[ModuleKind.DOOR] == 51
+
+
+async def test_settings_of_intercoms_that_were_not_requested(
+    endpoints: Endpoints, simulator: Simulator
+) -> None:
+    """They are ignored."""
+    async with signed_in(simulator, endpoints) as account:
+        home = home_of_account(simulator)
+        (bridge,) = home.bridges
+        setting = {"do_not_disturb": {"dnd_mode": 0}}
+        modules: list[dict[str, object]] = [{"id": f"x{n}", **setting} for n in range(500)]
+        modules.append({"id": bridge.id, **setting})
+        answer: dict[str, object] = {"body": {"home": {"modules": modules}}}
+        simulator.fail(GETCONFIGS, Failure(body=answer), times=2)
+        assert list(await account.settings(home)) == [bridge.id]
+        assert list(await account.settings(home, bridge=bridge)) == [bridge.id]

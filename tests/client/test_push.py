@@ -76,6 +76,28 @@ def test_status_has_time_and_pictures() -> None:
     assert "s3cret" not in repr(push)
 
 
+@pytest.mark.parametrize("kind", ["incoming_call", "accepted_call", "missed_call"])
+@pytest.mark.parametrize(
+    ("module_id", "panel_id"),
+    [
+        (PANEL, PANEL),
+        (PANEL.upper(), PANEL),
+        (BRIDGE, None),
+        (BRIDGE.upper(), None),
+        ("", None),
+        (5, None),
+        (None, None),
+        ([PANEL], None),
+    ],
+)
+def test_status_may_name_a_module(kind: str, module_id: object, panel_id: str | None) -> None:
+    """The intercom's own id is no panel."""
+    extra = {**STATUS["extra_params"], "module_id": module_id}
+    push = decode({"push_type": f"BNCX-{kind}", "extra_params": extra})
+    assert isinstance(push, CallPush)
+    assert (push.panel_id, push.bridge_id) == (panel_id, BRIDGE)
+
+
 @pytest.mark.parametrize(
     ("frame", "step"),
     [
@@ -142,6 +164,7 @@ PATHS = [
     ("extra_params", "data", "type"),
     ("extra_params", "data", "session_description"),
     ("extra_params", "timestamp"),
+    ("extra_params", "module_id"),
 ]
 
 

@@ -2,7 +2,8 @@
 
 import copy
 import re
-from typing import Any
+from string import ascii_lowercase
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import assume, given, settings, strategies as st
 import pytest
@@ -15,6 +16,9 @@ from custom_components.bticino_classe.client.redaction import (
     shape_of,
 )
 from tests.client.answers import VALUES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MARK = "s3cr3t"
 IDS = st.lists(st.text("0123456789:", min_size=6, max_size=12), min_size=1, max_size=4, unique=True)
@@ -189,6 +193,31 @@ def test_structure_of_a_push() -> None:
         "tuple": ["float"],
         "empty": [],
     }
+
+
+@pytest.mark.parametrize("depth", [50, 250, 1000])
+@pytest.mark.parametrize("wrap", [lambda inner: {"a": inner}, lambda inner: [inner]])
+def test_structure_of_a_nested_value(depth: int, wrap: Callable[[object], object]) -> None:
+    """The cloud's JSON may have a thousand levels; only some are shown."""
+    value: object = 5
+    for _ in range(depth):
+        value = wrap(value)
+    shape = {"push_type": "str", "extra_params": shape_of(value)}
+    assert len(str(shape)) < 200
+    assert redact(Pseudonyms().replace(shape)) == shape
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {f"{'abcdefghij'[n % 10] * (n // 10 + 1)}": n for n in range(320)},
+        {letter: dict.fromkeys(ascii_lowercase, 1) for letter in ascii_lowercase},
+    ],
+    ids=["wide", "nested"],
+)
+def test_structure_of_a_large_value(value: object) -> None:
+    """It would fill the diagnostics."""
+    assert shape_of(value) == "dict"
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.bticino_classe.client.auth import TokenEvent
+from custom_components.bticino_classe.client.errors import AppClientRefusedError, AuthError
 from custom_components.bticino_classe.client.websocket.connection import SocketState
 from tests.client.lines import obey
 from tests.client.running import ONLINE, STEADY, running, until
-from tests.conftest import advance_loop
+from tests.conftest import HANG_TIMEOUT, advance_loop
 from tests.simulator import Failure
 from tests.simulator.paths import TOKEN
 
@@ -45,6 +46,55 @@ async def test_refused_and_replaced_tokens_are_published(auth: AuthHandler) -> N
     remove()
     auth.invalidate("other")
     assert len(events) == 5
+
+
+@pytest.mark.parametrize("grant", ["refresh_token", "password"])
+@pytest.mark.parametrize(
+    ("failure", "is_client"),
+    [
+        (Failure(error="invalid_client"), True),
+        (Failure(error="unauthorized_client", status=401), True),
+        (Failure(error="invalid_scope"), False),
+        (Failure(status=503, html=True), False),
+        (Failure(code=26), False),
+        (Failure(drop=True), False),
+    ],
+    ids=str,
+)
+async def test_refused_client_is_published(
+    auth: AuthHandler, simulator: Simulator, failure: Failure, grant: str, *, is_client: bool
+) -> None:
+    """At each refusal, by a renewal or a sign-in; a new token shows that it is accepted again."""
+    auth.invalidate(await auth.get_access_token())
+    if grant == "password":
+        auth._refresh_token = None
+    events: list[TokenEvent] = []
+    auth.listen(events.append)
+    simulator.fail(TOKEN, failure, times=2)
+    with pytest.raises(AuthError) as caught:
+        await auth.get_access_token()
+    simulator.clear_failures()
+    assert isinstance(caught.value, AppClientRefusedError) is is_client
+    assert events == [TokenEvent.CLIENT_REFUSED] * is_client
+    await auth.authenticate()
+    assert events[is_client:] == [TokenEvent.REPLACED, TokenEvent.SIGNED_IN]
+
+
+async def test_refused_client_while_online(
+    auth: AuthHandler, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The subscription stays, and the socket does not ask for a token again at once."""
+    async with running(auth, obey) as (client, cloud):
+        await until(lambda: client.socket.state is SocketState.ONLINE)
+        auth._token_expires_at = auth._clock() + 30  # due for renewal
+        simulator.retire_client()
+        simulator.journal.clear()
+        advance_loop(monkeypatch, HANG_TIMEOUT)
+        await until(lambda: simulator.journal.count(TOKEN))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await until(lambda: simulator.journal.count(TOKEN) > 1)
+        assert (client.states, cloud.handshakes) == (ONLINE, 1)
 
 
 async def test_replaced_token_is_published_when_it_can_be_used(auth: AuthHandler) -> None:

@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from bench.support.leaks import integration_tasks, integration_timers
-from custom_components.bticino_classe import system_health
+from custom_components.bticino_classe import commands, system_health
 from custom_components.bticino_classe.calls.events import HANDED_OVER
 from custom_components.bticino_classe.client import AuthHandler
 from custom_components.bticino_classe.const import DOMAIN
@@ -86,14 +86,16 @@ async def _integration(
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[None]:
-    """Use the simulated cloud, without pushes: `online_entry` turns them on.
+    """Use the simulated cloud, without pushes and without waiting for them before a command.
 
+    `online_entry` turns pushes on.
     A task or timer that outlives its account fails the test; Home Assistant's end would hide it.
     """
     constructor = partialmethod(AuthHandler.__init__, endpoints=endpoints)
     monkeypatch.setattr(AuthHandler, "__init__", constructor)
     monkeypatch.setattr(system_health, "PRODUCTION", endpoints)
     simulator.sockets.handshake_status = 503
+    monkeypatch.setattr(commands, "PUSH_WAIT_SECONDS", 0.0)
     yield
     for entry in hass.config_entries.async_loaded_entries(DOMAIN):
         await hass.config_entries.async_unload(entry.entry_id)

@@ -74,7 +74,8 @@ async def test_contents(
     assert report["entry"]["token"]["stored"] is True
     assert 10_000 < report["entry"]["token"]["seconds_left"] <= 10_800
     counters = report["counters"]
-    assert counters["modules"] == {"bridge": 1, "door": 3, "light": 1, "panel": 2, "unknown": 0}
+    kinds = {"bridge": 1, "door": 3, "light": 1, "panel": 2, "camera": 0, "unknown": 0}
+    assert counters["modules"] == kinds
     assert counters["requests"]["InvalidRequestError"] == 1
     assert counters["sign_in"] == {}
 
@@ -139,6 +140,7 @@ async def test_push_connection(
     report = await get_diagnostics_for_config_entry(hass, hass_client, get_entry(hass))
     assert report["bell"] == {
         "state": "online",
+        "offline": None,
         "last_disconnect": None,
         "socket": {"frames": 8},
         "pushes": {"pushes": 3, "repeats": 3, "unknown": 1},

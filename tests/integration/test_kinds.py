@@ -8,7 +8,8 @@ import pytest
 from custom_components.bticino_classe.client import ModuleKind
 from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
 from tests.integration.conftest import call_action, poll, reload_entry, sign_in, state_of
-from tests.simulator.houses import DOOR, LIGHT, PANEL, VARIANTS, new_module
+from tests.simulator.house import Bridge
+from tests.simulator.houses import CCTV, DOOR, LIGHT, PANEL, VARIANTS, new_module
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -22,6 +23,7 @@ KINDS = {
     DOOR: {"lock", "button"},
     LIGHT: {"light"},
     PANEL: {"camera", "event", "image", "binary_sensor"},
+    CCTV: {"camera"},
     "BNC1": {"event", "binary_sensor", "sensor", "button", "camera", "image"},
 }
 
@@ -58,6 +60,51 @@ async def test_kind_by_variant_is_kept(  # noqa: PLR0917 - fixtures and cases
     for _ in range(2):
         await poll(hass, freezer, TOPOLOGY_INTERVAL)
         assert entry.runtime_data.coordinator.data.modules[module.id] == before
+
+
+@pytest.mark.parametrize("kind", ["BPAC", "BPVC", "BCEPA"])
+@pytest.mark.parametrize("module_id", ["00:03:50:00:00:77", "77-01"])
+async def test_panel_whose_intercom_is_not_listed_any_more(  # noqa: PLR0917 - fixtures and cases
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    freezer: FrozenDateTimeFactory,
+    kind: str,
+    module_id: str,
+) -> None:
+    """It stays a panel: one answer without the intercom does not make it one."""
+    module = new_module("BPVC", module_id=module_id, bridge="00:03:50:30:00:0a", name="Atrio")
+    module.type = kind
+    simulator.house.homes[0].modules[module_id] = module
+    entry = await sign_in(hass, credentials)
+    before = entry.runtime_data.coordinator.data.modules[module_id]
+    assert before.kind is ModuleKind.PANEL
+    module.bridge = None
+    for _ in range(2):
+        await poll(hass, freezer, TOPOLOGY_INTERVAL)
+        assert entry.runtime_data.coordinator.data.modules[module_id] == before
+
+
+@pytest.mark.parametrize("kind", ["BPAC", "BPVC", "BCEPA"])
+async def test_intercom_without_modules_any_more(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    freezer: FrozenDateTimeFactory,
+    kind: str,
+) -> None:
+    """It stays an intercom: one answer without its modules does not make it nothing."""
+    modules = simulator.house.homes[0].modules
+    modules["intercom-77"] = Bridge(id="intercom-77", type=kind, name="Atrio")
+    door = new_module(DOOR, module_id="77-01", bridge="intercom-77", name="Atrio")
+    modules[door.id] = door
+    entry = await sign_in(hass, credentials)
+    before = entry.runtime_data.coordinator.data.modules["intercom-77"]
+    assert before.kind is ModuleKind.BRIDGE
+    door.bridge = None
+    for _ in range(2):
+        await poll(hass, freezer, TOPOLOGY_INTERVAL)
+        assert entry.runtime_data.coordinator.data.modules["intercom-77"] == before
 
 
 @pytest.mark.parametrize("new", KINDS)

@@ -1,15 +1,27 @@
 """The cloud lists more modules than an account can have: a limit, a repair issue, and back."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
+from homeassistant.helpers.update_coordinator import REQUEST_REFRESH_DEFAULT_COOLDOWN
 import pytest
 
 from custom_components.bticino_classe.client import decode
 from custom_components.bticino_classe.const import DOMAIN
 from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
-from tests.integration.conftest import call_action, poll, restart_entry, sign_in, state_of
+from tests.integration.conftest import (
+    advance,
+    call_action,
+    poll,
+    restart_entry,
+    sign_in,
+    state_of,
+    wait_frames,
+)
+from tests.simulator import Failure
 from tests.simulator.house import Door
+from tests.simulator.paths import HOMESDATA, HOMESTATUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,3 +149,53 @@ async def test_issue_of_a_removed_account(
     assert issues(hass)
     await hass.config_entries.async_remove(entry.entry_id)
     assert issues(hass) == []
+
+
+async def test_states_of_unknown_modules(
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    simulator: Simulator,
+    entry: ConfigEntry[Any],
+) -> None:
+    """Other ids in each answer do not add up, and what is known keeps its state."""
+    coordinator = entry.runtime_data.coordinator
+    before = coordinator.data.states.keys()
+    for number in range(5):
+        modules = [{"id": f"x{number}-{n}", "reachable": True} for n in range(3000)]
+        answer: dict[str, object] = {"body": {"home": {"modules": modules}}}
+        simulator.fail(HOMESTATUS, Failure(body=answer))
+        await poll(hass, freezer)
+    assert coordinator.data.states.keys() == before
+    await poll(hass, freezer)
+    assert state_of(hass, LOCK) == "locked"
+
+
+async def test_pushes_of_unknown_modules(
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    simulator: Simulator,
+    online_entry: ConfigEntry[Any],
+) -> None:
+    """Each asks for the list of modules once, and not more than some hundreds do."""
+    frames = online_entry.runtime_data.push.socket.counters["frames"]
+
+    async def push(*module_ids: str) -> int:
+        nonlocal frames
+        before = simulator.journal.count(HOMESDATA)
+        for module_id in module_ids:
+            extra = {"device_id": module_id, "session_id": module_id, "data": {"type": "offer"}}
+            simulator.push_raw(json.dumps({"push_type": "BNC1-rtc", "extra_params": extra}))
+        frames += len(module_ids)
+        await wait_frames(hass, frames)
+        await advance(hass, freezer, REQUEST_REFRESH_DEFAULT_COOLDOWN)
+        return simulator.journal.count(HOMESDATA) - before
+
+    assert await push("new-1") >= 1
+    assert await push("new-1") == 0
+    assert await push(*(f"other-{n}" for n in range(1000))) >= 1
+    assert await push("new-2") == 0
+    assert len(online_entry.runtime_data.coordinator._requested_modules) < 300
+    home, bridge = simulator.house.homes[0], simulator.house.bridges()[0].id
+    home.modules["new-2"] = Door(id="new-2", type="BNDL", bridge=bridge, name="Nuova")
+    await poll(hass, freezer, 2 * TOPOLOGY_INTERVAL)
+    assert state_of(hass, "lock.nuova") == "locked"

@@ -38,7 +38,11 @@ FAILURE: Mapping[str, Types] = MappingProxyType(
     }
 )
 ERROR_FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {"command_errors_at": ("body", "top"), "unreachable_shown": ("both", "errors")}
+    {
+        "command_errors_at": ("body", "top"),
+        "unreachable_shown": ("both", "errors"),
+        "commands_without_push": ("run", "refused"),
+    }
 )
 NONE_TYPE = type(None)
 CONFIGS: Mapping[str, Types] = MappingProxyType(
@@ -55,6 +59,7 @@ RING: Mapping[str, Types] = MappingProxyType(
         "offer": bool,
         "status": bool,
         "status_first": bool,
+        "names_panel": bool,
         "receivers": int,
         "pictures": bool,
         "vignette": bool,

@@ -183,6 +183,8 @@ def _check_command(home: Home, command: object) -> None:
 
 def _execute(cloud: Cloud, home: Home, command: Json) -> Json | None:
     """Run one command; return its entry in `errors[]` if it failed."""
+    if cloud.commands_without_push == "refused" and not cloud.is_push_open:
+        return {"code": UNREACHABLE, "id": command["bridge"]}
     module = home.modules[str(command["id"])]
     name = "lock" if "lock" in command else "on"
     error: Json = {"command": name, "id": module.id}

@@ -43,6 +43,8 @@ class Call:
     offered: bool = True
     announced: bool = True
     rtc: bool = True
+    #: Whether the statuses name the panel.
+    names_panel: bool = False
     pictures: bool = True
     #: Whether there is a vignette besides the snapshot.
     vignette: bool = True

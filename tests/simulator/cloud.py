@@ -33,6 +33,8 @@ class Cloud(Doorbell):
     command_errors_at: Literal["body", "top"] = "body"
     #: Whether homestatus lists unreachable modules in `errors[]` only or as modules too.
     unreachable_shown: Literal["both", "errors"] = "both"
+    #: Without a push socket, one observer saw commands refused with code 6 of the bridge.
+    commands_without_push: Literal["run", "refused"] = "run"
     #: Error code for getconfigs and setconfigs; None: they work.
     configs_refused: int | None = None
     #: During an outage, HTTP status and whether the body is HTML; None: up.

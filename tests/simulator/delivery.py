@@ -55,6 +55,11 @@ class PushDelivery:
         else:
             self._deliver(Frame(payload=data, kind=WSMsgType.BINARY), "raw bytes")
 
+    @property
+    def is_push_open(self) -> bool:
+        """Return whether any push socket is subscribed."""
+        return any(each.subscribed for each in self.connections if each.path == PUSH)
+
     def receives_pushes(self, connection: Connection, kind: str = "") -> bool:
         """Return whether a connection receives pushes of a kind."""
         if not connection.subscribed or connection.path != PUSH or connection.stalled:

@@ -44,6 +44,7 @@ class Doorbell(PushDelivery):
         offer: bool | None = None,
         status: bool | None = None,
         status_first: bool = False,
+        names_panel: bool = False,
         receivers: int = 1,
         pictures: bool = True,
         vignette: bool = True,
@@ -52,11 +53,12 @@ class Doorbell(PushDelivery):
     ) -> Call:
         """Ring at a panel, by id or name, by default the first; a bridge rings without a panel.
 
-        `offer` and `status` default to what the model pushes. Each push is sent `receivers` times
-        and dated `late` seconds back. KeyError: no such module; ValueError: it cannot ring.
+        `offer` and `status` default to what the model pushes; `names_panel` makes the statuses name
+        the panel, too. Each push is sent `receivers` times and dated `late` seconds back. KeyError:
+        no such module; ValueError: it cannot ring.
         """
         call = self._call(panel, late)
-        call.receivers, call.expiry = receivers, expiry
+        call.receivers, call.expiry, call.names_panel = receivers, expiry, names_panel
         call.pictures, call.vignette = call.pictures and pictures, vignette
         if offer is not None:
             call.offered, call.rtc = offer, offer or call.rtc

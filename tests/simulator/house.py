@@ -81,6 +81,8 @@ class Bridge(Module):
     configs: dict[str, Json] = field(default_factory=dict)
     #: Time of the last change in milliseconds; None: not reported.
     configs_changed: int | None = None
+    #: The status contains little beyond `firmware_revision` and `use_pincode`, as that of a BNCX.
+    is_terse: bool = False
 
     def topology_entry(self) -> Json:
         """Return the entry of homesdata."""
@@ -88,6 +90,8 @@ class Bridge(Module):
 
     def state(self, now: float) -> Json:
         """Return firmware, network and uptime; the cloud keeps counting the uptime."""
+        if self.is_terse:
+            return {"firmware_revision": self.firmware_revision, "use_pincode": False}
         seen = now if self.offline_since is None else self.offline_since
         changed: Json = {}
         if self.configs_changed is not None:
@@ -126,6 +130,11 @@ class Panel(Module):
 
     #: No camera: no pictures, and rings are pushed as an offer only.
     voice_only: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class CctvCamera(Module):
+    """A camera behind an intercom: it can be called, and never rings."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -230,6 +239,10 @@ class House:
     def panels(self) -> list[Panel]:
         """Return the entrance panels."""
         return [module for module in self.modules() if isinstance(module, Panel)]
+
+    def cctv_cameras(self) -> list[CctvCamera]:
+        """Return the CCTV cameras."""
+        return [module for module in self.modules() if isinstance(module, CctvCamera)]
 
     def doors(self) -> list[Door]:
         """Return the doors."""

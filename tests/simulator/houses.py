@@ -3,14 +3,24 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from tests.simulator.house import Bridge, Door, Home, House, Json, Light, Module, Panel
+from tests.simulator.house import (
+    Bridge,
+    CctvCamera,
+    Door,
+    Home,
+    House,
+    Json,
+    Light,
+    Module,
+    Panel,
+)
 
 #: Takes the current time, the house's first moment.
 type Factory = Callable[[float], House]
 
 CASA = "64a1b2c3d4e5f60718293a4b"
 SEASIDE = "64a1b2c3d4e5f60718293a4c"
-PANEL, DOOR, LIGHT = "BNEU", "BNDL", "BNSL"
+PANEL, DOOR, LIGHT, CCTV = "BNEU", "BNDL", "BNSL", "BNTVCC"
 VARIANTS = MappingProxyType(
     {
         PANEL: "BNEU:bneu_external_unit",
@@ -22,13 +32,15 @@ VARIANTS = MappingProxyType(
 WITH_CONFIGS = frozenset({"BNC3"})
 UPTIME_SECONDS = 812_345.0
 LONG_AGO_MS = 1_530_000_000_000
+EOS_REVISION = 30_212
+#: Modules of the vendor's home automation; a 300EOS is its gateway as well.
+MYHOME_TYPES = ("BNAS", "BNLD", "BNIL", "BNTH", "BNFC", "BNCS")
+MYHOME_COUNT = 60
 
 
 def classe_100x(now: float) -> House:
     """Build a 100X with one panel, one door and one light."""
-    bridge = Bridge(
-        id="00:03:50:ab:cd:ef", type="BNC1", name="Classe 100X", booted_at=now - UPTIME_SECONDS
-    )
+    bridge = _unit(now, "00:03:50:ab:cd:ef", "BNC1", "Classe 100X")
     modules = ((PANEL, "Cancello"), (DOOR, "Porta"), (LIGHT, "Scale"))
     return _house(now, bridge, modules)
 
@@ -62,23 +74,84 @@ def classe_300x(now: float) -> House:
 
 def classe_300eos(now: float) -> House:
     """Build a 300EOS with one panel, two doors and a light, without `variant` and `name`."""
-    bridge = Bridge(
-        id="00:03:50:e0:5a:01", type="BNCX", name="Classe 300EOS", booted_at=now - UPTIME_SECONDS
-    )
+    bridge = _eos(now, "00:03:50:e0:5a:01")
     return _house(now, bridge, ((PANEL, None), (DOOR, None), (DOOR, None), (LIGHT, None)))
 
 
 def easykit(now: float) -> House:
     """Build an EasyKit with one panel and one door; no module has a name."""
-    bridge = Bridge(id="00:03:50:ea:51:01", type="BDIY", booted_at=now - UPTIME_SECONDS)
+    bridge = _unit(now, "00:03:50:ea:51:01", "BDIY")
     return _house(now, bridge, ((PANEL, None), (DOOR, None)))
+
+
+def myhome_gateway(now: float) -> House:
+    """Build a 300EOS that is a MyHome gateway, too: dozens of modules of another system.
+
+    Some of them are not in homesdata, some not in homestatus.
+    """
+    bridge = _eos(now, "00:03:50:e0:5a:02")
+    foreign = [(MYHOME_TYPES[n % len(MYHOME_TYPES)], None) for n in range(MYHOME_COUNT)]
+    house = _house(now, bridge, ((PANEL, None), (DOOR, None), (LIGHT, None), *foreign))
+    for number, module in enumerate(house.modules()):
+        if module.type in MYHOME_TYPES:
+            module.listed, module.silent = number % 3 > 0, number % 3 == 1
+    return house
+
+
+def gates(now: float) -> House:
+    """Build a 300EOS whose gate is a BNOT, and a garage with a lock of Home + Control."""
+    bridge = _eos(now, "00:03:50:e0:5a:03")
+    return _house(now, bridge, ((PANEL, None), ("BNOT", "Cancello"), ("BNLO", "Box")))
+
+
+def hybrid(now: float) -> House:
+    """Build a hybrid indoor unit without a name, with one panel and one door."""
+    bridge = _unit(now, "00:03:50:ab:1d:01", "BNHY")
+    return _house(now, bridge, ((PANEL, "Cancello"), (DOOR, "Porta")))
+
+
+def ip_units(now: float) -> House:
+    """Build an IP indoor unit with two IP outdoor units, a door and a light."""
+    bridge = _unit(now, "00:03:50:bf:11:01", "BFII", "Posto interno")
+    return _house(
+        now, bridge, (("BFIO", "Ingresso"), ("BFIO", None), (DOOR, "Porta"), (LIGHT, "Scale"))
+    )
+
+
+def connected_panel(now: float) -> House:
+    """Build a 100X with a connected entrance panel and a door."""
+    bridge = _unit(now, "00:03:50:ab:cd:e1", "BNC1", "Classe 100X")
+    return _house(now, bridge, (("BCEPL", "Ingresso"), (DOOR, "Porta")))
+
+
+def bpac(now: float) -> House:
+    """Build a BPAC with modules behind it, which makes it an intercom."""
+    bridge = _unit(now, "00:03:50:ba:c0:01", "BPAC")
+    return _house(now, bridge, ((PANEL, "Cancello"), (DOOR, "Porta")))
+
+
+def bcepa(now: float) -> House:
+    """Build a BCEPA with nothing behind it: only its MAC id makes it an intercom."""
+    bridge = _unit(now, "00:03:50:ce:fa:01", "BCEPA", "Ingresso")
+    return _house(now, bridge, ())
+
+
+def bpvc(now: float) -> House:
+    """Build a 300X with a BPVC behind it, which makes that a panel."""
+    bridge = _unit(now, "00:03:50:30:00:0c", "BNC3", "Classe 300X")
+    return _house(now, bridge, (("BPVC", "Cancello"), (DOOR, "Porta")))
+
+
+def cctv(now: float) -> House:
+    """Build a 300X with one panel, one door and two CCTV cameras."""
+    bridge = _unit(now, "00:03:50:30:00:0d", "BNC3", "Classe 300X")
+    cameras = ((CCTV, "Giardino"), (CCTV, None))
+    return _house(now, bridge, ((PANEL, "Cancello"), (DOOR, "Porta"), *cameras))
 
 
 def three_panels(now: float) -> House:
     """Build a 300X with three panels and three doors."""
-    bridge = Bridge(
-        id="00:03:50:30:00:0b", type="BNC3", name="Classe 300X", booted_at=now - UPTIME_SECONDS
-    )
+    bridge = _unit(now, "00:03:50:30:00:0b", "BNC3", "Classe 300X")
     names = ("Cancello", "Portone", "Box")
     panels = tuple((PANEL, f"Posto esterno {name.lower()}") for name in names)
     return _house(now, bridge, panels + tuple((DOOR, name) for name in names))
@@ -86,15 +159,13 @@ def three_panels(now: float) -> House:
 
 def easykit_three_panels(now: float) -> House:
     """Build an EasyKit with three panels; its pushes do not name the panel."""
-    bridge = Bridge(id="00:03:50:ea:51:02", type="BDIY", booted_at=now - UPTIME_SECONDS)
+    bridge = _unit(now, "00:03:50:ea:51:02", "BDIY")
     return _house(now, bridge, ((PANEL, None), (PANEL, None), (PANEL, None), (DOOR, None)))
 
 
 def voice_only(now: float) -> House:
     """Build a 100X with a panel without a camera, and a door."""
-    bridge = Bridge(
-        id="00:03:50:ab:cd:f0", type="BNC1", name="Classe 100X", booted_at=now - UPTIME_SECONDS
-    )
+    bridge = _unit(now, "00:03:50:ab:cd:f0", "BNC1", "Classe 100X")
     house = _house(now, bridge, ((PANEL, "Citofono"), (DOOR, "Porta")))
     for panel in house.panels():
         panel.voice_only = True
@@ -180,6 +251,15 @@ HOUSES: Mapping[str, Factory] = MappingProxyType(
         "classe_300x": classe_300x,
         "classe_300eos": classe_300eos,
         "easykit": easykit,
+        "myhome_gateway": myhome_gateway,
+        "gates": gates,
+        "hybrid": hybrid,
+        "ip_units": ip_units,
+        "connected_panel": connected_panel,
+        "bpac": bpac,
+        "bcepa": bcepa,
+        "bpvc": bpvc,
+        "cctv": cctv,
         "three_panels": three_panels,
         "easykit_three_panels": easykit_three_panels,
         "voice_only": voice_only,
@@ -202,6 +282,9 @@ def new_module(kind: str, *, module_id: str, bridge: str | None, name: str | Non
     types: dict[str, type[Module]] = {
         PANEL: Panel,
         "BCEPL": Panel,
+        "BFIO": Panel,
+        "BPVC": Panel,
+        CCTV: CctvCamera,
         DOOR: Door,
         "BNLO": Door,
         LIGHT: Light,
@@ -215,6 +298,17 @@ def child_id(bridge_id: str, number: int) -> str:
     """Return the id of a bridge's n-th module; it starts with the bridge's last three bytes."""
     prefix = bridge_id.replace(":", "")[-6:]
     return f"{prefix}-{number:02x}{number:02x}-{0xAA11BB22CC00 + number:012x}"
+
+
+def _unit(now: float, unit_id: str, kind: str, name: str | None = None) -> Bridge:
+    return Bridge(id=unit_id, type=kind, name=name, booted_at=now - UPTIME_SECONDS)
+
+
+def _eos(now: float, unit_id: str) -> Bridge:
+    """Return a 300EOS, whose status contains little."""
+    bridge = _unit(now, unit_id, "BNCX", "Classe 300EOS")
+    bridge.firmware_revision, bridge.is_terse = EOS_REVISION, True
+    return bridge
 
 
 def _house(now: float, bridge: Bridge, children: tuple[tuple[str, str | None], ...]) -> House:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.simulator.calls import Call
     from tests.simulator.cloud import Cloud
     from tests.simulator.connection import Connection
-    from tests.simulator.house import Bridge, Json, Panel
+    from tests.simulator.house import Bridge, CctvCamera, Json, Panel
     from tests.simulator.rtc_session import EndedBy, Peer, Session
 
 _LOGGER = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ class Intercom:
 
     def show(self, peer: Peer, panel_id: str | None, bridge_id: str) -> None:
         """Make a peer show a panel, or the indoor unit if the panel is unknown."""
-        panels = self.panels(bridge_id)
+        panels = self.cameras(bridge_id)
         names = {each.id: each.name or each.id for each in panels}
         number = [*names].index(panel_id) + 1 if panel_id in names else 0
         unit = next((each.name for each in self.cloud.house.bridges() if each.id == bridge_id), "")
@@ -197,6 +197,11 @@ class Intercom:
     def panels(self, bridge_id: str) -> list[Panel]:
         """Return the panels of a bridge in cycling order."""
         return [each for each in self.cloud.house.panels() if each.bridge == bridge_id]
+
+    def cameras(self, bridge_id: str) -> list[Panel | CctvCamera]:
+        """Return what can be called behind a bridge, the panels first."""
+        cctv = self.cloud.house.cctv_cameras()
+        return [*self.panels(bridge_id), *(each for each in cctv if each.bridge == bridge_id)]
 
     def call_later(self, seconds: float, do: Callable[[], None]) -> asyncio.TimerHandle:
         """Schedule a call; `close` cancels it."""

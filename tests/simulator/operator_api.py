@@ -138,6 +138,7 @@ def _cloud(cloud: Cloud) -> Json:
         "failures": cloud.faults.pending(),
         "command_errors_at": cloud.command_errors_at,
         "unreachable_shown": cloud.unreachable_shown,
+        "commands_without_push": cloud.commands_without_push,
         "configs_refused": cloud.configs_refused,
         "subscribed": {path: _subscribed(cloud, path) for path in (PUSH, SIGNALING)},
     }

@@ -5,6 +5,7 @@ const RING_MODES = {
   "as the model does": {}, "offer and status": { offer: true, status: true },
   "status before offer": { offer: true, status: true, status_first: true },
   "offer only": { offer: true, status: false }, "status only": { offer: false, status: true },
+  "status that names the panel": { offer: false, status: true, names_panel: true },
   "no push": { offer: false, status: false },
 };
 const SWITCHES = [

@@ -57,7 +57,7 @@ DEVICE_SDP = "\r\n".join(
 
 
 def offer(call: Call, number: int, sdp: str = DEVICE_SDP) -> Json:
-    """Return an offer, the only push that names the panel, if it is known.
+    """Return an offer, which names the panel if it is known.
 
     The ids that an answer must repeat are stored in the call, the correlation id as text.
     """
@@ -85,7 +85,7 @@ def end(call: Call, kind: str, number: int) -> Json:
 
 
 def status(call: Call, kind: str, *, at: float, subevent_id: str) -> Json:
-    """Return an incoming, accepted or missed call; it does not name the panel."""
+    """Return an incoming, accepted or missed call; most models do not name the panel in it."""
     extra: Json = {
         "event_type": kind,
         "device_id": call.bridge_id,
@@ -97,6 +97,8 @@ def status(call: Call, kind: str, *, at: float, subevent_id: str) -> Json:
         "subevent_id": subevent_id,
         "session_id": call.session_id,
     }
+    if call.names_panel and call.panel_id is not None:
+        extra["module_id"] = call.panel_id
     frame = _frame(call.prefix, kind, extra)
     return frame | {"category": kind, "app_type": APP_TYPE}
 

@@ -256,8 +256,8 @@ class RtcHandlers(Intercom):
         return found[0]
 
     def _find_panel(self, bridge: Bridge, description: Mapping[str, Any]) -> str | None:
-        """Return the requested panel, by default the first; None: the indoor unit."""
-        panels = self.panels(bridge.id)
+        """Return the requested panel or camera, by default the first; None: the indoor unit."""
+        panels = self.cameras(bridge.id)
         wanted = description.get("module_id")
         if wanted == bridge.id:
             return None

@@ -5,6 +5,7 @@ import pytest
 from tests.simulator.conftest import START, Clock
 from tests.simulator.house import STAIRCASE_SECONDS, Opening
 from tests.simulator.paths import SETSTATE
+from tests.simulator.socket_client import open_socket
 
 if TYPE_CHECKING:
     from tests.simulator.http_client import HttpClient
@@ -175,3 +176,17 @@ async def test_journal_commands_leave_out_refused_tokens(
     sim.take_down()
     await client.command(door, lock=False)
     assert len(sim.journal.commands) == 2
+
+
+async def test_command_without_push_socket(client: HttpClient, sim: Simulator) -> None:
+    """It runs, or is refused with code 6 of the bridge: observers differ."""
+    door = sim.house.find("Portone")
+    sim.commands_without_push = "refused"
+    answer = await client.command(door, lock=False)
+    assert answer.json["body"]["errors"] == [{"code": 6, "id": door.bridge}]
+    async with open_socket(client):
+        await client.command(door, lock=False)
+    assert len(sim.openings) == 1
+    sim.commands_without_push = "run"
+    await client.command(door, lock=False)
+    assert len(sim.openings) == 2

@@ -29,6 +29,14 @@ async def modules_of(client: HttpClient, home: int = 0) -> tuple[Modules, Module
         ("three_panels", ["BNC3", "BNEU", "BNEU", "BNEU", "BNDL", "BNDL", "BNDL"]),
         ("easykit_three_panels", ["BDIY", "BNEU", "BNEU", "BNEU", "BNDL"]),
         ("voice_only", ["BNC1", "BNEU", "BNDL"]),
+        ("gates", ["BNCX", "BNEU", "BNOT", "BNLO"]),
+        ("hybrid", ["BNHY", "BNEU", "BNDL"]),
+        ("ip_units", ["BFII", "BFIO", "BFIO", "BNDL", "BNSL"]),
+        ("connected_panel", ["BNC1", "BCEPL", "BNDL"]),
+        ("bpac", ["BPAC", "BNEU", "BNDL"]),
+        ("bcepa", ["BCEPA"]),
+        ("bpvc", ["BNC3", "BPVC", "BNDL"]),
+        ("cctv", ["BNC3", "BNEU", "BNDL", "BNTVCC", "BNTVCC"]),
         ("no_intercom", ["NAPlug", "NATherm1", "NACamera"]),
     ],
 )
@@ -53,6 +61,27 @@ async def test_modules_without_optional_fields(
     assert not any("reachable" in module for module in status[1:])
     sim.unplug_bridge()
     assert {module["reachable"] for module in (await modules_of(client))[1]} == {False}
+
+
+async def test_gateway(client: HttpClient, sim: Simulator) -> None:
+    """Dozens of modules of another system; homesdata lacks some, homestatus lacks others."""
+    sim.use_house("myhome_gateway")
+    described, status = await modules_of(client)
+    bridged = set(described[0]["modules_bridged"])
+    entries, states = ({module["id"] for module in each} for each in (described, status))
+    assert len(bridged) == 63
+    assert bridged - entries
+    assert bridged - states
+    assert bridged <= entries | states
+
+
+@pytest.mark.parametrize("house", ["classe_300eos", "gates", "myhome_gateway"])
+async def test_terse_status(client: HttpClient, sim: Simulator, house: str) -> None:
+    """A 300EOS reports a revision and whether it uses a PIN, and nothing else."""
+    sim.use_house(house)
+    (bridge, *_), fields = (await modules_of(client))[1], {"id", "type", "reachable"}
+    assert bridge.keys() == fields | {"firmware_revision", "use_pincode"}
+    assert bridge["firmware_revision"] == 30212
 
 
 async def test_two_homes_share_no_module(client: HttpClient, sim: Simulator) -> None:

@@ -88,6 +88,8 @@ async def test_cloud_actions(client: HttpClient, sim: Simulator) -> None:
     assert (await client.api(HOMESDATA)).status == 200
     await client.operate("error_format", command_errors_at="top", unreachable_shown="errors")
     assert (sim.command_errors_at, sim.unreachable_shown) == ("top", "errors")
+    await client.operate("error_format", commands_without_push="refused")
+    assert sim.commands_without_push == "refused"
     await client.operate("pictures", size=9)
     assert sim.pictures.size == 9
     async with client.session.ws_connect(sim.push_url) as socket:
@@ -119,11 +121,13 @@ async def test_house_actions(client: HttpClient, sim: Simulator) -> None:
 async def test_call_actions(client: HttpClient, sim: Simulator) -> None:
     """A call can be started and ended, by default the newest."""
     ways = {"receivers": 2, "pictures": False, "expiry": 20, "late": 1.5, "status_first": True}
-    answer = await client.operate("ring", panel="Posto esterno cortile", **ways)
+    names = {"names_panel": True}
+    answer = await client.operate("ring", panel="Posto esterno cortile", **ways, **names)
     (call,) = answer.json["calls"]
     assert call["panel_id"] == sim.house.find("Posto esterno cortile").id
     assert call["name"] == "Posto esterno cortile"
     assert sim.calls[call["session_id"]].receivers == 2
+    assert sim.calls[call["session_id"]].names_panel
     await client.operate("ring")
     answer = await client.operate("answer_elsewhere", session=call["session_id"])
     assert [each["answered"] for each in answer.json["calls"]] == [True, False]

@@ -126,6 +126,19 @@ async def test_overridden_pushes(
     assert len({frame["extra_params"]["session_id"] for frame in frames}) == bool(pushed)
 
 
+@pytest.mark.parametrize("house", ["easykit_three_panels", "classe_300x"])
+async def test_statuses_that_name_the_panel(client: HttpClient, sim: Simulator, house: str) -> None:
+    """All of a call do, if the panel is known."""
+    sim.use_house(house)
+    panel, bridge = sim.house.panels()[1], sim.house.bridges()[0]
+    async with open_socket(client) as socket:
+        sim.miss(sim.ring(panel.id, offer=False, names_panel=True))
+        sim.ring(bridge.id, offer=False, names_panel=True)
+        *named, unknown = await socket.frames(3)
+    assert [frame["extra_params"]["module_id"] for frame in named] == [panel.id] * 2
+    assert "module_id" not in unknown["extra_params"]
+
+
 async def test_late_ring(client: HttpClient, sim: Simulator) -> None:
     """A late push and its event are dated back."""
     async with open_socket(client) as socket:

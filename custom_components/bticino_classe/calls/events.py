@@ -16,6 +16,7 @@ from ..client import (
     CallPush,
     CallStep,
     CallTracker,
+    ModuleKind,
     TrackedCall,
 )
 from ..const import DOMAIN
@@ -161,6 +162,8 @@ class CallEvents:
 
     def ringing_at(self, camera: Module) -> Call | None:
         """Return the call that can be answered at a camera; the newest, if several are ringing."""
+        if camera.kind is ModuleKind.CAMERA:
+            return None
         for call in reversed(self._tracker.ringing):
             if call.session_id in self._declining:
                 continue

@@ -131,6 +131,10 @@ from .websocket.connection import (
     ReconnectingSocket,
     SocketState,
 )
+from .websocket.disconnect import (
+    Offline,
+    OfflineReason,
+)
 from .websocket.push_channel import (
     PushChannel,
 )
@@ -181,6 +185,8 @@ __all__ = [
     "NoAnswerError",
     "NotFoundError",
     "OfferTooLargeError",
+    "Offline",
+    "OfflineReason",
     "OutcomeUnknownError",
     "Picture",
     "PictureError",

@@ -106,7 +106,8 @@ class Account:
         found = configs.settings(decode.as_mapping(answer.get("body")))
         if not found:
             _raise_module_error(answer)
-        return _required(found)
+        ids = {each.id for each in bridges}
+        return {key: each for key, each in _required(found).items() if key in ids}
 
     async def change_setting(  # noqa: PLR0913 - a change has these parts
         self,
@@ -198,6 +199,6 @@ def _check(answer: Mapping[str, Any]) -> None:
 
 
 def _raise_module_error(answer: Mapping[str, Any]) -> None:
-    for error in decode.command_errors(answer):
-        code = error_number(decode.as_mapping(error).get("code"))
-        raise module_error(code)(code=code)
+    for error in map(decode.as_mapping, decode.command_errors(answer)):
+        code = error_number(error.get("code"))
+        raise module_error(code)(code=code, module_id=decode.as_id(error.get("id")))

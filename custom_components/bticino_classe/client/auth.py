@@ -59,12 +59,14 @@ class TokenEvent(StrEnum):
     """What happened to the access token.
 
     REFUSED: the cloud refused it. REPLACED: there is a new one. SIGNED_IN: `authenticate` has
-    succeeded; follows REPLACED.
+    succeeded; follows REPLACED. CLIENT_REFUSED: there is no new one, because the cloud refused the
+    app client.
     """
 
     REFUSED = "refused"
     REPLACED = "replaced"
     SIGNED_IN = "signed in"
+    CLIENT_REFUSED = "client refused"
 
 
 type TokenListener = Callable[[TokenEvent], None]
@@ -323,6 +325,8 @@ class AuthHandler:
             status=answer.status, code=answer.code, retry_after=answer.retry_after
         )
         self.limiter.note(error)
+        if isinstance(error, AppClientRefusedError):
+            self._listeners.notify(TokenEvent.CLIENT_REFUSED)
         return error
 
     async def _save(self) -> None:

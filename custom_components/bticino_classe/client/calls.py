@@ -289,7 +289,7 @@ class CallTracker:
         may_set_panel = tracked.is_waiting or call.state is CallState.MISSED
         updated = replace(
             call,
-            panel_id=(call.panel_id or push.panel_id) if may_set_panel else call.panel_id,
+            panel_id=self._first_panel(call, push) if may_set_panel else call.panel_id,
             snapshot=push.snapshot or call.snapshot,
             vignette=push.vignette or call.vignette,
             offer=call.offer or push.offer,
@@ -348,7 +348,7 @@ class CallTracker:
         if is_unsure and push.time is None:
             self._keep_early(push)  # the status will say whether it has rung
             return ()
-        announced = self._announce(tracked) if tracked.is_waiting else ()
+        announced = self._announce(self._updated(tracked, push)) if tracked.is_waiting else ()
         tracked = self._tracked[tracked.call.session_id]
         if push.step in {CallStep.ACCEPTED, CallStep.RESCINDED}:
             return (*announced, *self._answer(tracked, "elsewhere"))
@@ -399,7 +399,7 @@ class CallTracker:
             session_id=push.session_id,
             bridge_id=push.bridge_id,
             began_at=began_at,
-            panel_id=push.panel_id or (panels[0] if len(panels) == 1 else None),
+            panel_id=self._named_panel(push) or (panels[0] if len(panels) == 1 else None),
             snapshot=push.snapshot,
             vignette=push.vignette,
             offer=push.offer,
@@ -412,6 +412,17 @@ class CallTracker:
             epoch=max(self._clock.now(), began_at) - now,
             expiry=max(MAX_RING_SECONDS, push.expiry),
         )
+
+    def _named_panel(self, push: CallPush) -> str | None:
+        """Return the panel that a push names; an offer may name one that is not listed yet."""
+        is_panel = push.panel_id in self._panels_of(push.bridge_id)
+        return push.panel_id if is_panel or push.step is CallStep.OFFERED else None
+
+    def _first_panel(self, call: Call, push: CallPush) -> str | None:
+        """Return the panel that was named first, but a listed one before any other."""
+        panels = self._panels_of(call.bridge_id)
+        named = (call.panel_id, self._named_panel(push))
+        return next((each for each in named if each in panels), named[0] or named[1])
 
     def _began_at(self, push: CallPush) -> float:
         """Return when the call of a push began; a time in the future is wrong."""

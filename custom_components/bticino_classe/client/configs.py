@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from .const import APP_TYPE
-from .decode import LATEST, MS, as_float, as_id, as_mapping, as_mappings, as_number
+from .decode import LATEST, MAX_MODULES, MS, as_float, as_id, as_mapping, as_mappings, as_number
 from .errors import UnknownModeError
 
 if TYPE_CHECKING:
@@ -140,7 +140,8 @@ def settings(body: JsonObject) -> dict[str, Settings] | None:
     modules = as_mapping(body.get("home")).get("modules")
     if not isinstance(modules, list):
         return None
-    found = ((as_id(module.get("id")), module) for module in as_mappings(modules))
+    listed = as_mappings(modules[:MAX_MODULES])
+    found = ((as_id(module.get("id")), module) for module in listed)
     return {module_id: _settings(module) for module_id, module in found if module_id is not None}
 
 

@@ -25,12 +25,15 @@ KINDS_BY_TYPE: Final[Mapping[str, ModuleKind]] = {
     "BDIY": ModuleKind.BRIDGE,
     "BNHY": ModuleKind.BRIDGE,
     "BFII": ModuleKind.BRIDGE,
-    "BFIO": ModuleKind.BRIDGE,
     "BNDL": ModuleKind.DOOR,
     "BNSL": ModuleKind.LIGHT,
     "BNEU": ModuleKind.PANEL,
+    "BFIO": ModuleKind.PANEL,
     "BCEPL": ModuleKind.PANEL,
+    "BNTVCC": ModuleKind.CAMERA,
 }
+# An intercom or a panel, depending on what the module carries (protocol.md 3.2).
+TYPES_OF_EITHER_KIND: Final = frozenset({"BPAC", "BPVC", "BCEPA"})
 KINDS_BY_VARIANT: Final[Mapping[str, ModuleKind]] = {
     "bndl_doorlock": ModuleKind.DOOR,
     "bnsl_staircase_light": ModuleKind.LIGHT,
@@ -44,6 +47,10 @@ MAX_REVISION: Final = 2**53
 MAX_HOMES: Final = 64
 MAX_MODULES: Final = 600  # of an account
 MAX_OTHER_MODULES: Final = 1000  # of unknown kinds, which have no entities
+MAX_LISTED_HOMES: Final = 1000  # that are decoded
+MAX_LISTED_MODULES: Final = 2000  # and states, that are decoded
+MAX_LISTED_EVENTS: Final = 50_000  # whose time is compared
+MAX_ERRORS: Final = 100  # of an answer
 MAX_PARTS: Final = 32  # of an event
 MAX_NAME_LENGTH: Final = 100  # characters
 MAX_LABEL_LENGTH: Final = 64  # of a type or a version
@@ -60,14 +67,16 @@ _ICE_URL: Final = re.compile(
     r"(?P<scheme>stun|turns?):(?P<host>[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<query>\?transport=(?:udp|tcp))?"
 )
-_CHILDREN: Final = (ModuleKind.DOOR, ModuleKind.LIGHT, ModuleKind.PANEL)
+_MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
+_CHILDREN: Final = (ModuleKind.DOOR, ModuleKind.LIGHT, ModuleKind.PANEL, ModuleKind.CAMERA)
 
 
 def topology(body: JsonObject) -> Topology | None:
     """Decode homesdata; None if the answer has no list of homes."""
     if not isinstance(body.get("homes"), list):
         return None
-    listed = [home for record in as_mappings(body["homes"]) if (home := _home(record)) is not None]
+    records = _shortened(as_mappings(body["homes"]))
+    listed = [home for record in records if (home := _home(record)) is not None]
     homes, is_cut = limited_homes({home.id: home for home in listed})
     modules = [module for home in homes.values() for module in home.modules.values()]
     return Topology(
@@ -76,6 +85,34 @@ def topology(body: JsonObject) -> Topology | None:
         unknown_types=Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN),
         is_cut=is_cut,
     )
+
+
+def _shortened(homes: list[JsonObject]) -> list[JsonObject]:
+    """Return the listed homes without what is too much to be decoded in the event loop.
+
+    Homes with modules come first, and intercoms, then modules of known types.
+    """
+    if len(homes) > MAX_LISTED_HOMES:
+        homes = sorted(homes, key=lambda home: not home.get("modules"))[:MAX_LISTED_HOMES]
+    listed = [
+        (n, module) for n, home in enumerate(homes) for module in as_list(home.get("modules"))
+    ]
+    if len(listed) > MAX_LISTED_MODULES:
+        listed = sorted(listed, key=lambda each: _rank(each[1]))[:MAX_LISTED_MODULES]
+    kept: list[list[Any]] = [[] for _ in homes]
+    room = MAX_LISTED_MODULES
+    for number, module in listed:
+        bridged = as_list(as_mapping(module).get("modules_bridged"))
+        limited = {"modules_bridged": bridged[:room]} if bridged else {}
+        kept[number].append({**as_mapping(module), **limited})
+        room -= min(room, len(bridged))
+    return [{**home, "modules": modules} for home, modules in zip(homes, kept, strict=True)]
+
+
+def _rank(module: object) -> int:
+    """Return which modules of too many are decoded: those with the lowest number."""
+    kind = KINDS_BY_TYPE.get(as_str(as_mapping(module).get("type")) or "")
+    return 0 if kind is ModuleKind.BRIDGE else 2 if kind is None else 1
 
 
 def limited_homes(
@@ -126,42 +163,48 @@ def _module(source: JsonObject, home_id: str) -> Module | None:
     module_id = as_id(source.get("id"))
     if module_id is None:
         return None
-    module_type = as_label(source.get("type")) or ""
-    return Module(
+    module = Module(
         id=module_id,
         home_id=home_id,
-        kind=_kind(module_type, as_str(source.get("variant"))),
-        type=module_type,
+        kind=ModuleKind.UNKNOWN,
+        type=as_label(source.get("type")) or "",
         name=as_name(source.get("name")),
         bridge_id=as_id(source.get("bridge")),
         cloud_id=as_spelled(source.get("id")),
         cloud_bridge_id=as_spelled(source.get("bridge")),
     )
+    return _with_kind(module, as_str(source.get("variant")), source.get("modules_bridged"))
 
 
-def _kind(module_type: str, variant: str | None = None) -> ModuleKind:
-    """Return the kind by type, or by variant if the type is unknown."""
+def _with_kind(module: Module, variant: str | None = None, children: object = None) -> Module:
+    """Return the module with its kind: by type, or by variant if the type is unknown."""
     by_variant = KINDS_BY_VARIANT.get((variant or "").rpartition(":")[2], ModuleKind.UNKNOWN)
-    return KINDS_BY_TYPE.get(module_type, by_variant)
+    kind = KINDS_BY_TYPE.get(module.type, by_variant)
+    if module.type in TYPES_OF_EITHER_KIND:
+        kind = _carried_kind(module, children)
+    return replace(module, kind=kind)
+
+
+def _carried_kind(module: Module, children: object) -> ModuleKind:
+    """Return the kind of a type that is an intercom on one unit and a panel on another."""
+    if as_list(children):
+        return ModuleKind.BRIDGE
+    if module.bridge_id is not None:
+        return ModuleKind.PANEL
+    is_bridge = isinstance(children, list) or _MAC.fullmatch(module.id)
+    return ModuleKind.BRIDGE if is_bridge else ModuleKind.UNKNOWN
 
 
 def _placeholders(listed: Iterable[JsonObject], home_id: str) -> list[Module]:
     """Return a module for each child that only its bridge lists (protocol.md 3.2)."""
-    return [
-        Module(
-            id=child_id,
-            home_id=home_id,
-            kind=ModuleKind.UNKNOWN,
-            type="",
-            bridge_id=bridge_id,
-            cloud_id=as_spelled(child),
-            cloud_bridge_id=as_spelled(bridge.get("id")),
-        )
+    children = [
+        {**child, "bridge": child.get("bridge") or bridge["id"]}
         for bridge in listed
-        if (bridge_id := as_id(bridge.get("id"))) is not None
-        for child in as_list(bridge.get("modules_bridged"))
-        if (child_id := as_id(child)) is not None
+        if as_id(bridge.get("id")) is not None
+        for item in as_list(bridge.get("modules_bridged"))
+        for child in as_mappings([item if isinstance(item, Mapping) else {"id": item}])
     ]
+    return [module for child in children if (module := _module(child, home_id)) is not None]
 
 
 def _with_named_bridges(modules: dict[str, Module]) -> dict[str, Module]:
@@ -178,11 +221,12 @@ def _with_named_bridges(modules: dict[str, Module]) -> dict[str, Module]:
 def states(body: JsonObject) -> dict[str, ModuleState] | None:
     """Decode homestatus; None if the answer has neither a list of modules nor errors."""
     modules = as_mapping(body.get("home")).get("modules")
-    errors = map(as_id, (error.get("id") for error in as_mappings(body.get("errors"))))
-    failed = [module_id for module_id in errors if module_id is not None]
+    errors = as_mappings(as_list(body.get("errors"))[:MAX_LISTED_MODULES])
+    failed = [key for error in errors if (key := as_id(error.get("id"))) is not None]
     if not isinstance(modules, list) and not failed:
         return None
-    found = {s.id: s for item in as_mappings(modules) if (s := _state(item)) is not None}
+    listed = as_mappings(as_list(modules)[:MAX_LISTED_MODULES])
+    found = {s.id: s for item in listed if (s := _state(item)) is not None}
     for module_id in failed:
         state = found.get(module_id, ModuleState(id=module_id))
         found[module_id] = replace(state, reachable=False)
@@ -223,24 +267,28 @@ def _on(source: JsonObject) -> bool | None:
 
 
 def with_reported_modules(home: Home, found: Mapping[str, ModuleState]) -> Home:
-    """Return the home with modules and module types that only the status contains."""
+    """Return the home with modules, types and kinds that only the status contains."""
     modules = dict(home.modules)
     for state in found.values():
         listed = modules.get(state.id)
-        if state.type and (listed is None or not listed.type):
-            bridge_id = state.bridge_id or (listed.bridge_id if listed else None)
-            modules[state.id] = Module(
-                id=state.id,
-                home_id=home.id,
-                kind=_kind(state.type),
-                type=state.type,
-                name=listed.name if listed else None,
-                bridge_id=bridge_id,
-                cloud_id=state.cloud_id or (listed.cloud_id if listed else None),
-                cloud_bridge_id=state.cloud_bridge_id
-                or (listed.cloud_bridge_id if listed else None),
+        if state.type and (listed is None or listed.kind is ModuleKind.UNKNOWN):
+            listed = listed or Module(
+                id=state.id, home_id=home.id, kind=ModuleKind.UNKNOWN, type=state.type
             )
+            modules[state.id] = _completed(listed, state)
     return replace(home, modules=_with_named_bridges(modules))
+
+
+def _completed(module: Module, state: ModuleState) -> Module:
+    """Return a module of unknown kind with what its state contains beyond its entry."""
+    completed = replace(
+        module,
+        type=module.type or state.type or "",
+        bridge_id=state.bridge_id or module.bridge_id,
+        cloud_id=state.cloud_id or module.cloud_id,
+        cloud_bridge_id=state.cloud_bridge_id or module.cloud_bridge_id,
+    )
+    return _with_kind(completed)
 
 
 def events(body: JsonObject, size: int | None = None) -> tuple[Event, ...] | None:
@@ -249,7 +297,7 @@ def events(body: JsonObject, size: int | None = None) -> tuple[Event, ...] | Non
     if not isinstance(found, list):
         return None
     if size is not None and len(found) > size:
-        found = heapq.nlargest(size, as_mappings(found), key=_time_of)
+        found = heapq.nlargest(size, as_mappings(found[:MAX_LISTED_EVENTS]), key=_time_of)
     return _events(found)
 
 
@@ -353,7 +401,7 @@ def command_errors(answer: JsonObject) -> tuple[Any, ...]:
     found: list[Any] = []
     for level in (answer, as_mapping(answer.get("body"))):
         errors = level.get("errors")
-        found += errors if isinstance(errors, list) else [errors] if errors else []
+        found += errors[:MAX_ERRORS] if isinstance(errors, list) else [errors] if errors else []
     return tuple(found)
 
 

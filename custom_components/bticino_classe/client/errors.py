@@ -42,7 +42,7 @@ class ApiError(BticinoError):
 
     `status` is the HTTP status (None: the error was inside a successful answer, or our own rate
     limiter refused the request), `code` the vendor's number or OAuth error, `retry_after` is in
-    seconds.
+    seconds. `module_id` is the module that an error inside a successful answer names.
     """
 
     message = "The cloud refused the request"
@@ -53,11 +53,13 @@ class ApiError(BticinoError):
         status: int | None = None,
         code: int | str | None = None,
         retry_after: float | None = None,
+        module_id: str | None = None,
     ) -> None:
         super().__init__()
         self.status = status
         self.code = code
         self.retry_after = retry_after
+        self.module_id = module_id
 
     def __str__(self) -> str:
         details = {"status": self.status, "code": self.code, "retry after": self.retry_after}

@@ -16,12 +16,14 @@ type Size = tuple[int, int]
 
 MAX_SIDE: Final = 4096  # pixels
 MAX_PARTS: Final = 100  # segments or chunks before the picture's data
+MAX_SCANS: Final = 32  # of a JPEG; each costs a decoder the whole picture
 
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _JPEG_PREFIX: Final = 0xFF
 _JPEG_PADDING: Final = 0xFF
 _JPEG_LOWEST: Final = 0xC0  # marker of a segment
 _JPEG_SCAN: Final = 0xDA
+_JPEG_SCAN_START: Final = b"\xff\xda"  # not within a scan, where a zero follows 0xFF
 _LOSSLESS: Final = 0x2F  # first byte of a lossless WEBP frame
 # Start of frame; the numbers between them are tables and extensions.
 _JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -41,7 +43,7 @@ def image_type(raw: bytes) -> str | None:
 
 def _jpeg_size(raw: bytes) -> Size | None:
     """Return the size of a JPEG (ITU-T T.81, annex B)."""
-    if not raw.startswith(b"\xff\xd8"):
+    if not raw.startswith(b"\xff\xd8") or raw.count(_JPEG_SCAN_START) > MAX_SCANS:
         return None
     position, size = 2, None
     for _ in range(MAX_PARTS):

@@ -9,12 +9,13 @@ if TYPE_CHECKING:
 
 
 class ModuleKind(StrEnum):
-    """The purpose of a module."""
+    """The purpose of a module; a CAMERA can be looked at like a PANEL, and never rings."""
 
     BRIDGE = "bridge"
     DOOR = "door"
     LIGHT = "light"
     PANEL = "panel"
+    CAMERA = "camera"
     UNKNOWN = "unknown"
 
 

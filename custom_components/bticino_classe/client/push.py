@@ -29,7 +29,7 @@ class CallStep(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallPush:
-    """A step of a call; only an offer names the panel.
+    """A step of a call; `panel_id` is what it names: an offer a panel, a status any module.
 
     `time` is in seconds since 1970, `expiry` is how long the call rings, in seconds. `simulated`
     is whether it did not come from the cloud.
@@ -90,24 +90,34 @@ def _call(step: CallStep, frame: JsonObject, extra: JsonObject) -> CallPush | No
     session_id, bridge_id = as_key(extra.get("session_id")), as_id(extra.get("device_id"))
     if session_id is None or bridge_id is None:
         return None
-    description = as_mapping(as_mapping(extra.get("data")).get("session_description"))
+    is_offer = step is CallStep.OFFERED
     return CallPush(
         step=step,
         session_id=session_id,
         bridge_id=bridge_id,
         home_id=as_key(extra.get("home_id")),
-        panel_id=as_id(description.get("module_id")),
+        panel_id=as_id(_description(extra).get("module_id")) if is_offer else _named_module(extra),
         time=as_float(extra.get("timestamp")) or None,
         expiry=_expiry(as_float(frame.get("expiry"))),
         snapshot=_picture(extra.get("snapshot_url")),
         vignette=_picture(extra.get("vignette_url")),
-        offer=_offer(session_id, extra) if step is CallStep.OFFERED else None,
+        offer=_offer(session_id, extra) if is_offer else None,
     )
+
+
+def _named_module(extra: JsonObject) -> str | None:
+    """Return the module that a status names beside the intercom (protocol.md 3.7)."""
+    module_id = as_id(extra.get("module_id"))
+    return None if module_id == as_id(extra.get("device_id")) else module_id
+
+
+def _description(extra: JsonObject) -> JsonObject:
+    return as_mapping(as_mapping(extra.get("data")).get("session_description"))
 
 
 def _offer(session_id: str, extra: JsonObject) -> RingOffer | None:
     """Return what is needed to answer the call; None if a part is missing."""
-    sdp = as_str(as_mapping(as_mapping(extra.get("data")).get("session_description")).get("sdp"))
+    sdp = as_str(_description(extra).get("sdp"))
     tag_id, correlation_id = as_key(extra.get("tag_id")), extra.get("correlation_id")
     if isinstance(correlation_id, int) and not isinstance(correlation_id, bool):
         correlation_id = str(correlation_id)  # may exceed 2^53, so it must not become a float

@@ -1,12 +1,13 @@
 """Keeps requests below the cloud's limits and respects the pauses that it asks for."""
 
-from collections import deque
+from collections import Counter, deque
 import random
 import time
 from typing import TYPE_CHECKING, Final
 
 from .error_codes import Pause, meaning_of
 from .errors import AuthError, RateLimitError
+from .listeners import Listeners
 from .pauses import GrowingPause, RefusedTokens
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class RateLimiter:
     because a person waits, use the whole limits and respect only a pause that the cloud named in
     Retry-After. Requests for tokens are not counted; they respect that one too, and the usage
     limit if it was their own. `sign_in` and `refused_tokens` grow with failures in a row.
+    `usage_limit_since` is when, by `clock`, the cloud first reported the usage limit; None if it
+    has accepted a request since.
     """
 
     def __init__(
@@ -50,11 +53,18 @@ class RateLimiter:
         self._named_until = self._assumed_until = self._tokens_until = float("-inf")
         self.sign_in = GrowingPause(clock=clock, draw=draw)
         self.refused_tokens = RefusedTokens(GrowingPause(clock=clock, draw=draw))
+        self.usage_limit_since: float | None = None
+        self.counters: Counter[str] = Counter()
+        self._listeners = Listeners[float | None]("rate limiter", self.counters)
 
     @property
     def token_pause(self) -> float:
         """The seconds until a token may be requested."""
         return max(0.0, max(self._named_until, self._tokens_until) - self._clock())
+
+    def listen(self, listener: Callable[[float | None], None]) -> Callable[[], None]:
+        """Call a listener with every new `usage_limit_since`; returns what removes it."""
+        return self._listeners.add(listener)
 
     def admit(self, *, urgent: bool = False) -> None:
         """Count a request; RateLimitError with the seconds to wait if it must not be sent now."""
@@ -72,20 +82,31 @@ class RateLimiter:
         if error.status is None:
             return
         now = self._clock()
+        is_usage_limit = meaning_of(error.code).pause is Pause.UNTIL_NEXT_HOUR
+        if is_usage_limit and self.usage_limit_since is None:
+            self._set_usage_limit(now)
         if error.retry_after is not None:
             self._named_until = max(self._named_until, now + limited_pause(error.retry_after))
         elif isinstance(error, RateLimitError):
-            is_usage_limit = meaning_of(error.code).pause is Pause.UNTIL_NEXT_HOUR
             until = now + (self._to_next_hour if is_usage_limit else SHORT_PAUSE)
             self._assumed_until = max(self._assumed_until, until)
             if is_usage_limit and isinstance(error, AuthError):
                 self._tokens_until = until
+
+    def note_accepted(self) -> None:
+        """Record that the cloud has accepted a request: the usage limit is over."""
+        if self.usage_limit_since is not None:
+            self._set_usage_limit(None)
 
     def skip_pauses(self) -> None:
         """Let an attempt pass the pauses that the cloud did not name: a person wants it."""
         self._tokens_until = float("-inf")
         self.sign_in.skip()
         self.refused_tokens.pause.skip()
+
+    def _set_usage_limit(self, since: float | None) -> None:
+        self.usage_limit_since = since
+        self._listeners.notify(since)
 
     @property
     def _to_next_hour(self) -> float:

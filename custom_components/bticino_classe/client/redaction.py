@@ -5,6 +5,8 @@ import re
 from typing import Any, Final
 
 REDACTED: Final = "**REDACTED**"
+MAX_DEPTH: Final = 16  # levels of a structure
+MAX_SHAPE_LENGTH: Final = 4000  # characters
 
 # Names of fields and kinds of pushes; ids, names and tokens do not match.
 _FIELD_NAME: Final = re.compile(r"[a-z_]{1,32}")
@@ -72,14 +74,22 @@ class Pseudonyms:
 
 
 def shape_of(value: object) -> object:
-    """Return the structure of a frame: field names and types, no values."""
-    if isinstance(value, Mapping):
+    """Return the structure of a frame: field names and types, no values; of a large one its type.
+
+    Levels below MAX_DEPTH are left out.
+    """
+    shape = _shape_of(value, MAX_DEPTH)
+    return shape if len(str(shape)) <= MAX_SHAPE_LENGTH else type(value).__name__
+
+
+def _shape_of(value: object, depth: int) -> object:
+    if isinstance(value, Mapping) and depth:
         return {
-            key if _FIELD_NAME.fullmatch(str(key)) else "?": shape_of(item)
+            key if _FIELD_NAME.fullmatch(str(key)) else "?": _shape_of(item, depth - 1)
             for key, item in value.items()
         }
-    if isinstance(value, list | tuple):
-        return [shape_of(item) for item in value[:1]]
+    if isinstance(value, list | tuple) and depth:
+        return [_shape_of(item, depth - 1) for item in value[:1]]
     if isinstance(value, str) and _PUSH_KIND.fullmatch(value):
         return value
     return type(value).__name__

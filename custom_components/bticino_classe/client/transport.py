@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .clock import CloudClock
 from .decode import as_int, as_mapping, command_errors
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     from .auth import AuthHandler
     from .deadline import Deadline
+
+
+# With these errors, an answer does not show that the cloud accepts the account's requests.
+_UNDECIDED: Final = (RateLimitError, ServerError, TokenRefusedError, UnexpectedAnswerError)
 
 
 class Transport:
@@ -101,10 +105,12 @@ class Transport:
         return False
 
     def _note_pause(self, answer: Answer) -> None:
-        """Record the pause that an answer asks for, also inside a success."""
+        """Record the pause that an answer asks for, also inside a success, or that it asks none."""
         error = error_of(answer) or _usage_limit(answer)
         if error is not None:
             self._auth.limiter.note(error)
+        if not isinstance(error, _UNDECIDED):
+            self._auth.limiter.note_accepted()
 
     async def _token(self, deadline: Deadline | None) -> str:
         try:

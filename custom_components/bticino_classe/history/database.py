@@ -216,6 +216,11 @@ class Database:
             self._path = None
 
 
+def has_damaged_copies(path: Path) -> bool:
+    """Return whether damaged files of a database were renamed and still exist."""
+    return any(DAMAGED in file.name for file in _files(path))
+
+
 def remove_files(path: Path) -> None:
     """Delete a database and its damaged copies; OSError: some files are left."""
     for file in _files(path):

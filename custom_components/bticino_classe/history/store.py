@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, Final
 from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import CALLBACK_TYPE, HassJob, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN, LOGGER
+from ..issues import HISTORY_DAMAGED, HISTORY_NEWER, HISTORY_NOT_STORED, AccountIssues
 from ..listeners import ModuleListeners
-from ..markdown import escape_markdown
 from .database import (
     DamagedError,
     Database,
     FileError,
     NewerVersionError,
     UnusableError,
+    has_damaged_copies,
     remove_files,
 )
 from .picture_files import picture_folder, remove_folder
@@ -45,10 +45,7 @@ if TYPE_CHECKING:
 MAX_PENDING: Final = 1000  # calls, and listed calls, that wait until the disk can be written
 MAX_ATTEMPTS: Final = 3  # with the file, with a new one, in memory
 MAX_BACKUP_SECONDS: Final = 6 * 3600.0  # then its end is assumed to be lost
-NOT_STORED: Final = "history_not_stored"
-DAMAGED: Final = "history_damaged"
-NEWER: Final = "history_newer"
-ISSUES: Final = (NOT_STORED, DAMAGED, NEWER)
+NOT_STORED: Final = "history_not_stored"  # the exception
 FROZEN: Final[HassKey[bool]] = HassKey(f"{DOMAIN}_frozen")  # while a backup is written
 CANCEL_UNFREEZE: Final[HassKey[CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_cancel_unfreeze")
 STORES: Final[HassKey[dict[str, CallStore]]] = HassKey(f"{DOMAIN}_stores")  # open, by entry id
@@ -77,6 +74,7 @@ class CallStore:
         self._stored = Summary()
         self._summary = Summary()  # with the pending changes
         self._listeners = ModuleListeners()
+        self._issues = AccountIssues(hass, entry)
         self._lock = asyncio.Lock()
         self._pending: dict[str, CallRecord] = {}
         self._pending_listed: dict[str, ListedCall] = {}
@@ -128,6 +126,12 @@ class CallStore:
             with self._translated_errors():
                 await self._database.remove()
 
+    async def async_delete_damaged(self) -> bool:
+        """Delete the copies of damaged files; returns whether none is left."""
+        with suppress(HomeAssistantError):
+            await self._async_commit(erase_damaged_before=math.inf)
+        return not await self._async_update_damaged_issue()
+
     async def async_close(self) -> None:
         """Store pending changes, then close the database for good."""
         if self._database.is_closed:
@@ -151,6 +155,7 @@ class CallStore:
         # A backup may have begun or ended during the set-up.
         await self.async_freeze(frozen=self._hass.data.get(FROZEN, False))
         await self._async_try_commit()
+        await self._async_update_damaged_issue()
 
     def _put(self, record: CallRecord) -> None:
         """Show a call at once, and store it soon."""
@@ -200,10 +205,21 @@ class CallStore:
                 await self._async_transaction(work)
                 if erase_damaged_before is not None:
                     await self._database.erase(damaged_before=erase_damaged_before)
+                    await self._async_update_damaged_issue()
         if self._is_failing:
             LOGGER.info("The history of calls can be stored again")
-            ir.async_delete_issue(self._hass, DOMAIN, issue_id(self._entry.entry_id, NOT_STORED))
+            self._issues.async_delete(HISTORY_NOT_STORED)
         self._is_failing = False
+
+    async def _async_update_damaged_issue(self) -> bool:
+        """Show the issue while there are copies of damaged files; returns whether there are."""
+        path = history_path(self._hass, self._entry.entry_id)
+        is_there = await self._hass.async_add_executor_job(has_damaged_copies, path)
+        if is_there:
+            self._issues.async_raise(HISTORY_DAMAGED)
+        else:
+            self._issues.async_delete(HISTORY_DAMAGED)
+        return is_there
 
     async def _async_try_commit(self, work: Callable[[Writer], None] = no_op) -> None:
         """Commit; a failure is logged and raised as an issue only."""
@@ -274,11 +290,11 @@ class CallStore:
         in_memory = isinstance(err, NewerVersionError) or is_new_file_damaged
         if isinstance(err, NewerVersionError):
             LOGGER.warning("The history of calls was written by a newer version; it is not changed")
-            self._raise_issue(NEWER)
+            self._issues.async_raise(HISTORY_NEWER)
         elif not in_memory:
             LOGGER.warning("The history of calls is damaged (%s); a new one is created", err)
             await self._database.rename_damaged()
-            self._raise_issue(DAMAGED)
+            self._issues.async_raise(HISTORY_DAMAGED)
         if in_memory:
             self._limits = MEMORY_LIMITS
         replaced, self._database = self._database, self._new_database(in_memory=in_memory)
@@ -298,20 +314,9 @@ class CallStore:
         except FileError as err:
             if not self._is_failing and not self._database.is_closed:
                 LOGGER.warning("The history of calls cannot be stored: %s", err)
-                self._raise_issue(NOT_STORED)
+                self._issues.async_raise(HISTORY_NOT_STORED)
                 self._is_failing = True
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key=NOT_STORED) from err
-
-    def _raise_issue(self, key: str) -> None:
-        ir.async_create_issue(
-            self._hass,
-            DOMAIN,
-            issue_id(self._entry.entry_id, key),
-            is_fixable=False,
-            severity=ir.IssueSeverity.WARNING,
-            translation_key=key,
-            translation_placeholders={"title": escape_markdown(self._entry.title)},
-        )
 
     def _now(self) -> float:
         """Return the time by which calls grow old: a wrong cloud clock must not age them."""
@@ -319,11 +324,6 @@ class CallStore:
 
     async def _on_stop(self, _event: Event) -> None:
         await self.async_close()
-
-
-def issue_id(entry_id: str, key: str) -> str:
-    """Return the id of an account's repair issue."""
-    return f"{key}_{entry_id}"
 
 
 def history_path(hass: HomeAssistant, entry_id: str) -> Path:
@@ -345,8 +345,6 @@ async def async_remove_history(hass: HomeAssistant, entry_id: str) -> None:
     if store := hass.data.get(STORES, {}).pop(entry_id, None):
         await store.async_close()
     await async_remove_files(hass, entry_id)
-    for key in ISSUES:
-        ir.async_delete_issue(hass, DOMAIN, issue_id(entry_id, key))
 
 
 async def async_freeze_histories(hass: HomeAssistant, *, frozen: bool) -> None:

@@ -76,7 +76,7 @@ class ViewerSession(CallObserver):
             channel,
             self,
             bridge_id=camera.sent_intercom_id,
-            panel_id=camera.sent_id if camera.kind is ModuleKind.PANEL else None,
+            panel_id=None if camera.kind is ModuleKind.BRIDGE else camera.sent_id,
         )
 
     @property

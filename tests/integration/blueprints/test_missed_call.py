@@ -121,6 +121,14 @@ def persistent_notifications(hass: HomeAssistant) -> dict[str, Any]:
         ("<img src=//evil.example>", r"\<img src\=\/\/evil\.example\>"),
         (r"# *A* _b_ `c` \d {time}", r"\# \*A\* \_b\_ \`c\` \\d \{time\}"),
         ("Cancello è 1°", "Cancello è 1°"),
+        # Templates take these for values of other types, or could take them for templates.
+        ("1", "1"),
+        ("None", "None"),
+        ("False", "False"),
+        ("['x', 2]", r"\[\'x\'\, 2\]"),
+        ("{'a': 1}", r"\{\'a\'\: 1\}"),
+        ("{{ states }}", r"\{\{ states \}\}"),
+        ("{% raw %}", r"\{\% raw \%\}"),
     ],
 )
 @pytest.mark.usefixtures("missed_automation")

@@ -264,6 +264,85 @@ async def test_ring_without_its_offer_is_shown_at_the_intercom(
     assert state_of(hass, RINGING) == "off"
 
 
+@pytest.mark.parametrize(
+    ("house_name", "panel", "location"),
+    [
+        ("easykit_three_panels", 1, "entrance_panel_2"),
+        ("easykit", 0, "entrance_panel_1"),
+        ("classe_300eos", 0, "entrance_panel_1"),
+        ("classe_300x", 1, "posto_esterno_cortile"),
+        ("three_panels", 2, "posto_esterno_box"),
+    ],
+)
+async def test_status_that_names_its_panel_rings_there(
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    events: EventRecorder,
+    simulator: Simulator,
+    *,
+    panel: int,
+    location: str,
+) -> None:
+    """At once, without its offer; once, though it comes three times; the call stays there."""
+    freezer.tick(0)  # nothing that waits can be due
+    panel_id = simulator.house.panels()[panel].id
+    call = simulator.ring(panel_id, offer=False, names_panel=True, receivers=3)
+    await wait_frames(hass, 4)
+    assert state_of(hass, f"binary_sensor.{location}_ringing") == "on"
+    simulator.miss(call)
+    await wait_frames(hass, 7)
+    doorbell, event = f"event.{location}_doorbell", f"event.{location}_call"
+    assert events.recorded() == [(doorbell, "ring"), (event, "incoming"), (event, "missed")]
+    assert state_of(hass, f"binary_sensor.{location}_ringing") == "off"
+
+
+@pytest.mark.parametrize("house_name", ["two_homes"])
+@pytest.mark.parametrize(
+    "named", ["Classe 300X", "Cancello", "Luce scale", "BNTVCC", "BNXY", "unlisted", ""]
+)
+async def test_status_that_names_something_else(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator, *, named: str
+) -> None:
+    """The intercom, another one's panel, a light, a camera, what nobody knows: as without it."""
+    if named.startswith("BN"):
+        home = simulator.house.homes[1].id
+        named = simulator.add_module(home, kind=named, name=named).id
+        await reload_entry(hass, get_entry(hass))
+        await wait_online(get_entry(hass))
+    elif named not in {"unlisted", ""}:
+        named = simulator.house.find(named).id
+    frames = get_entry(hass).runtime_data.push.socket.counters["frames"]
+    call = simulator.ring(STREET, offer=False, status=False)
+    status = pushes.status(call, "incoming_call", at=simulator.clock(), subevent_id="1")
+    extra = status["extra_params"]
+    assert isinstance(extra, dict)
+    simulator.push({**status, "extra_params": {**extra, "module_id": named}})
+    await wait_frames(hass, frames + 1)
+    assert events.rings() == []  # the offer is awaited
+    await wait_until(events.rings)
+    assert events.rings() == [BRIDGE_DOORBELL]
+
+
+@pytest.mark.parametrize("status_first", [False, True])
+async def test_offer_and_status_name_different_panels(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator, *, status_first: bool
+) -> None:
+    """The first one rings, in either order, and all that follows stays there."""
+    call = simulator.ring(STREET, offer=False, status=False)
+    offer = pushes.offer(call, 1)
+    call.panel_id, call.names_panel = simulator.house.find(YARD).id, True
+    status = pushes.status(call, "incoming_call", at=simulator.clock(), subevent_id="1")
+    for frame in [status, offer] if status_first else [offer, status]:
+        simulator.push(frame)
+        simulator.push(frame)
+    await wait_frames(hass, 5)
+    simulator.miss(call)
+    await wait_frames(hass, 6)
+    location = "posto_esterno_cortile" if status_first else "posto_esterno_strada"
+    doorbell, event = f"event.{location}_doorbell", f"event.{location}_call"
+    assert events.recorded() == [(doorbell, "ring"), (event, "incoming"), (event, "missed")]
+
+
 async def test_late_offer_does_not_move_the_call(
     hass: HomeAssistant, events: EventRecorder, simulator: Simulator
 ) -> None:

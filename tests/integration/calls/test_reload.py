@@ -329,11 +329,19 @@ async def test_push_of_a_deleted_call_rings_nobody(
     assert state_of(hass, RINGING) == "off"
 
 
+@pytest.mark.parametrize("history", [{}, {"keep": False}, {"calls": 10}], ids=str)
 @pytest.mark.parametrize("outcome", ["answer_elsewhere", "miss", "hang_up"])
 async def test_replay_after_many_other_calls_rings_nobody(
-    hass: HomeAssistant, fired: Fired, simulator: Simulator, outcome: str
+    hass: HomeAssistant,
+    fired: Fired,
+    simulator: Simulator,
+    outcome: str,
+    history: dict[str, object],
 ) -> None:
-    """Of the same frames, when more calls came since than the tracker remembers."""
+    """Of the same frames, when more calls came since than the tracker or the history remembers."""
+    hass.config_entries.async_update_entry(get_entry(hass), options={"history": history})
+    await wait_idle(hass)
+    await reload_and_connect(hass)
     call = await ring(hass, simulator)
     getattr(simulator, outcome)(call)
     await wait_until(lambda: state_of(hass, RINGING) == "off")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.backup import DATA_MANAGER
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 import pytest
 
@@ -21,7 +20,6 @@ from custom_components.bticino_classe.const import CONF_HISTORY, DOMAIN
 from custom_components.bticino_classe.history.database import VERSION
 from custom_components.bticino_classe.history.history import CLEANUP_INTERVAL
 from custom_components.bticino_classe.history.records import DAY, KINDS
-from custom_components.bticino_classe.history.store import ISSUES
 from tests.integration.conftest import (
     EventRecorder,
     advance,
@@ -50,6 +48,7 @@ from tests.integration.history.test_history import (
     called,
     restart_and_catch_up,
 )
+from tests.integration.issues import issues_of
 from tests.simulator import Failure
 from tests.simulator.paths import GETEVENTS
 from tests.simulator.pictures import jpeg
@@ -70,9 +69,7 @@ NOT_STORED = "The history of calls cannot be stored"
 
 def issues(hass: HomeAssistant) -> set[str]:
     """Return which repair issues the history has raised."""
-    entry_id = get_entry(hass).entry_id
-    registry = ir.async_get(hass)
-    return {key for key in ISSUES if registry.async_get_issue(DOMAIN, f"{key}_{entry_id}")}
+    return {key for key in issues_of(hass, get_entry(hass)) if key.startswith("history_")}
 
 
 async def refuse_writes(hass: HomeAssistant, how: str) -> None:

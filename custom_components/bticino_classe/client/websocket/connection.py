@@ -5,6 +5,7 @@ from collections import Counter
 from contextlib import suppress
 from enum import Enum, StrEnum
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -21,6 +22,8 @@ from .disconnect import (
     Cause,
     ConnectionEndedError,
     Disconnect,
+    Offline,
+    OfflineReason,
     first_disconnect,
     no_token,
     refused_frame,
@@ -98,6 +101,7 @@ class ReconnectingSocket:
         on_subscribed: Callable[[bool], None] = lambda _: None,
         keepalive: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._auth = auth
         self._url = url
@@ -108,11 +112,14 @@ class ReconnectingSocket:
         self._on_subscribed = on_subscribed
         self._keepalive = keepalive or KeepalivePolicy()
         self._backoff = backoff or Backoff()
+        self._wall_clock = wall_clock
         self._refused = RefusedTokens(GrowingPause(draw=self._backoff.draw))
         self._retry_now = asyncio.Event()
         self._subscribe_now = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
         self.state = SocketState.STOPPED
+        # None while the socket is online or stopped.
+        self.offline: Offline | None = None
         self.last_disconnect: Disconnect | None = None
         self.counters: Counter[str] = Counter()
 
@@ -124,11 +131,13 @@ class ReconnectingSocket:
     async def run(self) -> None:
         """Stay connected until cancelled. Call `stop` before; may be called again afterwards."""
         self._stopped = False
+        self._note_offline(OfflineReason.CONNECTING)
         stop_listening = self._auth.listen(self._on_token)
         try:
             while not self._stopped:
                 self.last_disconnect = await self._connection()
                 self.counters["connections_ended"] += 1
+                self._note_offline(self.last_disconnect.reason)
                 if not self._stopped:
                     await self._pause(self.last_disconnect)
         finally:
@@ -157,6 +166,11 @@ class ReconnectingSocket:
         self._retry_now.set()
         await waiter
 
+    def retry_now(self) -> None:
+        """Let a waiting socket try again at once, unless the cloud named the pause."""
+        if self.state is SocketState.WAITING:
+            self._retry_now.set()
+
     async def send(self, frame: Mapping[str, Any]) -> None:
         """Send a frame once; NoAnswerError if the connection is not online or is lost."""
         if self._socket is None or not self._is_subscribed:
@@ -177,7 +191,7 @@ class ReconnectingSocket:
         """Run one connection and return why it ended."""
         self._set_state(SocketState.CONNECTING)
         self._online_since = None
-        disconnect = Disconnect(reason="unexpected")
+        disconnect = Disconnect(text="unexpected", reason=OfflineReason.UNEXPECTED)
         try:
             async with await self._open() as socket, asyncio.TaskGroup() as tasks:
                 self._socket = socket
@@ -205,7 +219,9 @@ class ReconnectingSocket:
         except aiohttp.WSServerHandshakeError as err:
             disconnect = refused_handshake(err)
         except (aiohttp.ClientError, OSError, TimeoutError, BticinoError) as err:
-            disconnect = Disconnect(reason=f"no connection: {type(err).__name__}")
+            disconnect = Disconnect(
+                text=f"no connection: {type(err).__name__}", reason=OfflineReason.UNREACHABLE
+            )
         else:
             keep_alive(socket, self._keepalive.keepalive_after)
             return socket
@@ -221,7 +237,9 @@ class ReconnectingSocket:
             elif message.type is aiohttp.WSMsgType.BINARY:
                 self.counters["binary_frames"] += 1
             else:
-                raise ConnectionEndedError(Disconnect(reason="closed", code=socket.close_code))
+                raise ConnectionEndedError(
+                    Disconnect(text="closed", reason=OfflineReason.CLOSED, code=socket.close_code)
+                )
 
     def _on_text(self, text: str) -> None:
         """Decode a frame and dispatch it; a bad frame does not affect others."""
@@ -251,9 +269,9 @@ class ReconnectingSocket:
         elif has_error(frame):
             raise ConnectionEndedError(self._refusal("error", frame))
 
-    def _refusal(self, reason: str, frame: Frame) -> Disconnect:
+    def _refusal(self, text: str, frame: Frame) -> Disconnect:
         """Return the disconnect of a frame with an error, and note the token if it is refused."""
-        disconnect = refused_frame(reason, error_code(frame))
+        disconnect = refused_frame(text, error_code(frame))
         if disconnect.cause is Cause.TOKEN_REFUSED and self._token is not None:
             self._refused.add(self._token)
             self._auth.invalidate(self._token)
@@ -261,8 +279,11 @@ class ReconnectingSocket:
 
     def _on_token(self, event: TokenEvent) -> None:
         """Subscribe again at once: the cloud may push nothing more for the old token."""
+        if event is TokenEvent.CLIENT_REFUSED:
+            return
         self._subscribe_now.set()
         if event is TokenEvent.REFUSED and self.state is SocketState.ONLINE:
+            self._note_offline(OfflineReason.TOKEN_REFUSED)
             self._set_state(SocketState.SUBSCRIBING)
         if event is TokenEvent.SIGNED_IN or (
             event is TokenEvent.REPLACED and self._is_waiting_for_token
@@ -319,7 +340,11 @@ class ReconnectingSocket:
                 async with asyncio.timeout_at(self._token_ends if is_online else None):
                     return await self._auth.get_access_token()
             except TimeoutError:
-                disconnect = Disconnect(reason="token expired", cause=Cause.NO_TOKEN)
+                disconnect = Disconnect(
+                    text="token expired",
+                    reason=OfflineReason.SIGN_IN_FAILED,
+                    cause=Cause.NO_TOKEN,
+                )
             except BticinoError as err:
                 disconnect = no_token(err)
             left = self._token_ends - asyncio.get_running_loop().time()
@@ -338,9 +363,13 @@ class ReconnectingSocket:
                 await socket.send_str(orjson.dumps(frame).decode())
                 return await self._reply
         except TimeoutError:
-            disconnect = Disconnect(reason="no answer to the subscription")
+            disconnect = Disconnect(
+                text="no answer to the subscription", reason=OfflineReason.NO_REPLY
+            )
         except (aiohttp.ClientError, ConnectionError) as err:
-            disconnect = Disconnect(reason=f"closed while sending: {type(err).__name__}")
+            disconnect = Disconnect(
+                text=f"closed while sending: {type(err).__name__}", reason=OfflineReason.CLOSED
+            )
         finally:
             self._reply = None
         raise ConnectionEndedError(disconnect)
@@ -417,7 +446,14 @@ class ReconnectingSocket:
         online = asyncio.get_running_loop().time() - self._online_since
         return online >= self._keepalive.stable_after
 
+    def _note_offline(self, reason: OfflineReason) -> None:
+        """Note why the connection is not online, or still is not; the state follows."""
+        since = self._wall_clock() if self.offline is None else self.offline.since
+        self.offline = Offline(reason=reason, since=since)
+
     def _set_state(self, state: SocketState) -> None:
+        if state in {SocketState.ONLINE, SocketState.STOPPED}:
+            self.offline = None
         if state is not self.state:
             self.state = state
             try:

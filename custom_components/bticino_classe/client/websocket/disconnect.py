@@ -1,11 +1,17 @@
 """Why a connection ended, and what that means for the next one."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING
 
-from ..error_codes import meaning_of
-from ..errors import ApiError, InvalidCredentialsError
+from ..error_codes import meaning_of, status_error
+from ..errors import (
+    ApiError,
+    AppClientRefusedError,
+    InvalidCredentialsError,
+    RateLimitError,
+    ServerError,
+)
 from ..http import retry_after_of
 from ..rate_limiter import limited_pause
 
@@ -24,11 +30,41 @@ class Cause(Enum):
     CREDENTIALS_REFUSED = "credentials refused"
 
 
+class OfflineReason(StrEnum):
+    """Why a connection is not online, as people are told.
+
+    CONNECTING: no attempt has failed yet. REFUSED: for none of the other reasons. UNEXPECTED: an
+    error of this software.
+    """
+
+    CONNECTING = "connecting"
+    UNREACHABLE = "unreachable"
+    CLOSED = "closed"
+    NO_REPLY = "no_reply"
+    OUTAGE = "outage"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    REFUSED = "refused"
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - a reason
+    SIGN_IN_FAILED = "sign_in_failed"
+    APP_CLIENT_REFUSED = "app_client_refused"
+    CREDENTIALS_REFUSED = "credentials_refused"
+    UNEXPECTED = "unexpected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offline:
+    """Why a connection is not online, and since when, in seconds since 1970."""
+
+    reason: OfflineReason
+    since: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disconnect:
-    """Why a connection ended: a fixed text, and the error's code or HTTP status."""
+    """Why a connection ended: a fixed text for the log, and the error's code or HTTP status."""
 
-    reason: str
+    text: str
+    reason: OfflineReason
     cause: Cause = Cause.CONNECTION
     code: int | str | None = None
     retry_after: float = 0.0
@@ -39,7 +75,7 @@ class Disconnect:
         return meaning_of(self.code).is_overload
 
     def __str__(self) -> str:
-        return self.reason if self.code is None else f"{self.reason} ({self.code})"
+        return self.text if self.code is None else f"{self.text} ({self.code})"
 
 
 class ConnectionEndedError(Exception):
@@ -63,27 +99,53 @@ def refused_handshake(err: aiohttp.WSServerHandshakeError) -> Disconnect:
     """Return the disconnect of a refused handshake."""
     retry_after = retry_after_of(err.headers or {})
     return Disconnect(
-        reason="handshake refused", code=err.status, retry_after=limited_pause(retry_after)
+        text="handshake refused",
+        reason=_refusal(status_error(err.status)),
+        code=err.status,
+        retry_after=limited_pause(retry_after),
     )
 
 
-def refused_frame(reason: str, code: int | str | None) -> Disconnect:
+def refused_frame(text: str, code: int | str | None) -> Disconnect:
     """Return the disconnect of an error that the cloud sent on the socket."""
-    is_token = meaning_of(code).refuses_token
-    return Disconnect(
-        reason=reason, code=code, cause=Cause.TOKEN_REFUSED if is_token else Cause.CONNECTION
-    )
+    meaning = meaning_of(code)
+    if meaning.refuses_token:
+        reason, cause = OfflineReason.TOKEN_REFUSED, Cause.TOKEN_REFUSED
+    else:
+        reason, cause = _refusal(meaning.error), Cause.CONNECTION
+    return Disconnect(text=text, reason=reason, code=code, cause=cause)
 
 
 def no_token(err: BticinoError) -> Disconnect:
     """Return the disconnect of a connection that has no token to subscribe with."""
     if isinstance(err, InvalidCredentialsError):
-        return Disconnect(reason="credentials refused", cause=Cause.CREDENTIALS_REFUSED)
+        return Disconnect(
+            text="credentials refused",
+            reason=OfflineReason.CREDENTIALS_REFUSED,
+            cause=Cause.CREDENTIALS_REFUSED,
+        )
     status = err.status if isinstance(err, ApiError) else None
     retry_after = err.retry_after if isinstance(err, ApiError) else None
     return Disconnect(
-        reason=f"no token: {type(err).__name__}",
+        text=f"no token: {type(err).__name__}",
+        reason=_no_token_reason(err),
         cause=Cause.NO_TOKEN,
         code=status,
         retry_after=limited_pause(retry_after),
     )
+
+
+def _refusal(error: type[ApiError] | None) -> OfflineReason:
+    """Return the reason for an error with which the cloud refuses a connection."""
+    if error is not None and issubclass(error, RateLimitError):
+        return OfflineReason.TOO_MANY_REQUESTS
+    is_outage = error is not None and issubclass(error, ServerError)
+    return OfflineReason.OUTAGE if is_outage else OfflineReason.REFUSED
+
+
+def _no_token_reason(err: BticinoError) -> OfflineReason:
+    if isinstance(err, AppClientRefusedError):
+        return OfflineReason.APP_CLIENT_REFUSED
+    if isinstance(err, RateLimitError):
+        return OfflineReason.TOO_MANY_REQUESTS
+    return OfflineReason.SIGN_IN_FAILED

@@ -1,5 +1,6 @@
 """The push socket of an account."""
 
+import asyncio
 from collections import Counter, OrderedDict, deque
 import time
 from typing import TYPE_CHECKING, Final
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
     from ..auth import AuthHandler
     from .backoff import Backoff
     from .connection import Frame
+    from .disconnect import Offline
     from .keepalive import KeepalivePolicy
 
 NAME: Final = "push connection"  # in log lines
-REMEMBERED_PUSHES: Final = 256
+REMEMBERED_PUSHES: Final = 4096  # those of a busy hour
 REPEATED_WITHIN: Final = 3600.0  # seconds
 KEPT_UNKNOWN: Final = 5
+_FINAL_STATES: Final = (SocketState.ONLINE, SocketState.AUTH_FAILED, SocketState.STOPPED)
 
 type PushListener = Callable[[Push], None]
 type StateListener = Callable[[SocketState], None]
@@ -42,7 +45,9 @@ class PushChannel:
         keepalive: KeepalivePolicy | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        """`clock` never jumps; `wall_clock` returns the seconds since 1970."""
         self._clock = clock
         self._app_version = auth.app_version
         self.counters: Counter[str] = Counter()
@@ -61,6 +66,7 @@ class PushChannel:
             on_subscribed=self._on_subscribed,
             keepalive=keepalive,
             backoff=backoff,
+            wall_clock=wall_clock,
         )
 
     @property
@@ -69,9 +75,31 @@ class PushChannel:
         return self.socket.state is SocketState.ONLINE
 
     @property
+    def offline(self) -> Offline | None:
+        """Why the channel is not online, and since when; None if it is, or is stopped."""
+        return self.socket.offline
+
+    @property
     def is_outage_logged(self) -> bool:
         """Whether the log's latest entry about the connection is that it is lost."""
         return self.socket.is_outage_logged
+
+    async def wait_online(self) -> None:
+        """Wait until pushes arrive, or until it is clear that none will; may wait forever.
+
+        A waiting socket tries again at once, unless the cloud named the pause.
+        """
+        if self.socket.state in {SocketState.ONLINE, SocketState.AUTH_FAILED}:
+            return
+        is_final = asyncio.Event()
+        remove = self.listen_states(
+            lambda state: is_final.set() if state in _FINAL_STATES else None
+        )
+        self.socket.retry_now()
+        try:
+            await is_final.wait()
+        finally:
+            remove()
 
     def listen_pushes(self, listener: PushListener) -> Callable[[], None]:
         """Call a listener with every push; returns what removes it."""
