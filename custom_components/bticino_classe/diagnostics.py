@@ -127,6 +127,10 @@ def _calls(runtime: RuntimeData) -> dict[str, Any]:
         **_socket(live.channel.socket),
         "signaling": dict(live.channel.counters),
         "viewers": live.viewers,
+        "relays": {
+            "views_in_the_last_hour": live.relay_limits.views,
+            "refused": live.relay_limits.refused,
+        },
         "turn_servers": len(live.ice_servers.servers),
     }
 

@@ -18,7 +18,6 @@ from tests.integration.live.whep_client import (
     Whep,
     expect_problem,
     relay_offer,
-    stream_path,
     talk_offer,
 )
 from tests.simulator import scripted
@@ -36,34 +35,6 @@ LINK = re.compile(
     r'<turns?:[^>]+>; rel="ice-server"; username="[^"]+"; credential="[^"]+";'
     r' credential-type="password"'
 )
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The simulated intercom sends its candidates right after its answer."""
-    monkeypatch.setattr(whep, "GATHER_SECONDS", HANG_TIMEOUT)
-    monkeypatch.setattr(whep, "QUIET_SECONDS", 0.1)
-
-
-@pytest.fixture(name="relay")
-async def _relay(
-    hass: HomeAssistant,
-    online_entry: ConfigEntry[Any],
-    hass_client_no_auth: ClientSessionGenerator,
-) -> Whep:
-    """A program with the stream address of the street's camera."""
-    names = ("connected", "acknowledged", "answered", "terminated")
-    set_timeouts(online_entry, busy=0.01, **dict.fromkeys(names, HANG_TIMEOUT))
-    return Whep(http=await hass_client_no_auth(), path=await stream_path(hass))
-
-
-@pytest.fixture(name="user")
-async def _user(
-    online_entry: ConfigEntry[Any],  # noqa: ARG001 - the camera works
-    hass_client: ClientSessionGenerator,
-) -> Whep:
-    """A client with the token of an administrator, and without a secret."""
-    return Whep(http=await hass_client(), path=f"{WHEP_PATH}/{STREET}")
 
 
 async def test_view(hass: HomeAssistant, relay: Whep, simulator: Simulator) -> None:
