@@ -14,6 +14,7 @@ from aiortc.rtcconfiguration import RTCBundlePolicy
 from av import AudioFrame, VideoFrame
 
 from tests.simulator.audio import AudioMeter, ToneTrack
+import tests.simulator.peer  # noqa: F401 - lets aiortc use the loopback address
 from tests.simulator.rtc_session import AudioStats
 
 if TYPE_CHECKING:
@@ -61,7 +62,12 @@ class Go2rtcPeer:
         return offer.replace("a=recvonly\r\n", f"a=recvonly\r\n{candidates}", 1)
 
     async def set_answer(self, answer: str) -> None:
-        """Apply the answer to the offer."""
+        """Apply the answer to the offer.
+
+        Without candidates, aiortc would give up; pion waits for the checks of the other side.
+        """
+        if "a=candidate:" not in answer:
+            answer = answer.replace("a=end-of-candidates\r\n", "")
         description = RTCSessionDescription(sdp=answer, type="answer")
         await self.connection.setRemoteDescription(description)
 

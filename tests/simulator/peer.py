@@ -33,6 +33,7 @@ CLOSE_SECONDS = 1.0
 AWAKE_SECONDS = 1.0
 KINDS = ("audio", "video")
 CODECS = ("audio/opus", "video/H264")
+FIXED_PAYLOAD_TYPES = {"audio": 111, "video": 109}
 SENDS = ("sendrecv", "sendonly")
 #: The loopback address.
 LOOPBACK = "127.0.0.1"
@@ -68,6 +69,10 @@ class RealPeer:
                 self._add(*tracks.pop(kind, (kind, "recvonly")))
         await self._set_remote(offer, "offer")
         await self._connection.setLocalDescription(await self._connection.createAnswer())
+        if self._settings.fixed_payload_types:
+            for transceiver in self._connection.getTransceivers():
+                for codec in transceiver._codecs:
+                    codec.payloadType = FIXED_PAYLOAD_TYPES[transceiver.kind]
         return self._local_sdp(trickle=self._settings.trickle)
 
     async def offer(self) -> str:
