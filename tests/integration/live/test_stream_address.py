@@ -197,6 +197,7 @@ async def test_renewed_address(
     hass: HomeAssistant, http: TestClient[Any, Any], simulator: Simulator
 ) -> None:
     """The former one is invalid, and its views end; those of other cameras do not."""
+    simulator.rtc.settings.view_seconds = 10_000
     former = await stream_path(hass)
     yard = await stream_path(hass, YARD)
     location = await Whep(http=http, path=former).watch()
