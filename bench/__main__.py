@@ -37,8 +37,9 @@ class Extent:
     """How much is measured.
 
     `sizes` are numbers of modules, `runs` restarts of which the median is taken, `batches` of 1000
-    tokens. Leaks are counted between the first and the last of `ring_stops` and `view_stops`.
-    `histories` are numbers of calls.
+    tokens. Leaks are counted between the first and the last of `ring_stops` and `view_stops`; the
+    first ring stop is beyond the pushes that the client remembers. `histories` are numbers of
+    calls.
     """
 
     sizes: Sequence[int]
@@ -61,7 +62,7 @@ FULL: Final = Extent(
     batches=200,
     panels=(1, 10, 100),
     rings=1000,
-    ring_stops=range(1000, 10_001, 1000),
+    ring_stops=range(2000, 10_001, 1000),
     view_stops=(80, 280),
     histories=(100, 1000, 10_000),
     history_runs=5,
@@ -76,7 +77,7 @@ QUICK: Final = Extent(
     batches=3,
     panels=(1,),
     rings=50,
-    ring_stops=(250, 500),
+    ring_stops=(1500, 1750),
     view_stops=(80, 120),
     histories=(100, 1000),
     history_runs=1,

@@ -87,13 +87,13 @@ class Owner:
                 raise DevelopError(f"{path} returned {response.status}: {await response.text()}")
             return await response.json()
 
-    async def send_command(self, command: str) -> Any:
+    async def send_command(self, command: str, **fields: object) -> Any:
         """Send a command to the websocket API and return its result."""
         async with self._session.ws_connect(f"{self.url}api/websocket") as socket:
             await socket.receive_json()
             await socket.send_json({"type": "auth", "access_token": self._tokens["access_token"]})
             await socket.receive_json()
-            await socket.send_json({"id": 1, "type": command})
+            await socket.send_json({"id": 1, "type": command, **fields})
             return (await socket.receive_json())["result"]
 
     async def _is_new(self) -> bool:

@@ -15,6 +15,7 @@ from homeassistant.core import callback
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
+from .assumed_lights import ASSUMED_LIGHTS
 from .calls.events import async_forget_calls
 from .client import Account, AuthHandler, RateLimiter
 from .const import DOMAIN, RATE_LIMITERS
@@ -76,6 +77,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     account = Account(auth)
     runtime = RuntimeData.build(hass, entry, account)
     _wait_at_stop(hass, entry, runtime.commands.async_settle)
+    runtime.watch.async_start()
     await runtime.history.async_remove_unwanted()
     await runtime.coordinator.async_config_entry_first_refresh()
     entry.runtime_data = runtime
@@ -108,6 +110,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
     async_delete_issues(hass, entry.entry_id, is_removed=True)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
     hass.data.get(DOOR_PULSES, {}).pop(entry.entry_id, None)
+    hass.data.get(ASSUMED_LIGHTS, {}).pop(entry.entry_id, None)
 
 
 async def async_remove_config_entry_device(

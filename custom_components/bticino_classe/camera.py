@@ -20,6 +20,7 @@ from .const import MANUFACTURER
 from .entity import BticinoEntity, async_add_for_modules
 from .errors import call_errors, refused, translated_error
 from .history.downloads import async_placeholder
+from .live.indoor_unit import indoor_unit
 from .naming import MODELS
 from .permissions import Caller
 
@@ -40,37 +41,42 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add a camera for every panel and CCTV camera, and for an intercom without listed panels."""
+    """Add a camera for every panel and CCTV camera, and for an intercom without listed panels.
+
+    Every intercom has a camera to call its indoor unit.
+    """
 
     def build(runtime: RuntimeData, module: Module) -> list[Entity]:
+        if module.kind is ModuleKind.BRIDGE:
+            is_alone = not runtime.coordinator.data.panels_of(module.id)
+            cameras = [BticinoCamera(runtime, module, "camera")] if is_alone else []
+            return [*cameras, BticinoCallHomeCamera(runtime, module, "call_home")]
         is_camera = module.kind in {ModuleKind.PANEL, ModuleKind.CAMERA}
-        is_alone = module.kind is ModuleKind.BRIDGE and not runtime.coordinator.data.panels_of(
-            module.id
-        )
-        return [BticinoCamera(runtime, module)] if is_camera or is_alone else []
+        return [BticinoCamera(runtime, module, "camera")] if is_camera else []
 
     async_add_for_modules(entry, async_add_entities, build)
 
 
-class BticinoCamera(BticinoEntity, Camera):
-    """The camera of a panel; opening it while the panel is ringing answers the call.
+class BticinoLiveCamera(BticinoEntity, Camera):
+    """A camera whose picture and sound go directly between the player and the intercom."""
 
-    A CCTV camera never rings, so opening it never answers a call.
-    """
-
-    _attr_name = None
     # Actions for an area turn every camera on or off, whatever its features; scripts end if it
     # raises.
     _attr_supported_features = CameraEntityFeature.STREAM | CameraEntityFeature.ON_OFF
     _attr_brand = MANUFACTURER
 
-    def __init__(self, runtime: RuntimeData, module: Module) -> None:
+    def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
         Camera.__init__(self)
-        super().__init__(runtime, module, "camera")
+        super().__init__(runtime, module, key)
         self._sources = (runtime.live.async_listen,)
         self._attr_model = MODELS.get(module.type)
         if capabilities := getattr(core, "CameraEntityCapabilities", None):  # since 2026.11
             self._attr_camera_entity_capabilities = capabilities(two_way_audio=True)
+
+    @property
+    def target(self) -> Module:
+        """What opening the camera calls."""
+        return self.module
 
     @property
     @override
@@ -78,8 +84,8 @@ class BticinoCamera(BticinoEntity, Camera):
         """Also during a call: actions skip unavailable entities, and hanging up has to work."""
         return (
             super().available
-            or self._runtime.live.in_call(self.module.id)
-            or self._runtime.calls.ringing_at(self.module) is not None
+            or self._runtime.live.in_call(self.target.id)
+            or self._runtime.calls.ringing_at(self.target) is not None
         )
 
     @callback
@@ -89,14 +95,14 @@ class BticinoCamera(BticinoEntity, Camera):
     @property
     @override
     def is_streaming(self) -> bool:
-        return self._runtime.live.is_watched(self.module.id)
+        return self._runtime.live.is_watched(self.target.id)
 
     @override
     async def async_camera_image(
         self, width: int | None = None, height: int | None = None
     ) -> bytes | None:
         """Return the picture of the last call, or a placeholder; the intercom is not dialled."""
-        still = await self._runtime.downloads.async_of(self.module.id)
+        still = await self._runtime.downloads.async_of(self.target.id)
         still = still or await async_placeholder(self.hass)
         self.content_type = still.content_type
         return still.content
@@ -108,7 +114,7 @@ class BticinoCamera(BticinoEntity, Camera):
         client = _FrontendClient(self.hass, send_message)
         # Home Assistant's commands for the player check no permission.
         access = Caller.current().access_to(self.entity_id)
-        await self._runtime.live.async_view(self.module, offer_sdp, session_id, client, access)
+        await self._runtime.live.async_view(self.target, offer_sdp, session_id, client, access)
 
     @override
     async def async_on_webrtc_candidate(
@@ -134,7 +140,7 @@ class BticinoCamera(BticinoEntity, Camera):
     @override
     async def async_will_remove_from_hass(self) -> None:
         """End the views of a camera that is removed."""
-        self._runtime.live.async_hang_up(self.module)
+        self._runtime.live.async_hang_up(self.target)
         await super().async_will_remove_from_hass()
 
     @override
@@ -144,29 +150,54 @@ class BticinoCamera(BticinoEntity, Camera):
     @override
     async def async_turn_off(self) -> None:
         """End the call, if there is one."""
-        self._runtime.live.async_hang_up(self.module)
+        self._runtime.live.async_hang_up(self.target)
 
     async def async_hang_up(self) -> None:
         """End the call (action)."""
-        if not self._runtime.live.async_hang_up(self.module):
+        if not self._runtime.live.async_hang_up(self.target):
             raise refused("no_call")
 
     async def async_decline_ring(self) -> None:
         """Decline a ring (action)."""
-        call = self._runtime.calls.ringing_at(self.module)
+        call = self._runtime.calls.ringing_at(self.target)
         if call is None:
             raise refused("nobody_rings")
         if call.offer is None:
             raise refused("cannot_decline")
         with call_errors():
-            await self._runtime.live.async_decline(self.module, call, call.offer)
+            await self._runtime.live.async_decline(self.target, call, call.offer)
 
     async def async_next_panel(self) -> None:
         """Switch the current view to the next panel (action)."""
         with call_errors():
-            found = await self._runtime.live.async_next_panel(self.module)
+            found = await self._runtime.live.async_next_panel(self.target)
         if not found:
             raise refused("no_call")
+
+
+class BticinoCamera(BticinoLiveCamera):
+    """The camera of a panel; opening it while the panel is ringing answers the call.
+
+    A CCTV camera never rings, so opening it never answers a call.
+    """
+
+    _attr_name = None
+
+
+class BticinoCallHomeCamera(BticinoLiveCamera):
+    """Calls the indoor unit once the microphone is on, so that nothing rings by accident.
+
+    A camera, because only its player has a microphone. Disabled by default: it is not known which
+    models can be called.
+    """
+
+    _attr_translation_key = "call_home"
+    _attr_entity_registry_enabled_default = False
+
+    @property
+    @override
+    def target(self) -> Module:
+        return indoor_unit(self.module)
 
 
 class _FrontendClient:
@@ -186,6 +217,10 @@ class _FrontendClient:
             candidate.candidate, sdp_mid=candidate.mid, sdp_m_line_index=candidate.index
         )
         self._send(WebRTCCandidate(found))
+
+    def postponed(self, key: str) -> None:
+        # The player shows errors only, and closes the session on one; other clients may wait.
+        self.failed(key)
 
     def failed(self, key: str) -> None:
         self._send(WebRTCError(key, translated_error(self._hass, key)))

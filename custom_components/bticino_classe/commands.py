@@ -136,10 +136,10 @@ class Commands:
         async with self._turn(door, _Priority.DOOR, deadline):
             home, door = self._target(door)
             with self._outcome():
-                if door.kind is ModuleKind.LIGHT:  # a relay that is wired to a door
-                    await account.switch_light(home, door, on=True, deadline=deadline)
-                else:
+                if door.kind is ModuleKind.DOOR:
                     await account.unlock(home, door, deadline=deadline)
+                else:  # a relay that is wired to a door
+                    await account.switch_light(home, door, on=True, deadline=deadline)
         options = self._coordinator.config_entry.options
         self.pulses.async_begin(door.id, options.get(CONF_PULSE_TIME, DEFAULT_PULSE_TIME), context)
 

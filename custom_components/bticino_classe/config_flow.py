@@ -46,19 +46,23 @@ from .const import (
     CONF_DOOR_CODES,
     CONF_DOORS_WITH_CODE,
     CONF_EXCLUDED_HOMES,
+    CONF_GATES,
     CONF_HISTORY,
     CONF_KEEP,
+    CONF_LIGHT_TIMER,
     CONF_LIGHTS_AS_DOORS,
     CONF_MEGABYTES,
     CONF_PULSE_TIME,
     CONF_SIMULATED_RINGS,
     DEFAULT_CALLS,
     DEFAULT_DAYS,
+    DEFAULT_LIGHT_TIMER,
     DEFAULT_MEGABYTES,
     DEFAULT_PULSE_TIME,
     DOMAIN,
     LOGGER,
 )
+from .entity import RELAYS, declared_doors
 from .errors import reason
 from .markdown import escape_markdown
 from .runtime import BticinoConfigEntry, async_runtime
@@ -80,6 +84,9 @@ ACCOUNT_SCHEMA = vol.Schema(
 
 CODE = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 CODE_SCHEMA = vol.Schema({vol.Required(CONF_CODE): CODE})
+
+_RELAY_OPTIONS = {CONF_LIGHTS_AS_DOORS: ModuleKind.LIGHT, CONF_GATES: ModuleKind.RELAY}
+MAX_TITLE_LENGTH = 255  # characters; logs and notifications contain it
 
 # Only these keys have a text in the forms.
 _FORM_ERRORS = frozenset(
@@ -115,19 +122,19 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
                 return self.async_abort(reason="already_configured")
             topology, errors = await self._async_sign_in(user_input)
             if topology is not None:
-                if not (lights := _lights(topology)):
+                if not (relays := _relays(topology)):
                     await self._async_finish_once("already_configured")
                 unique_id = topology.user_id or self._credentials[CONF_USERNAME].lower()
-                # An abandoned form that asks for the lights must not block another sign-in.
+                # An abandoned form that asks for the relays must not block another sign-in.
                 await self.async_set_unique_id(unique_id, raise_on_progress=False)
                 self._abort_if_unique_id_configured()
-                if lights:
-                    return self._lights_form(topology, lights)
+                if relays:
+                    return self._lights_form(topology, relays)
                 return self.async_create_entry(title=_title(topology), data=self._entry_data)
         return self._account_form("user", errors, user_input)
 
     async def async_step_lights(self, user_input: dict[str, Any]) -> ConfigFlowResult:
-        """Store which relays of staircase lights open something."""
+        """Store which relays open something."""
         await self._async_finish_once("already_configured")
         self._abort_if_unique_id_configured()
         return self.async_create_entry(
@@ -208,10 +215,12 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
             errors=errors,
         )
 
-    def _lights_form(self, topology: Topology, lights: Mapping[str, str]) -> ConfigFlowResult:
+    def _lights_form(
+        self, topology: Topology, relays: Mapping[str, Mapping[str, str]]
+    ) -> ConfigFlowResult:
         """Ask for the relays before anything can switch them as lights."""
         self._entry_title = _title(topology)
-        fields = {vol.Optional(CONF_LIGHTS_AS_DOORS, default=list): _choice(lights)}
+        fields = {vol.Optional(key, default=list): _choice(each) for key, each in relays.items()}
         return self.async_show_form(step_id="lights", data_schema=vol.Schema(fields))
 
     def _update_entry(self, entry: ConfigEntry, topology: Topology) -> ConfigFlowResult:
@@ -290,7 +299,7 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         if async_runtime(self.config_entry) is None:
             return self.async_abort(reason="not_loaded")
         door, errors = self._doors_to_ask[0], {}
-        names = self._names(ModuleKind.DOOR, ModuleKind.LIGHT)
+        names = self._names(ModuleKind.DOOR, *RELAYS)
         if user_input is not None:
             if re.fullmatch(CODE_FORMAT, user_input[CONF_CODE]):
                 self._codes[self._doors_to_ask.pop(0)] = user_input[CONF_CODE]
@@ -324,7 +333,7 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         if codes := values.get(CONF_DOOR_CODES):
             values = {**values, CONF_DOORS_WITH_CODE: list(codes)}
         offers = {
-            CONF_LIGHTS_AS_DOORS: self._names(ModuleKind.LIGHT),
+            **{key: self._names(kind) for key, kind in _RELAY_OPTIONS.items()},
             CONF_DOORS_WITH_CODE: self._doors(),
             CONF_EXCLUDED_HOMES: {home.id: home.name or home.id for home in self._homes()},
         }
@@ -341,11 +350,9 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         return [home for home in homes if home.bridges]
 
     def _doors(self) -> dict[str, str]:
-        """Return the names of the doors, and of the lights that are doors or have a code."""
-        options = self.config_entry.options
-        lights = (*options.get(CONF_LIGHTS_AS_DOORS, ()), *options.get(CONF_DOOR_CODES, ()))
-        found = self._names(ModuleKind.LIGHT)
-        return self._names(ModuleKind.DOOR) | {k: v for k, v in found.items() if k in lights}
+        """Return the names of the doors, and of the relays that are doors or have a code."""
+        declared, found = declared_doors(self.config_entry), self._names(*RELAYS)
+        return self._names(ModuleKind.DOOR) | {k: v for k, v in found.items() if k in declared}
 
     def _names(self, *kinds: ModuleKind) -> dict[str, str]:
         """Return the names of the devices of modules, by module."""
@@ -397,6 +404,10 @@ def _options_schema(offers: Mapping[str, Mapping[str, str]]) -> vol.Schema:
             1, 60, UnitOfTime.SECONDS
         )
     }
+    if offers[CONF_LIGHTS_AS_DOORS]:
+        fields[vol.Required(CONF_LIGHT_TIMER, default=DEFAULT_LIGHT_TIMER)] = _integer(
+            0, 3600, UnitOfTime.SECONDS
+        )
     for key, names in offers.items():
         if len(names) > (key == CONF_EXCLUDED_HOMES):
             fields[vol.Optional(key, default=list)] = _choice(names)
@@ -421,14 +432,18 @@ def _choice(names: Mapping[str, str]) -> SelectSelector:
     return SelectSelector(SelectSelectorConfig(options=options, multiple=True))
 
 
-def _lights(topology: Topology) -> dict[str, str]:
-    """Return the names of the staircase lights of the homes that are set up, by module."""
+def _relays(topology: Topology) -> dict[str, dict[str, str]]:
+    """Return the names of the relays of the homes that are set up, by option and module."""
     homes = [home for home in topology.homes.values() if home.bridges]
     modules = [module for home in homes for module in home.modules.values()]
-    return {m.id: m.name or m.id for m in modules if m.kind is ModuleKind.LIGHT}
+    found = {
+        key: {m.id: m.name or m.id for m in modules if m.kind is kind}
+        for key, kind in _RELAY_OPTIONS.items()
+    }
+    return {key: names for key, names in found.items() if names}
 
 
 def _title(topology: Topology) -> str:
     """Name the entry after its homes, which keeps the e-mail address out of logs and lists."""
     names = [home.name for home in topology.homes.values() if home.bridges and home.name]
-    return ", ".join(names) or "BTicino Classe"
+    return ", ".join(names)[:MAX_TITLE_LENGTH] or "BTicino Classe"

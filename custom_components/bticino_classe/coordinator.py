@@ -10,16 +10,19 @@ from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
+from .account_watch import MissingIntercom
 from .client import (
     Account,
     ApiError,
     AuthError,
     BticinoError,
+    ForbiddenError,
     Home,
     InvalidCredentialsError,
     ModuleKind,
     ModuleState,
     NoAnswerError,
+    NotFoundError,
     RateLimitError,
     ReachabilityPush,
     SocketState,
@@ -70,6 +73,8 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         self._last_answer = LastAnswer(hass)
         self._poller = HomePoller(hass, account)
         self._surplus = SurplusModules(hass, entry)
+        self._missing_intercom = MissingIntercom(hass, entry)
+        self._is_intercom_listed = True
         self._was_online = False
         self._push = push
         self._outage_logged = False
@@ -295,7 +300,13 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         await self._refresh_topology()
         # What is pushed or switched from here on is newer than the states that are requested now.
         self._pending_updates.clear()
-        reported = await self._poller.fetch(self._homes_in_use(), is_pushed=self._push.is_online)
+        try:
+            reported = await self._poller.fetch(
+                self._homes_in_use(), is_pushed=self._push.is_online
+            )
+        except ForbiddenError, NotFoundError:
+            self._missing_intercom.async_note_answer(has_intercom=self._is_intercom_listed)
+            raise
         await self._follow_moves(reported)
         for home_id in self._poller.refused - self._listed_homes:  # it no longer exists
             del self.all_homes[home_id], reported[home_id]
@@ -308,10 +319,22 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             self._status_ids[home_id] = frozenset(states)
         self._limit_modules(before)
         house = self._house_of(reported)
+        self._note_intercoms(house, reported)
         known: House | None = self.data
         if known is not None and house.modules.keys() - known.modules.keys():
             self._topology_until = None  # request the name of the new module with the next poll
         return house
+
+    def _note_intercoms(
+        self, house: House, reported: Mapping[str, Mapping[str, ModuleState]]
+    ) -> None:
+        """Note whether the cloud lists an intercom, or reports the state of one."""
+        known = {bridge.id for bridge in house.bridges}
+        answered = [ids for home_id, ids in reported.items() if home_id not in self._poller.refused]
+        is_reported = any(not known.isdisjoint(ids) for ids in answered)
+        self._missing_intercom.async_note_answer(
+            has_intercom=self._is_intercom_listed or is_reported
+        )
 
     def _limit_modules(self, before: Mapping[str, Home]) -> None:
         """Leave out what is more than an account can have; remove it when it is gone again."""
@@ -384,6 +407,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     async def _fetch_topology(self) -> None:
         topology = await self.account.topology()
+        self._is_intercom_listed = any(home.bridges for home in topology.homes.values())
         homes = merged_homes(self.all_homes, topology.homes)
         if not any(homes[home_id].bridges for home_id in topology.homes):
             # The account had an intercom when it was set up: this answer is incomplete.

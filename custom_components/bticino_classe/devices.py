@@ -7,24 +7,31 @@ from homeassistant.core import callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
 
-from .client import Home, Module, ModuleKind
+from .client import Module, ModuleKind
 from .commands import door_code
 from .const import DOMAIN, MANUFACTURER
 from .entity import is_door, unique_id
 from .naming import MODELS, DeviceNames
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from homeassistant.core import HomeAssistant
 
     from .house import House
     from .runtime import BticinoConfigEntry
 
-_HAVE_DEVICES: Final = frozenset(ModuleKind) - {ModuleKind.UNKNOWN}
+_HAVE_DEVICES: Final = frozenset(ModuleKind) - {ModuleKind.RELAY, ModuleKind.UNKNOWN}
 
 _OF_DOORS: Final = {(Platform.LOCK, "lock"), (Platform.BUTTON, "open")}
 _OF_LIGHTS: Final = {(Platform.LIGHT, "light")}
-_OF_PANELS: Final = {(Platform.BINARY_SENSOR, "ringing"), (Platform.BINARY_SENSOR, "in_call")}
-_PLATFORMS_OF_PANELS: Final = {Platform.CAMERA, Platform.EVENT, Platform.IMAGE}
+_CAMERA: Final = (Platform.CAMERA, "camera")
+_OF_PANELS: Final = {
+    _CAMERA,
+    (Platform.BINARY_SENSOR, "ringing"),
+    (Platform.BINARY_SENSOR, "in_call"),
+}
+_PLATFORMS_OF_PANELS: Final = {Platform.EVENT, Platform.IMAGE}
 
 
 @callback
@@ -53,7 +60,8 @@ def _cleanup_registry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     coordinator = entry.runtime_data.coordinator
     for home in coordinator.all_homes.values():
         if home.id in coordinator.excluded_homes:
-            _remove_devices(hass, entry, home)
+            _remove_devices(hass, entry, home.modules)
+    _remove_devices(hass, entry, _unused_relays(entry, coordinator.data))
     registry, house = er.async_get(hass), coordinator.data
     for known in er.async_entries_for_config_entry(registry, entry.entry_id):
         module_id, _, key = known.unique_id.removeprefix(unique_id(entry, "", "")[:-1]).rpartition(
@@ -64,9 +72,17 @@ def _cleanup_registry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
             registry.async_remove(known.entity_id)
 
 
-def _remove_devices(hass: HomeAssistant, entry: BticinoConfigEntry, home: Home) -> None:
+def _unused_relays(entry: BticinoConfigEntry, house: House) -> list[str]:
+    """Return the ids of the relays that the options do not call doors."""
+    relays = [m for m in house.modules.values() if m.kind is ModuleKind.RELAY]
+    return [relay.id for relay in relays if not is_door(entry, relay)]
+
+
+def _remove_devices(
+    hass: HomeAssistant, entry: BticinoConfigEntry, module_ids: Iterable[str]
+) -> None:
     registry = dr.async_get(hass)
-    for module_id in home.modules:
+    for module_id in module_ids:
         device = registry.async_get_device_by_identifier((DOMAIN, module_id), entry.entry_id)
         if device is not None:
             registry.async_remove_device(device.id)
@@ -83,9 +99,9 @@ def _fits(entry: BticinoConfigEntry, house: House, module: Module, domain: str, 
     if module.kind is ModuleKind.PANEL:
         return entity in _OF_PANELS or domain in _PLATFORMS_OF_PANELS
     if module.kind is ModuleKind.CAMERA:
-        return domain == Platform.CAMERA
+        return entity == _CAMERA
     if module.kind is ModuleKind.BRIDGE:
-        is_unused = domain == Platform.CAMERA and house.panels_of(module.id)
+        is_unused = entity == _CAMERA and house.panels_of(module.id)
         return not is_unused and entity not in _OF_DOORS | _OF_LIGHTS
     return True
 
@@ -93,7 +109,7 @@ def _fits(entry: BticinoConfigEntry, house: House, module: Module, domain: str, 
 def _register_devices(hass: HomeAssistant, entry: BticinoConfigEntry, house: House) -> None:
     """Register a device for every module; bridges first, as the others link to them."""
     registry = dr.async_get(hass)
-    modules = [m for m in house.modules.values() if m.kind in _HAVE_DEVICES]
+    modules = [m for m in house.modules.values() if m.kind in _HAVE_DEVICES or is_door(entry, m)]
     names = DeviceNames(hass, entry, house).choose(modules)
     device_ids: dict[str, str] = {}
     for module in sorted(modules, key=lambda m: m.kind is not ModuleKind.BRIDGE):

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.const import CONF_TOKEN
 from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind, Pseudonyms, redact
-from .const import CONF_DOOR_CODES, CONF_EXCLUDED_HOMES, CONF_LIGHTS_AS_DOORS
+from .const import CONF_DOOR_CODES, CONF_EXCLUDED_HOMES, CONF_GATES, CONF_LIGHTS_AS_DOORS
 from .house import modules_of
 from .runtime import async_runtime
 
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from .coordinator import BticinoCoordinator
     from .runtime import BticinoConfigEntry, RuntimeData
 
+_KINDS: Final = {  # of the ids in these options
+    CONF_EXCLUDED_HOMES: "home",
+    CONF_LIGHTS_AS_DOORS: "light",
+    CONF_GATES: "relay",
+    CONF_DOOR_CODES: "door",
+}
+
 
 async def async_get_config_entry_diagnostics(
     hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
@@ -31,8 +38,7 @@ async def async_get_config_entry_diagnostics(
     pseudonyms = Pseudonyms()
     if runtime is not None:
         _name_ids(runtime.coordinator, pseudonyms)
-    kinds = {CONF_EXCLUDED_HOMES: "home", CONF_LIGHTS_AS_DOORS: "light", CONF_DOOR_CODES: "door"}
-    for option, kind in kinds.items():
+    for option, kind in _KINDS.items():
         for identifier in entry.options.get(option, []):
             pseudonyms.name(identifier, kind)
     report = {
@@ -128,8 +134,8 @@ def _calls(runtime: RuntimeData) -> dict[str, Any]:
         "signaling": dict(live.channel.counters),
         "viewers": live.viewers,
         "relays": {
-            "views_in_the_last_hour": live.relay_limits.views,
-            "refused": live.relay_limits.refused,
+            "views_in_the_last_hour": live.relays.limits.views,
+            "refused": live.relays.limits.refused,
         },
         "turn_servers": len(live.ice_servers.servers),
     }

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
 import math
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Final, override
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import CALLBACK_TYPE, callback
@@ -13,6 +13,7 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .client import (
+    ApiError,
     BticinoError,
     CallEventType,
     Module,
@@ -21,7 +22,7 @@ from .client import (
     RateLimitError,
     UnreachableError,
 )
-from .const import CONF_DOOR_CODES, CONF_LIGHTS_AS_DOORS, DOMAIN
+from .const import CONF_DOOR_CODES, CONF_GATES, CONF_LIGHTS_AS_DOORS, DOMAIN
 from .coordinator import BticinoCoordinator
 from .errors import command_reason
 
@@ -36,19 +37,25 @@ if TYPE_CHECKING:
     from .listeners import ModuleListener
     from .runtime import BticinoConfigEntry, RuntimeData
 
+RELAYS: Final = (ModuleKind.LIGHT, ModuleKind.RELAY)  # which may be wired to a door
+
 type Source = Callable[[ModuleListener], CALLBACK_TYPE]
 
 
 def is_door(entry: ConfigEntry, module: Module) -> bool:
-    """Whether a module opens something: a door, or a light relay that the options call one.
+    """Whether a module opens something: a door, or a relay that the options call one.
 
     A module that has a code stays a door, whatever kind the cloud reports.
     """
-    options = entry.options
-    doors = (*options.get(CONF_LIGHTS_AS_DOORS, ()), *options.get(CONF_DOOR_CODES, ()))
     return module.kind is ModuleKind.DOOR or (
-        module.kind is ModuleKind.LIGHT and module.id in doors
+        module.kind in RELAYS and module.id in declared_doors(entry)
     )
+
+
+def declared_doors(entry: ConfigEntry) -> frozenset[str]:
+    """Return the ids of the relays that the options call doors."""
+    keys = (CONF_LIGHTS_AS_DOORS, CONF_GATES, CONF_DOOR_CODES)
+    return frozenset(module_id for key in keys for module_id in entry.options.get(key, ()))
 
 
 def unique_id(entry: ConfigEntry, module_id: str, key: str) -> str:
@@ -180,7 +187,8 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
         return self.coordinator.config_entry
 
     def _command_error(self, err: BticinoError) -> HomeAssistantError:
-        placeholders = {"name": self._device_name()}
+        code = err.code if isinstance(err, ApiError) else None
+        placeholders = {"name": self._device_name(), "code": "?" if code is None else str(code)}
         if isinstance(err, RateLimitError) and err.retry_after:
             placeholders["seconds"] = str(math.ceil(err.retry_after))
         is_contradicted = isinstance(err, UnreachableError) and self._is_connected(err.module_id)
@@ -191,9 +199,10 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
         )
 
     def _is_connected(self, module_id: str | None) -> bool:
-        """Whether a module is the intercom of this one, and its status calls it connected."""
-        intercom_id = self.module.intercom_id
-        return module_id == intercom_id and self.coordinator.data.reachable(intercom_id)
+        """Whether a module is the intercom of this one, and its last status calls it connected."""
+        if module_id is None or module_id != self.module.bridge_id:
+            return False
+        return self.coordinator.data.state(module_id).reachable
 
     def _device_name(self) -> str:
         device = self.device_entry

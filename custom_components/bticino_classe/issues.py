@@ -22,7 +22,7 @@ _PLACEHOLDER: Final = "title"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """A kind of issue; `key` is that of its texts, and the beginning of its id.
+    """A kind of issue; `key` is the beginning of its id, and the key of its texts.
 
     It is about what is so at the moment, and is deleted when the account is unloaded. A persistent
     one stays, over restarts too, until the account is removed.
@@ -38,11 +38,21 @@ class Issue:
         return f"{self.key}_{entry_id}"
 
 
+APP_CLIENT_REFUSED: Final = Issue(key="app_client_refused", severity=ir.IssueSeverity.ERROR)
+USAGE_LIMIT: Final = Issue(key="usage_limit")
+NOTHING_RINGS: Final = Issue(key="nothing_rings", severity=ir.IssueSeverity.ERROR)
+NO_INTERCOM: Final = Issue(key="no_intercom", severity=ir.IssueSeverity.ERROR)
+OFFER_TOO_LARGE: Final = Issue(key="offer_too_large")
 TOO_MANY_MODULES: Final = Issue(key="too_many_modules", is_persistent=True)
 HISTORY_DAMAGED: Final = Issue(key="history_damaged", is_fixable=True)
 HISTORY_NEWER: Final = Issue(key="history_newer")
 HISTORY_NOT_STORED: Final = Issue(key="history_not_stored")
 ISSUES: Final = (
+    APP_CLIENT_REFUSED,
+    USAGE_LIMIT,
+    NOTHING_RINGS,
+    NO_INTERCOM,
+    OFFER_TOO_LARGE,
     TOO_MANY_MODULES,
     HISTORY_DAMAGED,
     HISTORY_NEWER,
@@ -62,9 +72,15 @@ class AccountIssues:
         self,
         issue: Issue,
         *,
+        text: str | None = None,
+        placeholders: Mapping[str, str] | None = None,
         data: Mapping[str, str] | None = None,
     ) -> None:
-        """Raise an issue, or update it; `data` is stored with a persistent one."""
+        """Raise an issue, or update it.
+
+        `text` is the key of its texts if it has several, with more `placeholders` than the title
+        of the account. `data` is stored with a persistent one.
+        """
         integration = async_get_loaded_integration(self._hass, DOMAIN)
         ir.async_create_issue(
             self._hass,
@@ -75,8 +91,11 @@ class AccountIssues:
             is_persistent=issue.is_persistent,
             learn_more_url=f"{integration.documentation}{_HELP}",
             severity=issue.severity,
-            translation_key=issue.key,
-            translation_placeholders={_PLACEHOLDER: escape_markdown(self._entry.title)},
+            translation_key=text or issue.key,
+            translation_placeholders={
+                _PLACEHOLDER: escape_markdown(self._entry.title),
+                **(placeholders or {}),
+            },
         )
 
     @callback

@@ -52,6 +52,11 @@ class BticinoLock(BticinoEntity, LockEntity):
         if door_code(self._entry, module.id) is not None:
             self._attr_code_format = CODE_FORMAT
 
+    @property
+    @override
+    def assumed_state(self) -> bool:
+        return self.module_state.locked is None
+
     @override
     async def async_open(self, **kwargs: Any) -> None:
         await self.async_unlock(**kwargs)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, override
+from urllib.parse import quote
 
 from homeassistant.auth.permissions.const import POLICY_READ
 from homeassistant.components.media_player import BrowseError, MediaClass
@@ -131,7 +132,7 @@ async def _homes(entry: BticinoConfigEntry) -> list[_Home]:
         locations.setdefault(home_id, []).append(former)
     return [
         _Home(
-            identifier=f"{entry.entry_id}/{home_id}",
+            identifier=f"{entry.entry_id}/{quote(home_id, safe='')}",
             title=title or entry.title,
             locations=locations[home_id],
         )

@@ -33,6 +33,7 @@ MODELS: Final = {
     "BNEU": "Entrance panel",
     "BCEPL": "Connected entrance panel",
     "BNTVCC": "CCTV camera",
+    "BNOT": "Relay",
 }
 _NUMBERED: Final = re.compile(r"(.*?)(\d{1,9})(?: \(.+\))?")
 

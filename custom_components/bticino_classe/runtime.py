@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import callback
 
+from .account_watch import AccountWatch
 from .calls.events import CallEvents
 from .client import PushChannel
 from .commands import Commands
@@ -31,6 +32,7 @@ class RuntimeData:
 
     account: Account
     push: PushChannel
+    watch: AccountWatch
     coordinator: BticinoCoordinator
     commands: Commands
     history: CallHistory
@@ -59,6 +61,7 @@ class RuntimeData:
         return cls(
             account=account,
             push=push,
+            watch=AccountWatch(hass, entry, account.auth, push),
             coordinator=coordinator,
             commands=Commands(hass, coordinator, push),
             history=history,

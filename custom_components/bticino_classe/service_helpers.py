@@ -81,6 +81,8 @@ def async_whep_camera(hass: HomeAssistant, entity_id: str) -> WhepCamera | None:
     ids = {unique_id(entry, module_id, "camera"): module_id for module_id in _cameras(entry)}
     module_id = ids.get(registered.unique_id, "")
     runtime = async_runtime(entry)
+    if runtime is not None and not module_id:
+        return None  # the indoor unit is nothing to watch
     return WhepCamera(
         entry=entry,
         entity_id=entity_id,

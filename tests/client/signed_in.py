@@ -28,6 +28,7 @@ KINDS = {
     "BNDL": ModuleKind.DOOR,
     "BNSL": ModuleKind.LIGHT,
     "BNTVCC": ModuleKind.CAMERA,
+    "BNOT": ModuleKind.RELAY,
     **dict.fromkeys(BRIDGES, ModuleKind.BRIDGE),
     **dict.fromkeys(PANELS, ModuleKind.PANEL),
 }

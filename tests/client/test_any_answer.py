@@ -22,6 +22,7 @@ from custom_components.bticino_classe.client import (
     Topology,
     decode,
     push,
+    values,
 )
 from tests.client.answers import (
     EVENTS,
@@ -145,7 +146,7 @@ def test_decoder(
     data: st.DataObject, decoder: Callable[[Any], object], path: str, kind: type
 ) -> None:
     """It returns None or data with the right type in every field."""
-    body = data.draw(VALUES.map(decode.as_mapping) | damaged(GOOD[path]).map(decode.as_mapping))
+    body = data.draw(VALUES.map(values.as_mapping) | damaged(GOOD[path]).map(values.as_mapping))
     found = decoder(body)
     assert found is None or isinstance(found, kind)
     assert wrong_in(found) == []
@@ -178,7 +179,7 @@ def test_texts_of_an_answer(
 def test_texts_of_a_push(frame: st.DataObject) -> None:
     """Whatever they are, the push is clean or unknown."""
     sent = frame.draw(st.booleans()) and frame.draw(damaged(RING) | VALUES)
-    found = push.decode(decode.as_mapping(sent or spoiled(RING, frame.draw)))
+    found = push.decode(values.as_mapping(sent or spoiled(RING, frame.draw)))
     assert wrong_in(found) == []
     assert unclean_in(found) == []
 
@@ -192,14 +193,14 @@ def test_valid_answers_are_decoded(decoder: Callable[[Any], object], path: str, 
 
 
 @given(
-    home=VALUES.map(decode.as_mapping) | damaged(HOMES).map(decode.as_mapping),
+    home=VALUES.map(values.as_mapping) | damaged(HOMES).map(values.as_mapping),
     states=damaged(STATES),
 )
 @QUICK
 def test_home_with_reported_modules(home: Mapping[str, Any], states: object) -> None:
     """Any topology and any states together make a home."""
     topology = decode.topology(home)
-    found = decode.states(decode.as_mapping(states)) or {}
+    found = decode.states(values.as_mapping(states)) or {}
     for each in topology.homes.values() if topology else ():
         done = decode.with_reported_modules(each, found)
         assert isinstance(done, Home)
@@ -211,10 +212,10 @@ def test_home_with_reported_modules(home: Mapping[str, Any], states: object) -> 
 @QUICK
 def test_command_errors(answer: object) -> None:
     """A tuple, which is empty only if neither place has errors."""
-    given_answer = decode.as_mapping(answer)
+    given_answer = values.as_mapping(answer)
     found = decode.command_errors(given_answer)
     assert isinstance(found, tuple)
-    there = given_answer.get("errors") or decode.as_mapping(given_answer.get("body")).get("errors")
+    there = given_answer.get("errors") or values.as_mapping(given_answer.get("body")).get("errors")
     assert bool(found) == bool(there)
 
 

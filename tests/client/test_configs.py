@@ -1,4 +1,4 @@
-"""Settings of an intercom: reading them, and changing one without altering the rest."""
+"""Settings of an intercom: reading them, and changing one by its known fields only."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from custom_components.bticino_classe.client import (
     Account,
     BticinoError,
     InvalidRequestError,
+    Module,
     ModuleKind,
     NoAnswerError,
     OutcomeUnknownError,
@@ -30,9 +31,10 @@ from tests.simulator.paths import GETCONFIGS, SETCONFIGS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from custom_components.bticino_classe.client import Endpoints, Home, Module
+    from custom_components.bticino_classe.client import Endpoints, Home
     from tests.simulator import Simulator
 
+ALWAYS = SettingMode.ALWAYS
 QUIET, STUDIO = SettingKind.DO_NOT_DISTURB, SettingKind.PROFESSIONAL_STUDIO
 NOW = 1_790_000_000.0
 DND = {
@@ -110,11 +112,19 @@ def test_duration_of_the_studio_measures_nothing(read: int | None, seconds: int)
     changed = was.changed(NOW, mode=SettingMode.TIMED, duration=seconds)
     assert changed.ends_at == NOW + seconds
     assert changed.raw == {
-        **was.raw,
+        "ps_enabled": True,
         "ps_mode": 1,
         "ps_duration": read or 1,
         "ps_end_time_duration": int((NOW + seconds) * 1000),
     }
+
+
+@pytest.mark.parametrize("read", ["60", True, -1, 1e300, None])
+@pytest.mark.parametrize("mode", list(configs.MODE_NUMBERS))
+def test_invalid_duration_of_the_studio(read: object, mode: SettingMode) -> None:
+    """It is not sent back; 1 is, whatever the mode."""
+    changed = studio_with(duration=read).changed(NOW, mode=mode)
+    assert changed.raw["ps_duration"] == 1
 
 
 @pytest.mark.parametrize("enabled", [True, False, None])
@@ -125,10 +135,11 @@ def test_no_change_enables_the_studio(*, enabled: bool | None, mode: SettingMode
     assert was.changed(NOW, mode=mode).raw.get("ps_enabled") is enabled
 
 
-def test_intercom_without_the_studio() -> None:
-    """A studio that is not enabled does not exist; do not disturb may be."""
+@pytest.mark.parametrize("enabled", [False, None, 1, "true"])
+def test_intercom_without_the_studio(enabled: object) -> None:
+    """A studio that is not said to be enabled does not exist; do not disturb may be."""
     module = {"id": BRIDGE, "do_not_disturb": DND | {"dnd_enabled": False}}
-    module |= {"professional_studio": PS | {"ps_enabled": False}}
+    module |= {"professional_studio": PS | {"ps_enabled": enabled}}
     found = configs.settings({"home": {"modules": [module]}})
     assert found is not None
     assert found[BRIDGE].keys() == {QUIET}
@@ -177,8 +188,7 @@ def test_invalid_durations(duration: object) -> None:
     """They count as missing; the default is used if one is needed."""
     setting = dnd(duration=duration, mode=0)
     assert setting.duration is None
-    changed = setting.changed(NOW, mode=SettingMode.TIMED)
-    assert changed.raw == DND
+    assert setting.changed(NOW, mode=SettingMode.TIMED).raw == DND
 
 
 @pytest.mark.parametrize(
@@ -203,14 +213,40 @@ def test_invalid_durations(duration: object) -> None:
         ),
     ],
 )
-def test_a_change_keeps_the_rest(
+def test_a_change_contains_the_known_fields(
     before: dict[str, Any], choice: dict[str, Any], changes: dict[str, Any]
 ) -> None:
-    """Everything that was read is sent back, unknown fields too; a timed mode gets an end."""
+    """As they were read, or new; the schedule and unknown fields are not sent back."""
     was = configs.setting(QUIET, {**dnd(**before).raw, "dnd_days": "0111110", "melody": 4})
     changed = was.changed(NOW, **choice)
-    assert changed.raw == DND | {"dnd_days": "0111110", "melody": 4} | changes
+    assert changed.raw == DND | changes
     assert changed.has_schedule
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"dnd_melody": 4, "dnd_days": "1111111", "dnd_start_time": "22:00"},
+        {"password": "s3cret", "dnd_nested": {"a": [1]}},
+        {"ps_enabled": True},
+    ],
+)
+@pytest.mark.parametrize("mode", list(configs.MODE_NUMBERS))
+def test_unknown_fields_are_not_sent_back(fields: dict[str, Any], mode: SettingMode) -> None:
+    """Nobody knows what writing them does."""
+    changed = configs.setting(QUIET, DND | fields).changed(NOW, mode=mode)
+    bridge = Module(id=BRIDGE, home_id=HOME, kind=ModuleKind.BRIDGE, type="BNC3")
+    request = configs.write_request(bridge, changed, NOW)
+    (module,) = request["home"]["modules"]
+    assert module[QUIET].keys() == DND.keys()
+
+
+@pytest.mark.parametrize("value", [1e300, -1, "60", True, [1], None])
+@pytest.mark.parametrize("name", ["duration", "end_time_duration"])
+def test_invalid_values_are_not_sent_back(name: str, value: object) -> None:
+    """A known field without a valid value is left out."""
+    changed = configs.setting(QUIET, DND | {f"dnd_{name}": value}).changed(NOW, mode=ALWAYS)
+    assert changed.raw.keys() == DND.keys() - {f"dnd_{name}"}
 
 
 def test_off_does_not_change_enabled() -> None:
@@ -327,3 +363,30 @@ async def test_refusal_in_a_successful_answer(
     """The intercom is unplugged between reading and writing."""
     simulator.fail(SETCONFIGS, Failure(body={"status": "ok", "body": {"errors": [{"code": 6}]}}))
     assert type(await error_of_change(account, home, bridge)) is UnreachableError
+
+
+def nested(depth: int) -> object:
+    """Return a value of so many levels."""
+    value: object = 5
+    for level in range(depth):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [nested(100), nested(900), "x" * 5000, list(range(50_000))],
+    ids=["100 levels", "900 levels", "5 kB", "long list"],
+)
+async def test_record_with_a_large_unknown_field(
+    account: Account, home: Home, bridge: Module, simulator: Simulator, extra: object
+) -> None:
+    """The field is neither kept nor sent."""
+    module = {"id": bridge.id, "type": "BNC3", "do_not_disturb": {**DND, "dnd_extra": extra}}
+    answer: dict[str, object] = {"body": {"home": {"modules": [module, {"id": "x"}]}}}
+    simulator.fail(GETCONFIGS, Failure(body=answer), times=2)
+    found = await account.settings(home)
+    assert "dnd_extra" not in found[bridge.id][QUIET].raw
+    simulator.fail(SETCONFIGS, Failure(body={"status": "ok"}))
+    changed = await account.change_setting(home, bridge, QUIET, mode=SettingMode.OFF)
+    assert "dnd_extra" not in changed.raw

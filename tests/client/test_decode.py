@@ -26,7 +26,7 @@ from tests.client.answers import (
 )
 from tests.client.signed_in import KINDS, signed_in
 from tests.simulator import HOUSES, Failure
-from tests.simulator.house import Bridge, Light
+from tests.simulator.house import Bridge, Door, Gate, Light
 from tests.simulator.paths import GETEVENTS, HOMESDATA
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def expected_module(built: Built, home: BuiltHome) -> Module:
         home_id=home.id,
         kind=KINDS.get(built.type, UNKNOWN) if known else UNKNOWN,
         type=built.type if known else "",
-        name=built.name if known else None,
+        name=built.name if known and home.lists_modules else None,
         bridge_id=built.bridge,
     )
 
@@ -97,11 +97,14 @@ async def test_no_device_types_are_requested(account: Account, simulator: Simula
 
 def expected_state(simulator: Simulator, home: BuiltHome, built: Built) -> dict[str, object]:
     """Return what the states must contain for a module."""
+    now = simulator.clock()
+    reports_lock = isinstance(built, Door) and not isinstance(built, Gate)
     facts: dict[str, object] = {
         "type": built.type,
         "bridge_id": built.bridge,
         "reachable": home.reaches(built),
-        "on": built.is_on(simulator.clock()) if isinstance(built, Light) else None,
+        "on": built.is_on(now) if built.reports_state and isinstance(built, Light) else None,
+        "locked": True if built.reports_state and reports_lock else None,
     }
     if isinstance(built, Bridge) and built.is_terse:
         facts |= {"firmware": str(built.firmware_revision), "wifi_strength": None, "uptime": None}
@@ -176,6 +179,18 @@ async def test_state_of_a_light(account: Account, simulator: Simulator) -> None:
         ({"wifi_strength": 0}, "wifi_strength", None),
         ({"firmware_name": "2.3", "firmware_revision": 1}, "firmware", "2.3"),
         ({"firmware_name": "", "firmware_revision": 203008}, "firmware", "203008"),
+        ({"firmware_revision": 30212}, "firmware", "30212"),
+        ({"firmware_revision": "30212"}, "firmware", "30212"),
+        ({"firmware_revision": 30212.0}, "firmware", "30212"),
+        ({"firmware_name": 2.3}, "firmware", "2.3"),
+        ({"firmware_name": None, "firmware_revision": -1}, "firmware", None),
+        ({"firmware_revision": 10**30}, "firmware", None),
+        ({"firmware_revision": True}, "firmware", None),
+        ({"use_pincode": True}, "use_pincode", True),
+        ({"use_pincode": False}, "use_pincode", False),
+        ({"use_pincode": "1234"}, "use_pincode", None),
+        ({"use_pincode": 1234}, "use_pincode", None),
+        ({}, "use_pincode", None),
         ({}, "firmware", None),
         ({}, "reachable", True),
         ({"reachable": None}, "reachable", True),
@@ -231,6 +246,8 @@ def test_bridge_of_an_unknown_type(child: str) -> None:
         ("BFIO", None, ModuleKind.PANEL),
         ("BNTVCC", None, ModuleKind.CAMERA),
         ("BCEPL", None, ModuleKind.PANEL),
+        ("BNOT", None, ModuleKind.RELAY),
+        ("BNOT", "BNOT:bndl_doorlock", ModuleKind.RELAY),
         ("BNZZ", "BNZZ:bndl_doorlock", ModuleKind.DOOR),
         ("BNZZ", "bnsl_staircase_light", ModuleKind.LIGHT),
         ("BNZZ", "BNZZ:bneu_external_unit", ModuleKind.PANEL),

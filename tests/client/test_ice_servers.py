@@ -81,6 +81,8 @@ def test_valid_link(url: str) -> None:
         "turn:0.0.0.0",
         "turn:224.0.0.1",
         "turn:[::1]",
+        "turn:[8.8.8.8]",
+        "stun:[8.8.8.8]:3478",
         "turn:[fe80::1]",
         "turn:[fd00::1]",
         "turn:[::ffff:192.168.1.1]",

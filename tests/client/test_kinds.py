@@ -91,7 +91,7 @@ def test_kind_of_any_module(module: dict[str, Any]) -> None:
         assert found.kind is not PANEL_KIND or found.bridge_id
 
 
-@pytest.mark.parametrize("wire_type", ["BNOT", "BNLO", "BNMH", "BNFC", "BNAS", "NLP", "BNZZ"])
+@pytest.mark.parametrize("wire_type", ["BNLO", "BNMH", "BNFC", "BNAS", "NLP", "BNZZ"])
 def test_module_of_another_system(wire_type: str) -> None:
     """Its type is kept, in its entry and in its state; it makes nothing an intercom."""
     foreign = {"id": DOOR, "type": wire_type, "bridge": BRIDGE}

@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.bticino_classe.client import PRODUCTION, Endpoints, Picture, own_network
-from custom_components.bticino_classe.client.const import USER_AGENT
+from custom_components.bticino_classe.client.const import HTTP_CLIENT
 from custom_components.bticino_classe.client.errors import PictureError, PictureFault
 from custom_components.bticino_classe.client.pictures import (
     MAX_PICTURE_BYTES,
@@ -316,7 +316,7 @@ async def test_link_is_requested_unchanged(session: aiohttp.ClientSession) -> No
         await download_picture(session, Picture(url=f"{base}/a%2Fb{SIGNED}"), endpoints=endpoints)
     (request,) = seen
     assert request.raw_path == f"/a%2Fb{SIGNED}"
-    assert request.headers["User-Agent"] == USER_AGENT
+    assert request.headers["User-Agent"] == HTTP_CLIENT
     assert not {"Authorization", "Cookie", "Referer"} & set(request.headers)
 
 

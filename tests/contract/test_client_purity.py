@@ -117,6 +117,7 @@ PURE = (
     "configs",
     "public_hosts",
     "redaction",
+    "values",
 )
 PURE_WEBRTC = ("sdp", "sections", "rtc_errors", "whep")
 

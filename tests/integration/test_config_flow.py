@@ -12,7 +12,7 @@ from pytest_homeassistant_custom_component.common import async_capture_events
 from custom_components.bticino_classe.const import DOMAIN
 from tests.integration.conftest import form_fields, sign_in
 from tests.simulator import Failure, too_many
-from tests.simulator.paths import HOMESDATA, TOKEN
+from tests.simulator.paths import HOMESDATA, HOMESTATUS, TOKEN
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigFlowResult
@@ -64,6 +64,20 @@ async def submit(hass: HomeAssistant, flow_id: str, values: dict[str, Any]) -> C
         result = await hass.config_entries.flow.async_configure(flow_id, {})
     await hass.async_block_till_done()
     return result
+
+
+async def test_title_of_many_homes(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+) -> None:
+    """It is in log lines and notifications, so it has an end."""
+    homes = [
+        {"id": f"h{n}", "name": "x" * 99, "modules": [{"id": f"b{n}", "type": "BNC1"}]}
+        for n in range(50)
+    ]
+    answer: dict[str, object] = {"status": "ok", "body": {"homes": homes}}
+    simulator.fail(HOMESDATA, Failure(body=answer))
+    result = await submit(hass, await start_flow(hass), credentials)
+    assert len(str(result["title"])) == 255
 
 
 async def test_sign_in_once_and_store_the_tokens(
@@ -220,6 +234,35 @@ async def test_account_without_an_intercom(
     simulator.use_house("classe_100x")
     result = await submit(hass, flow_id, credentials)
     assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (Failure(status=503, html=True), "cannot_connect"),
+        (Failure(drop=True), "cannot_connect"),
+        (Failure(code=26), "too_many_requests"),
+        (Failure(code=13), "no_intercom"),
+        (Failure(body={"status": "ok", "body": {}}), "no_intercom"),
+    ],
+    ids=str,
+)
+async def test_home_that_is_listed_without_modules(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    failure: Failure,
+    error: str,
+) -> None:
+    """Its status is asked before the form says that there is no intercom."""
+    simulator.use_house("unlisted_modules")
+    simulator.fail(HOMESTATUS, failure)
+    flow_id = await start_flow(hass)
+    result = await submit(hass, flow_id, credentials)
+    assert result["errors"] == {"base": error}
+    result = await submit(hass, flow_id, credentials)
+    assert (result["type"], result["title"]) == (FlowResultType.CREATE_ENTRY, "Casa")
+    assert simulator.journal.count(TOKEN) == 1
 
 
 async def test_submitting_again_signs_in_only_once(

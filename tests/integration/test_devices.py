@@ -14,6 +14,7 @@ from tests.integration.conftest import (
     call_action,
     poll,
     reload_entry,
+    restart_entry,
     sign_in,
     state_of,
     wait_idle,
@@ -265,9 +266,27 @@ async def test_home_without_modules_at_start(
     """The answer cannot be right, so set-up is retried."""
     home = {"id": CASA, "name": "Casa", "timezone": "Europe/Rome", "modules": []}
     simulator.fail(HOMESDATA, Failure(body={"status": "ok", "body": {"homes": [home]}}))
+    simulator.fail(HOMESTATUS, Failure(body={"status": "ok", "body": {"home": {"id": CASA}}}))
     await reload_entry(hass, entry)
     assert entry.state is ConfigEntryState.SETUP_RETRY
     assert entry.error_reason_translation_key == "unexpected_answer"
+
+
+async def test_modules_of_the_status_only(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A list without the home's modules takes nothing away, at start and later, nor their names."""
+    before = devices(hass, entry)
+    simulator.house.homes[0].lists_modules = False
+    await poll(hass, freezer, TOPOLOGY_INTERVAL)
+    assert devices(hass, entry) == before
+    await restart_entry(hass, entry)
+    assert devices(hass, entry) == before
+    await call_action(hass, "lock", "open", "lock.cancello")
+    assert len(simulator.openings) == 1
 
 
 async def test_partial_answer_keeps_what_is_known(

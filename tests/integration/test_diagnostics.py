@@ -51,10 +51,12 @@ async def test_no_personal_data(
     simulator.use_house("two_homes")
     entry = await sign_in(hass, credentials)
     light = next(iter(simulator.lights))
-    hass.config_entries.async_update_entry(entry, options={"lights_as_doors": [light]})
+    options = {"lights_as_doors": [light], "gates": ["30000a-0707-gone"]}
+    hass.config_entries.async_update_entry(entry, options=options)
     report = json.dumps(await get_diagnostics_for_config_entry(hass, hass_client, entry))
     assert [secret for secret in personal_data(simulator, entry) if secret in report] == []
     assert '"lights_as_doors": ["light-1"]' in report
+    assert '"gates": ["relay-1"]' in report
 
 
 async def test_contents(
@@ -74,7 +76,7 @@ async def test_contents(
     assert report["entry"]["token"]["stored"] is True
     assert 10_000 < report["entry"]["token"]["seconds_left"] <= 10_800
     counters = report["counters"]
-    kinds = {"bridge": 1, "door": 3, "light": 1, "panel": 2, "camera": 0, "unknown": 0}
+    kinds = {"bridge": 1, "door": 3, "light": 1, "panel": 2, "camera": 0, "relay": 0, "unknown": 0}
     assert counters["modules"] == kinds
     assert counters["requests"]["InvalidRequestError"] == 1
     assert counters["sign_in"] == {}

@@ -28,7 +28,7 @@ KINDS: Final = {
     "intercom": RINGS
     | {
         *("binary_sensor.connection", "binary_sensor.push_connection"),
-        *("button.next_panel", "button.reset_missed_calls"),
+        *("camera.call_home", "button.next_panel", "button.reset_missed_calls"),
         *("sensor.last_boot", "sensor.last_call", "sensor.last_call_outcome"),
         *("sensor.local_address", "sensor.missed_calls", "sensor.wifi_strength"),
     },
@@ -96,6 +96,12 @@ DEVICES: Final = {
         "Staircase light 1: light",
         "Casa calls: calendar",
     ],
+    "classe_300eos_gate": [
+        "Classe 300EOS: intercom",
+        "Entrance panel 1: panel",
+        "Door 1: door",
+        "Casa calls: calendar",
+    ],
     "easykit": [
         "EasyKit: intercom",
         "Entrance panel 1: panel",
@@ -109,7 +115,12 @@ DEVICES: Final = {
         "Staircase light 1: light",
         "Casa calls: calendar",
     ],
-    "gates": ["Classe 300EOS: intercom", "Entrance panel 1: panel", "Casa calls: calendar"],
+    "home_control": [
+        "Classe 300EOS: intercom",
+        "Entrance panel 1: panel",
+        "Door 1: door",
+        "Casa calls: calendar",
+    ],
     "hybrid": ["Hybrid: intercom", "Cancello: panel", "Porta: door", "Casa calls: calendar"],
     "ip_units": [
         "Posto interno: intercom",
@@ -180,6 +191,13 @@ DEVICES: Final = {
         "Casa calls: calendar",
         "Casa al mare calls: calendar",
     ],
+    "unlisted_modules": [
+        "Classe 100X: intercom",
+        "Entrance panel 1: panel",
+        "Door 1: door",
+        "Staircase light 1: light",
+        "Casa calls: calendar",
+    ],
     "strange": [
         "Classe 100X: intercom",
         "Cancello: panel",
@@ -217,14 +235,25 @@ async def test_entities(
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what the integration has logged for people to read."""
+    """Return what the integration has logged for people to read.
+
+    Not about the push connection: without one, it depends on the machine's speed.
+    """
     own = (r for r in caplog.records if r.name.startswith(f"custom_components.{DOMAIN}"))
-    return [record.getMessage() for record in own if record.levelno >= logging.INFO]
+    logged = [record.getMessage() for record in own if record.levelno >= logging.INFO]
+    return [line for line in logged if "push connection" not in line]
 
 
 def is_quiet(hass: HomeAssistant, caplog: pytest.LogCaptureFixture) -> bool:
-    """Whether nothing was logged for people to read, and no repair issue was raised."""
-    issues = [issue for domain, issue in ir.async_get(hass).issues if domain == DOMAIN]
+    """Whether nothing was logged for people to read, and no repair issue was raised.
+
+    Without the push connection, which not all tests have, an issue is correct.
+    """
+    issues = [
+        key
+        for (domain, _), each in ir.async_get(hass).issues.items()
+        if domain == DOMAIN and not (key := each.translation_key or "").startswith("nothing_rings")
+    ]
     return warnings(caplog) == issues == []
 
 
@@ -248,6 +277,8 @@ async def test_polls_of_a_gateway_are_quiet(
     assert described(hass, entry) == DEVICES["myhome_gateway"]
     assert is_quiet(hass, caplog)
     report = await async_get_config_entry_diagnostics(hass, entry)
+    bridge = report["house"]["home-1"]["modules"]["bridge-1"]
+    assert (bridge["state"]["firmware"], bridge["state"]["use_pincode"]) == ("30212", False)
     types = report["counters"]["unknown_types"]
     assert {kind: types[kind] for kind in MYHOME_TYPES} == dict.fromkeys(MYHOME_TYPES, 10)
 

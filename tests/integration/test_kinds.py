@@ -9,7 +9,7 @@ from custom_components.bticino_classe.client import ModuleKind
 from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
 from tests.integration.conftest import call_action, poll, reload_entry, sign_in, state_of
 from tests.simulator.house import Bridge
-from tests.simulator.houses import CCTV, DOOR, LIGHT, PANEL, VARIANTS, new_module
+from tests.simulator.houses import CCTV, DOOR, GATE, LIGHT, PANEL, VARIANTS, new_module
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -22,10 +22,17 @@ UNKNOWN_TYPE = "BNZZ"
 KINDS = {
     DOOR: {"lock", "button"},
     LIGHT: {"light"},
+    GATE: set(),
     PANEL: {"camera", "event", "image", "binary_sensor"},
     CCTV: {"camera"},
     "BNC1": {"event", "binary_sensor", "sensor", "button", "camera", "image"},
 }
+
+
+def has_call_home(hass: HomeAssistant, entry: ConfigEntry[Any], module_id: str) -> bool:
+    """Whether a module can be called as an indoor unit."""
+    entries = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    return any(each.unique_id.endswith(f"-{module_id}-call_home") for each in entries)
 
 
 def domains(hass: HomeAssistant, entry: ConfigEntry[Any], module_id: str) -> set[str]:
@@ -134,11 +141,12 @@ async def test_change_of_kind_leaves_no_orphan(  # noqa: PLR0917 - fixtures and 
     for kind in (old, new, old, new):
         await change(kind)
         assert domains(hass, entry, "77-01") == KINDS[kind]
+        assert has_call_home(hass, entry, "77-01") is (kind == "BNC1")
     assert "does not generate unique IDs" not in caplog.text
     assert "ERROR" not in caplog.text
 
 
-@pytest.mark.parametrize("kind", [DOOR, LIGHT])
+@pytest.mark.parametrize("kind", [DOOR, LIGHT, GATE])
 async def test_light_as_door_becomes_a_door(  # noqa: PLR0917 - fixtures and cases
     hass: HomeAssistant,
     entry: ConfigEntry[Any],

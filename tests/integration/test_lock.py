@@ -65,6 +65,24 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("code", "number"),
+    [(5, "5"), (9, "9"), (2, "2"), (26, "26"), (-1, "-1"), (777, "777"), (10**9, "?"), ("no", "?")],
+)
+@pytest.mark.parametrize("place", ["body", "top"])
+@pytest.mark.usefixtures("entry")
+async def test_refusal_shows_its_number(
+    hass: HomeAssistant, simulator: Simulator, code: object, number: str, place: str
+) -> None:
+    """So it can be looked up; numbers inside a successful answer mean other things."""
+    errors = {"errors": [{"code": code}]}
+    body: dict[str, object] = {"body": errors} if place == "body" else {**errors}
+    simulator.fail(SETSTATE, Failure(body={"status": "ok", **body}))
+    with pytest.raises(HomeAssistantError) as caught:
+        await call_action(hass, "lock", "open", "lock.cancello")
+    assert f"Cancello refused the command (error {number})" in str(caught.value)
+
+
 @pytest.mark.parametrize(("domain", "service", "entity_id"), OPEN_ACTIONS)
 @pytest.mark.usefixtures("entry")
 async def test_door_opens_once(
@@ -76,7 +94,7 @@ async def test_door_opens_once(
     (command,) = simulator.journal.commands
     assert command.body == {
         "app_type": "app_camera",
-        "app_version": "4.1.1.3",
+        "app_version": "26.9.1.0",
         "home": {
             "id": "64a1b2c3d4e5f60718293a4b",
             "timezone": "Europe/Rome",

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.camera import async_get_image
+from homeassistant.components.media_source import async_browse_media
+from homeassistant.setup import async_setup_component
 import pytest
 
 from tests.integration.conftest import (
@@ -55,3 +57,22 @@ async def test_odd_id(hass: HomeAssistant, simulator: Simulator) -> None:
     assert image.content == jpeg(call.picture_id("snapshot"))
     await call_action(hass, "lock", "open", "lock.cancello")
     assert len(simulator.openings) == 1
+
+
+@pytest.mark.parametrize("home_id", [*ODD_IDS, "%2e%2e", "2026-11", "a/2026-11", "a b", "è"])
+async def test_odd_id_of_a_home(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str], home_id: str
+) -> None:
+    """It is a folder among others, its door opens and its calls are in the calendar."""
+    assert await async_setup_component(hass, "media_source", {})
+    simulator.use_house("two_homes")
+    simulator.house.homes[0].id = home_id
+    simulator.sockets.handshake_status = None
+    await wait_online(await sign_in(hass, credentials))
+    await call_action(hass, "lock", "open", "lock.cancello")
+    assert len(simulator.openings) == 1
+    assert state_of(hass, "calendar.casa_calls") in {"on", "off"}
+    root = await async_browse_media(hass, "media-source://bticino_classe")
+    (folder,) = [each for each in root.children or () if each.title == "Casa"]
+    home = await async_browse_media(hass, folder.media_content_id)
+    assert [each.title for each in home.children or ()] == ["Cancello (Casa)"]

@@ -9,6 +9,7 @@ from custom_components.bticino_classe.const import (
     CONF_DOORS_WITH_CODE,
     CONF_EXCLUDED_HOMES,
     CONF_HISTORY,
+    CONF_LIGHT_TIMER,
     CONF_LIGHTS_AS_DOORS,
     CONF_PULSE_TIME,
     CONF_SIMULATED_RINGS,
@@ -51,6 +52,7 @@ async def test_one_home(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     form = await hass.config_entries.options.async_init(entry.entry_id)
     assert list(form_fields(form)) == [
         CONF_PULSE_TIME,
+        CONF_LIGHT_TIMER,
         CONF_LIGHTS_AS_DOORS,
         CONF_DOORS_WITH_CODE,
         CONF_SIMULATED_RINGS,

@@ -2,6 +2,8 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.core import Context
@@ -10,7 +12,15 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 import pytest
 
-from tests.integration.conftest import advance, reload_entry, sign_in, state_of, wait_idle
+from custom_components import bticino_classe
+from tests.integration.conftest import (
+    advance,
+    reload_entry,
+    request_values,
+    sign_in,
+    state_of,
+    wait_idle,
+)
 from tests.simulator.paths import SETCONFIGS
 
 if TYPE_CHECKING:
@@ -21,6 +31,7 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
     from tests.simulator.house import Json
 
+TRANSLATIONS = Path(bticino_classe.__file__).parent / "translations"
 STUDIO = "select.classe_300x_professional_studio"
 HOURS = {"1_hour": 1, "4_hours": 4, "8_hours": 8, "1_day": 24}
 
@@ -153,15 +164,65 @@ async def test_unknown_mode_is_not_overwritten(
     assert simulator.journal.of(SETCONFIGS) == []
 
 
+@pytest.mark.parametrize("enabled", [False, None])
 async def test_intercom_without_the_function(
-    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str], enabled: object
 ) -> None:
-    """The cloud says that the intercom does not have it: no entity, and nothing enables it."""
-    stored(simulator)["ps_enabled"] = False
+    """The cloud does not say that the intercom has it: no entity, and nothing enables it."""
+    stored(simulator)["ps_enabled"] = enabled
     await sign_in(hass, credentials)
     await wait_idle(hass)
     assert er.async_get(hass).async_get(STUDIO) is None
     assert er.async_get(hass).async_get("select.classe_300x_do_not_disturb") is not None
+
+
+@pytest.mark.parametrize("option", ["off", "1_hour", "1_day"])
+async def test_intercom_that_lost_the_function(
+    hass: HomeAssistant, studio: Json, simulator: Simulator, option: str
+) -> None:
+    """It is read before every change: nothing is written, and the entity becomes unavailable."""
+    studio["ps_enabled"] = False
+    with pytest.raises(HomeAssistantError):
+        await choose(hass, option)
+    await wait_idle(hass)
+    assert simulator.journal.of(SETCONFIGS) == []
+    assert stored(simulator)["ps_enabled"] is False
+    assert state_of(hass, STUDIO) == "unavailable"
+
+
+@pytest.mark.parametrize("duration", [1, 45, None])
+async def test_duration_and_unknown_fields(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    studio: Json,
+    simulator: Simulator,
+    *,
+    duration: int | None,
+) -> None:
+    """The duration is sent as it was read, else 1; what is not known is not sent at all."""
+    studio |= {"ps_duration": duration, "ps_melody": 4, "future": {"a": 1}}
+    if duration is None:
+        del studio["ps_duration"]
+    await reload_entry(hass, entry)
+    for option in ("1_hour", "off"):
+        await choose(hass, option)
+    for sent in request_values(simulator.journal.of(SETCONFIGS), "home", "modules"):
+        fields = sent[0]["professional_studio"]
+        assert fields.keys() == {
+            *("ps_enabled", "ps_mode", "ps_duration", "ps_end_time_duration"),
+        }
+        assert (fields["ps_enabled"], fields["ps_duration"]) == (True, duration or 1)
+    assert simulator.violations == []
+
+
+def test_every_option_says_what_it_does() -> None:
+    """In every language: the intercom opens to anybody who rings."""
+    for language in ("en", "it"):
+        texts = json.loads((TRANSLATIONS / f"{language}.json").read_text("utf-8"))
+        states = texts["entity"]["select"]["professional_studio"]["state"]
+        verb = {"en": "pens to anybody", "it": "pre a chiunque"}[language]
+        assert all(verb in states[option] for option in (*HOURS, "on"))
+        assert not any(verb in states[option] for option in ("off", "unknown_mode"))
 
 
 @pytest.mark.parametrize(

@@ -179,10 +179,10 @@ async def test_change_leaves_other_settings_alone(
             "dnd_enabled": True,
             "dnd_mode": mode,
             "dnd_duration": 60,
-            "melody": 4,
         },
     }
     assert stored_dnd(simulator)["dnd_mode"] == mode
+    assert stored_dnd(simulator)["melody"] == 4, "it is not known, so it is not written"
     assert simulator.bridges()[0].configs["professional_studio"]["ps_mode"] == 0
 
 
@@ -239,7 +239,9 @@ async def test_absurd_numbers_of_a_setting(
     assert hass.states.get(DND_MINUTES) is None or state_of(hass, DND_MINUTES) == "60"
     assert end_shown(hass, DND) - datetime.now(UTC) < timedelta(minutes=61)
     assert stored_dnd(simulator)["dnd_duration"] == 60
-    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+    logged = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    # The push connection is refused here; how often depends on the machine's speed.
+    assert [line for line in logged if "push connection" not in line] == []
     assert simulator.violations == []
 
 

@@ -60,8 +60,8 @@ def flood(simulator: Simulator, *, is_listed: bool) -> Callable[[], None]:
 
 
 def issues(hass: HomeAssistant) -> list[str]:
-    """Return the repair issues of the integration."""
-    return [key for domain, key in ir.async_get(hass).issues if domain == DOMAIN]
+    """Return the repair issues of this kind."""
+    return [key for _, key in ir.async_get(hass).issues if key.startswith("too_many_modules")]
 
 
 def registered(hass: HomeAssistant, entry: ConfigEntry[Any]) -> tuple[set[str], set[str]]:

@@ -42,6 +42,8 @@ ERROR_FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "command_errors_at": ("body", "top"),
         "unreachable_shown": ("both", "errors"),
         "commands_without_push": ("run", "refused"),
+        "lists_at": ("usual", "other"),
+        "bridged_as": ("ids", "objects"),
     }
 )
 NONE_TYPE = type(None)
@@ -102,6 +104,7 @@ CALLS: Mapping[str, Types] = MappingProxyType(
         "broadcast_frames": bool,
         "foreign_frames": bool,
         "slots": int,
+        "busy_while_ringing": bool,
         "slot_release_delay": NUMBER,
         "view_seconds": NUMBER,
         "call_seconds": NUMBER,

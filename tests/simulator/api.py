@@ -27,7 +27,7 @@ async def homesdata(request: web.Request) -> web.Response:
     if hidden:
         cloud.report_violation(f"{request.path}: device_types leaves out {hidden}")
     user = {"email": cloud.email, "id": cloud.user_id}
-    homes = [_described(home, hidden) for home in cloud.house.homes]
+    homes = [_described(cloud, home, hidden) for home in cloud.house.homes]
     return _ok(cloud, {"user": user, "homes": homes}, timed=True)
 
 
@@ -42,11 +42,11 @@ async def homestatus(request: web.Request) -> web.Response:
         if not module.silent and (module.id not in lost or cloud.unreachable_shown == "both")
     ]
     body: Json = {"home": {"id": home.id, "modules": shown}}
-    if lost:
-        body["errors"] = [
-            {"code": UNREACHABLE, "id": each} for each in home.modules if each in lost
-        ]
-    return _ok(cloud, body)
+    errors = [{"code": UNREACHABLE, "id": each} for each in home.modules if each in lost]
+    found: Json = {"errors": errors} if errors else {}
+    if cloud.lists_at == "other":
+        return _ok(cloud, body, beside=found)
+    return _ok(cloud, body | found)
 
 
 async def setstate(request: web.Request) -> web.Response:
@@ -74,6 +74,8 @@ async def getevents(request: web.Request) -> web.Response:
     if not isinstance(size, int) or size < 1:
         raise api_error(21, f"size is {size}", violation=True)
     events = [cloud.pictures.with_links(event, cloud.url) for event in home.events[:size]]
+    if cloud.lists_at == "other":
+        return _ok(cloud, {"home": {"id": home.id}, "events": events})
     return _ok(cloud, {"home": {"id": home.id, "events": events}})
 
 
@@ -90,7 +92,8 @@ async def turn(request: web.Request) -> web.Response:
         "credential": secrets.token_urlsafe(16),
         "credentialType": "password",
     }
-    return web.json_response({"body": {"iceServers": [server]}})
+    servers: Json = {"iceServers": [server]}
+    return web.json_response(servers if cloud.lists_at == "other" else {"body": servers})
 
 
 async def _checked(
@@ -195,22 +198,24 @@ def _execute(cloud: Cloud, home: Home, command: Json) -> Json | None:
     return None
 
 
-def _described(home: Home, hidden: str | None) -> Json:
-    bridged = home.bridged()
+def _described(cloud: Cloud, home: Home, hidden: str | None) -> Json:
+    bridged: dict[str, object] = {**home.bridged()}
+    if cloud.bridged_as == "objects":
+        bridged = {key: [{"id": each} for each in ids] for key, ids in home.bridged().items()}
     modules = [
         module.topology_entry()
         | ({"modules_bridged": bridged[module.id]} if module.id in bridged else {})
         for module in home.modules.values()
         if module.listed and module.type != hidden
     ]
-    return {
+    described: Json = {
         "id": home.id,
         "name": home.name,
         "timezone": home.timezone,
         "coordinates": list(home.coordinates),
         "country": home.country,
-        "modules": modules,
     }
+    return described | ({"modules": modules} if home.lists_modules else {})
 
 
 def _status(cloud: Cloud, home: Home, module: Module) -> Json:
@@ -219,6 +224,8 @@ def _status(cloud: Cloud, home: Home, module: Module) -> Json:
     return module.status(cloud.clock()) | fields
 
 
-def _ok(cloud: Cloud, body: Json, *, timed: bool = False) -> web.Response:
+def _ok(
+    cloud: Cloud, body: Json, *, timed: bool = False, beside: Json | None = None
+) -> web.Response:
     time: Json = {"time_server": int(cloud.clock())} if timed else {}
-    return web.json_response({"status": "ok"} | time | {"body": body})
+    return web.json_response({"status": "ok"} | time | {"body": body} | (beside or {}))

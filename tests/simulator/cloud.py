@@ -35,6 +35,10 @@ class Cloud(Doorbell):
     unreachable_shown: Literal["both", "errors"] = "both"
     #: Without a push socket, one observer saw commands refused with code 6 of the bridge.
     commands_without_push: Literal["run", "refused"] = "run"
+    #: Whether `events`, `iceServers` and `errors` are where most observers saw them.
+    lists_at: Literal["usual", "other"] = "usual"
+    #: Whether `modules_bridged` has ids or objects with an id.
+    bridged_as: Literal["ids", "objects"] = "ids"
     #: Error code for getconfigs and setconfigs; None: they work.
     configs_refused: int | None = None
     #: During an outage, HTTP status and whether the body is HTML; None: up.

@@ -28,6 +28,8 @@ FIELDS: Mapping[str, Types] = MappingProxyType(
         "end_time": str,
     }
 )
+#: Fields that every change repeats.
+NEEDED = ("enabled", "mode")
 SETTINGS: Mapping[str, Types] = MappingProxyType(dict.fromkeys(PREFIXES, dict))
 #: The modes observed so far; an intercom may report others.
 MODES = (0, 1, 2, 3)
@@ -114,9 +116,8 @@ def _change(cloud: Cloud, home: Home, sent: object) -> tuple[Bridge, Json]:
     if abs(given["last_configs_update"] - cloud.clock() * 1000) > TOLERANCE_MS:
         cloud.report_violation("setconfigs: last_configs_update is not the time of the change")
     for name, fields in changes.items():
-        current = {field: type(value) for field, value in bridge.configs.get(name, {}).items()}
         known = {PREFIXES[name] + field: kind for field, kind in FIELDS.items()}
-        if fault := field_error(fields, {}, current | known):
+        if fault := field_error(fields, {}, known):
             raise api_error(21, f"{name}: {fault}", violation=True)
     return bridge, changes
 
@@ -141,7 +142,10 @@ def _implausible(name: str, before: Json, fields: Json, now: float) -> list[str]
     mode, end, length = (
         fields.get(prefix + field) for field in ("mode", "end_time_duration", "duration")
     )
-    found = [f"{field} was read but not sent back" for field in before if field not in fields]
+    needed = (prefix + field for field in NEEDED if prefix + field in before)
+    found = [f"{field} was read but not sent back" for field in needed if field not in fields]
+    if name == "professional_studio" and before.get("ps_enabled") is not True:
+        found.append("an intercom without the studio got one")
     if before.get(prefix + "mode") not in MODES:
         found.append(f"unknown mode {before.get(prefix + 'mode')} was overwritten")
     if mode not in MODES:

@@ -34,6 +34,8 @@ class Module:
     reachable: bool = True
     #: False: `reachable` is only reported while it is false, as some models do.
     reports_reachable: bool = True
+    #: False: whether it is on or locked is not reported, as some models do.
+    reports_state: bool = True
     #: False: not in homesdata, except as an id in the bridge's `modules_bridged`.
     listed: bool = True
     #: True: not in homestatus.
@@ -49,7 +51,8 @@ class Module:
     def status(self, now: float) -> Json:
         """Return the entry of homestatus."""
         where: Json = {} if self.bridge is None else {"bridge": self.bridge}
-        return {"id": self.id, "type": self.type} | self.state(now) | where | self.extra
+        state = self.state(now) if self.reports_state else {}
+        return {"id": self.id, "type": self.type} | state | where | self.extra
 
     def state(self, now: float) -> Json:
         """Return the fields that only this kind of module reports."""
@@ -161,6 +164,20 @@ class Door(Module):
 
 
 @dataclass(slots=True, kw_only=True)
+class Gate(Door):
+    """A gate on a relay that is switched like a light; its state is not reported."""
+
+    def state(self, now: float) -> Json:
+        """Return nothing."""
+        del now
+        return {}
+
+    def command(self, name: str, value: bool, now: float) -> bool:
+        """Open on `on: true`; `on: false` has no effect."""
+        return name == "on" and Door.command(self, "lock", not value, now)
+
+
+@dataclass(slots=True, kw_only=True)
 class Light(Module):
     """A staircase light, switched off by a timer."""
 
@@ -194,6 +211,8 @@ class Home:
     country: str = "IT"
     coordinates: tuple[float, float] = (9.1, 45.4)
     events: list[Json] = field(default_factory=list)
+    #: False: homesdata has the home without its modules, as for some accounts.
+    lists_modules: bool = True
 
     def bridges(self) -> list[Bridge]:
         """Return the indoor units."""

@@ -7,6 +7,7 @@ from tests.simulator.house import (
     Bridge,
     CctvCamera,
     Door,
+    Gate,
     Home,
     House,
     Json,
@@ -17,10 +18,12 @@ from tests.simulator.house import (
 
 #: Takes the current time, the house's first moment.
 type Factory = Callable[[float], House]
+#: Type and name of each module of a bridge.
+type Children = tuple[tuple[str, str | None], ...]
 
 CASA = "64a1b2c3d4e5f60718293a4b"
 SEASIDE = "64a1b2c3d4e5f60718293a4c"
-PANEL, DOOR, LIGHT, CCTV = "BNEU", "BNDL", "BNSL", "BNTVCC"
+PANEL, DOOR, LIGHT, CCTV, GATE = "BNEU", "BNDL", "BNSL", "BNTVCC", "BNOT"
 VARIANTS = MappingProxyType(
     {
         PANEL: "BNEU:bneu_external_unit",
@@ -74,8 +77,13 @@ def classe_300x(now: float) -> House:
 
 def classe_300eos(now: float) -> House:
     """Build a 300EOS with one panel, two doors and a light, without `variant` and `name`."""
-    bridge = _eos(now, "00:03:50:e0:5a:01")
-    return _house(now, bridge, ((PANEL, None), (DOOR, None), (DOOR, None), (LIGHT, None)))
+    modules = ((PANEL, None), (DOOR, None), (DOOR, None), (LIGHT, None))
+    return _eos(now, "00:03:50:e0:5a:01", modules)
+
+
+def classe_300eos_gate(now: float) -> House:
+    """Build a 300EOS with one panel, one door, and a gate on a relay of another type."""
+    return _eos(now, "00:03:50:e0:5a:02", ((PANEL, None), (DOOR, None), (GATE, None)))
 
 
 def easykit(now: float) -> House:
@@ -89,19 +97,18 @@ def myhome_gateway(now: float) -> House:
 
     Some of them are not in homesdata, some not in homestatus.
     """
-    bridge = _eos(now, "00:03:50:e0:5a:02")
     foreign = [(MYHOME_TYPES[n % len(MYHOME_TYPES)], None) for n in range(MYHOME_COUNT)]
-    house = _house(now, bridge, ((PANEL, None), (DOOR, None), (LIGHT, None), *foreign))
+    modules = ((PANEL, None), (DOOR, None), (LIGHT, None), *foreign)
+    house = _eos(now, "00:03:50:e0:5a:04", modules)
     for number, module in enumerate(house.modules()):
         if module.type in MYHOME_TYPES:
             module.listed, module.silent = number % 3 > 0, number % 3 == 1
     return house
 
 
-def gates(now: float) -> House:
-    """Build a 300EOS whose gate is a BNOT, and a garage with a lock of Home + Control."""
-    bridge = _eos(now, "00:03:50:e0:5a:03")
-    return _house(now, bridge, ((PANEL, None), ("BNOT", "Cancello"), ("BNLO", "Box")))
+def home_control(now: float) -> House:
+    """Build a 300EOS with a garage lock of Home + Control, which is not supported."""
+    return _eos(now, "00:03:50:e0:5a:03", ((PANEL, None), (DOOR, None), ("BNLO", "Box")))
 
 
 def hybrid(now: float) -> House:
@@ -197,6 +204,13 @@ def no_intercom(now: float) -> House:
     return House(homes=[Home(id=CASA, name="Casa", modules=modules)])
 
 
+def unlisted_modules(now: float) -> House:
+    """Build a 100X in a home that homesdata lists without modules; only homestatus has them."""
+    house = classe_100x(now)
+    house.homes[0].lists_modules = False
+    return house
+
+
 def empty(now: float) -> House:
     """Build an account without homes."""
     del now
@@ -250,9 +264,10 @@ HOUSES: Mapping[str, Factory] = MappingProxyType(
         "classe_100x": classe_100x,
         "classe_300x": classe_300x,
         "classe_300eos": classe_300eos,
+        "classe_300eos_gate": classe_300eos_gate,
         "easykit": easykit,
         "myhome_gateway": myhome_gateway,
-        "gates": gates,
+        "home_control": home_control,
         "hybrid": hybrid,
         "ip_units": ip_units,
         "connected_panel": connected_panel,
@@ -265,6 +280,7 @@ HOUSES: Mapping[str, Factory] = MappingProxyType(
         "voice_only": voice_only,
         "two_homes": two_homes,
         "no_intercom": no_intercom,
+        "unlisted_modules": unlisted_modules,
         "empty": empty,
         "strange": strange,
         "panels_1": many_panels(1),
@@ -288,6 +304,7 @@ def new_module(kind: str, *, module_id: str, bridge: str | None, name: str | Non
         DOOR: Door,
         "BNLO": Door,
         LIGHT: Light,
+        GATE: Gate,
     }
     module_type = types.get(kind, Module)
     variant = VARIANTS.get(kind) if name is not None else None
@@ -304,14 +321,17 @@ def _unit(now: float, unit_id: str, kind: str, name: str | None = None) -> Bridg
     return Bridge(id=unit_id, type=kind, name=name, booted_at=now - UPTIME_SECONDS)
 
 
-def _eos(now: float, unit_id: str) -> Bridge:
-    """Return a 300EOS, whose status contains little."""
+def _eos(now: float, unit_id: str, children: Children) -> House:
+    """Build a 300EOS: its status contains little, and no states of doors and lights."""
     bridge = _unit(now, unit_id, "BNCX", "Classe 300EOS")
     bridge.firmware_revision, bridge.is_terse = EOS_REVISION, True
-    return bridge
+    house = _house(now, bridge, children)
+    for module in (*house.doors(), *house.lights()):
+        module.reports_state = False
+    return house
 
 
-def _house(now: float, bridge: Bridge, children: tuple[tuple[str, str | None], ...]) -> House:
+def _house(now: float, bridge: Bridge, children: Children) -> House:
     modules: dict[str, Module] = {bridge.id: bridge}
     if bridge.type in WITH_CONFIGS:
         bridge.configs = _configs()

@@ -149,6 +149,12 @@ class Intercom:
         self.cloud.journal.add(at=at, method="DEVICE", path=SIGNALING, body=body).status = 200
         self.notify_waiters()
 
+    def is_busy(self, bridge_id: str) -> bool:
+        """Return whether a bridge accepts no offer: it rings, or its slots are held."""
+        without_offer = self.settings.busy_while_ringing and self._has_call(bridge_id)
+        is_full = self.slots_used(bridge_id) >= self.settings.slots
+        return self.is_ringing(bridge_id) or without_offer or is_full
+
     def is_ringing(self, bridge_id: str) -> bool:
         """Return whether a bridge has a ring that can be answered."""
         return any(
@@ -271,6 +277,14 @@ class Intercom:
         if len(self._rings) > MAX_RINGS:
             del self._rings[next(iter(self._rings))]
         announce(offer)
+
+    def _has_call(self, bridge_id: str) -> bool:
+        """Return whether a call without an offer is ringing, or is answered by another receiver."""
+        now = self.cloud.clock()
+        calls = [each for each in self.cloud.calls.values() if each.bridge_id == bridge_id]
+        return any(
+            not call.offered and (call.answered or now < call.at + call.expiry) for call in calls
+        )
 
     def _bridge_of(self, session_id: str) -> str:
         return self._rings[session_id].call.bridge_id

@@ -139,6 +139,8 @@ def _cloud(cloud: Cloud) -> Json:
         "command_errors_at": cloud.command_errors_at,
         "unreachable_shown": cloud.unreachable_shown,
         "commands_without_push": cloud.commands_without_push,
+        "lists_at": cloud.lists_at,
+        "bridged_as": cloud.bridged_as,
         "configs_refused": cloud.configs_refused,
         "subscribed": {path: _subscribed(cloud, path) for path in (PUSH, SIGNALING)},
     }

@@ -5,6 +5,7 @@ const RTC_SWITCHES = [
   ["silent_acks", "Acknowledge nothing"], ["silent_answers", "Answer no offer"], ["answer_twice", "Answer twice"],
   ["candidates_before_answer", "Send candidates before the answer"], ["foreign_frames", "Send frames of other sessions"],
   ["broadcast_frames", "Send every frame to all connections"], ["rescind_own", "Push rescind to the answering client too"],
+  ["busy_while_ringing", "Busy while it rings without an offer"],
   ["trickle", "Send candidates as separate frames"],
 ];
 const delays = [["at once", 0], ["after 1 s", 1], ["after 5 s", 5], ["after 15 s", 15], ["after 40 s", 40]];

@@ -45,7 +45,7 @@ class RtcHandlers(Intercom):
         if not bridge.reachable:
             raise RtcError(UNREACHABLE)
         _check_offer(description["sdp"])
-        busy = self.is_ringing(bridge.id) or self.slots_used(bridge.id) >= self.settings.slots
+        busy = self.is_busy(bridge.id)
         tag = base64.b64encode(f"tag-{self.cloud.number()}".encode()).decode()
         session = self._new_session(
             connection, frame, panel_id, session_id=str(uuid.uuid4()), tag_id=tag

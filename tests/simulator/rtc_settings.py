@@ -39,6 +39,8 @@ class RtcSettings:
     foreign_frames: bool = False
     #: Peer slots of a bridge: sessions at a time.
     slots: int = 1
+    #: Offers meet a busy bridge during calls that it pushed without an offer (protocol.md 3.8).
+    busy_while_ringing: bool = False
     #: How long a slot stays held after a client's terminate.
     slot_release_delay: float = 0.0
     #: Time limits of a view and of an answered ring.

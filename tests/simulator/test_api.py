@@ -234,6 +234,27 @@ async def test_bridge_without_power(client: HttpClient, sim: Simulator, clock: C
     assert back["home"]["modules"][0]["uptime"] == 5
 
 
+async def test_lists_at_the_other_place(client: HttpClient, sim: Simulator) -> None:
+    """Events beside the home, TURN servers and errors beside the body."""
+    sim.lists_at = "other"
+    sim.unplug_bridge()
+    home_id = sim.house.homes[0].id
+    events = (await client.api(GETEVENTS, home_id=home_id, size=5)).json["body"]
+    assert (list(events), events["home"]) == (["home", "events"], {"id": home_id})
+    status = (await client.api(HOMESTATUS, home_id=home_id)).json
+    assert "errors" not in status["body"]
+    assert {error["code"] for error in status["errors"]} == {6}
+    assert list((await client.api(TURN, client_type="user")).json) == ["iceServers"]
+
+
+async def test_bridged_modules_as_objects(client: HttpClient, sim: Simulator) -> None:
+    """Each with its id."""
+    sim.bridged_as = "objects"
+    home = (await client.api(HOMESDATA)).json["body"]["homes"][0]
+    bridge, *others = home["modules"]
+    assert bridge["modules_bridged"] == [{"id": module["id"]} for module in others]
+
+
 async def test_unplugging_one_of_two_bridges(client: HttpClient, sim: Simulator) -> None:
     """The other home is not affected."""
     sim.use_house("two_homes")

@@ -166,7 +166,7 @@ async def test_malformed_setconfigs(
         ({"dnd_mode": 7}, "was never observed"),
         ({"dnd_mode": 1}, "is not in the future"),
         ({"dnd_mode": 1, "dnd_end_time_duration": NOW + 7_200_000}, "not in 60 minutes"),
-        ({"dnd_duration": None}, "dnd_duration was read but not sent back"),
+        ({"dnd_enabled": None}, "dnd_enabled was read but not sent back"),
     ],
 )
 async def test_implausible_changes_are_violations(
@@ -177,6 +177,17 @@ async def test_implausible_changes_are_violations(
     assert (await write(client, do_not_disturb=sent)).status == 200
     assert len(sim.violations) == 1
     assert note in sim.violations[0]
+
+
+async def test_studio_of_an_intercom_without_it_is_violation(
+    client: HttpClient, sim: Simulator
+) -> None:
+    """`ps_enabled` says whether the intercom has the function; writing it may not give it one."""
+    sim.bridges()[0].configure("professional_studio", {"ps_enabled": False}, START)
+    await write(client, professional_studio={"ps_enabled": True, "ps_mode": 0})
+    assert sim.violations == [
+        "setconfigs: professional_studio: an intercom without the studio got one"
+    ]
 
 
 async def test_overwriting_unknown_mode_is_violation(client: HttpClient, sim: Simulator) -> None:

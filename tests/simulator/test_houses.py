@@ -29,7 +29,7 @@ async def modules_of(client: HttpClient, home: int = 0) -> tuple[Modules, Module
         ("three_panels", ["BNC3", "BNEU", "BNEU", "BNEU", "BNDL", "BNDL", "BNDL"]),
         ("easykit_three_panels", ["BDIY", "BNEU", "BNEU", "BNEU", "BNDL"]),
         ("voice_only", ["BNC1", "BNEU", "BNDL"]),
-        ("gates", ["BNCX", "BNEU", "BNOT", "BNLO"]),
+        ("home_control", ["BNCX", "BNEU", "BNDL", "BNLO"]),
         ("hybrid", ["BNHY", "BNEU", "BNDL"]),
         ("ip_units", ["BFII", "BFIO", "BFIO", "BNDL", "BNSL"]),
         ("connected_panel", ["BNC1", "BCEPL", "BNDL"]),
@@ -75,7 +75,7 @@ async def test_gateway(client: HttpClient, sim: Simulator) -> None:
     assert bridged <= entries | states
 
 
-@pytest.mark.parametrize("house", ["classe_300eos", "gates", "myhome_gateway"])
+@pytest.mark.parametrize("house", ["classe_300eos", "home_control", "myhome_gateway"])
 async def test_terse_status(client: HttpClient, sim: Simulator, house: str) -> None:
     """A 300EOS reports a revision and whether it uses a PIN, and nothing else."""
     sim.use_house(house)

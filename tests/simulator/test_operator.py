@@ -90,6 +90,8 @@ async def test_cloud_actions(client: HttpClient, sim: Simulator) -> None:
     assert (sim.command_errors_at, sim.unreachable_shown) == ("top", "errors")
     await client.operate("error_format", commands_without_push="refused")
     assert sim.commands_without_push == "refused"
+    await client.operate("error_format", lists_at="other", bridged_as="objects")
+    assert (sim.lists_at, sim.bridged_as) == ("other", "objects")
     await client.operate("pictures", size=9)
     assert sim.pictures.size == 9
     async with client.session.ws_connect(sim.push_url) as socket:

@@ -85,6 +85,31 @@ async def test_ringing_bridge_is_busy(client: HttpClient, sim: Simulator) -> Non
         await signaling.dial()
 
 
+@pytest.mark.parametrize("house", ["easykit", "classe_300eos", "classe_300x"])
+async def test_bridge_that_rings_without_an_offer(
+    client: HttpClient, sim: Simulator, clock: Any, house: str
+) -> None:
+    """It is busy until the call is over, if it is set so."""
+    sim.use_house(house)
+    async with open_signaling(client) as signaling:
+        call = sim.ring(offer=False)
+        await signaling.dial()
+        sim.rtc.end(sim.rtc.open[0], "operator")
+        sim.rtc.settings.busy_while_ringing = True
+        await signaling.offer()
+        assert (await signaling.frame())["data"]["error"] == BUSY
+        sim.answer_elsewhere(call)
+        clock.now += call.expiry
+        await signaling.offer()
+        assert (await signaling.frame())["data"]["error"] == BUSY
+        sim.end_silently(call)
+        await signaling.dial()
+        sim.rtc.end(sim.rtc.open[0], "operator")
+        late = sim.ring(offer=False)
+        clock.now += late.expiry
+        await signaling.dial()
+
+
 @pytest.mark.parametrize(
     ("how", "error"), [("over", None), ("expired", None), ("elsewhere", BUSY), ("taken", BUSY)]
 )

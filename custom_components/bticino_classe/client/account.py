@@ -1,14 +1,19 @@
 """The API of an account: homes, states, events, commands, settings."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from . import configs, decode
+from . import configs, decode, values
 from .const import APP_TYPE
 from .error_codes import error_number, module_error
 from .errors import (
+    ApiError,
     AuthError,
+    ForbiddenError,
+    InvalidRequestError,
     NoAnswerError,
+    NotFoundError,
     OutcomeUnknownError,
     ServerError,
     UnexpectedAnswerError,
@@ -50,10 +55,14 @@ class Account:
         return self.transport.clock
 
     async def topology(self, *, urgent: bool = False) -> Topology:
-        """Return all homes with their modules; `urgent` if a person waits for it."""
+        """Return all homes with their modules; `urgent` if a person waits for it.
+
+        A home that is listed without modules has those of its status.
+        """
         # A list of device types would hide newer models (protocol.md 3.2).
         body = await self._read(HOMES_PATH, {"sync_measurements": False}, urgent=urgent)
-        return _required(decode.topology(body))
+        topology = _required(decode.topology(body))
+        return topology if topology.is_cut else await self._completed(topology, urgent=urgent)
 
     async def states(self, home_id: str) -> Mapping[str, ModuleState]:
         """Return the state of every module of a home that the cloud reports, by module id."""
@@ -69,7 +78,7 @@ class Account:
         """Return the TURN servers, with credentials that are valid for about an hour."""
         url = f"{self.auth.endpoints.turn}{TURN_PATH}"
         answer = await self.transport.request(url, {"client_type": "user"})
-        return _required(decode.ice_servers(decode.as_mapping(answer.get("body"))))
+        return _required(decode.ice_servers(decode.body_of(answer)))
 
     async def unlock(
         self,
@@ -103,7 +112,7 @@ class Account:
         request = configs.read_request(home.id, (each.sent_id for each in bridges))
         path = configs.READ_CONFIGS_PATH
         answer = await self._send(path, request, urgent=urgent, deadline=deadline)
-        found = configs.settings(decode.as_mapping(answer.get("body")))
+        found = configs.settings(decode.body_of(answer))
         if not found:
             _raise_module_error(answer)
         ids = {each.id for each in bridges}
@@ -137,11 +146,30 @@ class Account:
             await self._send_command(configs.WRITE_CONFIGS_PATH, request, deadline)
         return changed
 
+    async def _completed(self, topology: Topology, *, urgent: bool) -> Topology:
+        """Return the homes, those without modules with what their status contains.
+
+        An error is raised only if there is no intercom without the home that failed.
+        """
+        homes = dict(topology.homes)
+        for home in [home for home in homes.values() if not home.modules]:
+            try:
+                body = await self._read(STATUS_PATH, {"home_id": home.id}, urgent=urgent)
+            except ForbiddenError, NotFoundError, InvalidRequestError:
+                continue  # the cloud has nothing to say about this home
+            except ApiError, NoAnswerError:
+                if not any(each.bridges for each in homes.values()):
+                    raise
+                break
+            homes[home.id] = decode.with_reported_modules(home, decode.states(body) or {})
+        homes, is_cut = decode.limited_homes(homes)
+        return replace(topology, homes=homes, is_cut=is_cut)
+
     async def _read(
         self, path: str, fields: Mapping[str, Any], *, urgent: bool = False
-    ) -> decode.JsonObject:
+    ) -> values.JsonObject:
         answer = await self._send(path, self._with_app(fields), urgent=urgent)
-        return decode.as_mapping(answer.get("body"))
+        return decode.body_of(answer)
 
     async def _command(
         self, home: Home, module: Module, change: Mapping[str, bool], deadline: Deadline | None
@@ -199,6 +227,6 @@ def _check(answer: Mapping[str, Any]) -> None:
 
 
 def _raise_module_error(answer: Mapping[str, Any]) -> None:
-    for error in map(decode.as_mapping, decode.command_errors(answer)):
+    for error in map(values.as_mapping, decode.command_errors(answer)):
         code = error_number(error.get("code"))
-        raise module_error(code)(code=code, module_id=decode.as_id(error.get("id")))
+        raise module_error(code)(code=code, module_id=values.as_id(error.get("id")))

@@ -22,7 +22,6 @@ from .const import (
     REFRESH_MARGIN,
     Endpoints,
 )
-from .decode import as_float
 from .error_codes import INVALID_GRANT, code_error, has_error, status_error
 from .errors import (
     ApiError,
@@ -40,6 +39,7 @@ from .errors import (
 from .http import Answer, post
 from .listeners import Listeners
 from .rate_limiter import RateLimiter
+from .values import as_float
 
 type TokenCallback = Callable[[dict[str, Any]], Awaitable[None]]
 

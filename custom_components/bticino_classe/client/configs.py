@@ -1,7 +1,7 @@
 """Settings of the intercom itself: do not disturb, Professional studio (protocol.md 3.10).
 
-Seen on one model (BNC3) only; what is uncertain is in the constants below. A change sends back
-everything that was read, with the new values.
+Seen on one model (BNC3) only; what is uncertain is in the constants below. A write contains the
+known fields only, as they were read or with new values.
 """
 
 from dataclasses import dataclass, field, replace
@@ -9,14 +9,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from .const import APP_TYPE
-from .decode import LATEST, MAX_MODULES, MS, as_float, as_id, as_mapping, as_mappings, as_number
+from .decode import MAX_MODULES
 from .errors import UnknownModeError
+from .values import LATEST, MS, as_float, as_id, as_mapping, as_mappings, as_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .decode import JsonObject
     from .models import Module
+    from .values import JsonObject
 
 READ_CONFIGS_PATH: Final = "/syncapi/v1/getconfigs"
 WRITE_CONFIGS_PATH: Final = "/syncapi/v1/setconfigs"
@@ -52,6 +53,7 @@ PREFIXES: Final[Mapping[SettingKind, str]] = {
     SettingKind.DO_NOT_DISTURB: "dnd_",
     SettingKind.PROFESSIONAL_STUDIO: "ps_",
 }
+SENT_NUMBERS: Final = ("mode", "duration", "end_time_duration")
 # Uncertain: the unit of `duration`, in seconds. Seen were 60 with an end in an hour. That of the
 # studio is 1 whatever the end: it measures nothing.
 DURATION_UNITS: Final[Mapping[SettingKind, int]] = {SettingKind.DO_NOT_DISTURB: 60}
@@ -64,8 +66,8 @@ LONGEST_DURATION: Final = 366 * 86_400  # seconds; a longer one is none
 class Setting:
     """A setting; TIMED lasts `duration` seconds, until `ends_at` (seconds since 1970).
 
-    `raw` is the cloud's own record; `replaced` are the records before its changes, which the cloud
-    may still return for a moment.
+    `raw` are the known fields of the cloud's record; `replaced` are those before its changes, which
+    the cloud may still return for a moment.
     """
 
     kind: SettingKind
@@ -93,12 +95,14 @@ class Setting:
         if self.kind is SettingKind.DO_NOT_DISTURB and mode not in {None, SettingMode.OFF}:
             # It may only mean that the intercom has the setting: it was seen true while off.
             fields["enabled"] = True
+        prefix = PREFIXES[self.kind]
+        if self.kind not in DURATION_UNITS and f"{prefix}duration" not in self.raw:
+            fields["duration"] = DURATION_WITHOUT_UNIT
         is_timed = (mode or self.mode_at(now)) is SettingMode.TIMED
         if duration is not None or is_timed:
             fields |= self._duration_fields(now, duration, is_timed=is_timed)
-        prefix = PREFIXES[self.kind]
         changed = setting(self.kind, {**self.raw, **{prefix + k: v for k, v in fields.items()}})
-        return replace(changed, replaced=(*self.replaced, self.raw))
+        return replace(changed, has_schedule=self.has_schedule, replaced=(*self.replaced, self.raw))
 
     def is_replaced_by(self, sent: Setting) -> bool:
         """Whether this was read from a cloud that does not show yet what was sent."""
@@ -111,8 +115,6 @@ class Setting:
         fields: dict[str, int] = {}
         if unit := DURATION_UNITS.get(self.kind):
             fields["duration"] = max(1, seconds // unit)
-        elif f"{PREFIXES[self.kind]}duration" not in self.raw:
-            fields["duration"] = DURATION_WITHOUT_UNIT
         if is_timed:
             fields["end_time_duration"] = int((now + seconds) * MS)
         return fields
@@ -151,9 +153,10 @@ def _settings(module: JsonObject) -> Settings:
 
 
 def _is_present(kind: SettingKind, fields: JsonObject) -> bool:
-    """Whether the intercom has a setting; the studio is not enabled on one without it."""
-    lacks_studio = kind is SettingKind.PROFESSIONAL_STUDIO and fields.get("ps_enabled") is False
-    return bool(fields) and not lacks_studio
+    """Whether the intercom has a setting; the studio is enabled on those that have it, also off."""
+    if kind is SettingKind.PROFESSIONAL_STUDIO:
+        return fields.get("ps_enabled") is True
+    return bool(fields)
 
 
 def setting(kind: SettingKind, fields: JsonObject) -> Setting:
@@ -168,8 +171,19 @@ def setting(kind: SettingKind, fields: JsonObject) -> Setting:
         duration=int(duration) * unit if unit and duration else None,
         ends_at=_seconds(as_float(fields.get(f"{prefix}end_time_duration"))),
         has_schedule=bool(fields.get(f"{prefix}days")) or mode is SettingMode.SCHEDULED,
-        raw=dict(fields),
+        raw=_known_fields(prefix, fields),
     )
+
+
+def _known_fields(prefix: str, fields: JsonObject) -> dict[str, bool | int]:
+    """Return the valid ones of the fields that a write may contain."""
+    numbers = {
+        key: as_number(fields.get(key), 0, LATEST * MS)
+        for key in (prefix + name for name in SENT_NUMBERS)
+    }
+    known: dict[str, bool | int] = {key: int(n) for key, n in numbers.items() if n is not None}
+    enabled = fields.get(f"{prefix}enabled")
+    return known | ({f"{prefix}enabled": enabled} if isinstance(enabled, bool) else {})
 
 
 def _mode(enabled: object, number: float | None) -> SettingMode:

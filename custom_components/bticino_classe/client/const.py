@@ -9,9 +9,33 @@ from typing import Final
 CLIENT_ID: Final = "na_client_android_welcome"
 CLIENT_SECRET: Final = "8ab584d62ca2a77e37ccc6b2c7e4f29e"  # noqa: S105
 DEFAULT_SCOPE: Final = "security_scopes"
-DEFAULT_APP_VERSION: Final = "4.1.1.3"
 APP_TYPE: Final = "app_camera"
-USER_AGENT: Final = "NetatmoApp(Security/v4.1.1.3/4401103) Android(13/Google/sdk_gphone64_arm64)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """A release of the vendor's Android app, and the phone on which it was observed."""
+
+    version: str
+    build: int
+    device: str
+
+    @property
+    def user_agent(self) -> str:
+        """The agent of API requests."""
+        return f"NetatmoApp(Security/v{self.version}/{self.build}) Android({self.device})"
+
+
+# The first one is used for everything; the cloud was seen to accept both (protocol.md 3.1, 3.2). If
+# it ever refuses the first, exchange them here. Nothing does so by itself: what a refused version
+# looks like is not known, and a second sign-in would send the password and mail the owner again.
+APPS: Final = (
+    App(version="26.9.1.0", build=500_000_026, device="16/Google/Pixel 7"),
+    App(version="4.1.1.3", build=4_401_103, device="13/Google/sdk_gphone64_arm64"),
+)
+DEFAULT_APP_VERSION: Final = APPS[0].version
+USER_AGENT: Final = APPS[0].user_agent
+HTTP_CLIENT: Final = "okhttp/5.3.2"  # the agent of its sockets and of its downloads of pictures
 
 REFRESH_MARGIN: Final = timedelta(seconds=60)
 ASSUMED_LIFETIME: Final = timedelta(hours=1)

@@ -3,20 +3,35 @@
 Invalid parts are left out and never raise, so one odd module does not affect the others.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-import hashlib
 import heapq
-import ipaddress
 import math
 import re
 from typing import Any, Final
 
 from .models import Event, Home, IceServer, Module, ModuleKind, ModuleState, Picture, Topology
 from .public_hosts import is_public_address, is_public_name
-
-type JsonObject = Mapping[str, Any]
+from .values import (
+    LATEST,
+    MS,
+    JsonObject,
+    as_address,
+    as_float,
+    as_id,
+    as_key,
+    as_label,
+    as_list,
+    as_mapping,
+    as_mappings,
+    as_name,
+    as_number,
+    as_spelled,
+    as_str,
+    as_time,
+    as_url,
+    whole,
+)
 
 KINDS_BY_TYPE: Final[Mapping[str, ModuleKind]] = {
     "BNC1": ModuleKind.BRIDGE,
@@ -31,6 +46,7 @@ KINDS_BY_TYPE: Final[Mapping[str, ModuleKind]] = {
     "BFIO": ModuleKind.PANEL,
     "BCEPL": ModuleKind.PANEL,
     "BNTVCC": ModuleKind.CAMERA,
+    "BNOT": ModuleKind.RELAY,
 }
 # An intercom or a panel, depending on what the module carries (protocol.md 3.2).
 TYPES_OF_EITHER_KIND: Final = frozenset({"BPAC", "BPVC", "BCEPA"})
@@ -39,8 +55,6 @@ KINDS_BY_VARIANT: Final[Mapping[str, ModuleKind]] = {
     "bnsl_staircase_light": ModuleKind.LIGHT,
     "bneu_external_unit": ModuleKind.PANEL,
 }
-LATEST: Final = 253_402_300_799.0  # the end of the year 9999, in seconds since 1970
-MS: Final = 1000  # per second
 MAX_UPTIME: Final = 100 * 365 * 86_400  # seconds
 MAX_DBM: Final = 200
 MAX_REVISION: Final = 2**53
@@ -52,23 +66,26 @@ MAX_LISTED_MODULES: Final = 2000  # and states, that are decoded
 MAX_LISTED_EVENTS: Final = 50_000  # whose time is compared
 MAX_ERRORS: Final = 100  # of an answer
 MAX_PARTS: Final = 32  # of an event
-MAX_NAME_LENGTH: Final = 100  # characters
-MAX_LABEL_LENGTH: Final = 64  # of a type or a version
-MAX_KEY_LENGTH: Final = 1024  # of an id that is returned to the cloud as it is
-MAX_URL_LENGTH: Final = 8192
 MAX_LISTED_ICE_SERVERS: Final = 64  # and links of each, of which the valid ones are taken
 MAX_ICE_URLS: Final = 8
 MAX_ICE_URL_LENGTH: Final = 300
 MAX_CREDENTIAL_BYTES: Final = 508  # RFC 8489
-_PLAIN_ID: Final = re.compile(r"[0-9a-z][0-9a-z:._-]{0,63}")
 _TIMEZONE: Final = re.compile(r"[0-9A-Za-z_+/-]{1,64}")
 _PORTS: Final = range(1, 1 << 16)
 _ICE_URL: Final = re.compile(
-    r"(?P<scheme>stun|turns?):(?P<host>[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<scheme>stun|turns?):(?P<host>[0-9A-Za-z.-]+|\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\])(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<query>\?transport=(?:udp|tcp))?"
 )
 _MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _CHILDREN: Final = (ModuleKind.DOOR, ModuleKind.LIGHT, ModuleKind.PANEL, ModuleKind.CAMERA)
+
+
+def body_of(answer: JsonObject) -> JsonObject:
+    """Return an answer's body, completed with what stands beside it (protocol.md 3.2, 3.3)."""
+    body = {
+        key: value for key, value in as_mapping(answer.get("body")).items() if value is not None
+    }
+    return {**answer, **body, "errors": list(command_errors(answer))}
 
 
 def topology(body: JsonObject) -> Topology | None:
@@ -78,11 +95,9 @@ def topology(body: JsonObject) -> Topology | None:
     records = _shortened(as_mappings(body["homes"]))
     listed = [home for record in records if (home := _home(record)) is not None]
     homes, is_cut = limited_homes({home.id: home for home in listed})
-    modules = [module for home in homes.values() for module in home.modules.values()]
     return Topology(
         user_id=as_key(as_mapping(body.get("user")).get("id")),
         homes=homes,
-        unknown_types=Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN),
         is_cut=is_cut,
     )
 
@@ -111,7 +126,10 @@ def _shortened(homes: list[JsonObject]) -> list[JsonObject]:
 
 def _rank(module: object) -> int:
     """Return which modules of too many are decoded: those with the lowest number."""
-    kind = KINDS_BY_TYPE.get(as_str(as_mapping(module).get("type")) or "")
+    module_type = as_str(as_mapping(module).get("type")) or ""
+    kind = KINDS_BY_TYPE.get(module_type)
+    if module_type in TYPES_OF_EITHER_KIND:
+        kind = ModuleKind.BRIDGE
     return 0 if kind is ModuleKind.BRIDGE else 2 if kind is None else 1
 
 
@@ -238,7 +256,6 @@ def _state(source: JsonObject) -> ModuleState | None:
     if module_id is None:
         return None
     strength = as_number(source.get("wifi_strength"), -MAX_DBM, MAX_DBM)
-    revision = as_number(source.get("firmware_revision"), 0, MAX_REVISION)
     return ModuleState(
         id=module_id,
         type=as_label(source.get("type")),
@@ -246,24 +263,34 @@ def _state(source: JsonObject) -> ModuleState | None:
         cloud_id=as_spelled(source.get("id")),
         cloud_bridge_id=as_spelled(source.get("bridge")),
         reachable=source.get("reachable") is not False,
-        firmware=as_label(source.get("firmware_name"))
-        or (None if revision is None else str(int(revision))),
-        uptime=_whole(as_number(source.get("uptime"), 0, MAX_UPTIME)),
+        firmware=_version(source.get("firmware_name")) or _version(source.get("firmware_revision")),
+        uptime=whole(as_number(source.get("uptime"), 0, MAX_UPTIME)),
         # The cloud omits the sign (protocol.md 3.2).
         wifi_strength=-abs(int(strength)) if strength else None,
         local_address=as_address(source.get("local_ipv4")),
-        last_seen=_whole(as_time(source.get("last_seen"))) or None,
+        last_seen=whole(as_time(source.get("last_seen"))) or None,
         on=_on(source),
-        configs_changed=_whole(as_number(source.get("last_configs_update"), 0, LATEST * MS))
-        or None,
+        locked=_bool(source.get("lock")),
+        use_pincode=_bool(source.get("use_pincode")),
+        configs_changed=whole(as_number(source.get("last_configs_update"), 0, LATEST * MS)) or None,
     )
+
+
+def _version(value: object) -> str | None:
+    """Return a version, which is a text or a number (protocol.md 3.2)."""
+    number = as_number(value, 0, MAX_REVISION)
+    return as_label(value) if number is None else str(value).removesuffix(".0")
 
 
 def _on(source: JsonObject) -> bool | None:
     """Return the state of a light: the cloud sends `status`, but is written `on`."""
-    if isinstance(source.get("on"), bool):
-        return bool(source["on"])
-    return {"on": True, "off": False}.get(as_str(source.get("status")) or "")
+    on = _bool(source.get("on"))
+    status = {"on": True, "off": False}.get(as_str(source.get("status")) or "")
+    return status if on is None else on
+
+
+def _bool(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def with_reported_modules(home: Home, found: Mapping[str, ModuleState]) -> Home:
@@ -293,9 +320,11 @@ def _completed(module: Module, state: ModuleState) -> Module:
 
 def events(body: JsonObject, size: int | None = None) -> tuple[Event, ...] | None:
     """Decode getevents, the newest `size` of them; None if the answer has no list of events."""
-    found = as_mapping(body.get("home")).get("events")
-    if not isinstance(found, list):
+    places = (as_mapping(body.get("home")).get("events"), body.get("events"))
+    lists = [place for place in places if isinstance(place, list)]
+    if not lists:
         return None
+    found = next(filter(None, lists), [])
     if size is not None and len(found) > size:
         found = heapq.nlargest(size, as_mappings(found[:MAX_LISTED_EVENTS]), key=_time_of)
     return _events(found)
@@ -403,115 +432,3 @@ def command_errors(answer: JsonObject) -> tuple[Any, ...]:
         errors = level.get("errors")
         found += errors[:MAX_ERRORS] if isinstance(errors, list) else [errors] if errors else []
     return tuple(found)
-
-
-def as_mapping(value: object) -> JsonObject:
-    """Return the value if it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def as_mappings(value: object) -> list[JsonObject]:
-    """Return the mappings of a list; an empty list if it is none."""
-    return [item for item in as_list(value) if isinstance(item, Mapping)]
-
-
-def as_list(value: object) -> list[Any]:
-    """Return the value if it is a list, else an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def as_str(value: object) -> str | None:
-    """Return the value if it is a non-empty string."""
-    return value if isinstance(value, str) and value else None
-
-
-def as_key(value: object) -> str | None:
-    """Return the value if it is an id that may be stored and returned to the cloud as it is."""
-    found = as_str(value)
-    is_id = found is not None and len(found) <= MAX_KEY_LENGTH and found.isprintable()
-    return found if is_id else None
-
-
-def as_id(value: object) -> str | None:
-    """Return a module's id; the cloud may write the same id in small or in capital letters.
-
-    An id that is too long, or could be taken for a path, is replaced by its hash.
-    """
-    found = as_key(value)
-    if found is None:
-        return None
-    folded = found.lower()
-    if _PLAIN_ID.fullmatch(folded):
-        return folded
-    return hashlib.sha256(folded.encode()).hexdigest()[:32]
-
-
-def as_spelled(value: object) -> str | None:
-    """Return a module's id as the cloud writes it, for requests; None if that is `as_id`."""
-    found = as_key(value)
-    return None if found == as_id(value) else found
-
-
-def as_name(value: object) -> str | None:
-    """Return a name in one line, without invisible characters; None if nothing is left."""
-    return _clean_text(value, MAX_NAME_LENGTH)
-
-
-def as_label(value: object) -> str | None:
-    """Return a type or a version, cleaned like a name."""
-    return _clean_text(value, MAX_LABEL_LENGTH)
-
-
-def as_address(value: object) -> str | None:
-    """Return the value if it is an IP address, without a scope."""
-    found = (as_str(value) or "").partition("%")[0]
-    try:
-        return str(ipaddress.ip_address(found))
-    except ValueError:
-        return None
-
-
-def as_url(value: object) -> str | None:
-    """Return the value if it is a link without blanks and control characters."""
-    found = as_str(value)
-    if found is None or len(found) > MAX_URL_LENGTH:
-        return None
-    return found if found.isprintable() and " " not in found else None
-
-
-def _clean_text(value: object, max_length: int) -> str | None:
-    """Return a text in one line: control, format and bidirectional characters are dropped."""
-    words = (as_str(value) or "").split()
-    kept = ("".join(filter(str.isprintable, word)) for word in words)
-    return " ".join(filter(None, kept))[:max_length].rstrip() or None
-
-
-def as_float(value: object) -> float | None:
-    """Return the value if it is a finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:  # an integer of more than 300 digits
-        return None
-    return found if math.isfinite(found) else None
-
-
-def as_number(value: object, low: float, high: float) -> float | None:
-    """Return the value if it is a number between two limits."""
-    found = as_float(value)
-    return found if found is not None and low <= found <= high else None
-
-
-def as_time(value: object) -> float | None:
-    """Return the value if it is a time in seconds since 1970, up to the year 9999."""
-    return as_number(value, 0, LATEST)
-
-
-def as_int(value: object) -> int | None:
-    """Return the value as an integer if it is a finite number."""
-    return _whole(as_float(value))
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else int(value)

@@ -90,7 +90,8 @@ STATUSES: Final[Mapping[int, CodeMeaning]] = {
 _VERDICTS: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 
 # Numbers in `errors[]` of a successful answer are about single modules and mean other things.
-# 9: the module did not take the command. Every other number is a refusal too.
+# 5: the module refuses. 6: it cannot be reached. 9: it did not take the command. Every other number
+# is a refusal too.
 MODULE_CODES: Final[Mapping[int, type[ApiError]]] = {
     5: CommandRefusedError,
     6: UnreachableError,

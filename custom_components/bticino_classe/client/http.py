@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp import hdrs
 import orjson
 
-from .const import USER_AGENT
+from .const import HTTP_CLIENT, USER_AGENT
 from .error_codes import error_code, has_error
 from .errors import DeadlineExpiredError, NoAnswerError
 from .rate_limiter import limited_pause
@@ -108,7 +108,7 @@ async def connect_websocket(
     ) as handshake:
         return await handshake.ws_connect(
             url,
-            headers=_headers(None),
+            headers={"User-Agent": HTTP_CLIENT},
             heartbeat=heartbeat,
             max_msg_size=max_msg_size,
             timeout=aiohttp.ClientWSTimeout(ws_close=close_timeout),

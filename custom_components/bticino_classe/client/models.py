@@ -1,5 +1,6 @@
 """Data of the cloud: homes, modules, states, events, TURN servers, calls."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ class ModuleKind(StrEnum):
     LIGHT = "light"
     PANEL = "panel"
     CAMERA = "camera"
+    RELAY = "relay"  # may open a gate; only its owner knows
     UNKNOWN = "unknown"
 
 
@@ -74,15 +76,20 @@ class Home:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """All homes of an account by id, and the number of modules of each unknown type.
+    """All homes of an account by id.
 
     `is_cut` means that the cloud listed more than an account can have, so some were left out.
     """
 
     user_id: str | None
     homes: Mapping[str, Home]
-    unknown_types: Mapping[str, int]
     is_cut: bool = False
+
+    @property
+    def unknown_types(self) -> Mapping[str, int]:
+        """The number of modules of each unknown type."""
+        modules = (module for home in self.homes.values() for module in home.modules.values())
+        return Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +98,7 @@ class ModuleState:
 
     `uptime` is in seconds, `wifi_strength` in dBm (negative), `last_seen` in seconds since 1970.
     `configs_changed` is when the module reports that its settings last changed, in milliseconds.
+    What `use_pincode` means is not known.
     """
 
     id: str
@@ -105,6 +113,8 @@ class ModuleState:
     local_address: str | None = field(default=None, repr=False)
     last_seen: int | None = None
     on: bool | None = None
+    locked: bool | None = None
+    use_pincode: bool | None = None
     configs_changed: int | None = None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 from yarl import URL
 
-from .const import USER_AGENT
+from .const import HTTP_CLIENT
 from .errors import PictureError, PictureFault
 from .http import request_options
 from .images import image_type
@@ -31,7 +31,7 @@ _NOT_READY: Final = frozenset(
     {HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 )
 # Pictures are not compressed on the way, so compressed content is refused, not unpacked.
-_HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
+_HEADERS: Final = {"User-Agent": HTTP_CLIENT, "Accept": "image/*", "Accept-Encoding": "identity"}
 
 
 async def resolve_host(host: str) -> tuple[str, ...]:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from .decode import as_float, as_id, as_key, as_label, as_mapping, as_str, as_url
 from .models import Picture, RingOffer
+from .values import as_float, as_id, as_key, as_label, as_mapping, as_str, as_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .decode import JsonObject
+    from .values import JsonObject
 
 DEFAULT_EXPIRY: Final = 30.0  # seconds that a call rings
 LONGEST_EXPIRY: Final = 120.0  # seconds

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from .clock import CloudClock
-from .decode import as_int, as_mapping, command_errors
+from .decode import command_errors
 from .error_codes import USAGE_LIMIT, error_class
 from .errors import (
     ApiError,
@@ -17,6 +17,7 @@ from .errors import (
     UnexpectedAnswerError,
 )
 from .http import Answer, post
+from .values import as_int, as_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

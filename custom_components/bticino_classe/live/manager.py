@@ -2,28 +2,34 @@
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 
 from ..client import (
+    AnsweredElsewhereError,
     BticinoError,
+    CallError,
     CallEventType,
     CallObserver,
     CallOverError,
     CallSession,
     LineBusyError,
+    OfferTooLargeError,
     SignalingChannel,
     origin_of,
     sends_audio,
 )
 from ..const import LOGGER
 from ..errors import call_reason
+from ..issues import OFFER_TOO_LARGE, AccountIssues
 from ..listeners import ModuleListeners
 from .departures import Departures
 from .ice_servers import IceServers
-from .relays import RELAY_VIEW_SECONDS, RelayLimits
+from .indoor_unit import is_indoor_unit
+from .relays import RELAY_VIEW_SECONDS, Relays
 from .viewer_session import ViewerSession
 
 if TYPE_CHECKING:
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
 
 BUSY_WAIT_SECONDS: Final = 2.0  # a second viewer waits for the first, who may be about to leave
 RETURN_PRIORITY_SECONDS: Final = 0.5  # a viewer who has waited lets one who returns go first
+RING_WAIT_SECONDS: Final = 120.0  # longest time that a viewer waits for the end of a ring
 REMEMBERED_OFFERS: Final = 64
 
 
@@ -48,8 +55,9 @@ class LiveViewManager:
     """Connects viewers with their intercom; answers the ring if the intercom is ringing.
 
     A second viewer of the same intercom waits a moment, then gets LineBusyError: nobody is cut off,
-    except that a view ends if somebody else answers a ring of its intercom. A relay is cut off by
-    a person, a ring, and a new view of its own; it never answers a ring.
+    except that a view ends if somebody else answers a ring of its intercom, and that relays give
+    way. A viewer who meets a busy intercom during a ring that cannot be answered from here is
+    connected after the ring.
     """
 
     def __init__(
@@ -65,9 +73,15 @@ class LiveViewManager:
         self._calls = calls
         self._viewers: dict[str, ViewerSession] = {}
         self._listeners = ModuleListeners()
+        self._issues = AccountIssues(hass, entry)
         self._departures = Departures(hass, is_awaited=self._is_awaited, on_gone=self._on_gone)
         self._recent_offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
-        self.relay_limits = RelayLimits(hass.loop.time)
+        self.relays = Relays(
+            clock=hass.loop.time,
+            calls=calls,
+            departures=self._departures,
+            viewers=lambda: tuple(self._viewers.values()),
+        )
         self.channel = SignalingChannel(coordinator.account.auth)
         self.ice_servers = IceServers(hass, entry, coordinator.account)
 
@@ -101,8 +115,7 @@ class LiveViewManager:
         access: EntityAccess,
     ) -> None:
         """Connect a viewer with a camera; a failure or refusal is reported to the client."""
-        refusal = _refusal(offer, access) or self._relay_refusal(camera, client.relay)
-        if refusal is not None:
+        if refusal := _refusal(camera, offer, access) or self.relays.refusal(camera, client.relay):
             client.failed(refusal)
             return
         viewer = self._new_viewer(camera, offer, client, access)
@@ -116,9 +129,11 @@ class LiveViewManager:
             self._end_lost_views(viewer)
         except BticinoError as err:
             LOGGER.debug("A viewer could not be connected: %s", err)
-            self._coordinator.async_handle_error(err)
-            viewer.end(call_reason(err))
+            self._handle_error(err)
+            viewer.end(self._reason(viewer, err))
         finally:
+            if viewer.call.is_sent:
+                self._issues.async_delete(OFFER_TOO_LARGE)
             if not viewer.is_connected:
                 viewer.end("call_failed")  # an unexpected error: the client must not wait
 
@@ -141,13 +156,6 @@ class LiveViewManager:
     def async_find(self, viewer_id: str) -> ViewerSession | None:
         """Return a session that has not ended."""
         return self._viewers.get(viewer_id)
-
-    @callback
-    def async_end_relay(self, relay: str) -> None:
-        """End the sessions of a relay."""
-        for viewer in tuple(self._viewers.values()):
-            if viewer.relay == relay:
-                viewer.end("call_hung_up")
 
     @property
     def viewers(self) -> int:
@@ -215,32 +223,23 @@ class LiveViewManager:
 
     def _on_connected(self, viewer: ViewerSession) -> None:
         self._departures.async_remove(viewer.camera)
-        if viewer.relay is not None:
-            self.relay_limits.add_view(viewer.camera.intercom_id)
+        self.relays.async_connected(viewer)
         self._notify_at(viewer.camera)
 
     def _on_over(self, viewer: ViewerSession) -> None:
         self._viewers = {k: v for k, v in self._viewers.items() if v is not viewer}
-        if viewer.relay is not None:
-            self._on_relay_over(viewer)
-            return
+        self.relays.async_over(viewer)
         call_id, viewer.answered_call = viewer.answered_call, None
         if call_id is not None and self._calls.answers.is_sending(call_id):
             self._end_answer(viewer, call_id)
             call_id = None
-        if viewer.has_left and (viewer.was_connected or call_id is not None):
+        if viewer.may_return and (viewer.was_connected or call_id is not None):
             if call_id is not None:
                 self._calls.answers.async_leave(call_id)
             self._departures.async_add(viewer.camera, call_id)
         elif call_id is not None:
             self._calls.answers.async_end(call_id, by=viewer.ended_by)
         self._departures.async_check(viewer.camera)
-        self._notify_at(viewer.camera)
-
-    def _on_relay_over(self, viewer: ViewerSession) -> None:
-        if not viewer.is_in_line:
-            has_failed = not viewer.was_connected
-            self.relay_limits.pause(viewer.camera.intercom_id, has_failed=has_failed)
         self._notify_at(viewer.camera)
 
     def _end_answer(self, viewer: ViewerSession, call_id: str) -> None:
@@ -251,9 +250,9 @@ class LiveViewManager:
             self._calls.answers.async_withdraw(call_id)
 
     def _is_awaited(self, camera: Module) -> bool:
-        """Whether a viewer of a camera waits or is being connected."""
+        """Whether a viewer of a camera waits in line or is being connected."""
         viewers = [viewer for viewer in self._viewers.values() if viewer.camera.id == camera.id]
-        return any(not viewer.was_connected for viewer in viewers)
+        return any(not (viewer.was_connected or viewer.waits_for_ring) for viewer in viewers)
 
     def _on_gone(self, camera: Module, call_id: str | None) -> None:
         if call_id is not None:
@@ -263,9 +262,11 @@ class LiveViewManager:
     @callback
     def _on_call(self, change: CallChange) -> None:
         if change.type is CallEventType.RING:
+            self.relays.async_end_at(change.call)
             for viewer in tuple(self._viewers.values()):
-                self._end_relay_for(viewer, change.call)
                 self._end_views_for(viewer)
+        for viewer in self._viewers.values():
+            viewer.call_changed.set()
         # Of a call whose panel is unknown, the camera may be at another module than the call.
         call = change.call
         if change.type is not CallEventType.UPDATED:
@@ -284,9 +285,8 @@ class LiveViewManager:
         has_waited = False
         for other in self._earlier_viewers(viewer):
             is_same_browser = viewer.origin is not None and other.origin == viewer.origin
-            if other.relay is not None:
-                if viewer.relay in {None, other.relay}:
-                    other.end("call_busy")
+            if self.relays.gives_way(other, viewer):
+                other.end("call_busy")
             elif is_same_browser and other.belongs_to(viewer.access.user_id):
                 # The same browser restarts its connection (ICE restart) and never ends the old one.
                 other.leave()
@@ -300,7 +300,7 @@ class LiveViewManager:
             if not all(other.call.may_be_over for other in self._earlier_viewers(viewer)):
                 raise LineBusyError from None
             return  # the intercom knows whether the line is free
-        if has_waited and not self._will_answer(viewer):
+        if has_waited and self._ring_for(viewer) is None:
             await self._let_returning_viewer_first(viewer)
 
     def _end_lost_views(self, viewer: ViewerSession) -> None:
@@ -311,41 +311,20 @@ class LiveViewManager:
 
     def _end_views_for(self, viewer: ViewerSession) -> None:
         """End the mere views of an intercom if a viewer in line will answer its ring."""
-        if not self._will_answer(viewer):
+        ring = self._ring_for(viewer)
+        if ring is None:
             return
         for other in tuple(self._viewers.values()):
             is_same_line = other.camera.intercom_id == viewer.camera.intercom_id
-            if is_same_line and other.answered_call is None and not self._will_answer(other):
+            is_view = other.answered_call is None and self._ring_for(other) is None
+            has_failed = other.waits_for_ring and ring.offer is None  # to answer this ring
+            if is_same_line and is_view and not has_failed:
                 other.end("call_ring_answered")
 
-    def _end_relay_for(self, viewer: ViewerSession, call: Call) -> None:
-        """End the view of a relay if its intercom rings."""
-        if viewer.relay is not None and self._calls.is_at(call, viewer.camera.intercom_id):
-            viewer.end("call_busy")
-
-    def _relay_refusal(self, camera: Module, relay: str | None) -> str | None:
-        """Return the translation key of why a relay may not call now; None: it may, or is none."""
-        if relay is None:
-            return None
-        if self._is_needed_by_people(camera):
-            return "call_busy"
-        replaces = any(viewer.relay == relay for viewer in self._viewers.values())
-        return self.relay_limits.refusal(camera.intercom_id, replaces=replaces)
-
-    def _is_needed_by_people(self, camera: Module) -> bool:
-        """Whether an intercom rings, is in a conversation, or has a viewer who is no relay."""
-        line = camera.intercom_id
-        people = [v for v in self._viewers.values() if v.relay is None and not v.call.may_be_over]
-        return (
-            any(viewer.camera.intercom_id == line for viewer in people)
-            or self._departures.has(line)
-            or any(self._calls.is_at(call, line) for call in self._calls.in_progress)
-        )
-
-    def _will_answer(self, viewer: ViewerSession) -> bool:
-        """Whether a viewer in line answers a ring once it is connected."""
+    def _ring_for(self, viewer: ViewerSession) -> Call | None:
+        """Return the ring that a viewer in line answers once it is connected."""
         may_answer = viewer.is_in_line and viewer.access.may_control
-        return may_answer and self._calls.ringing_at(viewer.camera) is not None
+        return self._calls.ringing_at(viewer.camera) if may_answer else None
 
     async def _let_returning_viewer_first(self, viewer: ViewerSession) -> None:
         """Give the viewer who has just left time to return (talk button); LineBusyError if so."""
@@ -365,7 +344,7 @@ class LiveViewManager:
         """Answer the ring at the viewer's camera, or dial its panel."""
         if viewer.over.is_set():
             return  # the viewer has left while waiting
-        if viewer.relay is not None and self._is_needed_by_people(viewer.camera):
+        if viewer.relay is not None and self.relays.is_line_taken(viewer.camera):
             raise LineBusyError
         viewer.is_in_line = False
         call = self._calls.ringing_at(viewer.camera)
@@ -374,7 +353,8 @@ class LiveViewManager:
         elif not viewer.access.may_control:
             viewer.end("call_answer_not_allowed")
         elif call.offer is None:  # it can only be answered by a call to its panel
-            await self._answer(viewer, call.session_id, viewer.call.dial(offer), None)
+            dial = viewer.call.dial(offer, when_busy=partial(self._wait_for_ring_end, viewer))
+            await self._answer(viewer, call.session_id, dial, None)
         else:
             hang_up = viewer.hang_up_of(call.session_id)
             answer = viewer.call.answer(call.offer, offer)
@@ -391,7 +371,7 @@ class LiveViewManager:
         call_id = self._departures.async_take_call(viewer.camera)
         if call_id is not None and answers.async_resume(call_id):
             viewer.answered_call = call_id
-        await viewer.call.dial(offer)
+        await viewer.call.dial(offer, when_busy=partial(self._wait_for_ring_end, viewer))
         if viewer.answered_call is not None:
             answers.async_confirm(viewer.answered_call)
 
@@ -415,6 +395,68 @@ class LiveViewManager:
             raise
         answers.async_confirm(session_id)
 
+    async def _wait_for_ring_end(self, viewer: ViewerSession) -> None:
+        """Wait with a viewer until the ring is over that keeps the intercom busy.
+
+        LineBusyError if there is none, AnsweredElsewhereError if somebody has answered it.
+        """
+        rings = self._unanswerable_rings(viewer.camera)
+        if not rings:
+            raise LineBusyError
+        self._withdraw(viewer)  # applies pushes that were held: the ring may be over
+        if self._rings_of(viewer.camera):
+            with viewer.waiting_for_ring("call_ring_not_answerable"):
+                self._departures.async_check(viewer.camera)
+                rings |= await self._rings_until_quiet(viewer)
+        if viewer.over.is_set():
+            raise CallError
+        if rings & {call.session_id for call in self._calls.in_progress}:
+            raise AnsweredElsewhereError
+
+    async def _rings_until_quiet(self, viewer: ViewerSession) -> set[str]:
+        """Wait until the viewer's intercom has stopped ringing; returns what rang meanwhile."""
+        rang: set[str] = set()
+        try:
+            async with asyncio.timeout(RING_WAIT_SECONDS):
+                while (rings := self._rings_of(viewer.camera)) and not viewer.over.is_set():
+                    rang.update(ring.session_id for ring in rings)
+                    viewer.call_changed.clear()
+                    await viewer.call_changed.wait()
+        except TimeoutError:
+            raise LineBusyError from None
+        return rang
+
+    def _withdraw(self, viewer: ViewerSession) -> None:
+        """Give up the answer of a viewer whom the intercom did not accept."""
+        call_id, viewer.answered_call = viewer.answered_call, None
+        if call_id is not None and self._calls.answers.is_sending(call_id):
+            self._calls.answers.async_withdraw(call_id)
+        elif call_id is not None:
+            self._calls.answers.async_end(call_id, by="here")
+
+    def _rings_of(self, camera: Module) -> list[Call]:
+        """Return the rings that keep a camera's intercom busy; simulated ones do not."""
+        rings = [ring for ring in self._calls.ringing if ring.bridge_id == camera.intercom_id]
+        return [ring for ring in rings if not ring.simulated]
+
+    def _unanswerable_rings(self, camera: Module) -> set[str]:
+        """Return the sessions of the rings that only a phone or the indoor unit can answer.
+
+        For the indoor unit there are none: no call to it may begin after a ring, by itself.
+        """
+        rings = [] if is_indoor_unit(camera) else self._rings_of(camera)
+        return {ring.session_id for ring in rings if ring.offer is None}
+
+    def _reason(self, viewer: ViewerSession, err: BticinoError) -> str:
+        """Return the translation key of why a viewer could not be connected."""
+        is_ring = isinstance(err, LineBusyError) and self._unanswerable_rings(viewer.camera)
+        return "call_ring_not_answerable" if is_ring else call_reason(err)
+
+    def _handle_error(self, err: BticinoError) -> None:
+        self._coordinator.async_handle_error(err)
+        if isinstance(err, OfferTooLargeError):
+            self._issues.async_raise(OFFER_TOO_LARGE)
+
     def _is_repeated(self, offer: str) -> bool:
         """Whether an offer came before: Home Assistant's page repeats it after a lost connection.
 
@@ -430,10 +472,13 @@ class LiveViewManager:
         await self.async_close()
 
 
-def _refusal(offer: str, access: EntityAccess) -> str | None:
-    """Return the translation key of why an offer is refused; None: it is not."""
+def _refusal(camera: Module, offer: str, access: EntityAccess) -> str | None:
+    """Return the translation key of why an offer is refused; None: it is not.
+
+    The indoor unit rings when it is called, which takes somebody who wants to talk.
+    """
     if not access.may_read:
         return "call_watch_not_allowed"
-    if sends_audio(offer) and not access.may_control:
-        return "call_talk_not_allowed"
-    return None
+    if sends_audio(offer):
+        return None if access.may_control else "call_talk_not_allowed"
+    return "call_home_needs_microphone" if is_indoor_unit(camera) else None

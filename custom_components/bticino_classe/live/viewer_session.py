@@ -1,6 +1,7 @@
 """One viewer of one camera, between a WebRTC client and a call session of the cloud."""
 
 import asyncio
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, override
 
@@ -17,7 +18,7 @@ from ..client import (
 from ..errors import call_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ..client import Candidate, Module, SignalingChannel
     from ..permissions import EntityAccess
@@ -36,6 +37,9 @@ class WebRTCClient(Protocol):
     def candidate(self, candidate: Candidate) -> None:
         """Handle a candidate of the intercom."""
 
+    def postponed(self, key: str) -> None:
+        """Handle that the session has to wait; `key` is the translation key of the reason."""
+
     def failed(self, key: str) -> None:
         """Handle the end of the session; `key` is the translation key of the reason."""
 
@@ -44,10 +48,13 @@ class ViewerSession(CallObserver):
     """A viewer of a camera; `answered_call` is the session id of the ring that it has answered.
 
     `access` is what the viewer may do with the camera, `is_in_line` whether it waits for earlier
-    viewers of the intercom, `was_connected` whether media has flowed, `has_left` whether the viewer
-    has ended it, `ended_by` who has, as in Call. `on_connected` is called when media may flow,
-    `on_over` once, when the session is over.
+    viewers of the intercom, `waits_for_ring` whether it waits for the end of a ring,
+    `was_connected` whether media has flowed, `has_left` whether the viewer has ended it,
+    `ended_by` who has, as in Call. `call_changed` is set when a call changes, and at the end of the
+    session. `on_connected` is called when media may flow, `on_over` once, when the session is over.
     """
+
+    waits_for_ring = False
 
     def __init__(  # noqa: PLR0913 - the parts of a session
         self,
@@ -72,6 +79,7 @@ class ViewerSession(CallObserver):
         self.has_left = False
         self.ended_by = "here"
         self.over = asyncio.Event()
+        self.call_changed = asyncio.Event()
         self.call = CallSession(
             channel,
             self,
@@ -85,6 +93,11 @@ class ViewerSession(CallObserver):
         return self.client.relay
 
     @property
+    def may_return(self) -> bool:
+        """Whether the viewer has left and may return: a person who presses the talk button."""
+        return self.has_left and self.relay is None
+
+    @property
     def is_connected(self) -> bool:
         """Whether media may flow."""
         return self.call.state is SessionState.ANSWERED
@@ -92,6 +105,16 @@ class ViewerSession(CallObserver):
     def belongs_to(self, user_id: str | None) -> bool:
         """Whether a user has opened the session; None: Home Assistant itself, for all sessions."""
         return user_id is None or user_id == self.access.user_id
+
+    @contextmanager
+    def waiting_for_ring(self, key: str) -> Iterator[None]:
+        """Report to the client why the session waits for the end of a ring, and let it wait."""
+        self.client.postponed(key)
+        self.waits_for_ring = True
+        try:
+            yield
+        finally:
+            self.waits_for_ring = False
 
     def is_answer_sent(self, session_id: str) -> bool:
         """Whether our answer to a ring was sent, so that the end of this session ends the ring."""
@@ -132,5 +155,6 @@ class ViewerSession(CallObserver):
 
     def _finish(self) -> None:
         self.over.set()
+        self.call_changed.set()
         self.call.hang_up()
         self._on_over(self)

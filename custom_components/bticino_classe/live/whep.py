@@ -67,8 +67,10 @@ _STATUSES: Final = {
     "call_answer_not_allowed": HTTPStatus.CONFLICT,
     "call_answered_elsewhere": HTTPStatus.CONFLICT,
     "call_busy": HTTPStatus.CONFLICT,
+    "call_home_needs_microphone": HTTPStatus.FORBIDDEN,
     "call_interrupted": HTTPStatus.CONFLICT,
     "call_ring_answered": HTTPStatus.CONFLICT,
+    "call_ring_not_answerable": HTTPStatus.CONFLICT,
     "call_offer_too_large": HTTPStatus.UNPROCESSABLE_ENTITY,
     "call_relay_limit": HTTPStatus.TOO_MANY_REQUESTS,
 }
@@ -98,7 +100,7 @@ class WhepCamera:
         """Replace the secret, and end the views of those who have the one before."""
         secret = async_renew_stream_secret(hass, self.entry, self.module_id)
         if self.live is not None:
-            self.live.async_end_relay(_relay_id(STREAM_USER_ID, self.module_id))
+            self.live.relays.async_end(_relay_id(STREAM_USER_ID, self.module_id))
         return secret
 
 
@@ -144,6 +146,9 @@ class WhepClient:
         """Keep a candidate for the response; those that come after it are lost."""
         self._candidates.append(candidate)
         self._has_candidate.set()
+
+    def postponed(self, key: str) -> None:
+        """Keep the client waiting: the response comes after the ring that keeps the line busy."""
 
     def failed(self, key: str) -> None:
         """Keep the reason for the response; after it, nothing can be said."""
@@ -371,7 +376,7 @@ def _call_error(hass: HomeAssistant, camera: WhepCamera, key: str) -> WhepError:
     """Return the error for a view that was refused or has failed."""
     wait = 0.0
     if key in {"call_relay_limit", "call_relay_pause"} and camera.live and camera.module:
-        wait = camera.live.relay_limits.seconds_left(camera.module.intercom_id)
+        wait = camera.live.relays.limits.seconds_left(camera.module.intercom_id)
     status = _STATUSES.get(key, HTTPStatus.SERVICE_UNAVAILABLE)
     return WhepError(status, translated_error(hass, key), retry_after=wait)
 

@@ -215,6 +215,76 @@ async def test_busy_intercom_gets_no_third_offer(auth: AuthHandler) -> None:
         assert len(setup.intercom.sent("offer")) == 2
 
 
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_busy_intercom_gets_a_last_offer_later(auth: AuthHandler, is_refused: bool) -> None:
+    """When the caller says so, with the candidates that the viewer has sent meanwhile."""
+    busy = refusing(1) if is_refused else terminating(MAX_PEERS)
+    go_on, later = asyncio.Event(), asyncio.Event()
+
+    async def when_busy() -> None:
+        later.set()
+        await go_on.wait()
+
+    def answer(f: Frame) -> list[Frame]:
+        return [ack(f, "s3"), message("s3", "answer", ANSWER)]
+
+    acked = replying(busy, busy, answer, lambda f: [ack(f)])
+    async with signaling(auth, acked) as setup:
+        viewer = Recorder()
+        session = setup.session(viewer)
+        dialling = asyncio.create_task(session.dial(OFFER, when_busy=when_busy))
+        await later.wait()
+        await session.add_candidate(Candidate(candidate=USEFUL, index=0))
+        assert (len(setup.intercom.sent("offer")), viewer.events) == (2, [])
+        go_on.set()
+        await dialling
+        await until(lambda: setup.intercom.sent("candidate"))
+        session.hang_up()
+        await until(setup.terminates)
+    assert viewer.events == ["answer"]
+    assert len(setup.intercom.sent("offer")) == 3
+    assert [f["session_id"] for f in setup.intercom.sent("candidate")] == ["s3"]
+    assert setup.terminates() == ["s3"]
+
+
+@pytest.mark.parametrize("offers", [2, 3])
+async def test_intercom_stays_busy(auth: AuthHandler, offers: int) -> None:
+    """There is no offer after the last one, and none if the caller does not want it."""
+
+    async def when_busy() -> None:
+        if offers == 2:
+            raise AnsweredElsewhereError
+
+    async with signaling(auth, replying(terminating(MAX_PEERS))) as setup:
+        session = setup.session()
+        expected = AnsweredElsewhereError if offers == 2 else LineBusyError
+        with pytest.raises(expected):
+            await session.dial(OFFER, when_busy=when_busy)
+        assert session.state is SessionState.ENDED
+        assert len(setup.intercom.sent("offer")) == offers
+    assert setup.terminates() == []
+
+
+async def test_viewer_leaves_while_the_intercom_is_busy(auth: AuthHandler) -> None:
+    """Nothing is sent afterwards."""
+    later, go_on = asyncio.Event(), asyncio.Event()
+
+    async def when_busy() -> None:
+        later.set()
+        await go_on.wait()
+
+    async with signaling(auth, replying(terminating(MAX_PEERS))) as setup:
+        session = setup.session()
+        dialling = asyncio.create_task(session.dial(OFFER, when_busy=when_busy))
+        await later.wait()
+        session.hang_up()
+        go_on.set()
+        with pytest.raises(CallError):
+            await dialling
+        assert len(setup.intercom.sent("offer")) == 2
+    assert setup.terminates() == []
+
+
 async def test_viewer_leaves_before_the_acknowledgement(auth: AuthHandler) -> None:
     """The session can only be terminated once the acknowledgement has named it."""
     go_on = asyncio.Event()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from custom_components.bticino_classe.client.calls import CallChange
     from tests.simulator import Simulator
+    from tests.simulator.calls import Call
 
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
 DOORBELL, CALL = "event.posto_esterno_strada_doorbell", "event.posto_esterno_strada_call"
@@ -296,6 +297,14 @@ async def test_status_that_names_its_panel_rings_there(
     assert state_of(hass, f"binary_sensor.{location}_ringing") == "off"
 
 
+def push_status(simulator: Simulator, call: Call, module_id: str) -> None:
+    """Push the status of a call that names any module."""
+    status = pushes.status(call, "incoming_call", at=simulator.clock(), subevent_id="1")
+    extra = status["extra_params"]
+    assert isinstance(extra, dict)
+    simulator.push({**status, "extra_params": {**extra, "module_id": module_id}})
+
+
 @pytest.mark.parametrize("house_name", ["two_homes"])
 @pytest.mark.parametrize(
     "named", ["Classe 300X", "Cancello", "Luce scale", "BNTVCC", "BNXY", "unlisted", ""]
@@ -312,15 +321,37 @@ async def test_status_that_names_something_else(
     elif named not in {"unlisted", ""}:
         named = simulator.house.find(named).id
     frames = get_entry(hass).runtime_data.push.socket.counters["frames"]
-    call = simulator.ring(STREET, offer=False, status=False)
-    status = pushes.status(call, "incoming_call", at=simulator.clock(), subevent_id="1")
-    extra = status["extra_params"]
-    assert isinstance(extra, dict)
-    simulator.push({**status, "extra_params": {**extra, "module_id": named}})
+    push_status(simulator, simulator.ring(STREET, offer=False, status=False), named)
     await wait_frames(hass, frames + 1)
     assert events.rings() == []  # the offer is awaited
     await wait_until(events.rings)
     assert events.rings() == [BRIDGE_DOORBELL]
+
+
+@pytest.mark.parametrize("house_name", ["cctv"])
+@pytest.mark.parametrize("is_named", [True, False])
+async def test_camera_is_no_panel(
+    hass: HomeAssistant, events: EventRecorder, simulator: Simulator, *, is_named: bool
+) -> None:
+    """There is one panel beside two CCTV cameras, so it rings, whatever the status names."""
+    named = simulator.house.find("Giardino" if is_named else "Cancello").id
+    push_status(simulator, simulator.ring("Cancello", offer=False, status=False), named)
+    await wait_frames(hass, 2)
+    assert events.rings() == ["event.cancello_doorbell"]
+
+
+@pytest.mark.parametrize("house_name", ["easykit_three_panels"])
+async def test_status_names_a_panel_that_is_not_listed_yet(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, events: EventRecorder, simulator: Simulator
+) -> None:
+    """It rings at the intercom; the list is requested, so that it rings at the panel next time."""
+    panel = simulator.add_module(kind="BNEU", name="Nuovo")
+    for count in (1, 2):
+        simulator.ring(panel.id, names_panel=True)
+        await wait_frames(hass, 1 + count)
+        await advance(hass, freezer, 11)  # requests are debounced
+    assert events.rings() == ["event.easykit_doorbell", "event.nuovo_doorbell"]
+    assert simulator.journal.count(HOMESDATA) == 1
 
 
 @pytest.mark.parametrize("status_first", [False, True])

@@ -41,7 +41,7 @@ class Clock:
     def __init__(self, hass: HomeAssistant) -> None:
         self._now = hass.loop.time
         self.ahead = 0.0
-        get_entry(hass).runtime_data.live.relay_limits._clock = self
+        get_entry(hass).runtime_data.live.relays.limits._clock = self
 
     def __call__(self) -> float:
         """Return the time."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import time
 from typing import TYPE_CHECKING, Final
 
-from ..decode import as_key
 from ..error_codes import has_error
+from ..values import as_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Final
 
-from ..decode import as_int, as_mapping, as_str
 from ..error_codes import RTC_MAX_PEERS, RTC_UNREACHABLE, code_error, error_code
 from ..errors import (
     BticinoError,
@@ -11,9 +10,10 @@ from ..errors import (
     LineBusyError,
     UnreachableError,
 )
+from ..values import as_int, as_mapping, as_str
 
 if TYPE_CHECKING:
-    from ..decode import JsonObject
+    from ..values import JsonObject
 
 MAX_PEERS_TEXT: Final = "number of peers"
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from ..decode import as_key, as_label, as_mapping, as_number, as_str
 from ..errors import (
     AnsweredElsewhereError,
     BticinoError,
@@ -19,6 +18,7 @@ from ..errors import (
     UnexpectedAnswerError,
 )
 from ..models import Candidate
+from ..values import as_key, as_label, as_mapping, as_number, as_str
 from .rtc_errors import ack_error, terminate_error
 from .sdp import (
     MAX_CANDIDATES,
@@ -35,7 +35,14 @@ from .sdp import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Iterator,
+        Mapping,
+    )
 
     from ..models import RingOffer
     from ..websocket.connection import Frame
@@ -47,7 +54,7 @@ class SessionState(StrEnum):
     """The state of a call.
 
     NEW → OFFERED (our offer, or our answer to a ring, is being sent) → ACKED → ANSWERED → ENDED.
-    OFFERED, ACKED → RELEASED (the intercom has ended it before it was set up) → OFFERED (second
+    OFFERED, ACKED → RELEASED (the intercom has ended it before it was set up) → OFFERED (next
     attempt at a busy intercom). Every state → ENDED, which is final.
     """
 
@@ -83,8 +90,11 @@ class CallObserver:
 class CallSession:
     """A viewer's call, from the offer to exactly one `terminate`.
 
-    `dial` and `answer` return when the call is set up; on a BticinoError it is ended.
+    `dial` and `answer` return when the call is set up; on a BticinoError it is ended. `is_sent`:
+    the cloud may have received a message of the call.
     """
+
+    is_sent = False
 
     def __init__(
         self,
@@ -125,10 +135,17 @@ class CallSession:
         known = {"session_id": self.ids.session_id, "tag_id": self.ids.tag_id}
         return {key: value for key, value in known.items() if value is not None}
 
-    async def dial(self, offer: str) -> None:
-        """Call the panel with the viewer's offer."""
+    async def dial(
+        self, offer: str, *, when_busy: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Call the panel with the viewer's offer.
+
+        A busy intercom is called a second time after a moment. If it is still busy, `when_busy`
+        waits for a better time for the last attempt, or raises a BticinoError.
+        """
         self._viewer_sdp = offer
-        await self._set_up(lambda: self._dial(reduced_offer(with_sendrecv_audio(offer))))
+        reduced = reduced_offer(with_sendrecv_audio(offer))
+        await self._set_up(lambda: self._dial(reduced, when_busy))
 
     async def answer(self, ring: RingOffer, offer: str) -> None:
         """Answer a ring; the viewer gets the intercom's offer as the answer to its own."""
@@ -222,14 +239,26 @@ class CallSession:
         if self._ring is not None and not is_processable(self._ring.sdp):
             raise UnexpectedAnswerError
 
-    async def _dial(self, offer: str) -> None:
+    async def _dial(self, offer: str, when_busy: Callable[[], Awaitable[None]] | None) -> None:
         try:
-            answer = await self._offer(offer)
+            answer = await self._offer_twice(offer)
         except LineBusyError:
-            # The place of a call that has just ended becomes free with a delay (protocol.md 3.8).
-            await asyncio.sleep(self._timeouts.busy)
-            answer = await self._offer(offer)
+            if when_busy is None:
+                raise
+            await when_busy()
+            answer = await self._offer_later(offer)
         await self._connect(answer, device_answer_for_viewer(self._viewer_sdp, answer))
+
+    async def _offer_twice(self, offer: str) -> str:
+        try:
+            return await self._offer(offer)
+        except LineBusyError:
+            return await self._offer_later(offer)
+
+    async def _offer_later(self, offer: str) -> str:
+        # The place of a call that has just ended becomes free with a delay (protocol.md 3.8).
+        await asyncio.sleep(self._timeouts.busy)
+        return await self._offer(offer)
 
     async def _offer(self, offer: str) -> str:
         """Send an offer and return the intercom's answer."""
@@ -280,13 +309,18 @@ class CallSession:
         on_ack: AckHandler | None = None,
     ) -> Frame:
         """Send a message and return its acknowledgement; raises the error that it reports."""
-        ack = await self._channel.request(
-            self,
-            data,
-            timeout=self._timeouts.acknowledged,
-            correlation_id=correlation_id,
-            on_ack=on_ack,
-        )
+        try:
+            ack = await self._channel.request(
+                self,
+                data,
+                timeout=self._timeouts.acknowledged,
+                correlation_id=correlation_id,
+                on_ack=on_ack,
+            )
+        except NoAnswerError as err:
+            self.is_sent = self.is_sent or err.sent
+            raise
+        self.is_sent = True
         _raise_if_refused(ack)
         return ack
 

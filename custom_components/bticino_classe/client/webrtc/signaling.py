@@ -9,8 +9,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ..decode import as_key, as_mapping
 from ..errors import BticinoError, NoAnswerError
+from ..values import as_key, as_mapping
 from ..websocket.connection import Frame, ReconnectingSocket, SocketState
 from .pending import PendingRequests
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..auth import AuthHandler
-    from ..decode import JsonObject
+    from ..values import JsonObject
 
 type Frame = JsonObject
 
@@ -77,9 +77,13 @@ class ReconnectingSocket:
     `name` is used in log lines. `subscription` returns the frame to subscribe with for a token.
     `on_frame` gets every frame but replies to subscriptions, `on_state` every new state.
     `on_subscribed` is called after every confirmed subscription; it gets whether pushes may have
-    been lost before. They must return at once. `run` lasts until it is cancelled.
+    been lost before. They must return at once. `run` lasts until it is cancelled. `offline` is None
+    while the socket is online or stopped; `wall_clock` returns the seconds since 1970.
     """
 
+    state = SocketState.STOPPED
+    offline: Offline | None = None
+    last_disconnect: Disconnect | None = None
     _stopped = False
     _logged = _Logged.NOTHING
     _reply: asyncio.Future[Frame] | None = None
@@ -117,10 +121,6 @@ class ReconnectingSocket:
         self._retry_now = asyncio.Event()
         self._subscribe_now = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
-        self.state = SocketState.STOPPED
-        # None while the socket is online or stopped.
-        self.offline: Offline | None = None
-        self.last_disconnect: Disconnect | None = None
         self.counters: Counter[str] = Counter()
 
     @property
