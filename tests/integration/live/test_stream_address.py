@@ -210,6 +210,22 @@ async def test_renewed_address(
         assert (await http.get(path)).status == 204
 
 
+async def test_address_of_an_account_that_is_not_loaded(
+    hass: HomeAssistant, http: TestClient[Any, Any]
+) -> None:
+    """It is shown and renewed; a camera that has none gets none."""
+    path = await stream_path(hass)
+    await hass.config_entries.async_unload(get_entry(hass).entry_id)
+    assert await stream_path(hass) == path
+    renewed = await stream_path(hass, renew=True)
+    for address, status in ((path, 401), (renewed, 204)):
+        assert (await http.get(address)).status == status
+        assert "Link" not in (await http.options(address)).headers
+    with pytest.raises(ServiceValidationError) as caught:
+        await stream_settings(hass, YARD)
+    assert caught.value.translation_key == "no_such_camera"
+
+
 async def test_address_outlives_reloads_and_sign_ins(
     hass: HomeAssistant, http: TestClient[Any, Any]
 ) -> None:
