@@ -12,6 +12,7 @@ from . import (
     first_picture,
     history,
     imports,
+    outage_starts,
     outages,
     pictures,
     requests,
@@ -93,6 +94,9 @@ PARTS: Final[dict[str, Part]] = {
     "tokens": lambda cloud, _, extent: tokens.measure(cloud, extent.batches),
     "starts": lambda cloud, folder, extent: starts.measure(
         cloud, folder, extent.sizes, extent.runs
+    ),
+    "outage_starts": lambda cloud, folder, extent: outage_starts.measure(
+        cloud, folder, extent.runs
     ),
     "rings": lambda cloud, folder, extent: rings.measure(
         cloud, folder, extent.panels, extent.rings

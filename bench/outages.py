@@ -25,9 +25,17 @@ if TYPE_CHECKING:
 HOUSE: Final = "panels_1"
 STABLE_SECONDS: Final = KeepalivePolicy().stable_after + 1.0  # online until the backoff is reset
 MARGIN_SECONDS: Final = 60.0
-FLEET_OUTAGES: Final = {"a moment": 0.01, "10 s": 10.0, "1 min": 60.0, "10 min": 600.0}
-MAX_IN_ONE_SECOND_PERCENT: Final = 1.0
+FLEET_OUTAGES: Final = {
+    "a moment": 0.01,
+    "10 s": 10.0,
+    "1 min": 60.0,
+    "10 min": 600.0,
+    "1 h": 3600.0,
+}
 BACK_PERCENTS: Final = (50, 95, 99)
+SHORT_OUTAGE_SECONDS: Final = 60.0
+SHORT_AIMS: Final = {50: 5.0}  # seconds, by percent
+AIMS: Final = {50: 30.0, 95: 60.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +61,20 @@ OUTAGES: Final = (
         begin=Cloud.stop_answering,
         seconds=10.0,
     ),
+    Outage(
+        key="no_answer_1min",
+        text="1 min without an answer",
+        begin=Cloud.stop_answering,
+        seconds=60.0,
+    ),
+    Outage(
+        key="no_answer_10min",
+        text="10 min without an answer",
+        begin=Cloud.stop_answering,
+        seconds=600.0,
+    ),
     Outage(key="503_10s", text="10 s of 503", begin=Cloud.take_down, seconds=10.0),
+    Outage(key="503_1min", text="1 min of 503", begin=Cloud.take_down, seconds=60.0),
     Outage(key="503_10min", text="10 min of 503", begin=Cloud.take_down, seconds=600.0),
 )
 
@@ -75,22 +96,30 @@ def measure_fleet() -> Iterator[Figure]:
         for duration, seconds in FLEET_OUTAGES.items():
             key = f"fleet_{answer.replace(' ', '_')}_{seconds:.0f}s"
             text = f"10 000 homes, {duration} of {answer}"
-            yield from _fleet_figures(key, text, arrivals(seconds, is_overload=is_overload))
+            homes = arrivals(seconds, is_overload=is_overload)
+            yield from _fleet_figures(key, text, homes, aims_of(seconds))
 
 
 def _figures(outage: Outage, seconds: Sequence[float]) -> Iterator[Figure]:
-    for name, value in (
-        ("p50", percentile(seconds, 50)),
-        ("p95", percentile(seconds, 95)),
-        ("max", max(seconds)),
+    aims = aims_of(outage.seconds)
+    for name, value, aim in (
+        ("p50", percentile(seconds, 50), aims.get(50)),
+        ("p95", percentile(seconds, 95), aims.get(95)),
+        ("max", max(seconds), None),
     ):
         yield Figure(
             key=f"back_{outage.key}.{name}_s",
             text=f"online again after {outage.text}, {name}",
             value=value,
             unit="s",
+            aim=aim,
             samples=seconds if name == "p50" else (),
         )
+
+
+def aims_of(seconds: float) -> dict[int, float]:
+    """Return within how many seconds a share of the homes is to be back, by percent."""
+    return SHORT_AIMS if seconds <= SHORT_OUTAGE_SECONDS else AIMS
 
 
 async def _recover(hass: HomeAssistant, cloud: Cloud, outage: Outage, times: int) -> list[float]:
@@ -118,14 +147,18 @@ async def _recover_once(
     return clock.monotonic() - start
 
 
-def _fleet_figures(key: str, text: str, homes: Counter[int]) -> Iterator[Figure]:
-    """Yield when homes are back; they are counted by seconds since the end of the outage."""
+def _fleet_figures(
+    key: str, text: str, homes: Counter[int], aims: dict[int, float]
+) -> Iterator[Figure]:
+    """Yield when homes are back; they are counted by seconds since the end of the outage.
+
+    How many come in one second has no aim: it is the price of those for the time.
+    """
     yield Figure(
         key=f"{key}.most_percent",
         text=f"{text}: most in one second",
         value=max(homes.values()) / homes.total() * 100,
         unit="%",
-        aim=MAX_IN_ONE_SECOND_PERCENT,
     )
     seconds = sorted(homes.elements())
     for percent in BACK_PERCENTS:
@@ -134,4 +167,5 @@ def _fleet_figures(key: str, text: str, homes: Counter[int]) -> Iterator[Figure]
             text=f"{text}: {percent} % are back within",
             value=seconds[len(seconds) * percent // 100 - 1] + 1,
             unit="s",
+            aim=aims.get(percent),
         )

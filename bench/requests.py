@@ -55,7 +55,7 @@ def _start_figures(
         text,
         ("logins", "logins", sent.logins, logins),
         ("refreshes", "token refreshes", sent.tokens - sent.logins, refreshes),
-        ("requests", "requests until set up", sent.tokens + sent.others, requests),
+        ("requests", "requests but for the background's", sent.tokens + sent.others, requests),
         ("handshakes", "push connections opened", sent.handshakes, 1),
         ("subscriptions", "subscriptions to pushes", sent.subscribed[PUSH_PATH], 1),
         ("events", "requests for events", sent.events, 1),

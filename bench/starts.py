@@ -78,9 +78,11 @@ def _figures(restarts: Restarts) -> Iterator[Figure]:
     modules = restarts.modules
     key, text = f"restart_{modules}", f"restart with {modules} modules"
     elapsed = [time.elapsed for time in restarts.times]
-    # From the start of the set-up until every enabled entity has a state; imports do not count.
+    # From the start of the set-up until every enabled entity is there; imports do not count.
     yield median_ms(f"{key}.ms", f"{text}: time", elapsed, aim=AIMS_MS.get(modules))
     yield median_ms(f"{key}.processor_ms", f"{text}: processor time", restarts.processor)
+    available = [time.available for time in restarts.times]
+    yield median_ms(f"{key}.available_ms", f"{text}: time until available", available)
     yield from counts(
         key,
         text,

@@ -131,6 +131,10 @@ class Cloud:
         """Drop the open sockets and answer everything with 503."""
         self._request("down", {})
 
+    def slow_down(self, seconds: float) -> None:
+        """Delay every answer."""
+        self._request("fail", {"path": "*", "times": ALL_ATTEMPTS, "delay": seconds})
+
     def stop_answering(self) -> None:
         """Drop the open push sockets and every attempt to open one, without an answer."""
         self._request("fail", {"path": PUSH_PATH, "times": ALL_ATTEMPTS, "drop": True})

@@ -12,7 +12,7 @@ from aiohttp.resolver import AsyncResolver
 from homeassistant import loader
 from homeassistant.bootstrap import CORE_INTEGRATIONS, async_load_base_functionality
 from homeassistant.config_entries import SOURCE_USER, ConfigEntries, ConfigEntry, ConfigEntryState
-from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.const import ATTR_RESTORED, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.core_config import async_process_ha_core_config
 from homeassistant.helpers import aiohttp_client, entity_registry as er
@@ -22,12 +22,13 @@ from homeassistant.setup import async_setup_component
 from custom_components.bticino_classe.client import AuthHandler
 from custom_components.bticino_classe.const import DOMAIN
 
-from .waiting import wait_idle
+from .waiting import wait_idle, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from custom_components.bticino_classe.client import Endpoints
     from custom_components.bticino_classe.runtime import RuntimeData
 
     from .cloud import Cloud
@@ -45,10 +46,11 @@ REQUESTED_LATER: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetUpTime:
-    """Seconds that a set-up took, and seconds of processor time of this process."""
+    """Seconds until all entities are there, also of this process's processor; until available."""
 
     elapsed: float
     processor: float
+    available: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,19 @@ class Installation:
         installation.run(installation.sign_in)
         return installation
 
-    def run[Result](self, act: Callable[[HomeAssistant], Awaitable[Result]]) -> Result:
+    def run[Result](
+        self,
+        act: Callable[[HomeAssistant], Awaitable[Result]],
+        *,
+        endpoints: Endpoints | None = None,
+    ) -> Result:
         """Start Home Assistant with its own event loop, run `act`, stop; return its result.
 
-        What Home Assistant stores is on disk afterwards, so the next run is a restart.
+        What Home Assistant stores is on disk afterwards, so the next run is a restart. `endpoints`
+        are other addresses than those of the cloud.
         """
         with asyncio.Runner(loop_factory=create_event_loop) as runner:
-            return runner.run(self._run(act))
+            return runner.run(self._run(act, endpoints or self.cloud.endpoints))
 
     async def sign_in(self, hass: HomeAssistant) -> None:
         """Add the account through the config flow."""
@@ -84,13 +92,16 @@ class Installation:
             result = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
         assert result["type"] == "create_entry", result
         await hass.async_block_till_done()
-        _check_set_up(hass)
+        check_set_up(hass)
+        _check_availability(hass)
         await wait_idle(hass)
 
-    async def _run[Result](self, act: Callable[[HomeAssistant], Awaitable[Result]]) -> Result:
+    async def _run[Result](
+        self, act: Callable[[HomeAssistant], Awaitable[Result]], endpoints: Endpoints
+    ) -> Result:
         hass = HomeAssistant(str(self.folder))
         await _start(hass)
-        constructor = partialmethod(AuthHandler.__init__, endpoints=self.cloud.endpoints)
+        constructor = partialmethod(AuthHandler.__init__, endpoints=endpoints)
         try:
             with patch.object(AuthHandler, "__init__", constructor):
                 return await act(hass)
@@ -99,14 +110,26 @@ class Installation:
 
 
 async def set_up(hass: HomeAssistant) -> SetUpTime:
-    """Set up the stored account; return the time until every entity has a state."""
-    gc.collect()  # so that garbage of an earlier run is not collected while it is measured
-    start, processor_start = perf_counter(), process_time()
-    await async_setup_component(hass, DOMAIN, {})
-    taken = SetUpTime(elapsed=perf_counter() - start, processor=process_time() - processor_start)
-    _check_set_up(hass)
+    """Set up the stored account, and wait until the cloud has answered; return the times."""
+    start, processor_start = await begin_set_up(hass)
+    elapsed, processor = perf_counter() - start, process_time() - processor_start
+    check_set_up(hass)
+    coordinator = runtime_of(hass).coordinator
+    await wait_until(
+        lambda: coordinator.known_homes.is_confirmed and bool(coordinator.answered_homes)
+    )
+    taken = SetUpTime(elapsed=elapsed, processor=processor, available=perf_counter() - start)
     await wait_idle(hass)
+    _check_availability(hass)
     return taken
+
+
+async def begin_set_up(hass: HomeAssistant) -> tuple[float, float]:
+    """Set up the stored account until all entities are there; return the times of the start."""
+    gc.collect()  # so that garbage of an earlier run is not collected while it is measured
+    started = perf_counter(), process_time()
+    await async_setup_component(hass, DOMAIN, {})
+    return started
 
 
 async def set_up_with_expired_token(hass: HomeAssistant) -> None:
@@ -127,6 +150,17 @@ def runtime_of(hass: HomeAssistant) -> RuntimeData:
     """Return the parts of the account, which has to be set up."""
     runtime: RuntimeData = entry_of(hass).runtime_data
     return runtime
+
+
+def check_set_up(hass: HomeAssistant) -> None:
+    """Fail unless the account is loaded and every enabled entity is there.
+
+    What is requested later is left out.
+    """
+    assert entry_of(hass).state is ConfigEntryState.LOADED, entry_of(hass)
+    states = [hass.states.get(entity.entity_id) for entity in _enabled_entities(hass)]
+    assert states, "no entity was added"
+    assert all(state and not state.attributes.get(ATTR_RESTORED) for state in states)
 
 
 async def _start(hass: HomeAssistant) -> None:
@@ -153,21 +187,22 @@ class _Resolver(AsyncResolver):
         await self.close()
 
 
-def _check_set_up(hass: HomeAssistant) -> None:
-    """Fail unless the account is loaded and every enabled entity is available.
-
-    What needs a call or pushes only has to have a state; what is requested later is left out.
-    """
-    entry = entry_of(hass)
-    assert entry.state is ConfigEntryState.LOADED, entry
-    entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
-    enabled = [
-        entity
-        for entity in entities
-        if entity.disabled_by is None and not entity.unique_id.endswith(REQUESTED_LATER)
+def _check_availability(hass: HomeAssistant) -> None:
+    """Fail unless every entity is available, but for what needs a call or pushes."""
+    lasting = [
+        entity.entity_id
+        for entity in _enabled_entities(hass)
+        if not entity.unique_id.endswith(AVAILABLE_LATER)
     ]
-    assert enabled, "no entity was added"
-    assert all(hass.states.get(entity.entity_id) for entity in enabled)
-    lasting = [e.entity_id for e in enabled if not e.unique_id.endswith(AVAILABLE_LATER)]
     unavailable = [each for each in lasting if hass.states.is_state(each, STATE_UNAVAILABLE)]
     assert not unavailable, unavailable
+
+
+def _enabled_entities(hass: HomeAssistant) -> list[er.RegistryEntry]:
+    """Return the enabled entities, without those of what is requested later."""
+    registry = er.async_get(hass)
+    return [
+        entity
+        for entity in er.async_entries_for_config_entry(registry, entry_of(hass).entry_id)
+        if entity.disabled_by is None and not entity.unique_id.endswith(REQUESTED_LATER)
+    ]

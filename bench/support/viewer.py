@@ -41,7 +41,7 @@ def offer_of(browser: str) -> str:
 def camera_of(hass: HomeAssistant) -> Camera:
     """Return the camera of the first panel."""
     entities = er.async_entries_for_config_entry(er.async_get(hass), entry_of(hass).entry_id)
-    ids = sorted(entity.entity_id for entity in entities if entity.domain == "camera")
+    ids = sorted(e.entity_id for e in entities if e.domain == "camera" and not e.disabled)
     camera = hass.data[DATA_COMPONENT].get_entity(ids[0])
     assert isinstance(camera, Camera), ids
     return camera

@@ -27,9 +27,11 @@ from .issues import async_delete_issues
 from .live.stream_address import async_hide_secrets
 from .live.whep import WhepSessionView, WhepView
 from .pulses import DOOR_PULSES
+from .recording.file import async_remove_recording
 from .runtime import BticinoConfigEntry, RuntimeData, async_runtime
 from .service_helpers import async_picture_source, async_whep_camera
 from .services import async_setup_services
+from .stored_house import async_remove_stored_house
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,7 +72,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa:
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> bool:
-    """Set up an account: tokens from the entry, the house from the cloud, then the platforms."""
+    """Set up an account from what is stored; only the first set-up waits for the cloud."""
     auth = _auth_handler(hass, entry)
     entry.async_on_unload(auth.wait_idle)
     _wait_at_stop(hass, entry, auth.wait_idle)
@@ -79,7 +81,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     _wait_at_stop(hass, entry, runtime.commands.async_settle)
     runtime.watch.async_start()
     await runtime.history.async_remove_unwanted()
-    await runtime.coordinator.async_config_entry_first_refresh()
+    await runtime.coordinator.async_load()
     entry.runtime_data = runtime
     async_sync_devices(hass, entry)
     await runtime.history.async_load(runtime.calls.ringing)
@@ -104,9 +106,11 @@ async def async_unload_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
-    """Remove the account's history of calls and what outlives its reloads."""
+    """Remove the account's history of calls, its stored house, and what outlives its reloads."""
     async_forget_calls(hass, entry.entry_id)
     await async_remove_history(hass, entry.entry_id)
+    await async_remove_stored_house(hass, entry.entry_id)
+    await async_remove_recording(hass, entry.entry_id)
     async_delete_issues(hass, entry.entry_id, is_removed=True)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
     hass.data.get(DOOR_PULSES, {}).pop(entry.entry_id, None)
@@ -121,8 +125,10 @@ async def async_remove_config_entry_device(
     """Allow a device to be deleted once the cloud no longer lists its module."""
     modules = {key for domain, key in device.identifiers if domain == DOMAIN}
     runtime = async_runtime(entry)
-    # While the account is not loaded, it is not known what the cloud lists.
-    if runtime is None or any(runtime.coordinator.is_listed(module) for module in modules):
+    # Before the cloud has answered, it is not known what it lists.
+    if runtime is None or not all(
+        runtime.coordinator.known_homes.is_gone(module) for module in modules
+    ):
         return False
     for module in modules:
         runtime.coordinator.async_remove_module(module)

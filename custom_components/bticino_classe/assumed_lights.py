@@ -58,7 +58,7 @@ class AssumedLights:
 
     @callback
     def async_switch(self, light_id: str, *, on: bool, seconds: float) -> None:
-        """Note that a light was switched; it goes off after so many seconds, 0: never."""
+        """Note that a light is on or off now; it goes off after so many seconds, 0: never."""
         is_timed = on and seconds > 0
         off_at = dt_util.utcnow().timestamp() + seconds if is_timed else None
         self.async_set(light_id, AssumedState(on=on, off_at=off_at))
@@ -68,11 +68,6 @@ class AssumedLights:
         """Set the assumed state of a light."""
         self._states[light_id] = state
         self._listeners.async_notify({light_id})
-
-    @callback
-    def async_forget(self, light_id: str) -> None:
-        """Forget the assumed state of a light: the cloud reports the real one."""
-        self._states.pop(light_id, None)
 
     @callback
     def async_listen(self, listener: ModuleListener) -> CALLBACK_TYPE:

@@ -96,12 +96,15 @@ class BticinoConnection(BticinoEntity, BinarySensorEntity):
     @property
     @override
     def available(self) -> bool:
-        return self.coordinator.last_update_success
+        coordinator = self.coordinator
+        return coordinator.last_update_success and coordinator.has_answered(self.module.id)
 
     @property
     @override
     def is_on(self) -> bool:
-        return self.coordinator.is_listed(self.module.id) and self.module_state.reachable
+        return (
+            self.coordinator.known_homes.is_listed(self.module.id) and self.module_state.reachable
+        )
 
 
 class BticinoPushConnection(BticinoLocalEntity, BinarySensorEntity):

@@ -151,7 +151,7 @@ def _remove_obsolete(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     """Remove the calendars of excluded homes, or all calendars if no calls are kept."""
     runtime, registry = entry.runtime_data, er.async_get(hass)
     coordinator = runtime.coordinator
-    for home_id in coordinator.all_homes:
+    for home_id in coordinator.known_homes.homes:
         if home_id in coordinator.excluded_homes or not runtime.history.is_kept:
             calendar = unique_id(entry, home_id, KEY)
             if entity_id := registry.async_get_entity_id(Platform.CALENDAR, DOMAIN, calendar):

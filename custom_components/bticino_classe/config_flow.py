@@ -65,10 +65,12 @@ from .const import (
 from .entity import RELAYS, declared_doors
 from .errors import reason
 from .markdown import escape_markdown
-from .runtime import BticinoConfigEntry, async_runtime
+from .runtime import BticinoConfigEntry, async_loaded_entries, async_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 
     from .history.history import CallHistory
 
@@ -85,8 +87,9 @@ ACCOUNT_SCHEMA = vol.Schema(
 CODE = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 CODE_SCHEMA = vol.Schema({vol.Required(CONF_CODE): CODE})
 
-_RELAY_OPTIONS = {CONF_LIGHTS_AS_DOORS: ModuleKind.LIGHT, CONF_GATES: ModuleKind.RELAY}
 MAX_TITLE_LENGTH = 255  # characters; logs and notifications contain it
+
+_RELAY_OPTIONS = {CONF_LIGHTS_AS_DOORS: ModuleKind.LIGHT, CONF_GATES: ModuleKind.RELAY}
 
 # Only these keys have a text in the forms.
 _FORM_ERRORS = frozenset(
@@ -105,6 +108,7 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         self._credentials: dict[str, str] = {}
         self._tokens: dict[str, Any] = {}
         self._entry_title = ""
+        self._found_address = ""
         self._is_finishing = False
         self._removed = asyncio.Event()
 
@@ -116,22 +120,27 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Sign in to a new account."""
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            if not self._is_finishing and self._is_configured(user_input[CONF_USERNAME]):
-                return self.async_abort(reason="already_configured")
-            topology, errors = await self._async_sign_in(user_input)
-            if topology is not None:
-                if not (relays := _relays(topology)):
-                    await self._async_finish_once("already_configured")
-                unique_id = topology.user_id or self._credentials[CONF_USERNAME].lower()
-                # An abandoned form that asks for the relays must not block another sign-in.
-                await self.async_set_unique_id(unique_id, raise_on_progress=False)
-                self._abort_if_unique_id_configured()
-                if relays:
-                    return self._lights_form(topology, relays)
-                return self.async_create_entry(title=_title(topology), data=self._entry_data)
-        return self._account_form("user", errors, user_input)
+        return await self._async_add_account("user", user_input)
+
+    async def async_step_dhcp(self, discovery_info: DhcpServiceInfo) -> ConfigFlowResult:
+        """Offer the sign-in for a unit in the network, or note the address of a known intercom.
+
+        Nothing is requested: the unit may belong to another app, or be no intercom.
+        """
+        for entry in async_loaded_entries(self.hass):
+            entry.runtime_data.coordinator.async_set_local_address(
+                dr.format_mac(discovery_info.macaddress), discovery_info.ip
+            )
+        # One form for any number of units: an account has all its intercoms.
+        await self._async_handle_discovery_without_unique_id()
+        self._found_address = discovery_info.ip
+        return await self.async_step_discovered()
+
+    async def async_step_discovered(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Sign in to the account of a unit that was found in the network."""
+        return await self._async_add_account("discovered", user_input)
 
     async def async_step_lights(self, user_input: dict[str, Any]) -> ConfigFlowResult:
         """Store which relays open something."""
@@ -184,6 +193,26 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
     def async_remove(self) -> None:
         self._removed.set()
 
+    async def _async_add_account(
+        self, step_id: str, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            if not self._is_finishing and self._is_configured(user_input[CONF_USERNAME]):
+                return self.async_abort(reason="already_configured")
+            topology, errors = await self._async_sign_in(user_input)
+            if topology is not None:
+                if not (relays := _relays(topology)):
+                    await self._async_finish_once("already_configured")
+                unique_id = topology.user_id or self._credentials[CONF_USERNAME].lower()
+                # An abandoned form that asks for the relays must not block another sign-in.
+                await self.async_set_unique_id(unique_id, raise_on_progress=False)
+                self._abort_if_unique_id_configured()
+                if relays:
+                    return self._lights_form(topology, relays)
+                return self.async_create_entry(title=_title(topology), data=self._entry_data)
+        return self._account_form(step_id, errors, user_input)
+
     async def _async_finish_once(self, reason: str) -> None:
         """Let one submission finish the flow; another of the same form is aborted after it.
 
@@ -196,7 +225,7 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
 
     def _is_configured(self, username: str) -> bool:
         """Whether an entry has this address; checked first, as each sign-in mails the owner."""
-        entries = self._async_current_entries()
+        entries = self._async_current_entries(include_ignore=False)
         return any(
             entry.data[CONF_USERNAME].lower() == username.strip().lower() for entry in entries
         )
@@ -213,6 +242,7 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(ACCOUNT_SCHEMA, known),
             errors=errors,
+            description_placeholders={"address": self._found_address},
         )
 
     def _lights_form(
@@ -346,7 +376,7 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         )
 
     def _homes(self) -> list[Home]:
-        homes = self.config_entry.runtime_data.coordinator.all_homes.values()
+        homes = self.config_entry.runtime_data.coordinator.known_homes.homes.values()
         return [home for home in homes if home.bridges]
 
     def _doors(self) -> dict[str, str]:

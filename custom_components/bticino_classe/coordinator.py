@@ -1,41 +1,34 @@
 """The house in Home Assistant: polled, corrected by pushes, kept over short outages."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
-from homeassistant.util import dt as dt_util
 
 from .account_watch import MissingIntercom
 from .client import (
     Account,
-    ApiError,
-    AuthError,
     BticinoError,
     ForbiddenError,
     Home,
     InvalidCredentialsError,
     ModuleKind,
     ModuleState,
-    NoAnswerError,
     NotFoundError,
     RateLimitError,
     ReachabilityPush,
     SocketState,
-    UnexpectedAnswerError,
     UnreachableError,
-    limited_homes,
-    with_reported_modules,
 )
 from .const import CONF_EXCLUDED_HOMES, DOMAIN, LOGGER
 from .errors import reason
-from .house import House, merged_homes, modules_of, without_module
-from .polling import HomePoller, LastAnswer
-from .surplus import SurplusModules
+from .house import House, is_of_home, modules_of
+from .known_homes import KnownHomes
+from .polling import STATUS_INTERVAL, HomePoller, LastAnswer, interval_of_start
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -43,11 +36,9 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from .client import CallPush, Module, Push, PushChannel
+    from .client import CallPush, Push, PushChannel
 
-STATUS_INTERVAL: Final = timedelta(minutes=5)  # while nothing is pushed
 SAFETY_INTERVAL: Final = timedelta(minutes=30)  # while the push connection is up
-TOPOLOGY_INTERVAL: Final = timedelta(minutes=59)  # less than an hour: two safety intervals
 MAX_REQUESTED_MODULES: Final = 200  # others appear with the next regular list
 OLD_PUSH_SECONDS: Final = 90.0  # after which a call does not prove a connection any more
 
@@ -56,6 +47,11 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     """Owns the house: the only writer of `data`; every change reaches the listeners."""
 
     config_entry: ConfigEntry
+    is_confirmed = False  # the cloud has listed the modules since the start
+    failed_polls = 0
+    _incomplete_polls = 0  # that left something unanswered since the start
+    _was_online = False
+    _outage_logged = False
 
     def __init__(
         self, hass: HomeAssistant, entry: ConfigEntry, account: Account, push: PushChannel
@@ -68,30 +64,30 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             update_interval=STATUS_INTERVAL,
         )
         self.account = account
-        self.all_homes: dict[str, Home] = {}
-        self.failed_polls = 0
+        self.known_homes = KnownHomes(hass, entry, account, is_unanswered=self._is_unanswered)
         self._last_answer = LastAnswer(hass)
         self._poller = HomePoller(hass, account)
-        self._surplus = SurplusModules(hass, entry)
         self._missing_intercom = MissingIntercom(hass, entry)
-        self._is_intercom_listed = True
-        self._was_online = False
         self._push = push
-        self._outage_logged = False
-        self._topology_ids: frozenset[str] = frozenset()
-        self._is_topology_cut = False
-        self._listed_homes: frozenset[str] = frozenset()
-        self._topology_until: datetime | None = None
-        self._status_ids: dict[str, frozenset[str]] = {}
         self._pending_updates: dict[str, dict[str, Any]] = {}
         self._requested_modules: set[str] = set()
-        self._misplaced_modules: set[str] = set()
+
+    async def async_load(self) -> None:
+        """Use the stored house; if there is none, wait for the cloud's first answer."""
+        if await self.known_homes.async_load():
+            self.data = House.of(self._homes_in_use(), {})
+        else:
+            await self.async_config_entry_first_refresh()
 
     @callback
     def async_start(self) -> None:
-        """Follow the push connection until the entry is unloaded."""
+        """Follow the push connection until the entry is unloaded; poll if only stored is known."""
         self.config_entry.async_on_unload(self._push.listen_pushes(self._on_push))
         self.config_entry.async_on_unload(self._push.listen_states(self._on_push_state))
+        if not self.known_homes.is_confirmed:
+            self.config_entry.async_create_background_task(
+                self.hass, self.async_refresh(), "bticino_classe first poll"
+            )
 
     @property
     def excluded_homes(self) -> Collection[str]:
@@ -101,13 +97,25 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     def is_excluded(self, module_id: str) -> bool:
         """Whether a module is only known as a part of homes that are not in use."""
-        listed = any(module_id in home.modules for home in self.all_homes.values())
+        listed = any(module_id in home.modules for home in self.known_homes.homes.values())
         return listed and module_id not in self.data.modules
 
-    def is_listed(self, module_id: str) -> bool:
-        """Whether the cloud's latest list of modules or of states contains a module."""
-        status_ids = self._status_ids.values()
-        return module_id in self._topology_ids or any(module_id in ids for ids in status_ids)
+    @property
+    def answered_homes(self) -> Collection[str]:
+        """The ids of the homes for which the cloud has answered since the start."""
+        return self._poller.answered
+
+    def has_answered(self, module_id: str) -> bool:
+        """Whether the cloud has answered for the home of a module since the start."""
+        module = self.data.modules.get(module_id)
+        answered = self._poller.answered
+        return module is not None and (
+            module.home_id in answered or self.known_homes.is_reported(module_id, answered)
+        )
+
+    def _is_unanswered(self, module_id: str) -> bool:
+        """Whether a module is in use, and the cloud has not answered for its home."""
+        return module_id in self.data.modules and not self.has_answered(module_id)
 
     def panels_of(self, bridge_id: str) -> tuple[str, ...]:
         """Return the ids of the panels behind an intercom."""
@@ -116,14 +124,21 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     @callback
     def async_remove_module(self, module_id: str) -> None:
         """Remove a module whose device was deleted; it returns if the cloud lists it again."""
-        self._drop_module(module_id)
+        self.known_homes.async_drop_module(module_id)
         self._set_house(self.data.without_module(module_id))
+        self.known_homes.async_save()
 
     @callback
     def async_set_light(self, module_id: str, *, on: bool) -> None:
         """Show a light as it was just switched, until the next poll reports it."""
         self._update_states([module_id], on=on)
         self.async_adapt_interval()
+
+    @callback
+    def async_set_local_address(self, module_id: str, address: str) -> None:
+        """Show the address that a module has just got, until the next poll reports it."""
+        if module_id in self.data.modules:
+            self._update_states([module_id], local_address=address)
 
     @callback
     def async_set_reachable(self, module_id: str, *, reachable: bool | None) -> None:
@@ -147,7 +162,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         has_room = len(self._requested_modules) < MAX_REQUESTED_MODULES
         if unknown - self._requested_modules and has_room:
             self._requested_modules |= unknown
-            self._topology_until = None
+            self.known_homes.async_expire()
             self.async_refresh_soon()
 
     @callback
@@ -159,8 +174,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     @callback
     def async_note_answer(self) -> None:
-        """Note that the cloud has just shown that it works; an outage cannot have begun before."""
+        """Note that the cloud has just shown that it works; what failed before is tried again."""
         self._last_answer.note()
+        self._push.retry_soon()
+        if self.failed_polls or self._poller.failing or not self._is_complete:
+            self._incomplete_polls = 0
+            self.async_refresh_soon()
 
     @callback
     def async_handle_error(self, err: BticinoError) -> None:
@@ -183,13 +202,24 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         """Long while changes are pushed, short otherwise.
 
         Short, too, after a light was switched on: its timer switches it off without a push. Even
-        shorter after a start, if there were too many homes for our own rate limiter.
+        shorter after a start, until the cloud has answered for every home, or if there were too
+        many homes for our own rate limiter.
         """
         if self._poller.retry_after is not None:
             return min(timedelta(seconds=ceil(self._poller.retry_after)), STATUS_INTERVAL)
+        if not self._is_complete:
+            return interval_of_start(self._incomplete_polls)
         is_pushed = self._push.is_online and not (self.failed_polls or self._poller.failing)
         is_lit = any(update.get("on") for update in self._pending_updates.values())
         return SAFETY_INTERVAL if is_pushed and not is_lit else STATUS_INTERVAL
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether the cloud has listed the modules and answered for every home since the start."""
+        return (
+            self.known_homes.is_confirmed
+            and {h.id for h in self._homes_in_use()} <= self._poller.answered
+        )
 
     @callback
     def _on_push(self, push: Push) -> None:
@@ -216,17 +246,14 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             return  # the entry is being unloaded
         was_online, self._was_online = self._was_online, self._push.is_online
         if was_online:  # until now, the push connection showed that the cloud works
+            self._last_answer.note()
+        elif self._was_online:
             self.async_note_answer()
         self.async_adapt_interval()
         if was_online is not self._was_online:
             self.async_update_listeners()
         if state is SocketState.AUTH_FAILED:
             self.config_entry.async_start_reauth(self.hass)
-
-    def _drop_module(self, module_id: str) -> None:
-        for home in self.all_homes.values():
-            if module_id in home.modules:
-                self.all_homes[home.id] = without_module(home, module_id)
 
     def _set_house(self, house: House) -> None:
         self.data = house
@@ -254,10 +281,18 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             LOGGER.info("The cloud of %s is available again", self.name)
         self._outage_logged = False
         self.last_update_success = True  # the base class would log the recovery a second time
+        self._last_answer.note()
+        if self.failed_polls:
+            self._push.retry_soon()  # its connection may have failed for the same reason
         self.failed_polls = 0
-        self.async_note_answer()
+        self._incomplete_polls = 0 if self._is_complete else self._incomplete_polls + 1
         self.update_interval = self._wanted_interval
         return house
+
+    @override
+    def _async_refresh_finished(self) -> None:
+        if self.last_update_success:
+            self.known_homes.async_save()
 
     def _tolerate_failure(self, err: BticinoError) -> House:
         """Return the last values during a short outage, and log the outage once.
@@ -266,11 +301,11 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         """
         known: House | None = self.data
         is_refused_here = isinstance(err, RateLimitError) and err.is_local
-        if not is_refused_here:
+        if not is_refused_here or not self._poller.answered:
             self._count_failure(err)
         if known is not None:
             is_outage = not is_refused_here and self._last_answer.is_long_ago
-            if self.last_update_success and not is_outage:
+            if self.last_update_success and self._poller.answered and not is_outage:
                 return known
             # Logged above; the base class would log it a second time.
             self.last_update_success = False
@@ -282,11 +317,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     def _count_failure(self, err: BticinoError) -> None:
         if self.failed_polls == 0:
             if self._push.is_online:  # polls are rare then, because pushes come instead
-                self.async_note_answer()
+                self._last_answer.note()
             known: House | None = self.data
             if known is not None:
                 self._log_outage(err)
         self.failed_polls += 1
+        self._incomplete_polls += 1
         self.update_interval = self._wanted_interval
 
     def _log_outage(self, err: BticinoError) -> None:
@@ -296,73 +332,61 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
             LOGGER.warning("The cloud of %s does not answer properly: %s", self.name, err)
 
     async def _fetch(self) -> House:
-        before = dict(self.all_homes)
-        await self._refresh_topology()
+        known: House | None = self.data
+        before = dict(self.known_homes.homes)
+        await self.known_homes.async_refresh(is_required=known is None)
         # What is pushed or switched from here on is newer than the states that are requested now.
         self._pending_updates.clear()
+        reported = await self._fetch_states()
+        self.known_homes.async_add_reported(reported)
+        self.known_homes.async_limit_modules(before)
+        house = self._house_of(reported)
+        self._note_intercoms(house, reported)
+        if known is not None and house.modules.keys() - known.modules.keys():
+            self.known_homes.async_expire()  # request the name of the new module with the next poll
+        return house
+
+    async def _fetch_states(self) -> dict[str, Mapping[str, ModuleState]]:
+        """Return the states by home, without the homes that do not exist any more."""
         try:
             reported = await self._poller.fetch(
                 self._homes_in_use(), is_pushed=self._push.is_online
             )
         except ForbiddenError, NotFoundError:
-            self._missing_intercom.async_note_answer(has_intercom=self._is_intercom_listed)
+            self._missing_intercom.async_note_answer(
+                has_intercom=self.known_homes.is_intercom_listed
+            )
             raise
-        await self._follow_moves(reported)
-        for home_id in self._poller.refused - self._listed_homes:  # it no longer exists
-            del self.all_homes[home_id], reported[home_id]
-            self._status_ids.pop(home_id, None)
-        modules = modules_of(self.all_homes)
-        for home_id, states in reported.items():
-            # Read only now: a module may have been removed during the request.
-            own = {key: s for key, s in states.items() if _is_of_home(modules.get(key), home_id)}
-            self.all_homes[home_id] = with_reported_modules(self.all_homes[home_id], own)
-            self._status_ids[home_id] = frozenset(states)
-        self._limit_modules(before)
-        house = self._house_of(reported)
-        self._note_intercoms(house, reported)
-        known: House | None = self.data
-        if known is not None and house.modules.keys() - known.modules.keys():
-            self._topology_until = None  # request the name of the new module with the next poll
-        return house
+        await self.known_homes.async_follow_moves(self._answered(reported))
+        for home_id in self._poller.refused:
+            self.known_homes.async_forget_home(home_id)
+        return {key: found for key, found in reported.items() if key in self.known_homes.homes}
+
+    def _answered[Found](self, reported: Mapping[str, Found]) -> dict[str, Found]:
+        """Return what homes reported that the cloud did not refuse."""
+        return {key: found for key, found in reported.items() if key not in self._poller.refused}
 
     def _note_intercoms(
         self, house: House, reported: Mapping[str, Mapping[str, ModuleState]]
     ) -> None:
         """Note whether the cloud lists an intercom, or reports the state of one."""
         known = {bridge.id for bridge in house.bridges}
-        answered = [ids for home_id, ids in reported.items() if home_id not in self._poller.refused]
-        is_reported = any(not known.isdisjoint(ids) for ids in answered)
+        is_reported = any(not known.isdisjoint(s) for s in self._answered(reported).values())
         self._missing_intercom.async_note_answer(
-            has_intercom=self._is_intercom_listed or is_reported
+            has_intercom=self.known_homes.is_intercom_listed or is_reported
         )
-
-    def _limit_modules(self, before: Mapping[str, Home]) -> None:
-        """Leave out what is more than an account can have; remove it when it is gone again."""
-        surplus = self._surplus.ids
-        if not self._is_topology_cut:
-            gone = surplus.difference(self._topology_ids, *self._status_ids.values())
-            self._surplus.async_remove_devices(gone)
-            for module_id in gone:
-                self._drop_module(module_id)
-            surplus -= gone
-        self.all_homes, is_cut = limited_homes(self.all_homes, before)
-        if is_cut or self._is_topology_cut:
-            new = modules_of(self.all_homes).keys() - modules_of(before).keys()
-            self._surplus.async_raise_issue(surplus | new)
-        else:
-            self._surplus.async_delete_issue()
 
     def _house_of(self, reported: Mapping[str, Mapping[str, ModuleState]]) -> House:
         """Return the homes with their reported states, and with what changed during the request."""
         known: House | None = self.data
         states = dict(known.states) if known is not None else {}
-        modules = modules_of(self.all_homes)
+        modules = modules_of(self.known_homes.homes)
         for is_own in (False, True):  # the module's own home knows best
             for home_id, found in reported.items():
                 states |= {
                     key: state
                     for key, state in found.items()
-                    if _is_of_home(modules.get(key), home_id) is is_own
+                    if is_of_home(modules.get(key), home_id) is is_own
                 }
         for module_id, changes in self._pending_updates.items():
             if module_id in states:
@@ -371,63 +395,12 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         kept = {key: state for key, state in states.items() if key in needed}
         return House.of(self._homes_in_use(), kept)
 
-    async def _follow_moves(self, reported: Mapping[str, Mapping[str, ModuleState]]) -> None:
-        """Request the list of modules again, once, when another home reports a module."""
-        if self._misplaced(reported) - self._misplaced_modules:
-            self._topology_until = None
-            await self._refresh_topology()
-        self._misplaced_modules = self._misplaced(reported)
-
-    def _misplaced(self, reported: Mapping[str, Mapping[str, ModuleState]]) -> set[str]:
-        """Return the modules that only another home reports than the one that they are in."""
-        modules = modules_of(self.all_homes)
-        answered = {
-            key: states for key, states in reported.items() if key not in self._poller.refused
-        }
-        return {
-            module.id
-            for home_id, states in answered.items()
-            for module in (modules[key] for key in states if key in modules)
-            if module.home_id != home_id and module.id not in answered.get(module.home_id, ())
-        }
-
-    async def _refresh_topology(self) -> None:
-        """Request the list of modules when it is due; keep the known one if that fails."""
-        if self._topology_until is not None and dt_util.utcnow() < self._topology_until:
-            return
-        known: House | None = self.data
-        try:
-            await self._fetch_topology()
-        except AuthError:
-            raise
-        except (ApiError, NoAnswerError) as err:
-            if known is None:
-                raise
-            LOGGER.debug("The list of modules could not be refreshed: %s", err)
-
-    async def _fetch_topology(self) -> None:
-        topology = await self.account.topology()
-        self._is_intercom_listed = any(home.bridges for home in topology.homes.values())
-        homes = merged_homes(self.all_homes, topology.homes)
-        if not any(homes[home_id].bridges for home_id in topology.homes):
-            # The account had an intercom when it was set up: this answer is incomplete.
-            raise UnexpectedAnswerError
-        self.all_homes = homes
-        self._listed_homes = frozenset(topology.homes)
-        self._topology_ids = frozenset(modules_of(topology.homes))
-        self._is_topology_cut = topology.is_cut
-        self._topology_until = dt_util.utcnow() + TOPOLOGY_INTERVAL
-
     def _homes_in_use(self) -> list[Home]:
         """Return the homes with an intercom, and those shown already, without the excluded ones."""
         known: House | None = self.data
         shown = known.homes if known is not None else {}
         return [
             home
-            for home in self.all_homes.values()
+            for home in self.known_homes.homes.values()
             if (home.bridges or home.id in shown) and home.id not in self.excluded_homes
         ]
-
-
-def _is_of_home(module: Module | None, home_id: str) -> bool:
-    return module is None or module.home_id == home_id

@@ -1,5 +1,6 @@
 """The devices of the house in Home Assistant's registries."""
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.const import Platform
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HAVE_DEVICES: Final = frozenset(ModuleKind) - {ModuleKind.RELAY, ModuleKind.UNKNOWN}
 
+_MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _OF_DOORS: Final = {(Platform.LOCK, "lock"), (Platform.BUTTON, "open")}
 _OF_LIGHTS: Final = {(Platform.LIGHT, "light")}
 _CAMERA: Final = (Platform.CAMERA, "camera")
@@ -39,16 +41,18 @@ def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     """Register the devices of the house now, and again when something about them changes."""
     coordinator = entry.runtime_data.coordinator
     registered: dict[str, tuple[Module, str | None]] = {}
+    was_confirmed = False
 
     @callback
     def register() -> None:
-        house = coordinator.data
+        nonlocal registered, was_confirmed
+        house, is_confirmed = coordinator.data, coordinator.known_homes.is_confirmed
         now = {m.id: (m, house.state(m.id).firmware) for m in house.modules.values()}
-        if now != registered:
-            _cleanup_registry(hass, entry)
+        if (now, is_confirmed) != (registered, was_confirmed):
+            if is_confirmed:  # nothing is removed on the strength of what is stored
+                _cleanup_registry(hass, entry)
             _register_devices(hass, entry, house)
-            registered.clear()
-            registered.update(now)
+            registered, was_confirmed = now, is_confirmed
 
     register()
     entry.async_on_unload(coordinator.async_add_listener(register))
@@ -58,7 +62,7 @@ def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
 def _cleanup_registry(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     """Remove the devices of excluded homes, and the entities of what modules no longer are."""
     coordinator = entry.runtime_data.coordinator
-    for home in coordinator.all_homes.values():
+    for home in coordinator.known_homes.homes.values():
         if home.id in coordinator.excluded_homes:
             _remove_devices(hass, entry, home.modules)
     _remove_devices(hass, entry, _unused_relays(entry, coordinator.data))
@@ -128,6 +132,8 @@ def _device_info(house: House, module: Module, name: str) -> DeviceInfo:
         model=MODELS.get(module.type),
         model_id=module.type or None,
     )
+    if module.kind is ModuleKind.BRIDGE and _MAC.fullmatch(module.id):
+        info["connections"] = {(dr.CONNECTION_NETWORK_MAC, module.id)}
     if firmware := house.state(module.id).firmware:
         info["sw_version"] = firmware
     return info

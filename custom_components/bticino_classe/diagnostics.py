@@ -10,6 +10,7 @@ from homeassistant.util import dt as dt_util
 from .client import ModuleKind, Pseudonyms, redact
 from .const import CONF_DOOR_CODES, CONF_EXCLUDED_HOMES, CONF_GATES, CONF_LIGHTS_AS_DOORS
 from .house import modules_of
+from .recording.file import async_read_recording
 from .runtime import async_runtime
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ _KINDS: Final = {  # of the ids in these options
 
 
 async def async_get_config_entry_diagnostics(
-    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
-    entry: BticinoConfigEntry,
+    hass: HomeAssistant, entry: BticinoConfigEntry
 ) -> dict[str, Any]:
     """Return the house without names, locations and secrets; each id is replaced consistently."""
     runtime = async_runtime(entry)
@@ -54,11 +54,12 @@ async def async_get_config_entry_diagnostics(
         "counters": None if runtime is None else _counters(runtime),
     }
     found: dict[str, Any] = redact(pseudonyms.replace(report))
-    return found
+    # It was redacted before it was written; its pseudonyms are its own.
+    return {**found, "recording": await async_read_recording(hass, entry.entry_id)}
 
 
 def _name_ids(coordinator: BticinoCoordinator, pseudonyms: Pseudonyms) -> None:
-    for home in coordinator.all_homes.values():
+    for home in coordinator.known_homes.homes.values():
         pseudonyms.name(home.id, "home")
         for module in home.modules.values():
             pseudonyms.name(module.id, module.kind.value)
@@ -86,6 +87,7 @@ def _house(coordinator: BticinoCoordinator) -> dict[str, Any]:
     return {
         home.id: {
             "set_up": home.id in house.homes,
+            "answered": home.id in coordinator.answered_homes,
             "has_name": home.name is not None,
             "has_timezone": home.timezone is not None,
             "modules": {
@@ -94,13 +96,13 @@ def _house(coordinator: BticinoCoordinator) -> dict[str, Any]:
                     "type": module.type,
                     "has_name": module.name is not None,
                     "bridge": module.bridge_id,
-                    "known": coordinator.is_listed(module.id),
+                    "known": coordinator.known_homes.is_listed(module.id),
                     "state": _without_ids(asdict(house.state(module.id))),
                 }
                 for module in home.modules.values()
             },
         }
-        for home in coordinator.all_homes.values()
+        for home in coordinator.known_homes.homes.values()
     }
 
 
@@ -166,8 +168,14 @@ def _without_ids(state: dict[str, Any]) -> dict[str, Any]:
 
 def _unknown_types(coordinator: BticinoCoordinator) -> dict[str, int]:
     """Return how many modules of each unknown type there are; they have no entities."""
-    modules = modules_of(coordinator.all_homes).values()
+    modules = modules_of(coordinator.known_homes.homes).values()
     return dict(Counter(m.type for m in modules if m.kind is ModuleKind.UNKNOWN))
+
+
+def _failure(coordinator: BticinoCoordinator) -> str | None:
+    """Return why what needs the cloud is unavailable, as a translation key."""
+    error = None if coordinator.last_update_success else coordinator.last_exception
+    return getattr(error, "translation_key", None)
 
 
 def _counters(runtime: RuntimeData) -> dict[str, Any]:
@@ -175,6 +183,8 @@ def _counters(runtime: RuntimeData) -> dict[str, Any]:
     return {
         "failed_polls": coordinator.failed_polls,
         "last_update_success": coordinator.last_update_success,
+        "list_of_modules": "received" if coordinator.known_homes.is_confirmed else "stored",
+        "failure": _failure(coordinator),
         "sign_in": dict(account.auth.counters),
         "requests": dict(account.transport.counters),
         "unknown_types": _unknown_types(coordinator),

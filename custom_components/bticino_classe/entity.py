@@ -148,7 +148,8 @@ class BticinoEntity(CoordinatorEntity[BticinoCoordinator]):
         module_id, coordinator = self._module.id, self.coordinator
         return (
             super().available
-            and coordinator.is_listed(module_id)
+            and coordinator.has_answered(module_id)
+            and coordinator.known_homes.is_listed(module_id)
             and coordinator.data.reachable(module_id)
         )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from .client import Home, Module, ModuleKind, ModuleState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,3 +127,21 @@ def without_module(home: Home, module_id: str) -> Home:
     """Return the home without a module."""
     modules = {key: module for key, module in home.modules.items() if key != module_id}
     return replace(home, modules=modules)
+
+
+def is_of_home(module: Module | None, home_id: str) -> bool:
+    """Whether a module is in a home; one that is not known may be."""
+    return module is None or module.home_id == home_id
+
+
+def misplaced_modules(
+    homes: Mapping[str, Home], reported: Mapping[str, Collection[str]]
+) -> set[str]:
+    """Return the modules that another home reports, and the one that they are in does not."""
+    modules = modules_of(homes)
+    return {
+        module.id
+        for home_id, ids in reported.items()
+        for module in (modules[key] for key in ids if key in modules)
+        if module.home_id != home_id and module.id not in reported.get(module.home_id, ())
+    }

@@ -82,10 +82,9 @@ class BticinoLight(BticinoEntity, LightEntity, RestoreEntity):
     async def _switch(self, *, on: bool) -> None:
         with self.command_errors():
             await self._runtime.commands.async_switch_light(self.module, on=on)
-        if self.assumed_state:
-            seconds = self._entry.options.get(CONF_LIGHT_TIMER, DEFAULT_LIGHT_TIMER)
-            self._lights.async_switch(self._module.id, on=on, seconds=seconds)
-        else:
+        seconds = self._entry.options.get(CONF_LIGHT_TIMER, DEFAULT_LIGHT_TIMER)
+        self._lights.async_switch(self._module.id, on=on, seconds=seconds)
+        if not self.assumed_state:
             self.coordinator.async_set_light(self.module.id, on=on)
 
     @override
@@ -109,9 +108,9 @@ class BticinoLight(BticinoEntity, LightEntity, RestoreEntity):
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        if not self.assumed_state:
-            self._lights.async_forget(self._module.id)
-            self._stop_off_timer()
+        assumed, reported = self._lights.find(self._module.id), self.module_state.on
+        if assumed is not None and reported is not None and reported is not assumed.on:
+            self._lights.async_switch(self._module.id, on=reported, seconds=0)
         super()._handle_coordinator_update()
 
     @callback

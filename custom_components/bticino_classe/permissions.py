@@ -79,6 +79,12 @@ class Caller:
             raise Unauthorized(user_id=self.user_id, entity_id=entity_id, permission=policy)
 
     @callback
+    def check_admin(self) -> None:
+        """Raise Unauthorized unless the caller is an administrator or Home Assistant itself."""
+        if self.user is not None and not self.user.is_admin:
+            raise Unauthorized(user_id=self.user_id)
+
+    @callback
     def access_to(self, entity_id: str) -> EntityAccess:
         """Return what the caller may do with an entity."""
         return EntityAccess(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .client import Account, Home
 
 OUTAGE_TOLERANCE: Final = timedelta(minutes=15)  # since the last good answer
+STATUS_INTERVAL: Final = timedelta(minutes=5)  # while nothing is pushed
+START_INTERVALS: Final = tuple(timedelta(seconds=each) for each in (10, 20, 40, 80, 160))
 MAX_UNANSWERED: Final = 2  # requests in a row, before the other homes are not requested any more
 _REFUSALS: Final = (ForbiddenError, NotFoundError, InvalidRequestError)
 
@@ -66,6 +68,7 @@ class HomePoller:
         self._hass = hass
         self._account = account
         self._last_answers: dict[str, LastAnswer] = {}
+        self.answered: set[str] = set()  # homes that the cloud has answered for since the start
         self.failing: frozenset[str] = frozenset()
         self.refused: frozenset[str] = frozenset()
         self.retry_after: float | None = None
@@ -87,6 +90,7 @@ class HomePoller:
             raise min(errors.values(), key=_is_local)
         for home_id in found:
             self._last_answer(home_id).note()
+        self.answered.update(found)
         self._remember(known, errors, is_pushed=is_pushed)
         lost = [home for home in known.values() if home.id in errors and self._is_lost(home.id)]
         return found | {home.id: _unreachable(home) for home in lost}
@@ -128,6 +132,7 @@ class HomePoller:
         for home_id in self.failing & homes.keys() - failing:
             LOGGER.info("The cloud answers again for the home %s", homes[home_id].name)
         self.refused, self.failing = frozenset(refused), frozenset(failing)
+        self.answered |= refused
         unknown = postponed.keys() - self._last_answers.keys()
         self.retry_after = min(filter(None, map(postponed.get, unknown)), default=None)
 
@@ -140,6 +145,11 @@ class HomePoller:
 
     def _last_answer(self, home_id: str) -> LastAnswer:
         return self._last_answers.setdefault(home_id, LastAnswer(self._hass))
+
+
+def interval_of_start(polls: int) -> timedelta:
+    """Return the time until the next poll, after so many that left something unanswered."""
+    return (*START_INTERVALS, STATUS_INTERVAL)[min(max(0, polls - 1), len(START_INTERVALS))]
 
 
 def _is_local(err: BticinoError) -> TypeIs[RateLimitError]:

@@ -16,6 +16,7 @@ from .history.catch_up import CatchUp
 from .history.downloads import PictureDownloads
 from .history.history import CallHistory
 from .live.manager import LiveViewManager
+from .recording.recorder import ProtocolRecorder
 from .settings import IntercomSettings
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class RuntimeData:
     downloads: PictureDownloads
     live: LiveViewManager
     settings: IntercomSettings
+    recorder: ProtocolRecorder
 
     @classmethod
     def build(cls, hass: HomeAssistant, entry: ConfigEntry, account: Account) -> RuntimeData:
@@ -69,6 +71,7 @@ class RuntimeData:
             downloads=downloads,
             live=LiveViewManager(hass, entry, coordinator, calls),
             settings=IntercomSettings(hass, entry, coordinator),
+            recorder=ProtocolRecorder(hass, entry, coordinator, push),
         )
 
     @callback
@@ -86,6 +89,7 @@ class RuntimeData:
         ).async_start()
         self.live.async_start()
         self.settings.async_start()
+        self.recorder.async_start()
         entry.async_create_background_task(
             hass, self.push.socket.run(), "bticino_classe push socket"
         )

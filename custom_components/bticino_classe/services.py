@@ -1,6 +1,7 @@
 """Actions besides those of the entities."""
 
 import asyncio
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Final
 import uuid
@@ -30,6 +31,7 @@ from .history.export import exported, span_of
 from .history.formatting import async_call_formatter
 from .live.stream_address import stream_settings
 from .permissions import Caller
+from .recording.recorder import DEFAULT_MINUTES, MAX_MINUTES
 from .service_helpers import (
     async_check_may_reset,
     async_find_accounts,
@@ -55,6 +57,7 @@ OPEN_DOOR: Final = "open_door"
 DELETE_CALLS: Final = "delete_calls"
 STREAM_ADDRESS: Final = "stream_address"
 RENEW_STREAM_ADDRESS: Final = "renew_stream_address"
+RECORD_PROTOCOL: Final = "record_protocol"
 CAMERA_ACTIONS: Final = ("hang_up", "decline_ring", "next_panel")
 ATTR_OUTCOME: Final = "outcome"
 ATTR_SECONDS: Final = "seconds"
@@ -62,6 +65,7 @@ ATTR_START: Final = "start"
 ATTR_END: Final = "end"
 ATTR_CALL_ID: Final = "call_id"
 ATTR_ALL: Final = "all"
+ATTR_MINUTES: Final = "minutes"
 ATTR_USER_ID: Final = "user_id"
 
 _OUTCOMES: Final = {
@@ -103,12 +107,24 @@ _DELETE_SCHEMA: Final = vol.Schema(
     }
 )
 
+_RECORD_SCHEMA: Final = vol.Schema(
+    {
+        vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
+        vol.Optional(ATTR_MINUTES, default=DEFAULT_MINUTES): vol.All(
+            vol.Coerce(float), vol.Range(1, MAX_MINUTES)
+        ),
+    }
+)
+
 
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register the actions, whether an account is loaded or not."""
     hass.services.async_register(
         DOMAIN, RESET_MISSED_CALLS, partial(_reset_missed_calls, hass), _RESET_SCHEMA
+    )
+    async_register_admin_service(
+        hass, DOMAIN, SIMULATE_RING, partial(_simulate_ring, hass), _RING_SCHEMA
     )
     for action in CAMERA_ACTIONS:
         async_register_platform_entity_service(
@@ -120,6 +136,13 @@ def async_setup_services(hass: HomeAssistant) -> None:
             schema=None,
         )
     hass.services.async_register(DOMAIN, OPEN_DOOR, partial(_open_door, hass), _OPEN_SCHEMA)
+    async_register_admin_service(
+        hass, DOMAIN, DELETE_CALLS, partial(_delete_calls, hass), _DELETE_SCHEMA
+    )
+    _setup_actions_with_response(hass)
+
+
+def _setup_actions_with_response(hass: HomeAssistant) -> None:
     # Not for administrators only: a user may export the calls that the calendar shows.
     hass.services.async_register(
         DOMAIN,
@@ -128,17 +151,13 @@ def async_setup_services(hass: HomeAssistant) -> None:
         _EXPORT_SCHEMA,
         SupportsResponse.ONLY,
     )
-    _setup_admin_services(hass)
-
-
-@callback
-def _setup_admin_services(hass: HomeAssistant) -> None:
-    """Register the actions for administrators."""
-    async_register_admin_service(
-        hass, DOMAIN, SIMULATE_RING, partial(_simulate_ring, hass), _RING_SCHEMA
-    )
-    async_register_admin_service(
-        hass, DOMAIN, DELETE_CALLS, partial(_delete_calls, hass), _DELETE_SCHEMA
+    # Home Assistant's helper for administrators would wait for it as for a short task.
+    hass.services.async_register(
+        DOMAIN,
+        RECORD_PROTOCOL,
+        partial(_record_protocol, hass),
+        _RECORD_SCHEMA,
+        SupportsResponse.OPTIONAL,
     )
     for action in (STREAM_ADDRESS, RENEW_STREAM_ADDRESS):
         async_register_admin_service(
@@ -241,6 +260,21 @@ async def _stream_address(hass: HomeAssistant, call: ServiceCall) -> ServiceResp
     if secret is None or call.service == RENEW_STREAM_ADDRESS:
         secret = camera.async_renew_secret(hass)
     return stream_settings(base_url, camera.entity_id, secret)
+
+
+async def _record_protocol(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:
+    """Record the cloud's messages, and return the files and what was redacted in them."""
+    (await Caller.async_of(hass, call.context)).check_admin()
+    entries = async_find_accounts(hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
+    minutes = call.data[ATTR_MINUTES]
+    results = await asyncio.gather(
+        *(entry.runtime_data.recorder.async_record(minutes) for entry in entries)
+    )
+    found: list[JsonValueType] = [
+        {"config_entry_id": entry.entry_id, **asdict(result)}
+        for entry, result in zip(entries, results, strict=True)
+    ]
+    return {"recordings": found}
 
 
 @callback

@@ -65,11 +65,10 @@ class IntercomSettings:
 
     @callback
     def async_start(self) -> None:
-        """Read the settings now and repeatedly until the entry is unloaded."""
-        self._reported = self._reported_changes()
+        """Read the settings, once the cloud has answered, and repeatedly until the unload."""
         self._entry.async_on_unload(self._stop)
         self._entry.async_on_unload(self._coordinator.async_add_listener(self._on_house_change))
-        self.async_read_soon()
+        self._on_house_change()
 
     @callback
     def async_listen(self, listener: ModuleListener) -> CALLBACK_TYPE:
@@ -229,9 +228,13 @@ class IntercomSettings:
             self.async_read_soon()
 
     def _reported_changes(self) -> dict[str, int | None]:
-        """Return when each intercom says that its settings last changed, in milliseconds."""
-        house = self._coordinator.data
-        return {bridge.id: house.state(bridge.id).configs_changed for bridge in house.bridges}
+        """Return when each intercom says that its settings last changed, in milliseconds.
+
+        Without those for which the cloud has not answered since the start.
+        """
+        house, has_answered = self._coordinator.data, self._coordinator.has_answered
+        bridges = (bridge.id for bridge in house.bridges if has_answered(bridge.id))
+        return {bridge_id: house.state(bridge_id).configs_changed for bridge_id in bridges}
 
     def _now(self) -> float:
         return self._coordinator.account.clock.now()

@@ -220,6 +220,7 @@ _EVIDENCE: Final = {  # what the code has to contain if the rule is done
     "config-entry-unloading": r"^async def async_unload_entry\(",
     "config-flow": r"^class \w+\(ConfigFlow, domain=DOMAIN\)",
     "diagnostics": r"^async def async_get_config_entry_diagnostics\(",
+    "discovery": r"\bdef async_step_dhcp\(",
     "entity-unique-id": r"\b_attr_unique_id = ",
     "has-entity-name": r"\b_attr_has_entity_name = True",
     "inject-websession": r"\basync_get_clientsession\(",
@@ -230,6 +231,7 @@ _EVIDENCE: Final = {  # what the code has to contain if the rule is done
     "test-before-setup": r"\basync_config_entry_first_refresh\(|\bConfigEntryNotReady\(",
     "unique-config-entry": r"\b_abort_if_unique_id_configured\(",
 }
+_IN_MANIFEST: Final = {"discovery": "dhcp", "integration-owner": "codeowners"}
 _COUNTEREVIDENCE: Final = {  # and what no file of it may contain
     "exception-translations": r"\b(HomeAssistantError|ServiceValidationError|UpdateFailed"
     r"|BrowseError|ConfigEntry(AuthFailed|Error|NotReady))\((?![^()]*\btranslation_domain=)",
@@ -272,8 +274,9 @@ def _refuted(project: Project) -> Iterator[tuple[str, str]]:
             yield "parallel-updates", f"{name} has no PARALLEL_UPDATES"
     if "\nstrict = true\n" not in project.read("pyproject.toml"):
         yield "strict-typing", "mypy is not strict in pyproject.toml"
-    if not project.json(MANIFEST).get("codeowners"):
-        yield "integration-owner", "codeowners is empty in manifest.json"
+    manifest = project.json(MANIFEST)
+    missing = {rule: key for rule, key in _IN_MANIFEST.items() if not manifest.get(key)}
+    yield from ((rule, f"{key} is empty in manifest.json") for rule, key in missing.items())
     for field in sorted(_undescribed(project.json(ENGLISH))):
         yield "config-flow", f"{field} has no data_description in en.json"
 

@@ -81,6 +81,14 @@ def test_bridge_of_its_children_only(wire_type: str) -> None:
     assert found[NOT_A_MAC].kind is BRIDGE_KIND
 
 
+@pytest.mark.parametrize("wire_type", EITHER)
+@pytest.mark.parametrize("other", ["NLP", "BNDL"])
+def test_intercom_among_too_many_modules(wire_type: str, other: str) -> None:
+    """It is decoded, however late it is listed."""
+    others = [{"id": f"m{n}", "type": other} for n in range(5000)]
+    assert listed(*others, {"id": BRIDGE, "type": wire_type})[BRIDGE].kind is BRIDGE_KIND
+
+
 @given(module=st.fixed_dictionaries({}, optional={"bridge": VALUES, "modules_bridged": VALUES}))
 @settings(max_examples=60, deadline=None)
 def test_kind_of_any_module(module: dict[str, Any]) -> None:

@@ -214,3 +214,14 @@ async def test_settings_of_intercoms_that_were_not_requested(
         simulator.fail(GETCONFIGS, Failure(body=answer), times=2)
         assert list(await account.settings(home)) == [bridge.id]
         assert list(await account.settings(home, bridge=bridge)) == [bridge.id]
+
+
+@pytest.mark.parametrize("level", ["top", "body"])
+def test_failed_modules_of_a_large_house(level: str) -> None:
+    """Each of them is unreachable."""
+    errors = [{"id": f"d{n}", "code": 6} for n in range(600)]
+    answer: dict[str, Any] = {"body": {"home": {"modules": []}}}
+    (answer if level == "top" else answer["body"])["errors"] = errors
+    found = decode.states(decode.body_of(answer))
+    assert found is not None
+    assert [each.reachable for each in found.values()] == [False] * 600

@@ -26,6 +26,7 @@ _TREES: dict[Path, Tree] = {
     MANIFEST: {
         "domain": project_checks.DOMAIN,
         "codeowners": ["@somebody"],
+        "dhcp": [{"macaddress": "000350*"}],
         "documentation": "https://example.com/owner/project",
         "version": "0.1.0",
     },
@@ -94,6 +95,9 @@ class Flow(ConfigFlow, domain=DOMAIN):
         self._abort_if_unique_id_configured()
         errors = {"base": "cannot_connect"}
         return self.async_show_form(step_id="user", errors=errors)
+
+    async def async_step_dhcp(self, discovery_info):
+        return self.async_abort(reason="wrong_account")
 
     async def async_step_reauth_confirm(self, user_input):
         return self.async_abort(reason="wrong_account")

@@ -16,13 +16,22 @@ DOCUMENTS = {
 }
 OF_OWNERS = (  # documents whose italics quote the user interface
     *("README.md", "docs/automations.md", "docs/entities.md"),
-    *("docs/how_it_works.md", "docs/privacy.md", "docs/streams.md", "docs/troubleshooting.md"),
+    *("docs/how_it_works.md", "docs/privacy.md", "docs/protocol.md", "docs/streams.md"),
+    "docs/troubleshooting.md",
 )
 
 # What the documents quote of Home Assistant, its apps, HACS and the vendor's app, and emphasis.
 FOREIGN = frozenset(
     {
-        *("add integration", "automations & scenes", "counter", "create automation", "delete"),
+        *(
+            "add",
+            "add integration",
+            "ignore",
+            "automations & scenes",
+            "counter",
+            "create automation",
+            "delete",
+        ),
         *("developer tools", "actions", "devices & services", "disable debug logging"),
         *("disconnected", "doorbell rang", "download", "download diagnostics"),
         *("edit in yaml", "enable debug logging", "helpers", "import", "labs", "lock"),

@@ -16,6 +16,7 @@ from custom_components.bticino_classe.history import (
     writing,
 )
 from custom_components.bticino_classe.live import relays, whep
+from custom_components.bticino_classe.recording import file, recorder
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -25,6 +26,7 @@ EVENTS, MORE_EVENTS = catch_up.EVENTS, catch_up.EVENTS_AFTER_LONG_GAP
 (SHORT, SHORT_SECONDS), (LONG, LONG_SECONDS) = rate_limiter.LIMITS
 DAYS, CALLS, MEGABYTES = const.DEFAULT_DAYS, const.DEFAULT_CALLS, const.DEFAULT_MEGABYTES
 MEMORY = records.MEMORY_LIMITS
+KEPT_RECORDING = int(file.KEEP_SECONDS // 86_400)
 WORDS = {2: "two", 4: "four", 5: "five"}
 
 
@@ -33,7 +35,7 @@ def minutes(interval: timedelta) -> int:
     return int(interval.total_seconds() // 60)
 
 
-POLL, POLL_WHILE_DOWN = minutes(coordinator.SAFETY_INTERVAL), minutes(coordinator.STATUS_INTERVAL)
+POLL, POLL_WHILE_DOWN = minutes(coordinator.SAFETY_INTERVAL), minutes(polling.STATUS_INTERVAL)
 SENTENCES = [
     ("README.md", f"read every {POLL} minutes, or every {WORDS[POLL_WHILE_DOWN]} while"),
     ("README.md", f"up to the home's {MORE_EVENTS} newest events"),
@@ -62,6 +64,11 @@ SENTENCES = [
     ("docs/privacy.md", f"| {writing.REMEMBERED_DAYS} days, or as long"),
     ("docs/privacy.md", f"{MEMORY.days * 24} hours (at most {MEMORY.calls}, with"),
     ("docs/privacy.md", f"with {MEMORY.megabytes} MB of pictures"),
+    ("docs/privacy.md", f"at most {recorder.MAX_BYTES >> 20} MiB, which"),
+    ("docs/privacy.md", f"| {KEPT_RECORDING} days, or until the next"),
+    ("docs/protocol.md", f"at {recorder.MAX_BYTES >> 20} MiB"),
+    ("docs/protocol.md", f"deleted after {KEPT_RECORDING} days"),
+    ("docs/entities.md", f"1 to {recorder.MAX_MINUTES}, default {recorder.DEFAULT_MINUTES}. See"),
     ("docs/privacy.md", f"at most {pictures.MAX_PICTURE_BYTES >> 20} MiB"),
 ]
 

@@ -63,6 +63,7 @@ VALUE_CASES: tuple[tuple[Path, str, object, str], ...] = (
     (QUALITY_SCALE, "rules/brands", "soon", "brands is neither done"),
     (QUALITY_SCALE, "rules/brands", {"status": "exempt"}, "brands is neither done"),
     (MANIFEST, "codeowners", [], "integration-owner is not done"),
+    (MANIFEST, "dhcp", GONE, "discovery is not done"),
     (
         ENGLISH,
         "config/step/user/data_description",
@@ -96,6 +97,7 @@ TEXT_CASES = (
     (PACKAGE / "__init__.py", "_first_refresh", "", "test-before-setup is not done"),
     (PACKAGE / "diagnostics.py", "async_get", "get", "diagnostics is not done"),
     (FLOW, "(ConfigFlow, ", "(", "config-flow is not done"),
+    (FLOW, "step_dhcp", "step_x", "discovery is not done"),
     (FLOW, "step_reauth_confirm", "step_x", "reauthentication-flow is not done"),
     (FLOW, "step_reconfigure", "step_x", "reconfiguration-flow is not done"),
     (FLOW, "_abort_if_unique_id_configured", "x", "unique-config-entry is not done"),

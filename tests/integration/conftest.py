@@ -22,7 +22,8 @@ from custom_components.bticino_classe import commands, system_health
 from custom_components.bticino_classe.calls.events import HANDED_OVER
 from custom_components.bticino_classe.client import AuthHandler
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.coordinator import STATUS_INTERVAL
+from custom_components.bticino_classe.polling import STATUS_INTERVAL
+from custom_components.bticino_classe.stored_house import async_remove_stored_house
 from tests.conftest import HANG_TIMEOUT
 
 if TYPE_CHECKING:
@@ -183,6 +184,12 @@ async def restart_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     hass.data[HANDED_OVER].clear()
     await hass.config_entries.async_setup(entry.entry_id)
     await wait_idle(hass)
+
+
+async def forget_house(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Unload the account and remove its stored house: the next set-up waits for the cloud."""
+    await hass.config_entries.async_unload(entry.entry_id)
+    await async_remove_stored_house(hass, entry.entry_id)
 
 
 async def advance(hass: HomeAssistant, freezer: FrozenDateTimeFactory, seconds: float) -> None:

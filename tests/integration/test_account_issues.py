@@ -7,11 +7,11 @@ import pytest
 
 from custom_components.bticino_classe.client import AuthHandler, Endpoints
 from custom_components.bticino_classe.const import RATE_LIMITERS
-from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL, STATUS_INTERVAL
+from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL
+from custom_components.bticino_classe.polling import STATUS_INTERVAL
 from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import (
     advance,
-    call_action,
     poll,
     reload_entry,
     sign_in,
@@ -20,7 +20,7 @@ from tests.integration.conftest import (
 from tests.integration.issues import all_issues, issues_of, texts_of
 from tests.integration.test_nothing_rings import ISSUE as NOTHING_RINGS
 from tests.simulator import Failure, Simulator, empty_topology, maintenance, usage_limit
-from tests.simulator.paths import HOMESDATA, HOMESTATUS, TOKEN
+from tests.simulator.paths import GETCONFIGS, GETEVENTS, HOMESDATA, HOMESTATUS, TOKEN, TURN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
 MINUTE = 60.0
-LOCK = "lock.cancello"
 APP_CLIENT, USAGE, NO_INTERCOM = "app_client_refused", "usage_limit", "no_intercom"
 
 
@@ -117,14 +116,16 @@ async def test_other_failures_of_the_sign_in(
 # The usage limit
 
 
-def open_door(hass: HomeAssistant) -> Any:
-    """Open a door; the cloud accepts the request."""
-    return call_action(hass, "lock", "open", LOCK)
+async def accept(entry: ConfigEntry[Any], simulator: Simulator) -> None:
+    """Let the cloud accept requests again, and send one that a person wants."""
+    simulator.clear_failures()
+    await entry.runtime_data.account.topology(urgent=True)
 
 
 async def limited(hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator) -> None:
-    """Poll, and get the usage limit."""
-    simulator.fail(HOMESTATUS, usage_limit())
+    """Let the cloud report the usage limit from now on, and poll."""
+    for path in (HOMESDATA, HOMESTATUS, GETEVENTS, GETCONFIGS, TURN):
+        simulator.fail(path, usage_limit(), times=1000)
     await refresh(hass, entry)
     assert entry.runtime_data.account.auth.limiter.usage_limit_since is not None
 
@@ -139,12 +140,12 @@ async def test_usage_limit(
     await limited(hass, account, simulator)
     await advance(hass, freezer, 14 * MINUTE)
     assert shown(hass, account) == set()
-    await advance(hass, freezer, MINUTE)
+    await advance(hass, freezer, MINUTE + 1)
     issue = issues_of(hass, account)[USAGE]
     assert account.title in texts_of(issue)[1]
     await advance(hass, freezer, 20 * MINUTE)
     assert issues_of(hass, account)[USAGE] == issue
-    await open_door(hass)
+    await accept(account, simulator)
     assert shown(hass, account) == set()
     await advance(hass, freezer, 20 * MINUTE)
     assert shown(hass, account) == set()
@@ -160,6 +161,7 @@ async def test_usage_limit_ends_with_the_hour(
     await limited(hass, account, simulator)
     await advance(hass, freezer, 16 * MINUTE)
     assert shown(hass, account) == {USAGE}
+    simulator.clear_failures()
     for _ in range(8):
         await advance(hass, freezer, STATUS_INTERVAL.total_seconds() * 2)
     assert shown(hass, account) == set()
@@ -175,7 +177,7 @@ async def test_two_bursts(
     for _ in range(3):
         await limited(hass, account, simulator)
         await advance(hass, freezer, 10 * MINUTE)
-        await open_door(hass)
+        await accept(account, simulator)
         await advance(hass, freezer, 3600)
         assert shown(hass, account) == set()
 
@@ -197,10 +199,9 @@ async def test_usage_limit_over_a_start(
     assert all_issues(hass) == []
     if is_new_process:
         hass.data[RATE_LIMITERS].clear()
-    simulator.fail(HOMESDATA, usage_limit(), times=100)
-    simulator.fail(HOMESTATUS, usage_limit(), times=100)
     await hass.config_entries.async_setup(account.entry_id)
     assert (USAGE in issues_of(hass, account)) is not is_new_process
+    await refresh(hass, account)  # in the background of a start
     await advance(hass, freezer, 16 * MINUTE)
     await reload_entry(hass, account)
     assert USAGE in issues_of(hass, account)
@@ -239,7 +240,7 @@ async def test_no_intercom(
     homes = list(simulator.house.homes)
     modules = dict(homes[0].modules)
     remove(simulator)
-    account.runtime_data.coordinator._topology_until = None
+    account.runtime_data.coordinator.known_homes.async_expire()
     await refresh(hass, account)
     for _ in range(11):
         await poll(hass, freezer)
@@ -266,7 +267,7 @@ async def test_one_incomplete_list(
 ) -> None:
     """It is no proof, whether a complete one or an outage follows."""
     simulator.fail(HOMESDATA, empty_topology())
-    account.runtime_data.coordinator._topology_until = None
+    account.runtime_data.coordinator.known_homes.async_expire()
     await refresh(hass, account)
     simulator.fail(HOMESDATA, maintenance(), times=1000)
     simulator.fail(HOMESTATUS, maintenance(), times=1000)
@@ -290,7 +291,7 @@ async def test_intercom_in_the_states_only(
     """Some lists have no modules; the states show that they are there."""
     for module in simulator.house.homes[0].modules.values():
         module.listed = False
-    account.runtime_data.coordinator._topology_until = None
+    account.runtime_data.coordinator.known_homes.async_expire()
     for _ in range(20):
         await poll(hass, freezer)
         await refresh(hass, account)
@@ -305,7 +306,7 @@ async def test_no_intercom_and_unload(
 ) -> None:
     """The issue goes with the account."""
     remove_modules(simulator)
-    account.runtime_data.coordinator._topology_until = None
+    account.runtime_data.coordinator.known_homes.async_expire()
     for _ in range(20):
         await poll(hass, freezer)
         await refresh(hass, account)
@@ -360,7 +361,7 @@ async def test_two_accounts(
     await advance(hass, freezer, 31 * MINUTE)
     assert shown(hass, account) == {USAGE}
     assert issues_of(hass, other).keys() == {USAGE, "nothing_rings"}
-    await open_door(hass)
+    await accept(account, simulator)
     assert shown(hass, account) == set()
     assert issues_of(hass, other).keys() == {USAGE, "nothing_rings"}
     await hass.config_entries.async_unload(account.entry_id)

@@ -9,7 +9,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
+from custom_components.bticino_classe.known_homes import TOPOLOGY_INTERVAL
 from tests.client.answers import HOSTILE, RING, VALUES, damaged, spoiled
 from tests.integration.conftest import poll, wait_idle
 

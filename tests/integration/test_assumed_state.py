@@ -227,10 +227,30 @@ async def test_reported_state_wins(
     assert not is_assumed(hass, LIGHT)
     await advance(hass, freezer, 600)
     assert state_of(hass, LIGHT) == "on", "that is what the cloud reports"
-    light.reports_state = False
+    light.lit_at = None
     await poll(hass, freezer)
-    assert state_of(hass, LIGHT) == "unknown", "the press was long ago"
-    assert is_assumed(hass, LIGHT)
+    assert state_of(hass, LIGHT) == "off"
+
+
+@pytest.mark.parametrize("reported", [True, False])
+async def test_answer_without_a_state_after_a_press(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+    *,
+    reported: bool,
+) -> None:
+    """The light is as it was switched or reported last; it never becomes unknown."""
+    assert entry.runtime_data.coordinator.last_update_success
+    await call_action(hass, "light", "turn_on", "light.luce_scale")
+    (light,) = simulator.house.lights()
+    light.lit_at, light.seconds = (light.lit_at if reported else None), 86_400.0
+    for is_reported in (True, False, False):
+        light.reports_state = is_reported
+        await poll(hass, freezer)
+        assert is_assumed(hass, "light.luce_scale") is not is_reported
+        assert state_of(hass, "light.luce_scale") == ("on" if reported else "off")
 
 
 async def test_timer_is_for_assumed_lights_only(

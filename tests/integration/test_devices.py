@@ -9,9 +9,11 @@ from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL, TOPOLOGY_INTERVAL
+from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL
+from custom_components.bticino_classe.known_homes import TOPOLOGY_INTERVAL
 from tests.integration.conftest import (
     call_action,
+    forget_house,
     poll,
     reload_entry,
     restart_entry,
@@ -260,16 +262,29 @@ async def test_door_keeps_its_number(
     assert "Door 3" in devices(hass, entry)
 
 
-async def test_home_without_modules_at_start(
+async def test_home_without_modules_at_the_first_start(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
     """The answer cannot be right, so set-up is retried."""
+    await forget_house(hass, entry)
     home = {"id": CASA, "name": "Casa", "timezone": "Europe/Rome", "modules": []}
     simulator.fail(HOMESDATA, Failure(body={"status": "ok", "body": {"homes": [home]}}))
     simulator.fail(HOMESTATUS, Failure(body={"status": "ok", "body": {"home": {"id": CASA}}}))
     await reload_entry(hass, entry)
     assert entry.state is ConfigEntryState.SETUP_RETRY
     assert entry.error_reason_translation_key == "unexpected_answer"
+
+
+async def test_home_without_modules_at_start(
+    hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
+) -> None:
+    """The answer cannot be right, so what is stored counts."""
+    before = devices(hass, entry)
+    home = {"id": CASA, "name": "Casa", "timezone": "Europe/Rome", "modules": []}
+    simulator.fail(HOMESDATA, Failure(body={"status": "ok", "body": {"homes": [home]}}))
+    await reload_entry(hass, entry)
+    assert devices(hass, entry) == before
+    assert state_of(hass, "lock.cancello") == "locked"
 
 
 async def test_modules_of_the_status_only(
@@ -395,7 +410,7 @@ async def test_module_that_is_no_longer_listed_is_unavailable(
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """The doors of a replaced intercom do not look as if they could be opened."""
-    assert entry.runtime_data.coordinator.is_listed(BOX)
+    assert entry.runtime_data.coordinator.known_homes.is_listed(BOX)
     simulator.remove_module(BOX)
     await poll(hass, freezer)
     assert state_of(hass, "lock.box") == "locked"

@@ -12,6 +12,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 from tests.integration.conftest import (
     EventRecorder,
     expect_refused,
+    forget_house,
     get_entry,
     reload_entry,
     sign_in,
@@ -19,8 +20,8 @@ from tests.integration.conftest import (
     wait_idle,
 )
 from tests.integration.history.stored import calls_of
-from tests.simulator import Failure
-from tests.simulator.paths import SETSTATE
+from tests.simulator import Failure, usage_limit
+from tests.simulator.paths import HOMESDATA, HOMESTATUS, SETSTATE
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -89,11 +90,45 @@ async def test_entry_that_is_not_loaded(
     simulator: Simulator,
 ) -> None:
     """There is a report when set-up has failed: that is when one is needed."""
+    await forget_house(hass, entry)
     simulator.take_down()
     await reload_entry(hass, entry)
     report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     assert report["entry"]["state"] == "setup_retry"
     assert report["house"] is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (Failure(status=503, html=True), "cannot_connect"),
+        (usage_limit(), "too_many_requests"),
+        (Failure(code=13), "forbidden"),
+        (Failure(wrong_json=True), "unexpected_answer"),
+    ],
+    ids=str,
+)
+async def test_start_without_the_cloud(  # noqa: PLR0917 - fixtures and cases
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    hass_client: ClientSessionGenerator,
+    simulator: Simulator,
+    failure: Failure,
+    reason: str,
+) -> None:
+    """The report says why entities are unavailable."""
+    report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert report["house"]["home-1"]["answered"] is True
+    assert report["counters"]["list_of_modules"] == "received"
+    assert report["counters"]["failure"] is None
+    for path in (HOMESDATA, HOMESTATUS):
+        simulator.fail(path, failure, times=10)
+    await reload_entry(hass, entry)
+    report = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert report["entry"]["state"] == "loaded"
+    assert report["house"]["home-1"]["answered"] is False
+    assert report["counters"]["list_of_modules"] == "stored"
+    assert report["counters"]["failure"] == reason
 
 
 async def test_ids_found_only_in_the_options_are_replaced(

@@ -22,7 +22,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 )
 
 from custom_components.bticino_classe.const import CONF_HISTORY
-from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
+from custom_components.bticino_classe.known_homes import TOPOLOGY_INTERVAL
 from tests.integration.conftest import (
     call_action,
     device_id_of,

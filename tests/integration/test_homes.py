@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 from homeassistant.config_entries import ConfigEntryState
 import pytest
 
-from custom_components.bticino_classe.coordinator import (
-    SAFETY_INTERVAL,
-    STATUS_INTERVAL,
-    TOPOLOGY_INTERVAL,
-)
+from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL
+from custom_components.bticino_classe.known_homes import TOPOLOGY_INTERVAL
+from custom_components.bticino_classe.polling import STATUS_INTERVAL
 from tests.integration.conftest import (
     advance,
     call_action,
@@ -142,7 +140,7 @@ async def test_dissolved_home(
     await poll(hass, freezer, TOPOLOGY_INTERVAL)
     coordinator = homes.runtime_data.coordinator
     assert not city.modules.keys() & coordinator.data.modules.keys()
-    assert {*coordinator.data.homes, *coordinator.all_homes} == {SEASIDE}
+    assert {*coordinator.data.homes, *coordinator.known_homes.homes} == {SEASIDE}
     assert state_of(hass, CITY_DOOR) == "unavailable"
     assert state_of(hass, "lock.box") == "locked"
     simulator.journal.clear()
@@ -285,19 +283,17 @@ async def test_forty_homes(
 ) -> None:
     """They are set up although our own budget refuses a request; that home follows."""
     simulator.use_house(forty_homes)
-    for door in simulator.house.doors():
-        door.reachable = False
     entry = await sign_in(hass, credentials)
     assert entry.state is ConfigEntryState.LOADED
     assert len(hass.states.async_entity_ids("lock")) == 40
     states = [state_of(hass, each) for each in hass.states.async_entity_ids("lock")]
-    assert states.count("unavailable") == 39
+    assert states.count("unavailable") == 1
     limiter = entry.runtime_data.account.auth.limiter
     before = limiter._clock
     limiter._clock = lambda: before() + 11
     await advance(hass, freezer, 11)
     states = [state_of(hass, each) for each in hass.states.async_entity_ids("lock")]
-    assert states.count("unavailable") == 40
+    assert states.count("unavailable") == 0
     assert simulator.violations == []
 
 

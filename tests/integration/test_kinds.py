@@ -6,7 +6,7 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 
 from custom_components.bticino_classe.client import ModuleKind
-from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
+from custom_components.bticino_classe.known_homes import TOPOLOGY_INTERVAL
 from tests.integration.conftest import call_action, poll, reload_entry, sign_in, state_of
 from tests.simulator.house import Bridge
 from tests.simulator.houses import CCTV, DOOR, GATE, LIGHT, PANEL, VARIANTS, new_module

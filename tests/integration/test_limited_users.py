@@ -71,6 +71,7 @@ def actions(entity_of: dict[str, str], user_id: str, owner_id: str) -> dict[str,
         "reset button": on(RESET, "button.press"),
         "simulate": plain("simulate_ring", device_id=entity_of["device"]),
         "delete": plain("delete_calls", all=True),
+        "record": plain("record_protocol"),
     }
 
 

@@ -16,11 +16,13 @@ from custom_components.bticino_classe.const import (
 )
 from tests.integration.conftest import (
     call_action,
+    forget_house,
     form_fields,
     reload_entry,
     request_values,
     sign_in,
     state_of,
+    wait_idle,
 )
 from tests.simulator.houses import CASA, SEASIDE
 from tests.simulator.paths import HOMESTATUS
@@ -42,7 +44,7 @@ async def submit_options(
     result = await hass.config_entries.options.async_configure(
         form["flow_id"], {CONF_HISTORY: {}} | chosen
     )
-    await hass.async_block_till_done()
+    await wait_idle(hass)
     errors: dict[str, str] = result.get("errors") or {}
     return errors
 
@@ -116,7 +118,8 @@ async def test_homes_are_excluded(
 async def test_options_need_a_loaded_entry(
     hass: HomeAssistant, entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """Without a connection there is nothing to choose from."""
+    """Before the first answer of the cloud there is nothing to choose from."""
+    await forget_house(hass, entry)
     simulator.take_down()
     await reload_entry(hass, entry)
     result = await hass.config_entries.options.async_init(entry.entry_id)

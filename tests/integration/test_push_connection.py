@@ -9,8 +9,9 @@ from homeassistant.config_entries import SOURCE_REAUTH
 import pytest
 
 from custom_components.bticino_classe.client import SocketState
-from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL, STATUS_INTERVAL
+from custom_components.bticino_classe.coordinator import SAFETY_INTERVAL
 from custom_components.bticino_classe.history.records import session_hash
+from custom_components.bticino_classe.polling import STATUS_INTERVAL
 from tests.integration.conftest import (
     EventRecorder,
     advance,

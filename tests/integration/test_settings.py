@@ -30,7 +30,7 @@ from tests.integration.conftest import (
 )
 from tests.simulator import Failure, too_many
 from tests.simulator.house import Bridge
-from tests.simulator.paths import GETCONFIGS, HOMESTATUS, SETCONFIGS
+from tests.simulator.paths import GETCONFIGS, HOMESTATUS, PUSH, SETCONFIGS
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -143,8 +143,8 @@ async def test_settings_are_read_in_the_background(
     simulator.fail(GETCONFIGS, Failure(until=response))
     await hass.config_entries.async_reload(get_entry(hass).entry_id)
     assert get_entry(hass).state is ConfigEntryState.LOADED
-    assert [task for task in hass._background_tasks if "bticino_classe settings" in repr(task)]
     await simulator.journal.wait_for(GETCONFIGS, count=2)
+    assert [task for task in hass._background_tasks if "bticino_classe settings" in repr(task)]
     assert state_of(hass, "lock.cancello") == "locked"
     assert state_of(hass, DND) == "unavailable"
     response.set()
@@ -168,7 +168,8 @@ async def test_change_leaves_other_settings_alone(
     end = (now + 3600) * 1000 if option == "timed" else 1_530_000_000_000
     await choose_mode(hass, option)
     assert state_of(hass, DND) == option
-    assert [entry.path for entry in simulator.journal] == [GETCONFIGS, SETCONFIGS, GETCONFIGS]
+    paths = [entry.path for entry in simulator.journal if entry.path != PUSH]
+    assert paths == [GETCONFIGS, SETCONFIGS, GETCONFIGS]
     (sent,) = request_values(simulator.journal.of(SETCONFIGS), "home", "modules")[0]
     assert sent["do_not_disturb"].pop("dnd_end_time_duration") == pytest.approx(end, abs=2000)
     assert sent.pop("last_configs_update") == pytest.approx(now * 1000, abs=2000)

@@ -9,7 +9,7 @@ import pytest
 
 from custom_components.bticino_classe.client import decode
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
+from custom_components.bticino_classe.known_homes import TOPOLOGY_INTERVAL
 from tests.integration.conftest import (
     advance,
     call_action,

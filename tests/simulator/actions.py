@@ -148,6 +148,11 @@ def _set_light(cloud: Cloud, given: Arguments) -> None:
     light.command("on", given["on"], cloud.clock())
 
 
+def _refuse_commands(cloud: Cloud, given: Arguments) -> None:
+    """Make a module refuse every command with a number; None: accept them again."""
+    cloud.house.find(given["id"]).refusal = given["code"]
+
+
 def _configure(cloud: Cloud, given: Arguments) -> None:
     """Change an intercom's settings as the owner does in the app; None removes one."""
     for bridge in cloud.bridges(given.get("bridge")):
@@ -249,6 +254,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             optional={"bridge": str},
         ),
         "set_reachable": Action(do=_set_reachable, required={"id": str, "reachable": bool}),
+        "refuse_commands": Action(do=_refuse_commands, required={"id": str, "code": CODE}),
         "configs": Action(do=_configure, optional=CONFIGS),
         "light": Action(do=_set_light, required={"id": str, "on": bool}),
         "down": Action(

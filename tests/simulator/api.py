@@ -193,6 +193,8 @@ def _execute(cloud: Cloud, home: Home, command: Json) -> Json | None:
     error: Json = {"command": name, "id": module.id}
     if command["bridge"] != module.bridge or not home.reaches(module):
         return {"code": UNREACHABLE} | error
+    if module.refusal is not None:
+        return {"code": module.refusal} | error
     if not module.command(name, command[name] is True, cloud.clock()):
         return {"code": REFUSED_BY_MODULE} | error
     return None

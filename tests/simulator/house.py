@@ -40,6 +40,8 @@ class Module:
     listed: bool = True
     #: True: not in homestatus.
     silent: bool = False
+    #: Number with which commands are refused inside a successful response; None: they are not.
+    refusal: int | None = None
     extra: Json = field(default_factory=dict)
 
     def topology_entry(self) -> Json:

@@ -37,8 +37,8 @@ UPTIME_SECONDS = 812_345.0
 LONG_AGO_MS = 1_530_000_000_000
 EOS_REVISION = 30_212
 #: Modules of the vendor's home automation; a 300EOS is its gateway as well.
-MYHOME_TYPES = ("BNAS", "BNLD", "BNIL", "BNTH", "BNFC", "BNCS")
-MYHOME_COUNT = 60
+MYHOME_TYPES = ("BNAS", "BNLD", "BNIL", "BNTH", "BNFC", "BNCS", "BNMH")
+MYHOME_COUNT = 70
 
 
 def classe_100x(now: float) -> House:

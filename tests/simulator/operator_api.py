@@ -171,6 +171,7 @@ def _module(cloud: Cloud, home: Home, module: Module) -> Json:
         "name": module.name,
         "bridge": module.bridge,
         "reachable": home.reaches(module),
+        "refusal": module.refusal,
     }
     return common | _kind_fields(cloud, module)
 

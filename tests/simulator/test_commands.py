@@ -178,6 +178,19 @@ async def test_journal_commands_leave_out_refused_tokens(
     assert len(sim.journal.commands) == 2
 
 
+async def test_module_that_refuses(client: HttpClient, sim: Simulator) -> None:
+    """With any number, inside a successful response; nothing moves."""
+    door = sim.house.find("Portone")
+    await client.operate("refuse_commands", id="Portone", code=9)
+    answer = await client.command(door, lock=False)
+    expected = [{"code": 9, "command": "lock", "id": door.id}]
+    assert (answer.status, answer.json["body"]["errors"]) == (200, expected)
+    assert sim.openings == []
+    await client.operate("refuse_commands", id="Portone", code=None)
+    await client.command(door, lock=False)
+    assert len(sim.openings) == 1
+
+
 async def test_command_without_push_socket(client: HttpClient, sim: Simulator) -> None:
     """It runs, or is refused with code 6 of the bridge: observers differ."""
     door = sim.house.find("Portone")

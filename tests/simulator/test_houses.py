@@ -69,7 +69,7 @@ async def test_gateway(client: HttpClient, sim: Simulator) -> None:
     described, status = await modules_of(client)
     bridged = set(described[0]["modules_bridged"])
     entries, states = ({module["id"] for module in each} for each in (described, status))
-    assert len(bridged) == 63
+    assert len(bridged) == 73
     assert bridged - entries
     assert bridged - states
     assert bridged <= entries | states

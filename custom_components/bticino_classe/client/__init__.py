@@ -102,6 +102,9 @@ from .push import (
 from .rate_limiter import (
     RateLimiter,
 )
+from .recording.recorder import (
+    TrafficRecorder,
+)
 from .redaction import (
     Pseudonyms,
     redact,
@@ -212,6 +215,7 @@ __all__ = [
     "TokenRefusedError",
     "Topology",
     "TrackedCall",
+    "TrafficRecorder",
     "TrickleFragment",
     "UnexpectedAnswerError",
     "UnknownModeError",

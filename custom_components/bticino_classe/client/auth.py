@@ -39,6 +39,7 @@ from .errors import (
 from .http import Answer, post
 from .listeners import Listeners
 from .rate_limiter import RateLimiter
+from .traffic import TrafficTap
 from .values import as_float
 
 type TokenCallback = Callable[[dict[str, Any]], Awaitable[None]]
@@ -121,6 +122,7 @@ class AuthHandler:
         self._lock = asyncio.Lock()
         self.endpoints = endpoints
         self.limiter = limiter or RateLimiter()
+        self.tap = TrafficTap()
         self.counters: Counter[str] = Counter()
         self._listeners = Listeners[TokenEvent]("token", self.counters)
 
@@ -295,7 +297,7 @@ class AuthHandler:
         }
         url, timeout = f"{self.endpoints.api}{TOKEN_PATH}", self.endpoints.timeout
         try:
-            return await post(self.session, url, timeout=timeout, form=form)
+            return await post(self.session, url, timeout=timeout, form=form, tap=self.tap)
         except NoAnswerError as err:
             failure = AuthConnectionError(sent=err.sent, reason=err.reason)
         raise failure

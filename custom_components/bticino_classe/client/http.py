@@ -9,7 +9,7 @@ from http.cookies import SimpleCookie
 import math
 import time
 from typing import TYPE_CHECKING, Any, Final, override
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 from aiohttp import hdrs
@@ -19,6 +19,7 @@ from .const import HTTP_CLIENT, USER_AGENT
 from .error_codes import error_code, has_error
 from .errors import DeadlineExpiredError, NoAnswerError
 from .rate_limiter import limited_pause
+from .traffic import API, TrafficKind, TrafficTap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,17 +31,19 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 CONNECT_TIMEOUT: Final = 10.0  # seconds
 _REDIRECTS: Final = range(300, 400)
+_NO_TAP: Final = TrafficTap()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An HTTP answer; `body` is None unless it is a JSON object.
+    """An HTTP answer; `body` is None unless it is a JSON object, `size` is in bytes.
 
     `retry_after` is in seconds, `time` (the `Date` header) in seconds since 1970.
     """
 
     status: int
     body: dict[str, Any] | None = field(default=None, repr=False)
+    size: int = 0
     retry_after: float | None = None
     time: float | None = None
 
@@ -64,6 +67,7 @@ async def post(  # noqa: PLR0913 - a request has these parts
     form: Mapping[str, str] | None = None,
     payload: Mapping[str, Any] | None = None,
     deadline: Deadline | None = None,
+    tap: TrafficTap = _NO_TAP,
 ) -> Answer:
     """Send a request once and return the answer; NoAnswerError if none came.
 
@@ -73,17 +77,34 @@ async def post(  # noqa: PLR0913 - a request has these parts
     """
     body = _Body(form, payload, deadline)
     options = {"data": body, "headers": _headers(bearer), **request_options(timeout)}
+    number = tap.note_request(urlsplit(url).path, form or payload, body.size or 0)
     try:
         timeout_at = asyncio.timeout_at(deadline.at if deadline else None)
         async with timeout_at, session.post(url, **options) as response:
-            return await _answer(response)
+            return _note_answer(tap, number, await _answer(response))
     # RuntimeError: the session is closed.
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:
-        if body.is_expired and not body.is_sent:
-            failure: NoAnswerError = DeadlineExpiredError()
-        else:
-            failure = NoAnswerError(sent=body.is_sent, reason=type(err).__name__)
+        failure = _failure(body, type(err).__name__)
+    tap.note(API, TrafficKind.FAILURE, request=number, text=type(failure).__name__)
     raise failure
+
+
+def _failure(body: _Body, reason: str) -> NoAnswerError:
+    if body.is_expired and not body.is_sent:
+        return DeadlineExpiredError()
+    return NoAnswerError(sent=body.is_sent, reason=reason)
+
+
+def _note_answer(tap: TrafficTap, number: int, answer: Answer) -> Answer:
+    tap.note(
+        API,
+        TrafficKind.ANSWER,
+        request=number,
+        status=answer.status,
+        body=answer.body,
+        size=answer.size,
+    )
+    return answer
 
 
 async def connect_websocket(
@@ -198,9 +219,11 @@ def _headers(bearer: str | None) -> dict[str, str]:
 
 
 async def _answer(response: aiohttp.ClientResponse) -> Answer:
+    raw = await _read(response)
     return Answer(
         status=response.status,
-        body=_decode(await _read(response)),
+        body=_decode(raw),
+        size=len(raw),
         retry_after=retry_after_of(response.headers),
         time=_parse_date(response.headers.get("Date")),
     )

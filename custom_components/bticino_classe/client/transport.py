@@ -88,6 +88,7 @@ class Transport:
             bearer=token,
             payload=payload,
             deadline=deadline,
+            tap=self._auth.tap,
         )
         self.clock.set_from_answer(answer.time)
         self._note_pause(answer)

@@ -69,7 +69,7 @@ async def _shown(hass: HomeAssistant, automate: Automate, anna: Phone) -> dict[s
 async def read_names(hass: HomeAssistant) -> None:
     """Poll, as if the list of modules were due: a frozen time would stop the automations."""
     coordinator = get_entry(hass).runtime_data.coordinator
-    coordinator._topology_until = None
+    coordinator.known_homes.async_expire()
     await coordinator.async_refresh()
     await wait_idle(hass)
 

@@ -338,7 +338,7 @@ async def test_panel_that_is_listed_again(hass: HomeAssistant, simulator: Simula
     coordinator.async_remove_module(panel.id)
     await wait_idle(hass)
     simulator.house.homes[0].modules[panel.id] = panel
-    coordinator._topology_until = None
+    coordinator.known_homes.async_expire()
     await call_action(hass, "button", "press", "button.classe_300x_reset_missed_calls")
     await coordinator.async_refresh()
     await wait_idle(hass)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.coordinator import TOPOLOGY_INTERVAL
+from custom_components.bticino_classe.known_homes import TOPOLOGY_INTERVAL
 from custom_components.bticino_classe.live import manager
 from tests.integration.conftest import (
     EventRecorder,

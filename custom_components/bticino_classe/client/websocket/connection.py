@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from contextlib import suppress
 from enum import Enum, StrEnum
+from functools import partial
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,7 @@ from ..errors import BticinoError, InvalidCredentialsError, NoAnswerError, Token
 from ..http import connect_websocket
 from ..pauses import GrowingPause, RefusedTokens
 from ..rate_limiter import LONGEST_PAUSE
+from ..traffic import TrafficKind
 from .backoff import Backoff
 from .disconnect import (
     Cause,
@@ -110,6 +112,7 @@ class ReconnectingSocket:
         self._auth = auth
         self._url = url
         self._name = name
+        self._note = partial(auth.tap.note, name)
         self._subscription = subscription
         self._on_frame = on_frame
         self._on_state = on_state
@@ -137,6 +140,7 @@ class ReconnectingSocket:
             while not self._stopped:
                 self.last_disconnect = await self._connection()
                 self.counters["connections_ended"] += 1
+                self._note(TrafficKind.DISCONNECT, text=str(self.last_disconnect))
                 self._note_offline(self.last_disconnect.reason)
                 if not self._stopped:
                     await self._pause(self.last_disconnect)
@@ -153,6 +157,13 @@ class ReconnectingSocket:
         self._stopped = True
         self._resolve_waiters(len(self._waiters), NoAnswerError(reason="stopped"))
 
+    def retry_soon(self) -> None:
+        """Reconnect now if that has failed, unless the cloud named the pause or refused a token."""
+        ended = self.last_disconnect
+        is_failure = ended is not None and ended.cause is Cause.CONNECTION and not ended.retry_after
+        if is_failure and self.state is SocketState.WAITING:
+            self._retry_now.set()
+
     async def resubscribe(self) -> None:
         """Subscribe again and return when the cloud has confirmed it.
 
@@ -166,20 +177,22 @@ class ReconnectingSocket:
         self._retry_now.set()
         await waiter
 
-    def retry_now(self) -> None:
-        """Let a waiting socket try again at once, unless the cloud named the pause."""
-        if self.state is SocketState.WAITING:
-            self._retry_now.set()
-
     async def send(self, frame: Mapping[str, Any]) -> None:
         """Send a frame once; NoAnswerError if the connection is not online or is lost."""
         if self._socket is None or not self._is_subscribed:
             raise NoAnswerError(reason="no connection")
         try:
-            await self._socket.send_str(orjson.dumps(frame).decode())
+            await self._send_frame(self._socket, frame)
         except (aiohttp.ClientError, ConnectionError) as err:
             sent = CLOSING_TRANSPORT not in str(err)
             raise NoAnswerError(sent=sent, reason=type(err).__name__) from err
+
+    async def _send_frame(
+        self, socket: aiohttp.ClientWebSocketResponse, frame: Mapping[str, Any]
+    ) -> None:
+        raw = orjson.dumps(frame)
+        self._note(TrafficKind.SENT, body=frame, size=len(raw))
+        await socket.send_str(raw.decode())
 
     @property
     def _is_subscribed(self) -> bool:
@@ -236,6 +249,7 @@ class ReconnectingSocket:
                 await asyncio.sleep(0)
             elif message.type is aiohttp.WSMsgType.BINARY:
                 self.counters["binary_frames"] += 1
+                self._note(TrafficKind.RECEIVED, size=len(message.data))
             else:
                 raise ConnectionEndedError(
                     Disconnect(text="closed", reason=OfflineReason.CLOSED, code=socket.close_code)
@@ -248,6 +262,7 @@ class ReconnectingSocket:
             frame = orjson.loads(text)
         except orjson.JSONDecodeError:
             frame = None
+        self._note(TrafficKind.RECEIVED, body=frame, size=len(text))
         if not isinstance(frame, dict):
             self.counters["unreadable_frames"] += 1
         elif _is_reply(frame):
@@ -360,7 +375,7 @@ class ReconnectingSocket:
         self._reply = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(self._keepalive.reply_within):
-                await socket.send_str(orjson.dumps(frame).decode())
+                await self._send_frame(socket, frame)
                 return await self._reply
         except TimeoutError:
             disconnect = Disconnect(
@@ -441,10 +456,9 @@ class ReconnectingSocket:
             _LOGGER.warning("The %s to the cloud is lost: %s", self._name, disconnect)
 
     def _was_stable(self) -> bool:
-        if self._online_since is None:
-            return False
-        online = asyncio.get_running_loop().time() - self._online_since
-        return online >= self._keepalive.stable_after
+        since = self._online_since
+        stable_from = asyncio.get_running_loop().time() - self._keepalive.stable_after
+        return since is not None and since <= stable_from
 
     def _note_offline(self, reason: OfflineReason) -> None:
         """Note why the connection is not online, or still is not; the state follows."""
@@ -456,6 +470,7 @@ class ReconnectingSocket:
             self.offline = None
         if state is not self.state:
             self.state = state
+            self._note(TrafficKind.STATE, text=state.value)
             try:
                 self._on_state(state)
             except Exception as err:  # noqa: BLE001 - the callback must not stop the socket for good
@@ -481,6 +496,5 @@ async def _wait(event: asyncio.Event, seconds: float | None) -> None:
 
 def _is_reply(frame: Frame) -> bool:
     """Return whether a frame is the reply to a subscription; all other frames have a type."""
-    if "push_type" in frame or "type" in frame:
-        return False
-    return "status" in frame or "error" in frame
+    has_type = "push_type" in frame or "type" in frame
+    return not has_type and ("status" in frame or "error" in frame)

@@ -95,11 +95,15 @@ class PushChannel:
         remove = self.listen_states(
             lambda state: is_final.set() if state in _FINAL_STATES else None
         )
-        self.socket.retry_now()
+        self.retry_soon()
         try:
             await is_final.wait()
         finally:
             remove()
+
+    def retry_soon(self) -> None:
+        """Reconnect now if the connection has failed: the cloud has just answered elsewhere."""
+        self.socket.retry_soon()
 
     def listen_pushes(self, listener: PushListener) -> Callable[[], None]:
         """Call a listener with every push; returns what removes it."""

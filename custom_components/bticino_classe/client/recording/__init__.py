@@ -1,0 +1,1 @@
+"""A recording of the traffic with the cloud that may be posted in public."""

@@ -1,0 +1,114 @@
+"""Redaction of single texts: ids of known forms, links, and everything else."""
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from .pseudonyms import MAC
+
+if TYPE_CHECKING:
+    from .pseudonyms import RandomPseudonyms
+
+SHORTEST_KNOWN: Final = 3  # characters; shorter values are in too many texts
+MAX_MENTIONS: Final = 8  # ids in one text
+MAX_SEARCHED: Final = 500  # characters of a text
+_FORMS: Final = {
+    "email": r"[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]{1,255}",
+    "uuid": r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+    "mac": MAC.pattern,
+    "module": r"[0-9a-fA-F]{6}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
+    "address": r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}",
+    "id": r"[0-9a-fA-F]{12,64}",
+}
+_ID: Final = re.compile("|".join(f"(?P<{kind}>{form})" for kind, form in _FORMS.items()))
+_PARAMETERS: Final = frozenset(  # of the signed links of Azure
+    ["se", "sig", "sip", "skoid", "sks", "skt", "sktid", "skv", "sp", "spr", "sr", "st", "sv"]
+)
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{1,9}://")
+_ICE_LINK: Final = re.compile(
+    r"(?P<scheme>stuns?|turns?):(?P<host>[^\s?/@]+?)(?P<port>:[0-9]{1,5})?"
+    r"(?P<query>\?transport=(?:udp|tcp))?"
+)
+
+
+class TextRedactor:
+    """Replaces texts; what it returns in angle brackets is not of the cloud."""
+
+    def __init__(self, pseudonyms: RandomPseudonyms) -> None:
+        self._pseudonyms = pseudonyms
+
+    def name(self, text: str, kind: str, *, form: str | None = None) -> str:
+        """Return the pseudonym of a value, with its form if that says something."""
+        kind = kind if kind not in {"id", "key"} else _kind(text) or kind
+        shown = (self._pseudonyms.name(text, kind), form or _form(text))
+        return f"<{' '.join(filter(None, shown))}>"
+
+    def hidden(self, text: str) -> str:
+        """Return a pseudonym if the whole text is an id, else its length and the ids in it."""
+        if self.is_personal(text):
+            return self.name(text, "id")
+        if _SCHEME.match(text):
+            return self.link(text)
+        mentions = [self._of_match(match) for match in _ID.finditer(text[:MAX_SEARCHED])]
+        return f"<{' '.join([f'str:{len(text)}', *dict.fromkeys(mentions[:MAX_MENTIONS])])}>"
+
+    def link(self, text: str) -> str:
+        """Return what a link consists of: scheme, host, parts of the path, names of parameters."""
+        try:
+            parts = urlsplit(text)
+            host = parts.hostname or ""
+        except ValueError:
+            return f"<str:{len(text)}>"
+        scheme = parts.scheme if parts.scheme in {"http", "https", "ws", "wss"} else "other"
+        return (
+            f"<url:{len(text)} {scheme} {self._pseudonyms.name(host, 'host')}{self._path(parts)}>"
+        )
+
+    def ice_link(self, text: str) -> str:
+        """Return a link to a STUN or TURN server without its host."""
+        found = _ICE_LINK.fullmatch(text)
+        if found is None:
+            return f"<str:{len(text)}>"
+        host = self.name(found["host"], "host")
+        return f"{found['scheme']}:{host}{found['port'] or ''}{found['query'] or ''}"
+
+    def is_personal(self, text: str) -> bool:
+        """Whether a text has a pseudonym already, or the form of an id."""
+        if len(text) < SHORTEST_KNOWN:
+            return False
+        if self._pseudonyms.find(text) is not None:
+            return True
+        # The versions of the app have the form of public addresses.
+        return _kind(text) is not None and not _form(text).endswith("public")
+
+    def _path(self, parts: SplitResult) -> str:
+        segments = [segment for segment in parts.path.split("/") if segment]
+        known = [self._of_match(match) for match in _ID.finditer(parts.path[:MAX_SEARCHED])]
+        names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)][:MAX_MENTIONS]
+        shown = [name if name in _PARAMETERS else "?" for name in names]
+        found = [f"path:{len(segments)}", *dict.fromkeys(known[:MAX_MENTIONS])]
+        return " ".join(["", *found, *([f"query:{','.join(shown)}"] if shown else [])])
+
+    def _of_match(self, match: re.Match[str]) -> str:
+        return self._pseudonyms.name(match[0], _kind(match[0]) or "id")
+
+
+def _kind(text: str) -> str | None:
+    """Return the kind of an id by its form; None if it has no known form."""
+    found = _ID.fullmatch(text)
+    kind = found.lastgroup if found else None
+    return {"mac": "module", "uuid": "id"}.get(kind, kind) if kind else None
+
+
+def _form(text: str) -> str:
+    """Return the form of an id: a MAC address, a UUID, or the scope of an IP address."""
+    if MAC.fullmatch(text):
+        return "mac"
+    if re.fullmatch(_FORMS["uuid"], text):
+        return "uuid"
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return ""
+    return f"ipv{address.version} {'private' if address.is_private else 'public'}"

@@ -1,0 +1,1 @@
+"""Compares a recording of the cloud's messages with what is known of the protocol."""

@@ -1,0 +1,1 @@
+"""Recordings of what the cloud says, made with the action."""
