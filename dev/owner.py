@@ -120,8 +120,6 @@ class Owner:
         flow = await self._post("auth/login_flow", handler)
         user = {"username": USER, "password": self._password}
         result = await self._post(f"auth/login_flow/{flow['flow_id']}", user)
-        if result.get("step_id") == "lights":
-            result = await self.call("post", f"{FLOW}/{flow['flow_id']}", {})
         if result["type"] != "create_entry":
             raise DevelopError(f"user '{USER}' could not sign in; try --fresh.")
         return str(result["result"])

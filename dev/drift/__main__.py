@@ -40,7 +40,7 @@ def _difference(difference: Difference) -> str:
 def _doubt(doubt: Doubt, sentences: list[str]) -> str:
     if sentences:
         return f"  settled: {doubt.question} {' '.join(sentences)}"
-    hint = "" if doubt.number is None else f" (thing {doubt.number})"
+    hint = "" if doubt.number is None else f" (thing {doubt.number} of docs/protocol.md)"
     return f"  open: {doubt.question}{hint}"
 
 

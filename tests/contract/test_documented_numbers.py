@@ -7,6 +7,7 @@ import pytest
 
 from custom_components.bticino_classe import calendar, commands, const, coordinator, polling
 from custom_components.bticino_classe.client import pictures, rate_limiter
+from custom_components.bticino_classe.client.websocket import backoff
 from custom_components.bticino_classe.history import (
     catch_up,
     downloads,
@@ -36,6 +37,8 @@ def minutes(interval: timedelta) -> int:
 
 
 POLL, POLL_WHILE_DOWN = minutes(coordinator.SAFETY_INTERVAL), minutes(polling.STATUS_INTERVAL)
+*FIRST, LAST_START_SECONDS = (f"{each.total_seconds():.0f}" for each in polling.START_INTERVALS)
+START_SECONDS = ", ".join(FIRST)
 SENTENCES = [
     ("README.md", f"read every {POLL} minutes, or every {WORDS[POLL_WHILE_DOWN]} while"),
     ("README.md", f"up to the home's {MORE_EVENTS} newest events"),
@@ -70,6 +73,11 @@ SENTENCES = [
     ("docs/protocol.md", f"deleted after {KEPT_RECORDING} days"),
     ("docs/entities.md", f"1 to {recorder.MAX_MINUTES}, default {recorder.DEFAULT_MINUTES}. See"),
     ("docs/privacy.md", f"at most {pictures.MAX_PICTURE_BYTES >> 20} MiB"),
+    ("docs/how_it_works.md", f"after {START_SECONDS} and {LAST_START_SECONDS} seconds, then every"),
+    ("docs/how_it_works.md", f"each failure up to {backoff.SHORT_DELAY:.0f} seconds"),
+    ("docs/how_it_works.md", f"waited so far, at most {backoff.LONGEST_DELAY:.0f} seconds"),
+    ("docs/benchmarks.md", f"limited to {backoff.SHORT_DELAY:.0f} s while less than a minute"),
+    ("docs/benchmarks.md", f"and to {backoff.LONGEST_DELAY:.0f} s in the end"),
 ]
 
 

@@ -43,19 +43,19 @@ async def test_calls_in_a_browser(
     async with development.owner() as owner:
         await owner.sign_in()
         await _three_calls(owner, operator)
-        before = await _calls(owner, lambda calls: len(calls) == 4)
+        before = await all_calls(owner, lambda calls: len(calls) == 4)
     await visitor.sign_in()
     await _look(visitor)
 
     async with development.owner() as owner:
         await owner.sign_in()
-        await _ring(owner, operator, STREET)
+        await ring(owner, operator, STREET)
         development.kill_home_assistant()
         await operator.do("miss")
     async with development.owner() as owner:
         await owner.sign_in()
         await owner.wait_until_running()
-        after = await _calls(owner, lambda calls: calls[-1]["outcome"] == "missed")
+        after = await all_calls(owner, lambda calls: calls[-1]["outcome"] == "missed")
     assert after[:4] == before
     assert len(after) == 5
     assert len({call["id"] for call in after}) == 5
@@ -69,26 +69,26 @@ async def test_calls_in_a_browser(
 async def _three_calls(owner: Owner, operator: Operator) -> None:
     """One is missed, one answered by a phone, one without a picture missed."""
     await _online(owner)
-    await _ring(owner, operator, STREET, "miss")
-    await _calls(owner, lambda calls: [len(call["pictures"]) for call in calls] == [0, 2])
-    await _ring(owner, operator, YARD, "answer_elsewhere", "hang_up")
-    await _calls(owner, lambda calls: [len(call["pictures"]) for call in calls] == [0, 2, 2])
-    await _ring(owner, operator, STREET, "miss", pictures=False)
-    found = await _calls(owner, lambda calls: calls[-1]["outcome"] == "missed")
+    await ring(owner, operator, STREET, "miss")
+    await all_calls(owner, lambda calls: [len(call["pictures"]) for call in calls] == [0, 2])
+    await ring(owner, operator, YARD, "answer_elsewhere", "hang_up")
+    await all_calls(owner, lambda calls: [len(call["pictures"]) for call in calls] == [0, 2, 2])
+    await ring(owner, operator, STREET, "miss", pictures=False)
+    found = await all_calls(owner, lambda calls: calls[-1]["outcome"] == "missed")
     listed = [(call["panel"], call["outcome"]) for call in found[1:]]
     assert listed == [(STREET, "missed"), (YARD, "answered"), (STREET, "missed")]
 
 
-async def _ring(owner: Owner, operator: Operator, panel: str, *then: str, **how: object) -> None:
+async def ring(owner: Owner, operator: Operator, panel: str, *then: str, **how: object) -> None:
     """Ring, and continue once the call is listed."""
     await operator.do("ring", panel=panel, **how)
-    await _calls(owner, lambda calls: calls[-1]["outcome"] == "ringing")
+    await all_calls(owner, lambda calls: calls[-1]["outcome"] == "ringing")
     for action in then:
         await operator.do(action)
 
 
 async def _look(visitor: Visitor) -> None:
-    day = await _browse(visitor, STREET)
+    day = await browse_today(visitor, STREET)
     await visitor.picture("history-day")
     # The newest first: the one without a picture, the two pictures of the other.
     assert len(day) == 3, day
@@ -108,7 +108,7 @@ async def _look(visitor: Visitor) -> None:
 
 
 async def _look_again(visitor: Visitor) -> None:
-    day = await _browse(visitor, STREET)
+    day = await browse_today(visitor, STREET)
     await visitor.picture("history-after-the-kill")
     assert sum("Missed" in title for title in day) == 3, day
 
@@ -131,7 +131,8 @@ async def _keep_for_a_month(visitor: Visitor) -> None:
     await expect(days).to_have_value("30")
 
 
-async def _browse(visitor: Visitor, panel: str) -> list[str]:
+async def browse_today(visitor: Visitor, panel: str) -> list[str]:
+    """Return the titles of today's calls at a panel, in the media browser."""
     today = datetime.now(tz=UTC).astimezone()
     return await visitor.browse_calls(panel, f"{today:%Y-%m}", f"{today:%Y-%m-%d}")
 
@@ -145,7 +146,7 @@ async def _online(owner: Owner) -> None:
             state = (await owner.call("get", f"api/states/{PUSH}"))["state"]
 
 
-async def _calls(owner: Owner, condition: Callable[[Calls], bool]) -> Calls:
+async def all_calls(owner: Owner, condition: Callable[[Calls], bool]) -> Calls:
     """Return all calls, oldest first, once they are as they should be."""
     start = (datetime.now(tz=UTC) - timedelta(days=2)).isoformat()
     path = "api/services/bticino_classe/export_calls?return_response"

@@ -80,10 +80,10 @@ class Visitor:
         await self.page.locator("ha-data-table").get_by_text(name, exact=True).first.click()
         await self.page.locator("ha-config-device-page").get_by_text("Device info").wait_for()
 
-    async def open_dashboard(self) -> None:
-        """The development server's own dashboard, once its doors are shown."""
+    async def open_dashboard(self, shown: str = "hui-lock-open-door-card-feature") -> None:
+        """The development server's own dashboard, once an element of its doors is shown."""
         await self._go("dev-intercom/doors")
-        await self.page.locator("hui-lock-open-door-card-feature").first.wait_for()
+        await self.page.locator(shown).first.wait_for()
 
     async def open_from_dashboard(self, door: str) -> None:
         """The tile asks once more before it opens: two presses, as for a person."""

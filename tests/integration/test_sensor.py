@@ -34,6 +34,7 @@ async def test_sensors_of_the_intercom(
     }
     disabled = {key for key, found_entry in of_bridge.items() if found_entry.disabled}
     assert disabled == {
+        "camera.classe_300x_call_home",
         "sensor.classe_300x_last_start",
         "sensor.classe_300x_local_address",
         "select.classe_300x_professional_studio",

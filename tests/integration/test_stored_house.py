@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_TOKEN
-from homeassistant.helpers import device_registry as dr, entity_registry as er, storage
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+    storage,
+)
 from homeassistant.util.file import WriteError
 import pytest
 
@@ -395,19 +400,22 @@ async def test_surplus_without_a_new_list_of_modules(
     freezer: FrozenDateTimeFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Modules that came with too many others are not taken for gone."""
+    """Modules that came with too many others are not taken for gone; their issue stays."""
     monkeypatch.setattr(decode, "MAX_MODULES", 10)
     for number in range(9):
         simulator.add_module(module_id=f"30000a-1{number}-aa11bb22cc09", name=f"Porta {number}")
     await poll(hass, freezer, TOPOLOGY_INTERVAL)
     before = registered(hass, entry)
-    assert len(hass.states.async_entity_ids("lock")) > 3
+    issue_id = f"too_many_modules_{entry.entry_id}"
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
+    assert issue is not None
     await hass.config_entries.async_unload(entry.entry_id)
     simulator.fail(HOMESDATA, Failure(status=503, html=True), times=100)
     for door in simulator.house.doors():
         door.silent = True
     await restart_entry(hass, entry)
     assert registered(hass, entry) == before
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) == issue
 
 
 @pytest.mark.parametrize("error", [WriteError("full"), OSError(28, "No space left on device")])
