@@ -24,10 +24,12 @@ from .errors import async_load_error_translations
 from .history.http import PictureView
 from .history.store import async_remove_history
 from .issues import async_delete_issues
+from .live.stream_address import async_hide_secrets
+from .live.whep import WhepSessionView, WhepView
 from .pulses import DOOR_PULSES
 from .recording.file import async_remove_recording
 from .runtime import BticinoConfigEntry, RuntimeData, async_runtime
-from .service_helpers import async_picture_source
+from .service_helpers import async_picture_source, async_whep_camera
 from .services import async_setup_services
 from .stored_house import async_remove_stored_house
 
@@ -57,9 +59,15 @@ CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa: ARG001 - Home Assistant's signature
-    """Register the actions and the view of the pictures."""
+    """Register the actions, the view of the pictures, and the WHEP endpoint."""
     async_setup_services(hass)
-    hass.http.register_view(PictureView(async_picture_source))
+    async_hide_secrets()
+    for view in (
+        PictureView(async_picture_source),
+        WhepView(async_whep_camera),
+        WhepSessionView(async_whep_camera),
+    ):
+        hass.http.register_view(view)
     return True
 
 

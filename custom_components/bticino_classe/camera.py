@@ -203,6 +203,8 @@ class BticinoCallHomeCamera(BticinoLiveCamera):
 class _FrontendClient:
     """The player of Home Assistant's frontend in one browser."""
 
+    relay = None
+
     def __init__(self, hass: HomeAssistant, send: WebRTCSendMessage) -> None:
         self._hass = hass
         self._send = send

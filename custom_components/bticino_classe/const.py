@@ -28,6 +28,7 @@ CONF_KEEP: Final = "keep"
 CONF_HOMES_LEFT_OUT: Final = "homes_left_out"  # in the data of the entry: at the last start
 CONF_HOMES_SINCE: Final = "homes_since"  # in the data: when homes were included again
 CONF_HISTORY_OFF: Final = "history_off"  # in the data of the entry: calls were not kept
+CONF_STREAM_SECRETS: Final = "stream_secrets"  # in the data of the entry, by module
 CONF_DAYS: Final = "days"
 CONF_CALLS: Final = "calls"
 CONF_MEGABYTES: Final = "megabytes"

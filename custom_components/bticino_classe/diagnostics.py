@@ -135,6 +135,10 @@ def _calls(runtime: RuntimeData) -> dict[str, Any]:
         **_socket(live.channel.socket),
         "signaling": dict(live.channel.counters),
         "viewers": live.viewers,
+        "relays": {
+            "views_in_the_last_hour": live.relays.limits.views,
+            "refused": live.relays.limits.refused,
+        },
         "turn_servers": len(live.ice_servers.servers),
     }
 

@@ -11,11 +11,17 @@ from homeassistant.exceptions import ServiceValidationError, Unauthorized
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.service import async_get_config_entry, async_get_device_and_config_entry
 
-from .const import DOMAIN
+from .const import CONF_STREAM_SECRETS, DOMAIN
 from .entity import unique_id
 from .history.http import PictureSource
+from .live.whep import WhepCamera
 from .permissions import Caller
-from .runtime import BticinoConfigEntry, async_loaded_entries, async_loaded_entry
+from .runtime import (
+    BticinoConfigEntry,
+    async_loaded_entries,
+    async_loaded_entry,
+    async_runtime,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,6 +67,36 @@ def async_picture_source(hass: HomeAssistant, entry_id: str) -> PictureSource | 
         entity_of=partial(_entity_of, hass, entry),
         is_loaded=lambda: entry.state is ConfigEntryState.LOADED,
     )
+
+
+@callback
+def async_whep_camera(hass: HomeAssistant, entity_id: str) -> WhepCamera | None:
+    """Return a camera by its entity id; None if there is none that is enabled."""
+    registered = er.async_get(hass).async_get(entity_id)
+    if registered is None or registered.domain != Platform.CAMERA or registered.disabled:
+        return None
+    entry = hass.config_entries.async_get_entry(registered.config_entry_id or "")
+    if entry is None or entry.domain != DOMAIN:
+        return None
+    ids = {unique_id(entry, module_id, "camera"): module_id for module_id in _cameras(entry)}
+    module_id = ids.get(registered.unique_id, "")
+    runtime = async_runtime(entry)
+    if runtime is not None and not module_id:
+        return None  # the indoor unit is nothing to watch
+    return WhepCamera(
+        entry=entry,
+        entity_id=entity_id,
+        module_id=module_id,
+        live=None if runtime is None else runtime.live,
+        module=None if runtime is None else runtime.coordinator.data.modules.get(module_id),
+    )
+
+
+def _cameras(entry: BticinoConfigEntry) -> set[str]:
+    """Return the ids of the modules that have a stream address or may be a camera."""
+    runtime = async_runtime(entry)
+    modules = () if runtime is None else runtime.coordinator.data.modules
+    return {*modules, *entry.data.get(CONF_STREAM_SECRETS, {})}
 
 
 def _entity_of(hass: HomeAssistant, entry: BticinoConfigEntry, call: CallRecord) -> str | None:

@@ -17,6 +17,7 @@ from homeassistant.const import (
 from homeassistant.core import Context, SupportsResponse, callback
 from homeassistant.exceptions import ServiceValidationError, Unauthorized
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.network import NoURLAvailableError, get_url
 from homeassistant.helpers.service import (
     async_register_admin_service,
     async_register_platform_entity_service,
@@ -28,6 +29,7 @@ from .const import CONF_SIMULATED_RINGS, DOMAIN
 from .errors import refused
 from .history.export import exported, span_of
 from .history.formatting import async_call_formatter
+from .live.stream_address import stream_settings
 from .permissions import Caller
 from .recording.recorder import DEFAULT_MINUTES, MAX_MINUTES
 from .service_helpers import (
@@ -36,6 +38,7 @@ from .service_helpers import (
     async_find_module,
     async_may_read_all,
     async_readable_homes,
+    async_whep_camera,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +55,8 @@ SIMULATE_RING: Final = "simulate_ring"
 EXPORT_CALLS: Final = "export_calls"
 OPEN_DOOR: Final = "open_door"
 DELETE_CALLS: Final = "delete_calls"
+STREAM_ADDRESS: Final = "stream_address"
+RENEW_STREAM_ADDRESS: Final = "renew_stream_address"
 RECORD_PROTOCOL: Final = "record_protocol"
 CAMERA_ACTIONS: Final = ("hang_up", "decline_ring", "next_panel")
 ATTR_OUTCOME: Final = "outcome"
@@ -74,6 +79,9 @@ _OPEN_SCHEMA: Final = vol.Schema(
         vol.Required(ATTR_USER_ID): cv.string,
         vol.Optional(ATTR_CODE): cv.string,
     }
+)
+_STREAM_SCHEMA: Final = vol.Schema(
+    {vol.Required(ATTR_ENTITY_ID): cv.entity_domain(Platform.CAMERA)}
 )
 _RESET_SCHEMA: Final = vol.Schema({vol.Optional(ATTR_DEVICE_ID): cv.string})
 _RING_SCHEMA: Final = vol.Schema(
@@ -151,6 +159,11 @@ def _setup_actions_with_response(hass: HomeAssistant) -> None:
         _RECORD_SCHEMA,
         SupportsResponse.OPTIONAL,
     )
+    for action in (STREAM_ADDRESS, RENEW_STREAM_ADDRESS):
+        async_register_admin_service(
+            *(hass, DOMAIN, action, partial(_stream_address, hass), _STREAM_SCHEMA),
+            supports_response=SupportsResponse.ONLY,
+        )
 
 
 async def _open_door(hass: HomeAssistant, call: ServiceCall) -> None:
@@ -232,6 +245,21 @@ async def _delete(entries: Collection[BticinoConfigEntry], ids: Collection[str])
     for history, there in zip(histories, found, strict=True):
         if there:
             await history.async_delete(there)
+
+
+async def _stream_address(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:
+    """Return the stream address of a camera, which exists from the first time on."""
+    camera = async_whep_camera(hass, call.data[ATTR_ENTITY_ID])
+    if camera is None or not camera.module_id:
+        raise refused("no_such_camera")
+    try:
+        base_url = get_url(hass, allow_cloud=False)
+    except NoURLAvailableError as err:
+        raise refused("no_url") from err
+    secret = camera.secret
+    if secret is None or call.service == RENEW_STREAM_ADDRESS:
+        secret = camera.async_renew_secret(hass)
+    return stream_settings(base_url, camera.entity_id, secret)
 
 
 async def _record_protocol(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:

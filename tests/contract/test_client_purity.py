@@ -119,7 +119,7 @@ PURE = (
     "redaction",
     "values",
 )
-PURE_WEBRTC = ("sdp", "sections", "rtc_errors")
+PURE_WEBRTC = ("sdp", "sections", "rtc_errors", "whep")
 
 
 def imported_by(module: Path) -> set[Path]:

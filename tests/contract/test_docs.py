@@ -16,7 +16,8 @@ DOCUMENTS = {
 }
 OF_OWNERS = (  # documents whose italics quote the user interface
     *("README.md", "docs/automations.md", "docs/entities.md"),
-    *("docs/how_it_works.md", "docs/privacy.md", "docs/protocol.md", "docs/troubleshooting.md"),
+    *("docs/how_it_works.md", "docs/privacy.md", "docs/protocol.md", "docs/streams.md"),
+    "docs/troubleshooting.md",
 )
 
 # What the documents quote of Home Assistant, its apps, HACS and the vendor's app, and emphasis.

@@ -16,6 +16,7 @@ from custom_components.bticino_classe.history import (
     records,
     writing,
 )
+from custom_components.bticino_classe.live import relays, whep
 from custom_components.bticino_classe.recording import file, recorder
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ EVENTS, MORE_EVENTS = catch_up.EVENTS, catch_up.EVENTS_AFTER_LONG_GAP
 DAYS, CALLS, MEGABYTES = const.DEFAULT_DAYS, const.DEFAULT_CALLS, const.DEFAULT_MEGABYTES
 MEMORY = records.MEMORY_LIMITS
 KEPT_RECORDING = int(file.KEEP_SECONDS // 86_400)
-WORDS = {4: "four", 5: "five"}
+WORDS = {2: "two", 4: "four", 5: "five"}
 
 
 def minutes(interval: timedelta) -> int:
@@ -49,6 +50,12 @@ SENTENCES = [
     ("docs/how_it_works.md", f"at most {WORDS[downloads.MAX_PARALLEL]} at a time"),
     ("docs/how_it_works.md", f"has {commands.COMMAND_SECONDS:.0f} seconds from the press"),
     ("docs/how_it_works.md", f"by at most {commands.SETTING_GRACE_SECONDS:.0f} seconds"),
+    ("docs/streams.md", f"ends after {relays.RELAY_VIEW_SECONDS:.0f} seconds at the latest"),
+    ("docs/streams.md", f"possible after {relays.RELAY_PAUSE_SECONDS:.0f} seconds"),
+    ("docs/streams.md", f"{relays.RELAY_FAILURE_PAUSE_SECONDS:.0f} seconds after a call that"),
+    ("docs/streams.md", f"at most {relays.RELAY_VIEWS_PER_HOUR} views per hour and intercom"),
+    ("docs/streams.md", f"more than {whep.MAX_BODY_BYTES >> 10} KiB"),
+    ("docs/streams.md", f"later than {WORDS[int(whep.GATHER_SECONDS)]} seconds after its answer"),
     ("docs/troubleshooting.md", f"up to {MORE_EVENTS} of the home's newest events"),
     ("docs/troubleshooting.md", f"about {minutes(polling.OUTAGE_TOLERANCE)} minutes"),
     ("docs/entities.md", f"up to {WORDS[int(http.WAIT_SECONDS)]} seconds, then answers *404*"),

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 1.0
 #: Seconds without a packet after which the microphone is off again.
 AWAKE_SECONDS = 1.0
+KINDS = ("audio", "video")
 CODECS = ("audio/opus", "video/H264")
+FIXED_PAYLOAD_TYPES = {"audio": 111, "video": 109}
+SENDS = ("sendrecv", "sendonly")
 #: The loopback address.
 LOOPBACK = "127.0.0.1"
 CANDIDATE = "a=candidate:"
@@ -48,28 +51,34 @@ class RealPeer:
         self._video, self._tone = PanelVideo(), ToneTrack(self._is_awake)
         self._client_sends = True
         self._candidates: list[Json] = []
-        self._receiver: asyncio.Task[None] | None = None
-        configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        self._receivers: list[asyncio.Task[None]] = []
+        # A BUNDLE group keeps the transport of its first section and stops those of the others:
+        # with other policies, aiortc may stop the one that they share.
+        configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_COMPAT)
         self._connection = RTCPeerConnection(configuration)
         self._connection.on("track", self._on_track)
 
     async def answer(self, offer: str) -> str:
         """Return the answer to a client's offer; ValueError: it is not valid."""
-        kinds = [each.kind for each in sections(offer)]
         self._client_sends = _sends_audio(offer)
-        # Only transceivers added before the offer determine the codecs of the answer.
-        if "audio" in kinds:
-            self._add_track(self._tone, "sendrecv")
-        if "video" in kinds:
-            self._add_track(self._video, "sendonly")
+        # Only transceivers added before the offer determine the codecs of the answer. The first
+        # section of a kind gets the track; more of them are only received.
+        tracks = {"audio": (self._tone, "sendrecv"), "video": (self._video, "sendonly")}
+        for kind in [each.kind for each in sections(offer)]:
+            if kind in KINDS:
+                self._add(*tracks.pop(kind, (kind, "recvonly")))
         await self._set_remote(offer, "offer")
         await self._connection.setLocalDescription(await self._connection.createAnswer())
+        if self._settings.fixed_payload_types:
+            for transceiver in self._connection.getTransceivers():
+                for codec in transceiver._codecs:
+                    codec.payloadType = FIXED_PAYLOAD_TYPES[transceiver.kind]
         return self._local_sdp(trickle=self._settings.trickle)
 
     async def offer(self) -> str:
         """Return an offer of two-way audio and video, with all candidates in the SDP."""
-        self._add_track(self._tone, "sendrecv")
-        self._add_track(self._video, "sendonly")
+        self._add(self._tone, "sendrecv")
+        self._add(self._video, "sendonly")
         await self._connection.setLocalDescription(await self._connection.createOffer())
         return self._local_sdp(trickle=False)
 
@@ -107,9 +116,9 @@ class RealPeer:
             await asyncio.wait(connecting, timeout=CLOSE_SECONDS)
         self._video.stop()
         self._tone.stop()
-        if self._receiver is not None:
-            self._receiver.cancel()
-            await asyncio.gather(self._receiver, return_exceptions=True)
+        for receiver in self._receivers:
+            receiver.cancel()
+        await asyncio.gather(*self._receivers, return_exceptions=True)
 
     async def _set_remote(self, sdp: str, kind: str) -> None:
         try:
@@ -117,11 +126,11 @@ class RealPeer:
         except (OperationError, InvalidStateError, KeyError, IndexError) as error:
             raise ValueError(f"invalid {kind}: {error}") from error
 
-    def _add_track(self, track: MediaStreamTrack, direction: str) -> None:
-        """Add a track with the intercom's codecs only: H.264 and Opus."""
-        able = RTCRtpSender.getCapabilities(track.kind).codecs
-        codecs = [codec for codec in able if codec.mimeType in CODECS]
-        self._connection.addTransceiver(track, direction).setCodecPreferences(codecs)
+    def _add(self, track_or_kind: MediaStreamTrack | str, direction: str) -> None:
+        """Add a track, or a section without one, with the intercom's codecs: H.264 and Opus."""
+        transceiver = self._connection.addTransceiver(track_or_kind, direction)
+        able = RTCRtpSender.getCapabilities(transceiver.kind).codecs
+        transceiver.setCodecPreferences([each for each in able if each.mimeType in CODECS])
 
     def _local_sdp(self, *, trickle: bool) -> str:
         """Return the local SDP; with trickle ICE, its candidates are removed and kept."""
@@ -144,7 +153,7 @@ class RealPeer:
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio":
-            self._receiver = asyncio.ensure_future(self._receive(track))
+            self._receivers.append(asyncio.ensure_future(self._receive(track)))
 
     async def _receive(self, track: MediaStreamTrack) -> None:
         with suppress(MediaStreamError):
@@ -180,9 +189,8 @@ def _candidates_in(lines: list[str]) -> list[Json]:
 
 
 def _sends_audio(sdp: str) -> bool:
-    """Return whether the audio m-section of an SDP sends."""
-    audio = sdp.partition("m=audio")[2].partition("\r\nm=")[0]
-    return "a=sendrecv" in audio or "a=sendonly" in audio
+    """Return whether an audio m-section of an SDP sends."""
+    return any(each.kind == "audio" and each.direction in SENDS for each in sections(sdp))
 
 
 def _host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:

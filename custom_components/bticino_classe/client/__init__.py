@@ -121,6 +121,15 @@ from .webrtc.session import (
 from .webrtc.signaling import (
     SignalingChannel,
 )
+from .webrtc.whep import (
+    TrickleFragment,
+    complete_answer,
+    is_complete,
+    is_offer,
+    missing_codec,
+    parse_fragment,
+    with_fixed_payload_types,
+)
 from .websocket.connection import (
     ReconnectingSocket,
     SocketState,
@@ -207,14 +216,21 @@ __all__ = [
     "Topology",
     "TrackedCall",
     "TrafficRecorder",
+    "TrickleFragment",
     "UnexpectedAnswerError",
     "UnknownModeError",
     "UnreachableError",
+    "complete_answer",
     "download_picture",
+    "is_complete",
+    "is_offer",
     "limited_homes",
+    "missing_codec",
     "origin_of",
     "own_network",
+    "parse_fragment",
     "redact",
     "sends_audio",
+    "with_fixed_payload_types",
     "with_reported_modules",
 ]

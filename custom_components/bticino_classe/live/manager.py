@@ -29,6 +29,7 @@ from ..listeners import ModuleListeners
 from .departures import Departures
 from .ice_servers import IceServers
 from .indoor_unit import is_indoor_unit
+from .relays import RELAY_VIEW_SECONDS, Relays
 from .viewer_session import ViewerSession
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ class LiveViewManager:
     """Connects viewers with their intercom; answers the ring if the intercom is ringing.
 
     A second viewer of the same intercom waits a moment, then gets LineBusyError: nobody is cut off,
-    except that a view ends if somebody else answers a ring of its intercom. A viewer who meets a
-    busy intercom during a ring that cannot be answered from here is connected after the ring.
+    except that a view ends if somebody else answers a ring of its intercom, and that relays give
+    way. A viewer who meets a busy intercom during a ring that cannot be answered from here is
+    connected after the ring.
     """
 
     def __init__(
@@ -74,6 +76,12 @@ class LiveViewManager:
         self._issues = AccountIssues(hass, entry)
         self._departures = Departures(hass, is_awaited=self._is_awaited, on_gone=self._on_gone)
         self._recent_offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
+        self.relays = Relays(
+            clock=hass.loop.time,
+            calls=calls,
+            departures=self._departures,
+            viewers=lambda: tuple(self._viewers.values()),
+        )
         self.channel = SignalingChannel(coordinator.account.auth)
         self.ice_servers = IceServers(hass, entry, coordinator.account)
 
@@ -107,12 +115,12 @@ class LiveViewManager:
         access: EntityAccess,
     ) -> None:
         """Connect a viewer with a camera; a failure or refusal is reported to the client."""
-        if (refusal := _refusal(camera, offer, access)) is not None:
+        if refusal := _refusal(camera, offer, access) or self.relays.refusal(camera, client.relay):
             client.failed(refusal)
             return
         viewer = self._new_viewer(camera, offer, client, access)
         self._viewers[viewer_id] = viewer
-        if self._is_repeated(offer):
+        if viewer.relay is None and self._is_repeated(offer):
             viewer.end("call_interrupted")
             return
         try:
@@ -143,6 +151,11 @@ class LiveViewManager:
         viewer = self._viewers.get(viewer_id)
         if viewer is not None and viewer.belongs_to(user_id):
             viewer.leave()
+
+    @callback
+    def async_find(self, viewer_id: str) -> ViewerSession | None:
+        """Return a session that has not ended."""
+        return self._viewers.get(viewer_id)
 
     @property
     def viewers(self) -> int:
@@ -182,8 +195,12 @@ class LiveViewManager:
             await session.decline(offer)
 
     async def async_next_panel(self, camera: Module) -> bool:
-        """Switch the viewers of a camera to the next panel; returns whether there are any."""
-        connected = [viewer for viewer in self._viewers_at(camera) if viewer.is_connected]
+        """Switch the viewers of a camera to the next panel; returns whether there are any.
+
+        A relay may only show its own panel.
+        """
+        viewers = self._viewers_at(camera)
+        connected = [each for each in viewers if each.is_connected and each.relay is None]
         for viewer in connected:
             await viewer.call.next_panel()
         return bool(connected)
@@ -191,7 +208,7 @@ class LiveViewManager:
     def _new_viewer(
         self, camera: Module, offer: str, client: WebRTCClient, access: EntityAccess
     ) -> ViewerSession:
-        return ViewerSession(
+        viewer = ViewerSession(
             self.channel,
             camera,
             client,
@@ -200,18 +217,23 @@ class LiveViewManager:
             on_connected=self._on_connected,
             on_over=self._on_over,
         )
+        if viewer.relay is not None:
+            viewer.call.max_seconds = RELAY_VIEW_SECONDS
+        return viewer
 
     def _on_connected(self, viewer: ViewerSession) -> None:
         self._departures.async_remove(viewer.camera)
+        self.relays.async_connected(viewer)
         self._notify_at(viewer.camera)
 
     def _on_over(self, viewer: ViewerSession) -> None:
         self._viewers = {k: v for k, v in self._viewers.items() if v is not viewer}
+        self.relays.async_over(viewer)
         call_id, viewer.answered_call = viewer.answered_call, None
         if call_id is not None and self._calls.answers.is_sending(call_id):
             self._end_answer(viewer, call_id)
             call_id = None
-        if viewer.has_left and (viewer.was_connected or call_id is not None):
+        if viewer.may_return and (viewer.was_connected or call_id is not None):
             if call_id is not None:
                 self._calls.answers.async_leave(call_id)
             self._departures.async_add(viewer.camera, call_id)
@@ -240,6 +262,7 @@ class LiveViewManager:
     @callback
     def _on_call(self, change: CallChange) -> None:
         if change.type is CallEventType.RING:
+            self.relays.async_end_at(change.call)
             for viewer in tuple(self._viewers.values()):
                 self._end_views_for(viewer)
         for viewer in self._viewers.values():
@@ -262,7 +285,9 @@ class LiveViewManager:
         has_waited = False
         for other in self._earlier_viewers(viewer):
             is_same_browser = viewer.origin is not None and other.origin == viewer.origin
-            if is_same_browser and other.belongs_to(viewer.access.user_id):
+            if self.relays.gives_way(other, viewer):
+                other.end("call_busy")
+            elif is_same_browser and other.belongs_to(viewer.access.user_id):
                 # The same browser restarts its connection (ICE restart) and never ends the old one.
                 other.leave()
         self._end_views_for(viewer)
@@ -319,6 +344,8 @@ class LiveViewManager:
         """Answer the ring at the viewer's camera, or dial its panel."""
         if viewer.over.is_set():
             return  # the viewer has left while waiting
+        if viewer.relay is not None and self.relays.is_line_taken(viewer.camera):
+            raise LineBusyError
         viewer.is_in_line = False
         call = self._calls.ringing_at(viewer.camera)
         if call is None:

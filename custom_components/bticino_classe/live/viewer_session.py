@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 class WebRTCClient(Protocol):
     """The viewer's end: receives the answer, the candidates and the reason of the end."""
 
+    @property
+    def relay(self) -> str | None:
+        """The identity of a relay, which gives way to people; None: a person watches."""
+
     def answered(self, sdp: str) -> None:
         """Handle the answer to the client's offer."""
 
@@ -63,7 +67,7 @@ class ViewerSession(CallObserver):
         on_connected: Callable[[ViewerSession], None],
         on_over: Callable[[ViewerSession], None],
     ) -> None:
-        self._client = client
+        self.client = client
         self._on_connected = on_connected
         self._on_over = on_over
         self.camera = camera
@@ -84,6 +88,16 @@ class ViewerSession(CallObserver):
         )
 
     @property
+    def relay(self) -> str | None:
+        """The identity of a relay; None: a person watches."""
+        return self.client.relay
+
+    @property
+    def may_return(self) -> bool:
+        """Whether the viewer has left and may return: a person who presses the talk button."""
+        return self.has_left and self.relay is None
+
+    @property
     def is_connected(self) -> bool:
         """Whether media may flow."""
         return self.call.state is SessionState.ANSWERED
@@ -95,7 +109,7 @@ class ViewerSession(CallObserver):
     @contextmanager
     def waiting_for_ring(self, key: str) -> Iterator[None]:
         """Report to the client why the session waits for the end of a ring, and let it wait."""
-        self._client.postponed(key)
+        self.client.postponed(key)
         self.waits_for_ring = True
         try:
             yield
@@ -112,13 +126,13 @@ class ViewerSession(CallObserver):
 
     @override
     def answered(self, sdp: str) -> None:
-        self._client.answered(sdp)
+        self.client.answered(sdp)
         self.was_connected = True
         self._on_connected(self)
 
     @override
     def candidate(self, candidate: Candidate) -> None:
-        self._client.candidate(candidate)
+        self.client.candidate(candidate)
 
     @override
     def ended(self, error: BticinoError) -> None:
@@ -129,7 +143,7 @@ class ViewerSession(CallObserver):
     def end(self, key: str) -> None:
         """End the session and report the reason to the client."""
         if not self.over.is_set():
-            self._client.failed(key)
+            self.client.failed(key)
             self._finish()
 
     @callback

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OFFERS = Path(__file__).with_name("offers")
-BROWSERS = sorted(path.stem for path in OFFERS.glob("*.sdp") if not path.stem.startswith("device_"))
+NAMES = sorted(path.stem for path in OFFERS.glob("*.sdp"))
+BROWSERS = [name for name in NAMES if not name.startswith(("device_", "go2rtc_"))]
+# Offers of go2rtc 1.9.14: of its WHEP client, and of its own signaling, which also sends sound.
+RELAYS = [name for name in NAMES if name.startswith("go2rtc_")]
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 SENDS = {"sendrecv", "sendonly"}
 RECEIVES = {"sendrecv", "recvonly"}

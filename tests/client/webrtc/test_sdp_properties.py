@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 from hypothesis import assume, given, settings, strategies as st
 
 from custom_components.bticino_classe.client.errors import OfferTooLargeError
-from custom_components.bticino_classe.client.webrtc import sdp
+from custom_components.bticino_classe.client.models import Candidate
+from custom_components.bticino_classe.client.webrtc import sdp, whep
 from custom_components.bticino_classe.client.webrtc.sections import parse, serialize
 from tests.client.webrtc.descriptions import (
     BROWSERS,
+    RELAYS,
     descriptions,
     direction,
     foreign_extensions,
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EXAMPLES = settings(max_examples=150, deadline=None)
-BROWSER = st.sampled_from(BROWSERS).map(read)
+BROWSER = st.sampled_from((*BROWSERS, *RELAYS)).map(read)
 OFFER = BROWSER | descriptions()
 # A device may use the mids of the offer, or its own.
 ANSWER = descriptions(role="active") | descriptions(role="actpass") | descriptions(mids="avx")
@@ -56,6 +58,7 @@ CHANGES: tuple[Callable[[str], str], ...] = (
     sdp.without_useless_candidates,
     sdp.without_candidates,
     sdp.with_sendrecv_audio,
+    whep.with_fixed_payload_types,
 )
 ANSWERS: tuple[Callable[[str, str], str], ...] = (
     sdp.device_answer_for_viewer,
@@ -205,3 +208,8 @@ def test_invalid_descriptions(one: str, other: str, mid: str | None, index: int 
     sdp.matching_section(one, other, mid, index)
     sdp.matching_section(other, one, mid, index)
     assert not sdp.candidate_is_useful(one)
+    whep.parse_fragment(one, other)
+    whep.parse_fragment(other, one)
+    whep.complete_answer(one, [Candidate(candidate="candidate:1", mid=mid, index=index)])
+    assert not whep.is_offer(one)
+    whep.missing_codec(one)

@@ -4,20 +4,26 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.bticino_classe.live import manager
+from custom_components.bticino_classe.live import manager, whep
 from custom_components.bticino_classe.live.departures import RECONNECT_GRACE_SECONDS
+from custom_components.bticino_classe.live.stream_address import WHEP_PATH
 from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import EventRecorder, state_of, wait_until
 from tests.integration.live.browser_client import STREET, BrowserClient, BrowserView, offer
+from tests.integration.live.whep_client import Whep, stream_path
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
-    from pytest_homeassistant_custom_component.typing import WebSocketGenerator
+    from pytest_homeassistant_custom_component.typing import (
+        ClientSessionGenerator,
+        WebSocketGenerator,
+    )
 
     from tests.simulator import Simulator
     from tests.simulator.calls import Call
@@ -52,6 +58,37 @@ async def _browser(
     names = ("connected", "acknowledged", "answered", "terminated")
     set_timeouts(online_entry, busy=0.01, **dict.fromkeys(names, HANG_TIMEOUT))
     return await BrowserClient.connect(hass_ws_client, STREET)
+
+
+@pytest.fixture(name="quick_candidates")
+def _quick_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulated intercom sends its candidates right after its answer."""
+    monkeypatch.setattr(whep, "GATHER_SECONDS", HANG_TIMEOUT)
+    monkeypatch.setattr(whep, "QUIET_SECONDS", 0.1)
+
+
+@pytest.fixture(name="relay")
+async def _relay(
+    hass: HomeAssistant,
+    online_entry: ConfigEntry[Any],
+    quick_candidates: None,  # noqa: ARG001 - answers come at once
+    hass_client_no_auth: ClientSessionGenerator,
+) -> Whep:
+    """A program with the stream address of the street's camera."""
+    names = ("connected", "acknowledged", "answered", "terminated")
+    set_timeouts(online_entry, busy=0.01, **dict.fromkeys(names, HANG_TIMEOUT))
+    await async_setup_component(hass, "websocket_api", {})  # not possible once there is a client
+    return Whep(http=await hass_client_no_auth(), path=await stream_path(hass))
+
+
+@pytest.fixture(name="user")
+async def _user(
+    online_entry: ConfigEntry[Any],  # noqa: ARG001 - the camera works
+    quick_candidates: None,  # noqa: ARG001 - answers come at once
+    hass_client: ClientSessionGenerator,
+) -> Whep:
+    """A client with the token of an administrator, and without a secret."""
+    return Whep(http=await hass_client(), path=f"{WHEP_PATH}/{STREET}")
 
 
 def set_timeouts(entry: ConfigEntry[Any], **seconds: float) -> None:

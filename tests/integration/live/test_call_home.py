@@ -3,11 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.camera import async_get_image
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 import pytest
 
 from custom_components.bticino_classe.const import DOMAIN
 from custom_components.bticino_classe.errors import async_load_error_translations
+from custom_components.bticino_classe.live.stream_address import WHEP_PATH
 from tests.integration.conftest import (
     call_action,
     expect_refused,
@@ -20,6 +22,13 @@ from tests.integration.conftest import (
 )
 from tests.integration.live.browser_client import STREET, BrowserClient, offer, open_session
 from tests.integration.live.conftest import let_grace_period_pass, ring_and_wait, set_timeouts
+from tests.integration.live.whep_client import (
+    Whep,
+    expect_problem,
+    relay_offer,
+    stream_settings,
+    talk_offer,
+)
 from tests.simulator import HOUSES
 from tests.simulator.paths import SIGNALING
 
@@ -27,7 +36,10 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockUser
-    from pytest_homeassistant_custom_component.typing import WebSocketGenerator
+    from pytest_homeassistant_custom_component.typing import (
+        ClientSessionGenerator,
+        WebSocketGenerator,
+    )
 
     from tests.integration.conftest import EventRecorder
     from tests.simulator import Simulator
@@ -101,6 +113,18 @@ async def test_call(
     assert (state_of(hass, CALL_HOME), state_of(hass, IN_CALL)) == ("idle", "off")
     assert (simulator.rtc.offers, simulator.rtc.terminates) == (1, 1)
     assert events.recorded() == []
+
+
+async def test_other_programs_cannot_call(
+    hass: HomeAssistant, home: BrowserClient, hass_client: ClientSessionGenerator
+) -> None:
+    """A program would ring at the indoor unit, so the camera has no stream address."""
+    with pytest.raises(ServiceValidationError) as caught:
+        await stream_settings(hass, home.camera)
+    assert caught.value.translation_key == "no_such_camera"
+    whep = Whep(http=await hass_client(), path=f"{WHEP_PATH}/{home.camera}")
+    for sdp in (relay_offer(), talk_offer()):
+        await expect_problem(await whep.post(sdp), 404)
 
 
 @pytest.mark.parametrize("house_name", ["classe_100x", "classe_300eos", "easykit", "bcepa"])

@@ -109,6 +109,7 @@ class CallSession:
         self._viewer = viewer
         self.bridge_id = bridge_id
         self.panel_id = panel_id
+        self.max_seconds = channel.timeouts.max_call  # after which it is ended
         self.state = SessionState.NEW
         # Set once a frame can address the session at the intercom.
         self.ids: SessionIds | None = None
@@ -370,7 +371,7 @@ class CallSession:
         self.state = SessionState.ANSWERED
         loop = asyncio.get_running_loop()
         self._answered_at = loop.time()
-        self._max_call_timer = loop.call_later(self._timeouts.max_call, self._handle_max_call)
+        self._max_call_timer = loop.call_later(self.max_seconds, self._handle_max_call)
         self._candidates_reported = candidates_in(answer)
         self._viewer.answered(answer)
         for candidate in self._device_candidates:

@@ -1,0 +1,144 @@
+"""Session descriptions of WHEP clients: usable offers, complete answers, SDP fragments.
+
+Pure functions on text. WHEP is draft-ietf-wish-whep, a fragment is that of RFC 8840.
+"""
+
+from dataclasses import dataclass, replace
+import re
+from typing import TYPE_CHECKING, Final
+
+from ..models import Candidate
+from .sdp import is_processable
+from .sections import (
+    SUPPORTED_CODECS,
+    SdpSection,
+    line_ending,
+    parse,
+    serialize,
+    without_eol,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# What the device is said to send, whatever was negotiated (protocol.md 3.9).
+DEVICE_PAYLOAD_TYPES: Final = {"audio": "111", "video": "109"}
+
+_ICE_UFRAG: Final = re.compile(r"a=ice-ufrag:(.+)")
+_ICE_PWD: Final = re.compile(r"a=ice-pwd:(.+)")
+_FINGERPRINT: Final = re.compile(r"a=fingerprint:(.+)")
+_END_OF_CANDIDATES: Final = "a=end-of-candidates"
+_LINE: Final = re.compile(r"[a-z]=.+|")
+_NAMES: Final = {"audio": "Opus", "video": "H.264"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrickleFragment:
+    """The candidates of an SDP fragment, and whether it asks for an ICE restart."""
+
+    candidates: tuple[Candidate, ...]
+    restarts_ice: bool
+
+
+def is_offer(sdp: str) -> bool:
+    """Whether a text is an offer of media that a device could connect to."""
+    if not (sdp.startswith("v=0") and is_processable(sdp)):
+        return False
+    session, sections = parse(sdp)
+    media = [section for section in sections if section.kind in SUPPORTED_CODECS]
+    needed = (_ICE_UFRAG, _ICE_PWD, _FINGERPRINT)
+    return bool(media) and all(
+        _value(session, section, attribute) is not None for section in media for attribute in needed
+    )
+
+
+def missing_codec(offer: str) -> str | None:
+    """Return the name of the device's codec that an offered kind of media lacks."""
+    _, sections = parse(offer)
+    offered = {section.kind for section in sections}
+    supported = {section.kind for section in sections if section.supported_payload_types}
+    return next((_NAMES[kind] for kind in SUPPORTED_CODECS if kind in offered - supported), None)
+
+
+def complete_answer(answer: str, candidates: Iterable[Candidate]) -> str:
+    """Add the candidates that came after an answer, and that there are no more."""
+    session, sections = parse(answer)
+    lines: dict[int, list[str]] = {}
+    for candidate in candidates:
+        lines.setdefault(_index(sections, candidate), []).append(f"a={candidate.candidate}")
+    return serialize(session, [_completed(s, lines.get(n, [])) for n, s in enumerate(sections)])
+
+
+def is_complete(answer: str) -> bool:
+    """Whether an answer says that it has all candidates."""
+    return _END_OF_CANDIDATES in answer.splitlines()
+
+
+def with_fixed_payload_types(answer: str) -> str:
+    """Write the numbers that the device sends into an answer, for a peer that adopts them."""
+    session, sections = parse(answer)
+    return serialize(session, map(_with_fixed_payload_type, sections))
+
+
+def parse_fragment(fragment: str, offer: str) -> TrickleFragment | None:
+    """Return the content of a fragment that belongs to an offer; None if it is malformed."""
+    lines = fragment.splitlines()
+    if not (any(lines) and is_processable(fragment) and all(map(_LINE.fullmatch, lines))):
+        return None
+    (session, sections), (offer_session, offered) = parse(fragment), parse(offer)
+    mids = [section.mid for section in offered]
+    restarts_ice = any(
+        not _values(attribute, session, *sections) <= _values(attribute, offer_session, *offered)
+        for attribute in (_ICE_UFRAG, _ICE_PWD)
+    )
+    candidates = tuple(
+        _candidate(line, mids, section.mid)
+        for section in (session, *sections)
+        for line in map(without_eol, section.lines)
+        if line.startswith("a=candidate:")
+    )
+    return TrickleFragment(candidates=candidates, restarts_ice=restarts_ice)
+
+
+def _candidate(line: str, mids: list[str | None], mid: str | None) -> Candidate:
+    """Return a candidate for the offered section with this mid, else for the first."""
+    index = mids.index(mid) if mid in mids else 0
+    return Candidate(candidate=line[2:], mid=mids[index] if mids else None, index=index)
+
+
+def _value(session: SdpSection, section: SdpSection, attribute: re.Pattern[str]) -> str | None:
+    """Return an attribute of a section, which may be that of the session."""
+    return section.value(attribute) or session.value(attribute)
+
+
+def _values(attribute: re.Pattern[str], *sections: SdpSection) -> set[str]:
+    return {value for section in sections if (value := section.value(attribute)) is not None}
+
+
+def _index(sections: list[SdpSection], candidate: Candidate) -> int:
+    """Return the section that a candidate belongs to: by mid, else by index, else the first."""
+    mids = [section.mid for section in sections]
+    if candidate.mid is not None and candidate.mid in mids:
+        return mids.index(candidate.mid)
+    is_known = candidate.index is not None and candidate.index < len(sections)
+    return candidate.index if is_known and candidate.index is not None else 0
+
+
+def _completed(section: SdpSection, lines: list[str]) -> SdpSection:
+    if section.is_rejected:
+        return section
+    present = {without_eol(line) for line in section.lines}
+    new = [line for line in dict.fromkeys(lines) if line not in present]
+    return section.without(_END_OF_CANDIDATES.__eq__).appended(*new, _END_OF_CANDIDATES)
+
+
+def _with_fixed_payload_type(section: SdpSection) -> SdpSection:
+    supported = section.supported_payload_types
+    if section.is_rejected or not supported:
+        return section
+    section = section.with_payload_types(supported[:1])
+    number = DEVICE_PAYLOAD_TYPES[section.kind]
+    m_line = " ".join([*section.m_line[:3], number]) + line_ending(section.lines[0])
+    old = re.compile(rf"(a=(?:rtpmap|fmtp|rtcp-fb):){re.escape(supported[0])} ")
+    lines = (old.sub(rf"\g<1>{number} ", line) for line in section.lines[1:])
+    return replace(section, lines=(m_line, *lines))

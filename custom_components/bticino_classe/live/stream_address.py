@@ -1,0 +1,85 @@
+"""The stream address of a camera: where programs such as go2rtc get its picture by WHEP.
+
+The address has a secret of the camera's own. Who has it may watch this panel, and nothing else.
+"""
+
+from hmac import compare_digest
+import logging
+import re
+import secrets
+from typing import TYPE_CHECKING, Final, override
+
+from homeassistant.core import callback
+from yarl import URL
+
+from ..const import CONF_STREAM_SECRETS, DOMAIN
+
+if TYPE_CHECKING:
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+    from homeassistant.util.json import JsonObjectType
+
+WHEP_PATH: Final = f"/api/{DOMAIN}/whep"
+AUTH_PARAMETER: Final = "auth"  # Home Assistant hides its value in the log of go2rtc
+SECRET_BYTES: Final = 32
+
+_SECRET: Final = re.compile(rf"([?&]{AUTH_PARAMETER}=)[^&\s\"]+")
+
+
+@callback
+def stream_secret(entry: ConfigEntry, module_id: str) -> str | None:
+    """Return the secret of a camera; None: it has no stream address."""
+    secret: str | None = entry.data.get(CONF_STREAM_SECRETS, {}).get(module_id)
+    return secret
+
+
+@callback
+def async_renew_stream_secret(hass: HomeAssistant, entry: ConfigEntry, module_id: str) -> str:
+    """Store a new secret of a camera and return it; the one before is no longer valid."""
+    secret = secrets.token_hex(SECRET_BYTES)
+    stored = {**entry.data.get(CONF_STREAM_SECRETS, {}), module_id: secret}
+    data = {**entry.data, CONF_STREAM_SECRETS: stored}
+    hass.config_entries.async_update_entry(entry, data=data)
+    return secret
+
+
+def is_secret(given: str, secret: str | None) -> bool:
+    """Whether somebody has given the secret of a camera."""
+    expected = secret or ""
+    is_equal = compare_digest(given.encode(errors="replace"), expected.encode())
+    return is_equal and secret is not None
+
+
+def stream_settings(base_url: str, entity_id: str, secret: str) -> JsonObjectType:
+    """Return the address of a camera, and settings of programs with it."""
+    name = entity_id.partition(".")[2]
+    url = URL(base_url).joinpath(WHEP_PATH[1:], entity_id)
+    address = str(url.with_query({AUTH_PARAMETER: secret}))
+    source = f"webrtc:{address}"
+    whep = re.sub("^http", "whep", address)
+    return {
+        "address": address,
+        "go2rtc": f"streams:\n  {name}: {source}\n",
+        "frigate": f"go2rtc:\n  streams:\n    {name}: {source}\n",
+        "mediamtx": f"paths:\n  {name}:\n    source: {whep}\n    sourceOnDemand: yes\n",
+    }
+
+
+class StreamSecretFilter(logging.Filter):
+    """Hides the secrets of stream addresses in the messages of a logger."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if WHEP_PATH in message:
+            record.msg, record.args = _SECRET.sub(r"\1**REDACTED**", message), ()
+        return True
+
+
+_FILTER: Final = StreamSecretFilter()
+
+
+@callback
+def async_hide_secrets() -> None:
+    """Hide the secrets in the log of requests, which is off unless somebody turns it on."""
+    logging.getLogger("aiohttp.access").addFilter(_FILTER)
