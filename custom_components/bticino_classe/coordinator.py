@@ -47,7 +47,6 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
     """Owns the house: the only writer of `data`; every change reaches the listeners."""
 
     config_entry: ConfigEntry
-    is_confirmed = False  # the cloud has listed the modules since the start
     failed_polls = 0
     _incomplete_polls = 0  # that left something unanswered since the start
     _was_online = False

@@ -28,6 +28,8 @@ _KINDS: Final = {  # of the ids in these options
     CONF_GATES: "relay",
     CONF_DOOR_CODES: "door",
 }
+# Fields of a state; what diagnostics need of them is in the list of modules.
+_IN_THE_LIST: Final = frozenset({"id", "type", "bridge_id", "cloud_id", "cloud_bridge_id"})
 
 
 async def async_get_config_entry_diagnostics(
@@ -163,7 +165,8 @@ def _offline(offline: Offline | None) -> dict[str, str] | None:
 
 
 def _without_ids(state: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in state.items() if key not in {"id", "type", "bridge_id"}}
+    """Return a state without ids, of which the cloud's own spelling has no placeholder."""
+    return {key: value for key, value in state.items() if key not in _IN_THE_LIST}
 
 
 def _unknown_types(coordinator: BticinoCoordinator) -> dict[str, int]:

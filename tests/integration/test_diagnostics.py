@@ -24,6 +24,8 @@ from tests.simulator import Failure, usage_limit
 from tests.simulator.paths import HOMESDATA, HOMESTATUS, SETSTATE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
@@ -58,6 +60,27 @@ async def test_no_personal_data(
     assert [secret for secret in personal_data(simulator, entry) if secret in report] == []
     assert '"lights_as_doors": ["light-1"]' in report
     assert '"gates": ["relay-1"]' in report
+
+
+@pytest.mark.parametrize("house_name", ["classe_300x", "classe_300eos", "easykit"])
+@pytest.mark.parametrize("spell", [str.upper, lambda key: key.replace(":", "/")])
+async def test_no_id_in_another_spelling(  # noqa: PLR0917 - fixtures and cases
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    simulator: Simulator,
+    credentials: dict[str, str],
+    house_name: str,
+    spell: Callable[[str], str],
+) -> None:
+    """The cloud's own spelling of an id is in no state; the ids contain a MAC address."""
+    simulator.use_house(house_name)
+    for home in simulator.house.homes:
+        for module in home.modules.values():
+            module.id, module.bridge = spell(module.id), module.bridge and spell(module.bridge)
+        home.modules = {module.id: module for module in home.modules.values()}
+    entry = await sign_in(hass, credentials)
+    report = json.dumps(await get_diagnostics_for_config_entry(hass, hass_client, entry)).lower()
+    assert [module.id for module in simulator.house.modules() if module.id.lower() in report] == []
 
 
 async def test_contents(
