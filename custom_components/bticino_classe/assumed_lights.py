@@ -26,9 +26,11 @@ class AssumedState(ExtraStoredData):
     off_at: float | None = None
 
     @classmethod
-    def restored(cls, data: Mapping[str, Any]) -> AssumedState:
-        """Return the state that was stored before a restart."""
-        return cls(on=data["on"], off_at=data["off_at"])
+    def restored(cls, data: Mapping[str, Any]) -> AssumedState | None:
+        """Return the state that was stored before a restart; None if it is not one of ours."""
+        on, off_at = data.get("on"), data.get("off_at")
+        is_time = off_at is None or isinstance(off_at, int | float)
+        return cls(on=on, off_at=off_at) if isinstance(on, bool) and is_time else None
 
     @override
     def as_dict(self) -> dict[str, Any]:

@@ -92,8 +92,9 @@ class BticinoLight(BticinoEntity, LightEntity, RestoreEntity):
         await super().async_added_to_hass()
         is_new = self._lights.find(self._module.id) is None
         stored = await self.async_get_last_extra_data() if is_new else None
-        if stored is not None:
-            self._lights.async_set(self._module.id, AssumedState.restored(stored.as_dict()))
+        restored = AssumedState.restored(stored.as_dict()) if stored is not None else None
+        if restored is not None:
+            self._lights.async_set(self._module.id, restored)
         self._start_off_timer()
 
     @override

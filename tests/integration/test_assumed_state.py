@@ -201,6 +201,23 @@ async def test_restart(  # noqa: PLR0917 - fixtures and cases
     assert state_of(hass, LIGHT) == later
 
 
+@pytest.mark.parametrize(
+    "data", [{}, {"on": True}, {"on": "yes", "off_at": None}, {"on": True, "off_at": "soon"}]
+)
+async def test_restart_with_damaged_data(
+    hass: HomeAssistant, eos: ConfigEntry[Any], data: dict[str, Any]
+) -> None:
+    """The light is there, and can be switched."""
+    await hass.config_entries.async_unload(eos.entry_id)
+    hass.data[ASSUMED_LIGHTS].clear()
+    mock_restore_cache_with_extra_data(hass, [(State(LIGHT, "on"), data)])
+    await hass.config_entries.async_setup(eos.entry_id)
+    await wait_idle(hass)
+    assert state_of(hass, LIGHT) in {"on", "unknown"}
+    await call_action(hass, "light", "turn_off", LIGHT)
+    assert state_of(hass, LIGHT) == "off"
+
+
 @pytest.mark.parametrize("timer", [0, 60])
 async def test_what_a_restart_needs_is_stored(
     hass: HomeAssistant, eos: ConfigEntry[Any], timer: int
