@@ -376,8 +376,10 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         )
 
     def _homes(self) -> list[Home]:
-        homes = self.config_entry.runtime_data.coordinator.known_homes.homes.values()
-        return [home for home in homes if home.bridges]
+        """Return the homes to choose from; one that is excluded stays, whatever is in it now."""
+        coordinator = self.config_entry.runtime_data.coordinator
+        homes = coordinator.known_homes.homes.values()
+        return [home for home in homes if home.bridges or home.id in coordinator.excluded_homes]
 
     def _doors(self) -> dict[str, str]:
         """Return the names of the doors, and of the relays that are doors or have a code."""

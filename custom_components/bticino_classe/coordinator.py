@@ -113,8 +113,9 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         )
 
     def _is_unanswered(self, module_id: str) -> bool:
-        """Whether a module is in use, and the cloud has not answered for its home."""
-        return module_id in self.data.modules and not self.has_answered(module_id)
+        """Whether the cloud has not answered for a module's home, which may not be in use."""
+        is_known = module_id in self.data.modules or self.is_excluded(module_id)
+        return is_known and not self.has_answered(module_id)
 
     def panels_of(self, bridge_id: str) -> tuple[str, ...]:
         """Return the ids of the panels behind an intercom."""

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType
+import pytest
 
 from custom_components.bticino_classe.const import (
     CONF_DOORS_WITH_CODE,
@@ -24,6 +25,8 @@ from tests.integration.conftest import (
     state_of,
     wait_idle,
 )
+from tests.simulator import Failure
+from tests.simulator.house import Door
 from tests.simulator.houses import CASA, SEASIDE
 from tests.simulator.paths import HOMESTATUS
 
@@ -47,6 +50,34 @@ async def submit_options(
     await wait_idle(hass)
     errors: dict[str, str] = result.get("errors") or {}
     return errors
+
+
+@pytest.mark.parametrize("failure", [Failure(code=13), Failure(status=503, html=True)])
+async def test_excluded_home_without_an_answer(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str], failure: Failure
+) -> None:
+    """It stays excluded, with what its options say, after starts without its modules."""
+    simulator.use_house("two_homes")
+    home = simulator.house.homes[1]
+    home.lists_modules = False
+    entry = await sign_in(hass, credentials)
+    chosen = {CONF_EXCLUDED_HOMES: [home.id], CONF_DOORS_WITH_CODE: []}
+    door = next(module.id for module in home.modules.values() if isinstance(module, Door))
+    assert await submit_options(hass, entry, **chosen) == {}
+    for _ in range(2):
+        await hass.config_entries.async_unload(entry.entry_id)
+        simulator.fail(HOMESTATUS, failure)  # of the home that is listed without modules
+        await hass.config_entries.async_setup(entry.entry_id)
+        await wait_idle(hass)
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    assert form["data_schema"] is not None
+    doors = form["data_schema"].schema[CONF_DOORS_WITH_CODE].config["options"]
+    assert door in {each["value"] for each in doors}
+    assert await submit_options(hass, entry, **chosen) == {}
+    assert entry.options[CONF_EXCLUDED_HOMES] == [home.id]
+    assert not hass.states.get("calendar.casa_al_mare_calls")
+    assert await submit_options(hass, entry, excluded_homes=[]) == {}
+    assert hass.states.get("calendar.casa_al_mare_calls")
 
 
 async def test_one_home(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
