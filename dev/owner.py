@@ -81,15 +81,18 @@ class Owner:
 
     async def stream_address(self) -> str | None:
         """The stream address of the first camera; None while there is none."""
+        # Those of another house are still registered, and their states are restored.
+        states = await self.call("get", "api/states")
+        present = {e["entity_id"] for e in states if not e["attributes"].get("restored")}
         registered = await self.send_command("config/entity_registry/list")
         cameras = [
             entity["entity_id"]
             for entity in registered
             if entity["platform"] == DOMAIN
             and entity["unique_id"].endswith(CAMERA_SUFFIX)
-            and entity["disabled_by"] is None
+            and entity["entity_id"] in present
         ]
-        if not cameras or [entry["state"] for entry in await self.entries()] != ["loaded"]:
+        if not cameras:
             return None
         result = await self.call("post", STREAM_ADDRESS, {"entity_id": min(cameras)})
         return str(result["service_response"]["address"])
