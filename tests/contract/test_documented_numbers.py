@@ -77,6 +77,7 @@ SENTENCES = [
     ("docs/how_it_works.md", f"after {START_SECONDS} and {LAST_START_SECONDS} seconds, then every"),
     ("docs/how_it_works.md", f"each failure up to {backoff.SHORT_DELAY:.0f} seconds"),
     ("docs/how_it_works.md", f"waited so far, at most {backoff.LONGEST_DELAY:.0f} seconds"),
+    ("docs/benchmarks.md", f"no candidate has come for {whep.QUIET_SECONDS} seconds"),
     ("docs/benchmarks.md", f"limited to {backoff.SHORT_DELAY:.0f} s while less than a minute"),
     ("docs/benchmarks.md", f"and to {backoff.LONGEST_DELAY:.0f} s in the end"),
 ]
