@@ -19,6 +19,7 @@ from . import (
     ring_leaks,
     rings,
     starts,
+    streams,
     tokens,
     views,
 )
@@ -50,6 +51,7 @@ class Extent:
     rings: int
     ring_stops: Sequence[int]
     view_stops: tuple[int, int]
+    vanishing_clients: int
     histories: Sequence[int]
     history_runs: int
     picture_rings: int
@@ -65,6 +67,7 @@ FULL: Final = Extent(
     rings=1000,
     ring_stops=range(2000, 10_001, 1000),
     view_stops=(80, 280),
+    vanishing_clients=200,
     histories=(100, 1000, 10_000),
     history_runs=5,
     picture_rings=50,
@@ -80,6 +83,7 @@ QUICK: Final = Extent(
     rings=50,
     ring_stops=(1500, 1750),
     view_stops=(80, 120),
+    vanishing_clients=40,
     histories=(100, 1000),
     history_runs=1,
     picture_rings=5,
@@ -105,12 +109,18 @@ PARTS: Final[dict[str, Part]] = {
         cloud, folder, extent.ring_stops
     ),
     "views": lambda cloud, folder, extent: views.measure(cloud, folder, *extent.view_stops),
+    "streams": lambda cloud, folder, extent: streams.measure(
+        cloud, folder, extent.vanishing_clients
+    ),
     "pictures": lambda cloud, folder, extent: pictures.measure(cloud, folder, extent.picture_rings),
     "history": lambda cloud, folder, extent: history.measure(
         cloud, folder, extent.histories, extent.history_runs
     ),
     "memory": lambda cloud, folder, extent: starts.measure_memory(cloud, folder, extent.sizes),
     "first_picture": lambda cloud, folder, extent: first_picture.measure(
+        cloud, folder, extent.first_pictures
+    ),
+    "stream_times": lambda cloud, folder, extent: streams.measure_times(
         cloud, folder, extent.first_pictures
     ),
     "ring_rate": lambda cloud, folder, _: rings.measure_rate(cloud, folder),

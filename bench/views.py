@@ -44,7 +44,9 @@ class AfterViews:
 def measure(cloud: Cloud, folder: Path, first: int, last: int) -> Iterator[Figure]:
     """Open and close views at one panel; the intercom only plays a script, without media."""
     installation = Installation.create(cloud, folder, HOUSE)
-    yield from _request_figures(*installation.run(partial(_view_twice, cloud=cloud)))
+    first_view, next_view = installation.run(partial(_view_twice, cloud=cloud))
+    yield from request_figures("view_first", "first view", first_view, handshakes=1)
+    yield from request_figures("view_next", "next view", next_view, handshakes=0)
     for browser, size in installation.run(partial(_offer_sizes, cloud=cloud)).items():
         key, text = f"offer_{browser}.bytes", f"offer of {browser.replace('_', ' ')}, as sent"
         yield Figure(key=key, text=text, value=size, unit="B", aim=MAX_OFFER_BYTES)
@@ -54,20 +56,17 @@ def measure(cloud: Cloud, folder: Path, first: int, last: int) -> Iterator[Figur
     yield from _leaving_figures(*results)
 
 
-def _request_figures(first: Requests, after: Requests) -> Iterator[Figure]:
-    for key, text, sent, handshakes in (
-        ("view_first", "first view", first, 1),
-        ("view_next", "next view", after, 0),
-    ):
-        opened, subscribed = sent.by_path[SIGNALING_PATH], sent.subscribed[SIGNALING_PATH]
-        yield from counts(
-            key,
-            text,
-            ("requests", "requests", sent.by_path.total() - opened, 0),
-            ("handshakes", "signaling connections opened", opened, handshakes),
-            ("subscriptions", "subscriptions to signaling", subscribed, 1),
-            ("frames", "signaling frames of the call", sent.frames.total(), 2),
-        )
+def request_figures(key: str, text: str, sent: Requests, *, handshakes: int) -> Iterator[Figure]:
+    """Yield what the cloud received for one view."""
+    opened, subscribed = sent.by_path[SIGNALING_PATH], sent.subscribed[SIGNALING_PATH]
+    return counts(
+        key,
+        text,
+        ("requests", "requests", sent.by_path.total() - opened, 0),
+        ("handshakes", "signaling connections opened", opened, handshakes),
+        ("subscriptions", "subscriptions to signaling", subscribed, 1),
+        ("frames", "signaling frames of the call", sent.frames.total(), 2),
+    )
 
 
 async def _view_twice(hass: HomeAssistant, cloud: Cloud) -> tuple[Requests, Requests]:

@@ -45,35 +45,48 @@ async def _serve(options: Options) -> None:
 
 async def _run(options: Options) -> None:
     _check_ports(options)
+    url = f"http://{HOST}:{options.port}/"
     with locked_config(options) as config:
         async with simulated_cloud(options) as cloud, asyncio.TaskGroup() as tasks:
             print(f"develop: starting Home Assistant; its log is {options.log}", file=sys.stderr)
-            tasks.create_task(Server(config, options.log, addresses(cloud)).keep_running())
-            await _announce(options, cloud, owner_password(config))
+            environment = {"HOME_ASSISTANT_URL": url, **addresses(cloud)}
+            tasks.create_task(Server(config, options.log, environment).keep_running())
+            await _announce(Owner(url, owner_password(config)), options, cloud)
 
 
-async def _announce(options: Options, cloud: Simulator, password: str) -> None:
-    url = f"http://{HOST}:{options.port}/"
+async def _announce(owner: Owner, options: Options, cloud: Simulator) -> None:
     try:
-        await _prepare_account(Owner(url, password), options, cloud)
+        stream = await _prepare_account(owner, options, cloud)
     except (aiohttp.ClientError, TimeoutError) as err:
         raise DevelopError(
             f"Home Assistant did not start ({err!r}); its log is {options.log}."
         ) from err
     print(
-        f"Home Assistant: {url} (user {USER}, password {password}) | "
+        f"Home Assistant: {owner.url} (user {USER}, password {owner.password}) | "
         f"BTicino account: {cloud.email}, password {cloud.password} | "
-        f"operator page: {cloud.url}/operator/ | Ctrl-C ends both",
+        f"operator page: {cloud.url}/operator/ | {stream}Ctrl-C ends both",
         flush=True,
     )
 
 
-async def _prepare_account(owner: Owner, options: Options, cloud: Simulator) -> None:
+async def _prepare_account(owner: Owner, options: Options, cloud: Simulator) -> str:
+    """Set up the account if wanted; return the part of the line about its stream address."""
     async with owner:
         await owner.sign_in()
         await owner.wait_until_running()
         if options.configured:
             await owner.add_account(cloud.email, cloud.password)
+        return await _stream_address(owner)
+
+
+async def _stream_address(owner: Owner) -> str:
+    try:
+        address = await owner.stream_address()
+    except DevelopError as err:
+        # After a change of the house, its camera may be about to go.
+        print(f"develop: no stream address: {err}", file=sys.stderr)
+        return ""
+    return "" if address is None else f"stream address: {address} | "
 
 
 def _check_ports(options: Options) -> None:

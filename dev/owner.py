@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 USER: Final = "dev"
 DOMAIN: Final = "bticino_classe"
 FLOW: Final = "api/config/config_entries/flow"
+STREAM_ADDRESS: Final = f"api/services/{DOMAIN}/stream_address?return_response"
+CAMERA_SUFFIX: Final = "-camera"  # of unique ids; the camera to call the indoor unit has another
 START_TIMEOUT: Final = 120.0  # seconds
 POLL_INTERVAL: Final = 0.1  # seconds
 
@@ -24,7 +26,7 @@ class Owner:
 
     def __init__(self, url: str, password: str) -> None:
         self.url = url
-        self._password = password
+        self.password = password
         self._session = aiohttp.ClientSession()
         self._tokens: dict[str, Any] = {}
 
@@ -77,6 +79,24 @@ class Owner:
         )
         return found
 
+    async def stream_address(self) -> str | None:
+        """The stream address of the first camera; None while there is none."""
+        # Those of another house are still registered, and their states are restored.
+        states = await self.call("get", "api/states")
+        present = {e["entity_id"] for e in states if not e["attributes"].get("restored")}
+        registered = await self.send_command("config/entity_registry/list")
+        cameras = [
+            entity["entity_id"]
+            for entity in registered
+            if entity["platform"] == DOMAIN
+            and entity["unique_id"].endswith(CAMERA_SUFFIX)
+            and entity["entity_id"] in present
+        ]
+        if not cameras:
+            return None
+        result = await self.call("post", STREAM_ADDRESS, {"entity_id": min(cameras)})
+        return str(result["service_response"]["address"])
+
     async def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """Call the REST API; raise DevelopError with the response on an error status."""
         headers = {"Authorization": f"Bearer {self._tokens['access_token']}"}
@@ -110,7 +130,7 @@ class Owner:
         owner = {
             "name": "Developer",
             "username": USER,
-            "password": self._password,
+            "password": self.password,
             "language": "en",
         }
         return str((await self._post("api/onboarding/users", owner))["auth_code"])
@@ -118,7 +138,7 @@ class Owner:
     async def _log_in(self) -> str:
         handler = {"handler": ["homeassistant", None], "redirect_uri": self.url}
         flow = await self._post("auth/login_flow", handler)
-        user = {"username": USER, "password": self._password}
+        user = {"username": USER, "password": self.password}
         result = await self._post(f"auth/login_flow/{flow['flow_id']}", user)
         if result["type"] != "create_entry":
             raise DevelopError(f"user '{USER}' could not sign in; try --fresh.")

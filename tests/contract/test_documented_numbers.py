@@ -52,6 +52,7 @@ SENTENCES = [
     ("docs/how_it_works.md", f"by at most {commands.SETTING_GRACE_SECONDS:.0f} seconds"),
     ("docs/streams.md", f"ends after {relays.RELAY_VIEW_SECONDS:.0f} seconds at the latest"),
     ("docs/streams.md", f"possible after {relays.RELAY_PAUSE_SECONDS:.0f} seconds"),
+    ("docs/development.md", f"a pause of {relays.RELAY_PAUSE_SECONDS:.0f} seconds"),
     ("docs/streams.md", f"{relays.RELAY_FAILURE_PAUSE_SECONDS:.0f} seconds after a call that"),
     ("docs/streams.md", f"at most {relays.RELAY_VIEWS_PER_HOUR} views per hour and intercom"),
     ("docs/streams.md", f"more than {whep.MAX_BODY_BYTES >> 10} KiB"),
@@ -76,6 +77,7 @@ SENTENCES = [
     ("docs/how_it_works.md", f"after {START_SECONDS} and {LAST_START_SECONDS} seconds, then every"),
     ("docs/how_it_works.md", f"each failure up to {backoff.SHORT_DELAY:.0f} seconds"),
     ("docs/how_it_works.md", f"waited so far, at most {backoff.LONGEST_DELAY:.0f} seconds"),
+    ("docs/benchmarks.md", f"no candidate has come for {whep.QUIET_SECONDS} seconds"),
     ("docs/benchmarks.md", f"limited to {backoff.SHORT_DELAY:.0f} s while less than a minute"),
     ("docs/benchmarks.md", f"and to {backoff.LONGEST_DELAY:.0f} s in the end"),
 ]

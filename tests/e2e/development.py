@@ -31,7 +31,8 @@ WEB_SERVER_SHUTDOWN: Final = "ClientConnectionResetError exception in shielded f
 LINE: Final = re.compile(
     r"Home Assistant: (?P<url>http://\S+/) \(user (?P<user>\S+), password (?P<password>\S+)\) \| "
     r"BTicino account: (?P<email>\S+), password (?P<account_password>\S+) \| "
-    r"operator page: (?P<operator>http://\S+/operator/) \| Ctrl-C ends both\n"
+    r"operator page: (?P<operator>http://\S+/operator/) \| "
+    r"(stream address: (?P<stream>http://\S+) \| )?Ctrl-C ends both\n"
 )
 
 
@@ -57,7 +58,7 @@ class Development:
         if match is None:
             _, words = await self.end(signal.SIGTERM)
             raise AssertionError(f"scripts/develop printed {line!r}, {words}\n{self.log_tail()}")
-        self.ready = match.groupdict()
+        self.ready = {name: text for name, text in match.groupdict().items() if text is not None}
 
     async def launch(self, *options: str) -> None:
         """Start the server without waiting until it is ready."""

@@ -1,0 +1,218 @@
+"""Requests of a view by WHEP, what clients who vanish leave behind, and times to the picture."""
+
+import asyncio
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import patch
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from custom_components.bticino_classe.client import ReconnectingSocket, SessionState
+from custom_components.bticino_classe.live import whep
+from custom_components.bticino_classe.live.stream_address import AUTH_PARAMETER, WHEP_PATH
+from custom_components.bticino_classe.service_helpers import async_whep_camera
+
+from .support.home_assistant import Installation, runtime_of, set_up
+from .support.report import Figure, counts, median_ms
+from .support.viewer import camera_of, offer_of, wait_terminated
+from .support.waiting import TIMEOUT_SECONDS, wait_idle, wait_until
+from .views import request_figures
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+    from pathlib import Path
+
+    from aiohttp import ClientResponse
+    from homeassistant.core import HomeAssistant
+
+    from custom_components.bticino_classe.live.manager import LiveViewManager
+
+    from .support.cloud import Cloud, Requests
+
+HOUSE: Final = "panels_1"
+OFFER: Final = "go2rtc_whep"
+HEADERS: Final = {"Content-Type": "application/sdp"}
+CREATED: Final = 201
+HOUR_SECONDS: Final = 3600.0
+LOCALHOST: Final = "127.0.0.1"
+SLOW_SECONDS: Final = 0.02  # long enough for a client to vanish in each stage
+# What each client in turn waits for before it vanishes; None is the response.
+STAGES: Final = (SessionState.OFFERED, SessionState.ACKED, SessionState.ANSWERED, None)
+
+type Steps = Mapping[str, float]  # when each was reached
+
+
+def measure(cloud: Cloud, folder: Path, clients: int) -> Iterator[Figure]:
+    """View at one panel, whose intercom only plays a script; then let clients vanish."""
+    installation = Installation.create(cloud, folder, HOUSE)
+    first, after = installation.run(partial(_view_twice, cloud=cloud))
+    yield from request_figures("stream_first", "first view by WHEP", first, handshakes=1)
+    yield from request_figures("stream_next", "next view by WHEP", after, handshakes=0)
+    cloud.configure_calls(ack_delay=SLOW_SECONDS, answer_delay=SLOW_SECONDS)
+    calls, left = installation.run(partial(_vanish, cloud=cloud, clients=clients))
+    cloud.configure_calls(ack_delay=0.0, answer_delay=0.0)
+    yield from _vanished_figures(clients, calls, left)
+
+
+def measure_times(cloud: Cloud, folder: Path, times: int) -> Iterator[Figure]:
+    """View many times by WHEP, each in a new Home Assistant, at an intercom that sends media."""
+    installation = Installation.create(cloud, folder, HOUSE)
+    cloud.configure_calls(peer="real")
+    installation.run(_watch)  # warm-up
+    views = [installation.run(_watch) for _ in range(times)]
+    cloud.configure_calls(peer="scripted")
+    for name, text, seconds in (
+        ("created", "POST to 201", [v["created"] - v["post"] for v in views]),
+        ("ours", "POST to 201, without cloud and candidates", [_ours(v) for v in views]),
+        ("gathering", "candidates awaited", [v["gathered"] - v["answer"] for v in views]),
+        ("picture", "POST to first picture", [v["picture"] - v["post"] for v in views]),
+    ):
+        yield median_ms(f"stream.{name}_ms", f"view by WHEP: {text}", seconds)
+
+
+def _ours(steps: Steps) -> float:
+    return steps["offer"] - steps["post"] + steps["created"] - steps["gathered"]
+
+
+def _vanished_figures(clients: int, calls: Mapping[str, int], left: int) -> Iterator[Figure]:
+    unended = abs(calls["offers"] - calls["terminates"])
+    return counts(
+        "vanished",
+        f"{clients} WHEP clients, of whom all but the last vanish",
+        ("offers", "calls that reached the intercom", calls["offers"], None),
+        ("peak", "calls at the same time", calls["peak"], 1),
+        ("sessions", "sessions left", left, 0),
+        ("held_slots", "calls still open at the intercom", calls["held_slots"], 0),
+        ("unended", "calls not ended exactly once", unended, 0),
+    )
+
+
+class _Relay:
+    """A program with the stream address of the first camera; it meets no limit."""
+
+    def __init__(self, hass: HomeAssistant, http: TestClient[Any, Any]) -> None:
+        entity_id = camera_of(hass).entity_id
+        camera = async_whep_camera(hass, entity_id)
+        assert camera is not None
+        query = f"{AUTH_PARAMETER}={camera.async_renew_secret(hass)}"
+        self._path = f"{WHEP_PATH}/{entity_id}?{query}"
+        self.http = http
+        self._now, self._ahead = hass.loop.time, 0.0
+        runtime_of(hass).live.relays.limits._clock = lambda: self._now() + self._ahead
+
+    async def post(self, offer: str) -> ClientResponse:
+        """Send an offer an hour after the one before, as if by the clock of the limits."""
+        self._ahead += HOUR_SECONDS
+        return await self.http.post(self._path, data=offer, headers=HEADERS)
+
+
+@asynccontextmanager
+async def _relay(hass: HomeAssistant) -> AsyncIterator[_Relay]:
+    await set_up(hass)
+    async with TestClient(TestServer(hass.http.app)) as http:
+        yield _Relay(hass, http)
+
+
+async def _view_twice(hass: HomeAssistant, cloud: Cloud) -> tuple[Requests, Requests]:
+    async with _relay(hass) as relay:
+        return await _requests(hass, cloud, relay), await _requests(hass, cloud, relay)
+
+
+async def _requests(hass: HomeAssistant, cloud: Cloud, relay: _Relay) -> Requests:
+    cloud.reset()
+    await _view(relay)
+    await wait_terminated(hass)
+    await wait_idle(hass)
+    return cloud.requests()
+
+
+async def _view(relay: _Relay) -> None:
+    """Begin a view and end it properly."""
+    response = await relay.post(offer_of(OFFER))
+    assert response.status == CREATED, await response.text()
+    await relay.http.delete(response.headers["Location"])
+
+
+async def _vanish(hass: HomeAssistant, cloud: Cloud, clients: int) -> tuple[dict[str, int], int]:
+    """Let all clients but the last vanish; return the calls, and the sessions left."""
+    before = cloud.calls()
+    with patch.object(whep, "QUIET_SECONDS", SLOW_SECONDS):
+        async with _relay(hass) as relay:
+            live = runtime_of(hass).live
+            # On a busy machine, a late acknowledgement must not cause a second terminate.
+            live.channel.timeouts = replace(live.channel.timeouts, terminated=TIMEOUT_SECONDS)
+            for number in range(clients - 1):
+                await _vanish_in(live, relay, STAGES[number % len(STAGES)])
+            await _view(relay)
+            await wait_until(lambda: live.viewers == 0)
+            await wait_terminated(hass)
+            await wait_idle(hass)
+    cloud.requests()  # fails if the real cloud would reject one
+    after = cloud.calls()
+    counted = {name: after[name] - before[name] for name in ("offers", "terminates")}
+    return {**counted, "peak": after["peak"], "held_slots": after["held_slots"]}, live.viewers
+
+
+async def _vanish_in(live: LiveViewManager, relay: _Relay, stage: SessionState | None) -> None:
+    """Request a view and close the connection in a stage, or after the response."""
+    former = set(live._viewers)
+    # Or in a later one, if the machine is slow.
+    stages = [] if stage is None else [*SessionState][[*SessionState].index(stage) :]
+
+    def is_reached() -> bool:
+        new = live._viewers.keys() - former
+        return any(live._viewers[key].call.state in stages for key in new)
+
+    posting = asyncio.create_task(relay.post(offer_of(OFFER)))
+    await wait_until(lambda: posting.done() or is_reached())
+    if not posting.cancel():
+        return  # the response is there: the view goes on
+    await asyncio.wait({posting})
+    await wait_until(lambda: not live._viewers.keys() - former)
+
+
+async def _watch(hass: HomeAssistant) -> Steps:
+    """View until there is a picture; the client's work on its offer is not timed."""
+    # Imported late, so that no other measurement has aiortc in memory.
+    from tests.go2rtc import Go2rtcPeer  # noqa: PLC0415
+
+    with patch("aioice.ice.get_host_addresses", lambda **_: [LOCALHOST]), _record() as steps:
+        async with _relay(hass) as relay, asyncio.timeout(TIMEOUT_SECONDS):
+            peer = Go2rtcPeer()
+            offer = await peer.offer()
+            steps["post"] = perf_counter()
+            response = await relay.post(offer)
+            answer = await response.text()
+            steps["created"] = perf_counter()
+            await peer.set_answer(answer)
+            await peer.frame()
+            steps["picture"] = perf_counter()
+            await peer.close()
+            await relay.http.delete(response.headers["Location"])
+            await wait_terminated(hass)
+    return steps
+
+
+@contextmanager
+def _record() -> Iterator[dict[str, float]]:
+    """Record when the offer is sent, the answer is there, and the candidates are."""
+    steps: dict[str, float] = {}
+    send, wait = ReconnectingSocket.send, whep.WhepClient.wait_for_candidates
+
+    async def sent(self: ReconnectingSocket, frame: Mapping[str, Any]) -> None:
+        await send(self, frame)
+        steps.setdefault("offer", perf_counter())
+
+    async def waited(self: whep.WhepClient) -> None:
+        steps["answer"] = perf_counter()
+        await wait(self)
+        steps["gathered"] = perf_counter()
+
+    with (
+        patch.object(ReconnectingSocket, "send", sent),
+        patch.object(whep.WhepClient, "wait_for_candidates", waited),
+    ):
+        yield steps
