@@ -28,7 +28,7 @@ from .errors import refused
 from .pulses import DoorPulses
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
     from contextlib import AbstractAsyncContextManager
 
     from homeassistant.config_entries import ConfigEntry
@@ -67,6 +67,7 @@ class Commands:
         self._queues: defaultdict[str, _HomeQueue] = defaultdict(_HomeQueue)
         self._setting_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._openings: dict[str, _Opening] = {}
+        self._switching: set[asyncio.Future[None]] = set()
         self.pulses = DoorPulses.of(hass, coordinator.config_entry.entry_id)
 
     async def async_open(
@@ -93,18 +94,25 @@ class Commands:
         opening.task.result()
 
     async def async_settle(self) -> None:
-        """Wait until no door is being opened: its outcome would be unknown after a reload."""
-        while tasks := [each.task for each in self._openings.values() if not each.task.done()]:
-            await asyncio.wait(tasks)
+        """Wait until no command is on its way: after a reload, a relay may be a door.
+
+        The outcome of an opening would be unknown then.
+        """
+        while pending := [
+            *(each.task for each in self._openings.values() if not each.task.done()),
+            *self._switching,
+        ]:
+            await asyncio.wait(pending)
 
     async def async_switch_light(self, light: Module, *, on: bool) -> None:
         """Switch a staircase light."""
         deadline, account = self._deadline(), self._coordinator.account
-        await self._wait_for_push()
-        async with self._turn(light, _Priority.LIGHT, deadline):
-            home, light = self._target(light)
-            with self._outcome():
-                await account.switch_light(home, light, on=on, deadline=deadline)
+        with self._unsettled():
+            await self._wait_for_push()
+            async with self._turn(light, _Priority.LIGHT, deadline):
+                home, light = self._target(light)
+                with self._outcome():
+                    await account.switch_light(home, light, on=on, deadline=deadline)
 
     async def async_change_setting(self, bridge: Module, change: SettingChange) -> None:
         """Change a setting; doors wait only while it is being written, and not for long.
@@ -142,6 +150,17 @@ class Commands:
                     await account.switch_light(home, door, on=True, deadline=deadline)
         options = self._coordinator.config_entry.options
         self.pulses.async_begin(door.id, options.get(CONF_PULSE_TIME, DEFAULT_PULSE_TIME), context)
+
+    @contextmanager
+    def _unsettled(self) -> Iterator[None]:
+        """Let `async_settle` wait for the end of this context."""
+        done = self._hass.loop.create_future()
+        self._switching.add(done)
+        try:
+            yield
+        finally:
+            self._switching.remove(done)
+            done.set_result(None)
 
     async def _wait_for_push(self) -> None:
         """Wait a moment for the push connection, then go on without it.

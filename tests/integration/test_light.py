@@ -13,6 +13,7 @@ from tests.integration.conftest import (
     state_of,
     wait_until,
 )
+from tests.integration.test_stopped_opening import turn_loop
 from tests.simulator import Failure
 from tests.simulator.paths import HOMESTATUS, SETSTATE
 
@@ -95,13 +96,14 @@ async def test_light_is_polled_soon_after_switching(
 async def test_reload_while_a_light_is_switched(
     hass: HomeAssistant, online_entry: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """The command is carried out; no poll is planned for the account that is gone."""
+    """The reload waits for the command; no poll is planned for the account that is gone."""
     released, coordinator = asyncio.Event(), online_entry.runtime_data.coordinator
     simulator.fail(SETSTATE, Failure(until=released))
     switching = asyncio.create_task(call_action(hass, "light", "turn_on", "light.luce_scale"))
     await simulator.journal.wait_for(SETSTATE)
-    await hass.config_entries.async_unload(online_entry.entry_id)
+    unloading = asyncio.create_task(hass.config_entries.async_unload(online_entry.entry_id))
+    await turn_loop()
     released.set()
-    await switching
+    await asyncio.gather(switching, unloading)
     assert simulator.lights == {LIGHT: True}
     assert coordinator._unsub_refresh is None

@@ -217,6 +217,25 @@ async def test_unloading_waits_for_the_opening(
     assert len(simulator.journal.commands) == 1
 
 
+@pytest.mark.parametrize("end", [_reload, _unload])
+@pytest.mark.usefixtures("offline_entry")
+async def test_unloading_waits_for_the_light(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    end: Callable[[HomeAssistant], Coroutine[Any, Any, None]],
+) -> None:
+    """The options that are loaded next may call the relay a door."""
+    pressed = press(hass, *LIGHT)
+    await turn_loop()
+    ending = hass.async_create_task(end(hass))
+    await turn_loop()
+    assert simulator.journal.commands == []
+    simulator.sockets.handshake_status = None
+    await asyncio.gather(pressed, ending)
+    await wait_idle(hass)
+    assert len(simulator.journal.commands) == 1
+
+
 @pytest.mark.parametrize("action", [LOCK, BUTTON])
 @pytest.mark.usefixtures("offline_entry")
 async def test_stopping_home_assistant_ends_the_wait(

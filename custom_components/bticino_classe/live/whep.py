@@ -256,7 +256,7 @@ class WhepView(_WhepView):
 
 
 class WhepSessionView(_WhepView):
-    """A view that has begun; its unguessable address belongs to whoever began it."""
+    """A view that has begun; only the client that began it knows its address."""
 
     url = f"{WHEP_PATH}/{{entity_id}}/{{session_id}}"
     name = f"api:{DOMAIN}:whep_session"
