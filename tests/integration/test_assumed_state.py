@@ -25,6 +25,7 @@ from tests.integration.conftest import (
     wait_until,
 )
 from tests.integration.test_options import submit_options
+from tests.integration.test_stopped_opening import turn_loop
 from tests.simulator import Failure
 from tests.simulator.paths import SETSTATE
 
@@ -162,15 +163,15 @@ async def test_timer_that_ends_while_the_account_is_not_loaded(
 async def test_reload_while_the_light_is_switched(
     hass: HomeAssistant, eos: ConfigEntry[Any], simulator: Simulator
 ) -> None:
-    """The press of the account before the reload is shown by the one after it."""
+    """The reload waits for the command, and the light is shown as it was switched."""
     released = asyncio.Event()
     simulator.fail(SETSTATE, Failure(until=released))
     pressed = hass.async_create_task(call_action(hass, "light", "turn_on", LIGHT))
     await wait_until(lambda: simulator.journal.commands)
-    await hass.config_entries.async_unload(eos.entry_id)
-    await hass.config_entries.async_setup(eos.entry_id)
+    reloading = hass.async_create_task(hass.config_entries.async_reload(eos.entry_id))
+    await turn_loop()
     released.set()
-    await pressed
+    await asyncio.gather(pressed, reloading)
     await wait_idle(hass)
     assert state_of(hass, LIGHT) == "on"
 
