@@ -67,7 +67,7 @@ class Commands:
         self._queues: defaultdict[str, _HomeQueue] = defaultdict(_HomeQueue)
         self._setting_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._openings: dict[str, _Opening] = {}
-        self._switching: set[asyncio.Future[None]] = set()
+        self._in_progress: set[asyncio.Future[None]] = set()
         self.pulses = DoorPulses.of(hass, coordinator.config_entry.entry_id)
 
     async def async_open(
@@ -98,16 +98,13 @@ class Commands:
 
         The outcome of an opening would be unknown then.
         """
-        while pending := [
-            *(each.task for each in self._openings.values() if not each.task.done()),
-            *self._switching,
-        ]:
-            await asyncio.wait(pending)
+        while self._in_progress:
+            await asyncio.wait(self._in_progress)
 
     async def async_switch_light(self, light: Module, *, on: bool) -> None:
         """Switch a staircase light."""
         deadline, account = self._deadline(), self._coordinator.account
-        with self._unsettled():
+        with self._command_in_progress():
             await self._wait_for_push()
             async with self._turn(light, _Priority.LIGHT, deadline):
                 home, light = self._target(light)
@@ -139,27 +136,32 @@ class Commands:
         return _Opening(task=task, deadline=deadline)
 
     async def _async_open(self, door: Module, deadline: Deadline, context: Context | None) -> None:
+        with self._command_in_progress():
+            await self._wait_for_push()
+            async with self._turn(door, _Priority.DOOR, deadline):
+                home, door = self._target(door)
+                with self._outcome():
+                    await self._send_opening(home, door, deadline)
+            options = self._coordinator.config_entry.options
+            seconds = options.get(CONF_PULSE_TIME, DEFAULT_PULSE_TIME)
+            self.pulses.async_begin(door.id, seconds, context)
+
+    async def _send_opening(self, home: Home, door: Module, deadline: Deadline) -> None:
         account = self._coordinator.account
-        await self._wait_for_push()
-        async with self._turn(door, _Priority.DOOR, deadline):
-            home, door = self._target(door)
-            with self._outcome():
-                if door.kind is ModuleKind.DOOR:
-                    await account.unlock(home, door, deadline=deadline)
-                else:  # a relay that is wired to a door
-                    await account.switch_light(home, door, on=True, deadline=deadline)
-        options = self._coordinator.config_entry.options
-        self.pulses.async_begin(door.id, options.get(CONF_PULSE_TIME, DEFAULT_PULSE_TIME), context)
+        if door.kind is ModuleKind.DOOR:
+            await account.unlock(home, door, deadline=deadline)
+        else:  # a relay that is wired to a door
+            await account.switch_light(home, door, on=True, deadline=deadline)
 
     @contextmanager
-    def _unsettled(self) -> Iterator[None]:
+    def _command_in_progress(self) -> Iterator[None]:
         """Let `async_settle` wait for the end of this context."""
         done = self._hass.loop.create_future()
-        self._switching.add(done)
+        self._in_progress.add(done)
         try:
             yield
         finally:
-            self._switching.remove(done)
+            self._in_progress.remove(done)
             done.set_result(None)
 
     async def _wait_for_push(self) -> None:

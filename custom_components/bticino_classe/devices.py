@@ -1,6 +1,5 @@
 """The devices of the house in Home Assistant's registries."""
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.const import Platform
@@ -8,7 +7,7 @@ from homeassistant.core import callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
 
-from .client import Module, ModuleKind
+from .client import Module, ModuleKind, is_mac
 from .commands import door_code
 from .const import DOMAIN, MANUFACTURER
 from .entity import is_door, unique_id
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 _HAVE_DEVICES: Final = frozenset(ModuleKind) - {ModuleKind.RELAY, ModuleKind.UNKNOWN}
 
-_MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _OF_DOORS: Final = {(Platform.LOCK, "lock"), (Platform.BUTTON, "open")}
 _OF_LIGHTS: Final = {(Platform.LIGHT, "light")}
 _CAMERA: Final = (Platform.CAMERA, "camera")
@@ -132,7 +130,7 @@ def _device_info(house: House, module: Module, name: str) -> DeviceInfo:
         model=MODELS.get(module.type),
         model_id=module.type or None,
     )
-    if module.kind is ModuleKind.BRIDGE and _MAC.fullmatch(module.id):
+    if module.kind is ModuleKind.BRIDGE and is_mac(module.id):
         info["connections"] = {(dr.CONNECTION_NETWORK_MAC, module.id)}
     if firmware := house.state(module.id).firmware:
         info["sw_version"] = firmware

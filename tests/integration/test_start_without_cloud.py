@@ -332,7 +332,7 @@ async def test_refused_credentials_start_reauth(
     simulator: Simulator,
     failing: list[str],
 ) -> None:
-    """Whoever learns of it, once; entities are there, and all is well after the sign-in."""
+    """From a poll or the push connection, once; entities are there, and work after the sign-in."""
     simulator.change_password("another")
     await hass.config_entries.async_unload(online_entry.entry_id)
     for path in failing:

@@ -109,6 +109,9 @@ from .redaction import (
     Pseudonyms,
     redact,
 )
+from .values import (
+    is_mac,
+)
 from .webrtc.sdp import (
     origin_of,
     sends_audio,
@@ -223,6 +226,7 @@ __all__ = [
     "complete_answer",
     "download_picture",
     "is_complete",
+    "is_mac",
     "is_offer",
     "limited_homes",
     "missing_codec",

@@ -30,6 +30,7 @@ from .values import (
     as_str,
     as_time,
     as_url,
+    is_mac,
     whole,
 )
 
@@ -76,7 +77,6 @@ _ICE_URL: Final = re.compile(
     r"(?P<scheme>stun|turns?):(?P<host>[0-9A-Za-z.-]+|\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\])(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<query>\?transport=(?:udp|tcp))?"
 )
-_MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _CHILDREN: Final = (ModuleKind.DOOR, ModuleKind.LIGHT, ModuleKind.PANEL, ModuleKind.CAMERA)
 
 
@@ -209,7 +209,7 @@ def _carried_kind(module: Module, children: object) -> ModuleKind:
         return ModuleKind.BRIDGE
     if module.bridge_id is not None:
         return ModuleKind.PANEL
-    is_bridge = isinstance(children, list) or _MAC.fullmatch(module.id)
+    is_bridge = isinstance(children, list) or is_mac(module.id)
     return ModuleKind.BRIDGE if is_bridge else ModuleKind.UNKNOWN
 
 

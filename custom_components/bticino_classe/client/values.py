@@ -15,6 +15,7 @@ MAX_NAME_LENGTH: Final = 100  # characters
 MAX_LABEL_LENGTH: Final = 64  # of a type or a version
 MAX_KEY_LENGTH: Final = 1024  # of an id that is returned to the cloud as it is
 MAX_URL_LENGTH: Final = 8192
+_MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _PLAIN_ID: Final = re.compile(r"[0-9a-z][0-9a-z:._-]{0,63}")
 
 
@@ -57,6 +58,11 @@ def as_id(value: object) -> str | None:
     if _PLAIN_ID.fullmatch(folded):
         return folded
     return hashlib.sha256(folded.encode()).hexdigest()[:32]
+
+
+def is_mac(module_id: str) -> bool:
+    """Whether a module's id is a MAC address."""
+    return _MAC.fullmatch(module_id) is not None
 
 
 def as_spelled(value: object) -> str | None:

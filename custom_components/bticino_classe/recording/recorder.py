@@ -82,11 +82,6 @@ class ProtocolRecorder:
             self._hass, self._async_delete_if_old(), "bticino_classe old recording"
         )
 
-    @property
-    def is_recording(self) -> bool:
-        """Whether a recording runs."""
-        return self._recording is not None and not self._recording.result.done()
-
     async def async_record(self, minutes: float) -> RecordingResult:
         """Record for some minutes and return what was recorded.
 

@@ -70,7 +70,8 @@ class Recording:
         entry = get_entry(hass) if "config_entry_id" not in data else None
         entry = entry or hass.config_entries.async_get_entry(data["config_entry_id"])
         assert entry is not None
-        await wait_until(lambda: task.done() or entry.runtime_data.recorder.is_recording)
+        tap = entry.runtime_data.account.auth.tap
+        await wait_until(lambda: task.done() or tap.observer is not None)
         await wait_idle(hass)
         return cls(hass, task)
 
