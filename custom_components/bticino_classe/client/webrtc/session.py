@@ -33,6 +33,7 @@ from .sdp import (
     viewer_answer_for_device,
     with_sendrecv_audio,
 )
+from .two_way import moved_candidate, single_audio_offer, split_audio_answer
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -115,7 +116,7 @@ class CallSession:
         self.ids: SessionIds | None = None
         # The ring that is answered; None if the call is dialled.
         self._ring: RingOffer | None = None
-        self._viewer_sdp = ""
+        self._viewer_offer = self._viewer_sdp = ""  # as it came, and as it is for the device
         self._device_sdp = ""
         # The intercom's description, or the reason why the call is not set up.
         self.outcome: asyncio.Future[str] | None = None
@@ -143,15 +144,16 @@ class CallSession:
         A busy intercom is called a second time after a moment. If it is still busy, `when_busy`
         waits for a better time for the last attempt, or raises a BticinoError.
         """
-        self._viewer_sdp = offer
-        reduced = reduced_offer(with_sendrecv_audio(offer))
+        self._viewer_offer, self._viewer_sdp = offer, single_audio_offer(offer)
+        reduced = reduced_offer(with_sendrecv_audio(self._viewer_sdp))
         await self._set_up(lambda: self._dial(reduced, when_busy))
 
     async def answer(self, ring: RingOffer, offer: str) -> None:
         """Answer a ring; the viewer gets the intercom's offer as the answer to its own."""
-        self._viewer_sdp, self._ring = offer, ring
+        merged = single_audio_offer(offer)
+        self._viewer_offer, self._viewer_sdp, self._ring = offer, merged, ring
         await self._set_up(
-            lambda: self._answer(ring, reduced_offer(viewer_answer_for_device(offer, ring.sdp)))
+            lambda: self._answer(ring, reduced_offer(viewer_answer_for_device(merged, ring.sdp)))
         )
 
     async def decline(self, ring: RingOffer) -> None:
@@ -373,7 +375,7 @@ class CallSession:
         self._answered_at = loop.time()
         self._max_call_timer = loop.call_later(self.max_seconds, self._handle_max_call)
         self._candidates_reported = candidates_in(answer)
-        self._viewer.answered(answer)
+        self._viewer.answered(split_audio_answer(self._viewer_offer, answer))
         for candidate in self._device_candidates:
             self._report_candidate(candidate)
         for candidate in self._viewer_candidates:
@@ -381,6 +383,7 @@ class CallSession:
                 await self._send_candidate(candidate)
 
     async def _send_candidate(self, candidate: Candidate) -> None:
+        candidate = moved_candidate(candidate, self._viewer_sdp, self._viewer_offer)
         mid, index = candidate.mid, candidate.index
         if self._ring is not None:  # the sections are those of the intercom's offer
             mid, index = matching_section(self._device_sdp, self._viewer_sdp, mid, index)
@@ -397,7 +400,8 @@ class CallSession:
         mid, index = matching_section(
             self._viewer_sdp, self._device_sdp, candidate.mid, candidate.index
         )
-        self._viewer.candidate(replace(candidate, mid=mid, index=index))
+        found = replace(candidate, mid=mid, index=index)
+        self._viewer.candidate(moved_candidate(found, self._viewer_offer, self._viewer_sdp))
 
     def _handle_answer(self, data: Frame) -> None:
         sdp = as_str(as_mapping(data.get("session_description")).get("sdp"))

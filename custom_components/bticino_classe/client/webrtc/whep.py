@@ -3,20 +3,13 @@
 Pure functions on text. WHEP is draft-ietf-wish-whep, a fragment is that of RFC 8840.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import re
 from typing import TYPE_CHECKING, Final
 
 from ..models import Candidate
 from .sdp import is_processable
-from .sections import (
-    SUPPORTED_CODECS,
-    SdpSection,
-    line_ending,
-    parse,
-    serialize,
-    without_eol,
-)
+from .sections import SUPPORTED_CODECS, SdpSection, parse, serialize, without_eol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -133,12 +126,5 @@ def _completed(section: SdpSection, lines: list[str]) -> SdpSection:
 
 
 def _with_fixed_payload_type(section: SdpSection) -> SdpSection:
-    supported = section.supported_payload_types
-    if section.is_rejected or not supported:
-        return section
-    section = section.with_payload_types(supported[:1])
-    number = DEVICE_PAYLOAD_TYPES[section.kind]
-    m_line = " ".join([*section.m_line[:3], number]) + line_ending(section.lines[0])
-    old = re.compile(rf"(a=(?:rtpmap|fmtp|rtcp-fb):){re.escape(supported[0])} ")
-    lines = (old.sub(rf"\g<1>{number} ", line) for line in section.lines[1:])
-    return replace(section, lines=(m_line, *lines))
+    number = DEVICE_PAYLOAD_TYPES.get(section.kind)
+    return section if section.is_rejected or number is None else section.renumbered(number)
