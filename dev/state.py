@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SHIPPED: Final = ROOT / "custom_components" / "bticino_classe"
 HELPER: Final = HERE / "custom_components" / "bticino_classe_dev"
 LINKED: Final = ("configuration.yaml", "dashboards")
+GO2RTC: Final = "go2rtc.yaml"
 WRITTEN_BY_THE_UI: Final = ("automations.yaml", "scripts.yaml", "scenes.yaml")
 
 
@@ -32,7 +33,7 @@ def locked_config(options: Options) -> Iterator[Path]:
         config = options.state / "config"
         if options.fresh:
             shutil.rmtree(config, ignore_errors=True)
-        _prepare(config, options.port)
+        _prepare(config, options)
         yield config
 
 
@@ -79,11 +80,16 @@ def prepare_storage(config: Path, port: int, *, http_version: int = 3) -> None:
         )
 
 
-def _prepare(config: Path, port: int) -> None:
-    prepare_storage(config, port)
+def _prepare(config: Path, options: Options) -> None:
+    prepare_storage(config, options.port)
     for name in LINKED:
         (config / name).unlink(missing_ok=True)
         (config / name).symlink_to(HERE / name)
+    packages = config / "packages"
+    shutil.rmtree(packages, ignore_errors=True)
+    packages.mkdir()
+    if options.go2rtc is not None:
+        (packages / GO2RTC).symlink_to(HERE / "packages" / GO2RTC)
     for name in WRITTEN_BY_THE_UI:
         (config / name).touch()
 
