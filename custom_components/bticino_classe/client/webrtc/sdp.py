@@ -208,7 +208,7 @@ def matching_section(
     source_indexes = {id(section): n for n, section in enumerate(sources)}
     matches = enumerate(_matching_sections(targets, sources))
     indexes = {source_indexes[id(match)]: n for n, match in matches if match is not None}
-    if _bundle(source_session) and _bundle(target_session):
+    if bundle_mids(source_session) and bundle_mids(target_session):
         indexes[_bundle_index(source_session, sources)] = _bundle_index(target_session, targets)
     found = indexes.get(-1 if source_index is None else source_index, 0)
     return (targets[found].mid, found) if targets else (mid, index)
@@ -359,9 +359,9 @@ def _answer(offer: str, source: str, role: str, codec_filter: _CodecFilter) -> s
         for match, section in zip(matches, answered, strict=True)
         if match and not section.is_rejected
     }
-    group = [section for mid in _bundle(session) if (section := bundled.get(mid))]
+    group = [section for mid in bundle_mids(session) if (section := bundled.get(mid))]
     members = {section.mid: section for section in reversed(group)}
-    order = [members[mid] for mid in dict.fromkeys(_bundle(offer_session)) if mid in members]
+    order = [members[mid] for mid in dict.fromkeys(bundle_mids(offer_session)) if mid in members]
     if order and order[0] is not group[0]:
         in_group = set(map(id, order))
         answered = [_with_transport(s, group[0]) if id(s) in in_group else s for s in answered]
@@ -425,7 +425,7 @@ def _with_transport(section: SdpSection, tagged: SdpSection) -> SdpSection:
     return section.without(_TRANSPORT.fullmatch).appended(*transport)
 
 
-def _bundle(session: SdpSection) -> list[str]:
+def bundle_mids(session: SdpSection) -> list[str]:
     """Return the mids of the BUNDLE group."""
     return (session.value(_BUNDLE) or "").split()
 
@@ -433,7 +433,7 @@ def _bundle(session: SdpSection) -> list[str]:
 def _bundle_index(session: SdpSection, sections: list[SdpSection]) -> int:
     """Return the index of the first section of the BUNDLE group."""
     indexes = {section.mid: n for n, section in reversed(list(enumerate(sections)))}
-    return next((indexes[mid] for mid in _bundle(session) if mid in indexes), 0)
+    return next((indexes[mid] for mid in bundle_mids(session) if mid in indexes), 0)
 
 
 def _with_bundle(session: SdpSection, mids: Iterable[str | None]) -> SdpSection:
