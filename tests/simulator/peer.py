@@ -45,6 +45,7 @@ SENDS = ("sendrecv", "sendonly")
 LOOPBACK = "127.0.0.1"
 CANDIDATE = "a=candidate:"
 END_OF_CANDIDATES = "a=end-of-candidates"
+RELAYED = "candidate:9 1 udp 1015807 203.0.113.9 50009 typ relay raddr 192.0.2.20 rport 50000"
 
 
 class RealPeer:
@@ -108,7 +109,9 @@ class RealPeer:
 
     def candidates(self) -> list[Json]:
         """Return the ICE candidates that are not in the SDP."""
-        return self._candidates
+        if not (self._settings.relayed_candidate and self._candidates):
+            return self._candidates
+        return [*self._candidates, self._candidates[-1] | {"candidate": RELAYED}]
 
     def show(self, name: str, number: int) -> None:
         """Show a panel, given its name and its number at the bridge."""

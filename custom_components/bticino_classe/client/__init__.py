@@ -125,9 +125,10 @@ from .webrtc.signaling import (
     SignalingChannel,
 )
 from .webrtc.whep import (
+    Gathering,
     TrickleFragment,
     complete_answer,
-    is_complete,
+    gathering,
     is_offer,
     missing_codec,
     parse_fragment,
@@ -179,6 +180,7 @@ __all__ = [
     "Endpoints",
     "Event",
     "ForbiddenError",
+    "Gathering",
     "GrowingPause",
     "Home",
     "IceServer",
@@ -225,7 +227,7 @@ __all__ = [
     "UnreachableError",
     "complete_answer",
     "download_picture",
-    "is_complete",
+    "gathering",
     "is_mac",
     "is_offer",
     "limited_homes",

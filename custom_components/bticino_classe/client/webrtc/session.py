@@ -4,7 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import (
     AnsweredElsewhereError,
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from .pending import AckHandler
     from .signaling import CallTimeouts, SignalingChannel
 
+_END_OF_CANDIDATES: Final = ("", "end-of-candidates", "a=end-of-candidates")  # as a candidate
+
 
 class SessionState(StrEnum):
     """The state of a call.
@@ -83,6 +85,9 @@ class CallObserver:
 
     def candidate(self, candidate: Candidate) -> None:
         """Handle a candidate of the intercom."""
+
+    def candidates_complete(self) -> None:
+        """Handle that the intercom has sent all its candidates."""
 
     def ended(self, error: BticinoError) -> None:
         """Handle the end of a call that was not ended here; called once, and last."""
@@ -394,6 +399,9 @@ class CallSession:
             await self._channel.notify(self, {"type": "candidate", "ice_candidate": known})
 
     def _report_candidate(self, candidate: Candidate) -> None:
+        if not candidate.candidate:
+            self._viewer.candidates_complete()
+            return
         if self._candidates_reported >= MAX_CANDIDATES:
             return
         self._candidates_reported += 1
@@ -412,12 +420,13 @@ class CallSession:
 
     def _handle_candidate(self, fields: Frame) -> None:
         index = as_number(fields.get("sdp_m_line_index"), 0, MAX_SECTIONS)
+        is_end = fields.get("candidate") in _END_OF_CANDIDATES
         candidate = Candidate(
-            candidate=as_str(fields.get("candidate")) or "",
+            candidate="" if is_end else as_str(fields.get("candidate")) or "",
             mid=as_label(fields.get("sdp_mid")),
             index=None if index is None else int(index),
         )
-        if not _is_usable(candidate):
+        if not (is_end or _is_usable(candidate)):
             return
         if self.state is SessionState.ANSWERED:
             self._report_candidate(candidate)
