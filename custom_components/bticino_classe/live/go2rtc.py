@@ -54,12 +54,13 @@ class Go2rtcCameras:
 
     @callback
     def async_serves(self, module_id: str) -> bool:
-        """Whether go2rtc serves a camera; an issue says why it does not serve a chosen one."""
+        """Whether go2rtc serves a camera.
+
+        An issue says why it does not serve a chosen one; it goes when the account is reloaded.
+        """
         if module_id not in self.chosen:
             return False
-        if (obstacle := async_obstacle(self._hass)) is None:
-            self._issues.async_delete(GO2RTC_UNAVAILABLE)
-        else:
+        if (obstacle := async_obstacle(self._hass)) is not None:
             reason = translated_error(self._hass, obstacle)
             self._issues.async_raise(GO2RTC_UNAVAILABLE, placeholders={"reason": reason})
         return obstacle is None

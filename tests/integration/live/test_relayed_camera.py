@@ -67,6 +67,22 @@ async def test_two_viewers_one_call(
     assert len(simulator.rtc.open) == 1
 
 
+async def test_second_viewer_needs_no_call(
+    hass: HomeAssistant,
+    relayed: BrowserClient,
+    hass_ws_client: WebSocketGenerator,
+    simulator: Simulator,
+) -> None:
+    """The limits of relays are about calls, not about viewers."""
+    await relayed.watch(offer())
+    limits = get_entry(hass).runtime_data.live.relays.limits
+    for _ in range(RELAY_VIEWS_PER_HOUR):
+        limits.add_view(simulator.house.bridges()[0].id)
+    other = await BrowserClient.connect(hass_ws_client, STREET)
+    await other.watch(offer(version=2))
+    assert simulator.rtc.offers == 1
+
+
 async def test_viewer_who_returns(
     relayed: BrowserClient, go2rtc: Go2rtcServer, simulator: Simulator
 ) -> None:
