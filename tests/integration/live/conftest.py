@@ -9,6 +9,7 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
+from custom_components.bticino_classe.client import Gathering
 from custom_components.bticino_classe.live import manager, whep
 from custom_components.bticino_classe.live.departures import RECONNECT_GRACE_SECONDS
 from custom_components.bticino_classe.live.stream_address import WHEP_PATH
@@ -74,7 +75,7 @@ async def _browser(
 def _quick_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     """The simulated intercom sends its candidates right after its answer."""
     monkeypatch.setattr(whep, "GATHER_SECONDS", HANG_TIMEOUT)
-    monkeypatch.setattr(whep, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(whep, "QUIET_SECONDS", quiet(0.1))
 
 
 @pytest.fixture(name="relay")
@@ -137,6 +138,11 @@ async def _relayed(
     await choose_cameras(hass, panel_id(simulator, "Posto esterno strada"))
     simulator.journal.clear()
     return await BrowserClient.connect(hass_ws_client, STREET)
+
+
+def quiet(seconds: float) -> dict[Gathering, float]:
+    """Return QUIET_SECONDS for an intercom that sends its candidates right after its answer."""
+    return dict.fromkeys(Gathering, seconds) | {Gathering.NOTHING: HANG_TIMEOUT}
 
 
 def set_timeouts(entry: ConfigEntry[Any], **seconds: float) -> None:

@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.bticino_classe.errors import translated_error
-from custom_components.bticino_classe.live.relays import RELAY_FAILURE_PAUSE_SECONDS
+from custom_components.bticino_classe.live.relays import (
+    RELAY_FAILURE_PAUSE_SECONDS,
+    RELAY_VIEWS_PER_HOUR,
+)
 from tests.integration.conftest import (
     call_action,
     expect_refused,
