@@ -4,7 +4,7 @@ from collections import defaultdict
 from functools import partial
 from ipaddress import ip_address
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.components.camera.webrtc import DATA_WEBRTC_PROVIDERS
 from homeassistant.core import callback
@@ -36,6 +36,22 @@ _FROM_HERE: Final = {
     "::": "::1",
     "::1": "::1",
 }
+
+
+class StreamSource(str):
+    """A source that equals what go2rtc shows of it once it is connected: without `webrtc:`.
+
+    Home Assistant adds the stream again if no source of it is equal, and go2rtc then calls once
+    more.
+    """
+
+    __slots__ = ()
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return str(self) == other or str(self).removeprefix(SCHEME) == other
+
+    __hash__ = str.__hash__
 
 
 class Go2rtcCameras:
@@ -82,7 +98,7 @@ class Go2rtcCameras:
         base_url, secret = _base_url(self._hass), self.secret_of(module_id)
         if base_url is None or secret is None:
             return None
-        return f"{SCHEME}{stream_url(base_url, entity_id, secret)}"
+        return StreamSource(f"{SCHEME}{stream_url(base_url, entity_id, secret)}")
 
 
 @callback

@@ -102,6 +102,11 @@ async def _user(
     return Whep(http=await hass_client(), path=f"{WHEP_PATH}/{STREET}")
 
 
+def quiet(seconds: float) -> dict[Gathering, float]:
+    """Return QUIET_SECONDS for an intercom that sends its candidates right after its answer."""
+    return dict.fromkeys(Gathering, seconds) | {Gathering.NOTHING: HANG_TIMEOUT}
+
+
 @pytest.fixture(name="loopback")
 async def _loopback(
     hass: HomeAssistant,
@@ -138,11 +143,6 @@ async def _relayed(
     await choose_cameras(hass, panel_id(simulator, "Posto esterno strada"))
     simulator.journal.clear()
     return await BrowserClient.connect(hass_ws_client, STREET)
-
-
-def quiet(seconds: float) -> dict[Gathering, float]:
-    """Return QUIET_SECONDS for an intercom that sends its candidates right after its answer."""
-    return dict.fromkeys(Gathering, seconds) | {Gathering.NOTHING: HANG_TIMEOUT}
 
 
 def set_timeouts(entry: ConfigEntry[Any], **seconds: float) -> None:
