@@ -24,6 +24,7 @@ from .errors import async_load_error_translations
 from .history.http import PictureView
 from .history.store import async_remove_history
 from .issues import async_delete_issues
+from .live.relays import RELAY_LIMITS
 from .live.stream_address import async_hide_secrets
 from .live.whep import WhepSessionView, WhepView
 from .pulses import DOOR_PULSES
@@ -113,6 +114,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
     await async_remove_recording(hass, entry.entry_id)
     async_delete_issues(hass, entry.entry_id, is_removed=True)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
+    hass.data.get(RELAY_LIMITS, {}).pop(entry.entry_id, None)
     hass.data.get(DOOR_PULSES, {}).pop(entry.entry_id, None)
     hass.data.get(ASSUMED_LIGHTS, {}).pop(entry.entry_id, None)
 
