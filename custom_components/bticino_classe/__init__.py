@@ -25,7 +25,7 @@ from .history.http import PictureView
 from .history.store import async_remove_history
 from .issues import async_delete_issues
 from .live.relays import RELAY_LIMITS
-from .live.stream_address import async_hide_secrets
+from .live.stream_address import async_hide_secrets, async_remove_stream_secret
 from .live.whep import WhepSessionView, WhepView
 from .pulses import DOOR_PULSES
 from .recording.file import async_remove_recording
@@ -120,7 +120,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
 
 
 async def async_remove_config_entry_device(
-    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
+    hass: HomeAssistant,
     entry: BticinoConfigEntry,
     device: DeviceEntry,
 ) -> bool:
@@ -134,6 +134,7 @@ async def async_remove_config_entry_device(
         return False
     for module in modules:
         runtime.coordinator.async_remove_module(module)
+        async_remove_stream_secret(hass, entry, module)
     return True
 
 
