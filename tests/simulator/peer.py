@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import aioice.ice
 from aiortc import (
+    RTCCertificate,
     RTCConfiguration,
     RTCPeerConnection,
     RTCRtpSender,
@@ -25,9 +26,14 @@ from tests.simulator.scripted import sections
 from tests.simulator.video import PanelVideo
 
 if TYPE_CHECKING:
+    from aiortc.rtcdtlstransport import SRTPProtectionProfile
+    from OpenSSL.SSL import Context
+
     from tests.simulator.house import Json
     from tests.simulator.rtc_settings import RtcSettings
 
+#: Of DTLS, for certificates of both kinds.
+CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES"
 CLOSE_SECONDS = 1.0
 #: Seconds without a packet after which the microphone is off again.
 AWAKE_SECONDS = 1.0
@@ -206,5 +212,15 @@ def _host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
     return [LOOPBACK, *others]
 
 
-# aioice leaves out 127.0.0.1 and has no setting for it.
+def _ssl_context(self: RTCCertificate, srtp_profiles: list[SRTPProtectionProfile]) -> Context:
+    """Return a DTLS context that accepts peers with an RSA certificate, too."""
+    context = _create_ssl_context(self, srtp_profiles)
+    context.set_cipher_list(CIPHERS)
+    return context
+
+
+# aioice leaves out 127.0.0.1, aiortc the cipher suites for RSA certificates, which GStreamer has.
+# Neither has a setting for it.
 aioice.ice.get_host_addresses = _host_addresses
+_create_ssl_context = RTCCertificate._create_ssl_context
+RTCCertificate._create_ssl_context = _ssl_context  # type: ignore[method-assign]

@@ -112,14 +112,16 @@ from .redaction import (
 from .values import (
     is_mac,
 )
+from .webrtc.call_state import (
+    CallObserver,
+    SessionState,
+)
 from .webrtc.sdp import (
     origin_of,
     sends_audio,
 )
 from .webrtc.session import (
-    CallObserver,
     CallSession,
-    SessionState,
 )
 from .webrtc.signaling import (
     SignalingChannel,

@@ -3,17 +3,16 @@
 Pure functions on text. WHEP is draft-ietf-wish-whep, a fragment is that of RFC 8840.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 import re
 from typing import TYPE_CHECKING, Final
 
 from ..models import Candidate
-from .sdp import bundle_mids, is_processable
+from .sdp import bundled_mids, is_processable
 from .sections import (
     SUPPORTED_CODECS,
     SdpSection,
-    line_ending,
     parse,
     serialize,
     without_eol,
@@ -89,7 +88,7 @@ def gathering(answer: str, candidates: Iterable[Candidate]) -> Gathering:
     session, sections = _with_candidates(answer, candidates)
     if _END_OF_CANDIDATES in map(without_eol, session.lines):
         return Gathering.COMPLETE
-    bundled = bundle_mids(session)
+    bundled = bundled_mids(session)
     stages: dict[int, Gathering] = {}
     for number, section in enumerate(sections):
         if not section.is_rejected:
@@ -182,12 +181,5 @@ def _stage(section: SdpSection) -> Gathering:
 
 
 def _with_fixed_payload_type(section: SdpSection) -> SdpSection:
-    supported = section.supported_payload_types
-    if section.is_rejected or not supported:
-        return section
-    section = section.with_payload_types(supported[:1])
-    number = DEVICE_PAYLOAD_TYPES[section.kind]
-    m_line = " ".join([*section.m_line[:3], number]) + line_ending(section.lines[0])
-    old = re.compile(rf"(a=(?:rtpmap|fmtp|rtcp-fb):){re.escape(supported[0])} ")
-    lines = (old.sub(rf"\g<1>{number} ", line) for line in section.lines[1:])
-    return replace(section, lines=(m_line, *lines))
+    number = DEVICE_PAYLOAD_TYPES.get(section.kind)
+    return section if section.is_rejected or number is None else section.renumbered(number)
