@@ -81,6 +81,7 @@ class LiveViewManager:
             calls=calls,
             departures=self._departures,
             viewers=lambda: tuple(self._viewers.values()),
+            notify=self._notify_at,
         )
         self.channel = SignalingChannel(coordinator.account.auth)
         self.ice_servers = IceServers(hass, entry, coordinator.account)

@@ -99,6 +99,13 @@ class RelayLimits:
         """Return how many requests the limits have refused."""
         return self._refused[intercom_id]
 
+    def seconds_until_change(self, intercom_id: str) -> float | None:
+        """Return the seconds until a view is an hour ago, or a pause over; None: neither."""
+        views = list(self._recent(intercom_id))[:1]
+        waits = [view + _HOUR - self._clock() for view in views]
+        waits.append(self.seconds_left(intercom_id))
+        return min((wait for wait in waits if wait > 0), default=None)
+
     def _seconds_until_view(self, intercom_id: str) -> float:
         views, allowed = self._recent(intercom_id), self.options.views_per_hour
         return views[-allowed] + _HOUR - self._clock() if len(views) >= allowed else 0.0
@@ -134,7 +141,7 @@ def async_relay_limits(hass: HomeAssistant, entry: ConfigEntry) -> RelayLimits:
 class Relays:
     """The relays among the viewers of an account: they give way to people, and have limits.
 
-    `viewers` returns all sessions.
+    `viewers` returns all sessions; `notify` is called with the camera of a refused request.
     """
 
     def __init__(
@@ -144,7 +151,9 @@ class Relays:
         calls: CallEvents,
         departures: Departures,
         viewers: Callable[[], Iterable[ViewerSession]],
+        notify: Callable[[Module], None],
     ) -> None:
+        self._notify = notify
         self.limits = limits
         self._calls = calls
         self._departures = departures
@@ -157,7 +166,10 @@ class Relays:
         if self.is_line_taken(camera):
             return "call_busy"
         replaces = any(viewer.relay == relay for viewer in self._viewers())
-        return self.limits.refusal(camera.intercom_id, replaces=replaces)
+        refusal = self.limits.refusal(camera.intercom_id, replaces=replaces)
+        if refusal is not None:
+            self._notify(camera)
+        return refusal
 
     def is_line_taken(self, camera: Module) -> bool:
         """Whether an intercom rings, is in a conversation, or has a viewer who is no relay."""

@@ -1,11 +1,15 @@
 """The limits of relays: what the options allow, and what does not reset them."""
 
 import asyncio
+from datetime import timedelta
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.config_entries import ConfigEntryDisabler
+from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe import const
 from custom_components.bticino_classe.diagnostics import async_get_config_entry_diagnostics
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 VIEWS: Final = 3
+SENSOR: Final = "sensor.classe_300x_stream_views"
 LIMITS: Final = ("view_seconds", "pause_seconds", "views_per_hour")
 
 
@@ -157,6 +162,51 @@ async def test_client_that_replaces_calls_before_they_are_set_up(
     assert simulator.rtc.offers == VIEWS + 1
     requests[-1].cancel()
     await asyncio.gather(requests[-1], return_exceptions=True)
+
+
+async def test_sensor(
+    hass: HomeAssistant,
+    relay: Whep,
+    clock: Clock,
+    entry_with_limits: ConfigEntry[Any],
+    simulator: Simulator,
+) -> None:
+    """It shows the views, the refusals, and when the next view is possible."""
+    er.async_get(hass).async_update_entity(SENSOR, disabled_by=None)
+    await reload_entry(hass, entry_with_limits)
+    assert stream_views(hass) == ("0", VIEWS, 0, None)
+    for number in range(1, VIEWS + 1):
+        await relay.http.delete(await relay.watch())
+        await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
+        state, _, refused, wait = stream_views(hass)
+        assert (state, refused) == (str(number), number - 1)
+        assert wait is not None
+        assert wait <= 100 if number < VIEWS else wait > 3000
+        await expect_retry(await relay.post(), 429 if number == VIEWS else 503, 90, 3600)
+        assert stream_views(hass)[2] == number
+        await let_pass(hass, clock, 101)
+    assert stream_views(hass)[3] is not None
+    await let_pass(hass, clock, 3600 - 101 * VIEWS)  # the first one is an hour ago
+    assert stream_views(hass) == (str(VIEWS - 1), VIEWS, VIEWS, None)
+    await let_pass(hass, clock, 3600)
+    assert stream_views(hass) == ("0", VIEWS, VIEWS, None)
+
+
+def stream_views(hass: HomeAssistant) -> tuple[str, int, int, float | None]:
+    """Return the sensor's state, limit, refusals, and the seconds until the next view."""
+    state = hass.states.get(SENSOR)
+    assert state is not None
+    found = state.attributes
+    next_view = found["next_view"]
+    wait = None if next_view is None else (next_view - dt_util.utcnow()).total_seconds()
+    return state.state, found["limit"], found["refused"], wait
+
+
+async def let_pass(hass: HomeAssistant, clock: Clock, seconds: float) -> None:
+    """Put the clock forward, and let the timers run."""
+    clock.ahead += seconds
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(hours=2))
+    await hass.async_block_till_done()
 
 
 @pytest.mark.parametrize(
