@@ -41,11 +41,16 @@ ACCOUNT_SCHEMA = vol.Schema(
     }
 )
 
+# What a form shows again instead of the password, as core's integrations do: a password is not sent
+# back to the browser. The flow remembers it.
+PASSWORD_NOT_CHANGED = "__**password_not_changed**__"  # noqa: S105 - a placeholder
+
 MAX_TITLE_LENGTH = 255  # characters; logs and notifications contain it
 
+INVALID_AUTH = "invalid_auth"
 # Only these keys have a text in the forms.
 _FORM_ERRORS = frozenset(
-    {"invalid_auth", "app_client_refused", "too_many_requests", "cannot_connect"}
+    {INVALID_AUTH, "app_client_refused", "too_many_requests", "cannot_connect"}
 )
 
 
@@ -124,9 +129,12 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
             if topology is not None:
                 await self._async_finish_once("reauth_successful")
                 return self._update_entry(entry, topology)
+        shown = _shown_values({}, errors)
+        if errors == {"base": INVALID_AUTH}:
+            errors = {CONF_PASSWORD: "invalid_password"}
         return self.async_show_form(
             step_id="reauth_confirm",
-            data_schema=PASSWORD_SCHEMA,
+            data_schema=self.add_suggested_values_to_schema(PASSWORD_SCHEMA, shown),
             errors=errors,
             description_placeholders={"username": username},
         )
@@ -199,11 +207,10 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
     def _account_form(
         self, step_id: str, errors: dict[str, str], values: Mapping[str, Any] | None
     ) -> ConfigFlowResult:
-        shown = (CONF_USERNAME, CONF_KEEP_PASSWORD)  # what is suggested can be read in the browser
-        known = {key: value for key, value in (values or {}).items() if key in shown}
+        shown = _shown_values(values or {}, errors)
         return self.async_show_form(
             step_id=step_id,
-            data_schema=self.add_suggested_values_to_schema(ACCOUNT_SCHEMA, known),
+            data_schema=self.add_suggested_values_to_schema(ACCOUNT_SCHEMA, shown),
             errors=errors,
             description_placeholders={"address": self._found_address},
         )
@@ -247,13 +254,15 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
 
         Submitting the form again passes the pause after a failed sign-in.
         """
-        username = credentials[CONF_USERNAME].strip()
-        normalized = {CONF_USERNAME: username, CONF_PASSWORD: credentials[CONF_PASSWORD]}
+        username, password = credentials[CONF_USERNAME].strip(), credentials[CONF_PASSWORD]
+        if password == PASSWORD_NOT_CHANGED:
+            password = self._credentials.get(CONF_PASSWORD, password)
+        normalized = {CONF_USERNAME: username, CONF_PASSWORD: password}
         if self._account is None or normalized != self._credentials:
             self._credentials = normalized
             auth = AuthHandler(
                 username,
-                normalized[CONF_PASSWORD],
+                password,
                 session=async_get_clientsession(self.hass),
                 token_callback=self._async_keep_tokens,
             )
@@ -263,6 +272,14 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def _async_keep_tokens(self, tokens: dict[str, Any]) -> None:
         self._tokens = tokens
+
+
+def _shown_values(values: Mapping[str, Any], errors: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a form shows again; a password that was refused has to be typed again."""
+    shown = {key: values[key] for key in (CONF_USERNAME, CONF_KEEP_PASSWORD) if key in values}
+    if errors and INVALID_AUTH not in errors.values():
+        shown[CONF_PASSWORD] = PASSWORD_NOT_CHANGED
+    return shown
 
 
 def _without_password(data: Mapping[str, Any]) -> dict[str, Any]:

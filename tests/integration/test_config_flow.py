@@ -334,7 +334,8 @@ async def test_reauth_asks_for_the_password_only(
     assert list(form_fields(result)) == [CONF_PASSWORD]
 
     result = await submit(hass, flow_id, {CONF_PASSWORD: "wrong"})
-    assert result["errors"] == {"base": "invalid_auth"}
+    assert result["errors"] == {CONF_PASSWORD: "invalid_password"}
+    assert form_fields(result) == {CONF_PASSWORD: None}
     result = await submit(hass, flow_id, {CONF_PASSWORD: "new-password"})
 
     assert result["type"] is FlowResultType.ABORT
