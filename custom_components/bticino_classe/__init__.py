@@ -141,7 +141,7 @@ async def async_remove_config_entry_device(
 def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler:
     auth = AuthHandler(
         entry.data[CONF_USERNAME],
-        entry.data[CONF_PASSWORD],
+        entry.data.get(CONF_PASSWORD),
         session=async_get_clientsession(hass),
         token_callback=_token_saver(hass, entry),
         limiter=_rate_limiter(hass, entry),
@@ -174,22 +174,20 @@ def _on_state_change(hass: HomeAssistant, entry: BticinoConfigEntry, limiter: Ra
 def _token_saver(
     hass: HomeAssistant, entry: BticinoConfigEntry
 ) -> Callable[[dict[str, Any]], Awaitable[None]]:
-    credentials = _credentials(entry)
+    stored = entry.data.get(CONF_TOKEN)
 
     async def save(tokens: dict[str, Any]) -> None:
         """Store new tokens in the entry, without a reload.
 
         Tokens of a renewal that a new sign-in has overtaken are dropped.
         """
-        if credentials == _credentials(entry):
+        nonlocal stored
+        if stored == entry.data.get(CONF_TOKEN):
+            stored = tokens
             data = {**entry.data, CONF_TOKEN: tokens}
             hass.config_entries.async_update_entry(entry, data=data)
 
     return save
-
-
-def _credentials(entry: BticinoConfigEntry) -> tuple[str, str]:
-    return entry.data[CONF_USERNAME], entry.data[CONF_PASSWORD]
 
 
 def _wait_at_stop(
