@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
+from tests.conftest import HANG_TIMEOUT
 from tests.integration.blueprints.conftest import (
     STREET,
     STREET_CAMERA,
@@ -19,7 +20,7 @@ from tests.integration.blueprints.conftest import (
     opened_doors,
     wait_finished,
 )
-from tests.integration.conftest import HANG_TIMEOUT, state_of, wait_until
+from tests.integration.conftest import state_of, wait_until
 from tests.integration.live.browser_client import BrowserClient, offer
 from tests.integration.live.conftest import set_timeouts
 
