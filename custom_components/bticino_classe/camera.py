@@ -236,6 +236,9 @@ class _FrontendClient:
         )
         self._send(WebRTCCandidate(found))
 
+    def candidates_complete(self) -> None:
+        """Do nothing: the player needs no end of the candidates."""
+
     def postponed(self, key: str) -> None:
         # The player shows errors only, and closes the session on one; other clients may wait.
         self.failed(key)
