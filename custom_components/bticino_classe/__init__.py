@@ -17,6 +17,7 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .assumed_lights import ASSUMED_LIGHTS
 from .calls.events import async_forget_calls
+from .chime import async_register_chime
 from .client import Account, AuthHandler, RateLimiter
 from .const import DOMAIN, RATE_LIMITERS
 from .devices import async_sync_devices
@@ -60,7 +61,7 @@ CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa: ARG001 - Home Assistant's signature
-    """Register the actions, the view of the pictures, and the WHEP endpoint."""
+    """Register the actions, the view of the pictures, the WHEP endpoint, and the chime."""
     async_setup_services(hass)
     async_hide_secrets()
     for view in (
@@ -69,6 +70,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa:
         WhepSessionView(async_whep_camera),
     ):
         hass.http.register_view(view)
+    await async_register_chime(hass)
     return True
 
 
