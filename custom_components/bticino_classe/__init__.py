@@ -24,7 +24,8 @@ from .errors import async_load_error_translations
 from .history.http import PictureView
 from .history.store import async_remove_history
 from .issues import async_delete_issues
-from .live.stream_address import async_hide_secrets
+from .live.relays import RELAY_LIMITS
+from .live.stream_address import async_hide_secrets, async_remove_stream_secret
 from .live.whep import WhepSessionView, WhepView
 from .pulses import DOOR_PULSES
 from .recording.file import async_remove_recording
@@ -113,12 +114,13 @@ async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
     await async_remove_recording(hass, entry.entry_id)
     async_delete_issues(hass, entry.entry_id, is_removed=True)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
+    hass.data.get(RELAY_LIMITS, {}).pop(entry.entry_id, None)
     hass.data.get(DOOR_PULSES, {}).pop(entry.entry_id, None)
     hass.data.get(ASSUMED_LIGHTS, {}).pop(entry.entry_id, None)
 
 
 async def async_remove_config_entry_device(
-    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
+    hass: HomeAssistant,
     entry: BticinoConfigEntry,
     device: DeviceEntry,
 ) -> bool:
@@ -132,6 +134,7 @@ async def async_remove_config_entry_device(
         return False
     for module in modules:
         runtime.coordinator.async_remove_module(module)
+        async_remove_stream_secret(hass, entry, module)
     return True
 
 

@@ -30,7 +30,7 @@ from .departures import Departures
 from .go2rtc import Go2rtcCameras
 from .ice_servers import IceServers
 from .indoor_unit import is_indoor_unit
-from .relays import RELAY_VIEW_SECONDS, Relays
+from .relays import Relays, async_relay_limits
 from .viewer_session import ViewerSession
 
 if TYPE_CHECKING:
@@ -78,10 +78,11 @@ class LiveViewManager:
         self._departures = Departures(hass, is_awaited=self._is_awaited, on_gone=self._on_gone)
         self._recent_offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
         self.relays = Relays(
-            clock=hass.loop.time,
+            limits=async_relay_limits(hass, entry),
             calls=calls,
             departures=self._departures,
             viewers=lambda: tuple(self._viewers.values()),
+            notify=self._notify_at,
         )
         self.go2rtc = Go2rtcCameras(hass, entry)
         self.channel = SignalingChannel(coordinator.account.auth)
@@ -220,7 +221,7 @@ class LiveViewManager:
             on_over=self._on_over,
         )
         if viewer.relay is not None:
-            viewer.call.max_seconds = RELAY_VIEW_SECONDS
+            viewer.call.max_seconds = self.relays.limits.options.view_seconds
         return viewer
 
     def _on_connected(self, viewer: ViewerSession) -> None:

@@ -33,6 +33,7 @@ from .relays import relay_id
 from .stream_address import (
     AUTH_PARAMETER,
     WHEP_PATH,
+    async_remove_stream_secret,
     async_renew_stream_secret,
     is_secret,
     stream_secret,
@@ -116,9 +117,18 @@ class WhepCamera:
     def async_renew_secret(self, hass: HomeAssistant) -> str:
         """Replace the secret, and end the views of those who have the one before."""
         secret = async_renew_stream_secret(hass, self.entry, self.module_id)
+        self._end_views()
+        return secret
+
+    @callback
+    def async_remove_secret(self, hass: HomeAssistant) -> None:
+        """Switch the stream address off, and end the views of those who have it."""
+        async_remove_stream_secret(hass, self.entry, self.module_id)
+        self._end_views()
+
+    def _end_views(self) -> None:
         if self.live is not None:
             self.live.relays.async_end(relay_id(STREAM_USER_ID, self.module_id))
-        return secret
 
 
 type FindCamera = Callable[[HomeAssistant, str], WhepCamera | None]
