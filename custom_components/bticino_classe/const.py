@@ -15,6 +15,7 @@ MANUFACTURER: Final = "BTicino"
 # Requests are counted over reloads, by entry.
 RATE_LIMITERS: Final[HassKey[dict[str, RateLimiter]]] = HassKey(f"{DOMAIN}_rate_limiters")
 
+CONF_KEEP_PASSWORD: Final = "keep_password"  # noqa: S105 - of the form; not stored
 CONF_EXCLUDED_HOMES: Final = "excluded_homes"
 CONF_PULSE_TIME: Final = "pulse_time"
 CONF_LIGHTS_AS_DOORS: Final = "lights_as_doors"

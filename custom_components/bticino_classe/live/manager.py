@@ -19,6 +19,7 @@ from ..client import (
     LineBusyError,
     OfferTooLargeError,
     SignalingChannel,
+    missing_codec,
     origin_of,
     sends_audio,
 )
@@ -482,6 +483,8 @@ def _refusal(camera: Module, offer: str, access: EntityAccess) -> str | None:
     """
     if not access.may_read:
         return "call_watch_not_allowed"
+    if missing_codec(offer) is not None:
+        return "call_codec_missing"
     if sends_audio(offer):
         return None if access.may_control else "call_talk_not_allowed"
     return "call_home_needs_microphone" if is_indoor_unit(camera) else None

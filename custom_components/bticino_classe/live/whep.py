@@ -20,7 +20,6 @@ from ..client import (
     complete_answer,
     gathering,
     is_offer,
-    missing_codec,
     parse_fragment,
     sends_audio,
     with_fixed_payload_types,
@@ -78,6 +77,7 @@ _STATUSES: Final = {
     "call_answer_not_allowed": HTTPStatus.CONFLICT,
     "call_answered_elsewhere": HTTPStatus.CONFLICT,
     "call_busy": HTTPStatus.CONFLICT,
+    "call_codec_missing": HTTPStatus.UNPROCESSABLE_ENTITY,
     "call_home_needs_microphone": HTTPStatus.FORBIDDEN,
     "call_interrupted": HTTPStatus.CONFLICT,
     "call_ring_answered": HTTPStatus.CONFLICT,
@@ -366,8 +366,6 @@ async def _read_offer(request: web.Request) -> str:
     offer = await _read(request)
     if not is_offer(offer):
         raise WhepError(HTTPStatus.BAD_REQUEST, "The body is not a usable SDP offer.")
-    if (codec := missing_codec(offer)) is not None:
-        raise WhepError(HTTPStatus.UNPROCESSABLE_ENTITY, f"The offer lacks the codec {codec}.")
     return offer
 
 

@@ -6,7 +6,9 @@ import pytest
 
 from custom_components.bticino_classe.const import DEFAULT_VIEWS_PER_HOUR
 from custom_components.bticino_classe.errors import translated_error
-from custom_components.bticino_classe.live.relays import RELAY_FAILURE_PAUSE_SECONDS
+from custom_components.bticino_classe.live.relays import (
+    RELAY_FAILURE_PAUSE_SECONDS,
+)
 from tests.integration.conftest import (
     call_action,
     expect_refused,
