@@ -24,6 +24,7 @@ from .errors import async_load_error_translations
 from .history.http import PictureView
 from .history.store import async_remove_history
 from .issues import async_delete_issues
+from .live.signaling import SignalingView
 from .live.stream_address import async_hide_secrets
 from .live.whep import WhepSessionView, WhepView
 from .pulses import DOOR_PULSES
@@ -66,6 +67,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa:
         PictureView(async_picture_source),
         WhepView(async_whep_camera),
         WhepSessionView(async_whep_camera),
+        SignalingView(async_whep_camera),
     ):
         hass.http.register_view(view)
     return True

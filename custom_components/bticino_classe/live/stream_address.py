@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from homeassistant.util.json import JsonObjectType
 
 WHEP_PATH: Final = f"/api/{DOMAIN}/whep"
+SIGNALING_PATH: Final = f"/api/{DOMAIN}/go2rtc"
 AUTH_PARAMETER: Final = "auth"  # Home Assistant hides its value in the log of go2rtc
 SECRET_BYTES: Final = 32
 
@@ -71,7 +72,7 @@ class StreamSecretFilter(logging.Filter):
     @override
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        if WHEP_PATH in message:
+        if WHEP_PATH in message or SIGNALING_PATH in message:
             record.msg, record.args = _SECRET.sub(r"\1**REDACTED**", message), ()
         return True
 
