@@ -25,6 +25,8 @@ from .naming import MODELS
 from .permissions import Caller
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from homeassistant.components.camera import WebRTCSendMessage
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity import Entity
@@ -68,7 +70,8 @@ class BticinoLiveCamera(BticinoEntity, Camera):
     def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
         Camera.__init__(self)
         super().__init__(runtime, module, key)
-        self._sources = (runtime.live.async_listen,)
+        self._sources = (runtime.live.async_listen, runtime.history.async_listen)
+        self._shown = self._picture
         self._attr_model = MODELS.get(module.type)
         if capabilities := getattr(core, "CameraEntityCapabilities", None):  # since 2026.11
             self._attr_camera_entity_capabilities = capabilities(two_way_audio=True)
@@ -96,6 +99,21 @@ class BticinoLiveCamera(BticinoEntity, Camera):
     @override
     def is_streaming(self) -> bool:
         return self._runtime.live.is_watched(self.target.id)
+
+    @property
+    def _picture(self) -> tuple[str, str] | None:
+        """The call and the kind of the picture that is shown."""
+        newest = next(iter(self._runtime.downloads.pictures_at(self.target.id)), None)
+        return None if newest is None else (newest[0].id, newest[1])
+
+    @callback
+    @override
+    def _on_source(self, changed: Collection[str] | None) -> None:
+        """Change the address with the picture: browsers keep what they have fetched."""
+        if self._shown != (shown := self._picture):
+            self._shown = shown
+            self.async_update_token()
+        super()._on_source(changed)
 
     @override
     async def async_camera_image(
@@ -217,6 +235,9 @@ class _FrontendClient:
             candidate.candidate, sdp_mid=candidate.mid, sdp_m_line_index=candidate.index
         )
         self._send(WebRTCCandidate(found))
+
+    def candidates_complete(self) -> None:
+        """Do nothing: the player needs no end of the candidates."""
 
     def postponed(self, key: str) -> None:
         # The player shows errors only, and closes the session on one; other clients may wait.

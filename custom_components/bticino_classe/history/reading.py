@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 import json
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from ..client import ModuleKind, StillImage
@@ -125,6 +126,18 @@ def newest_by_location(
     sql = f"SELECT {COLUMNS}, max(time) FROM calls {condition} {groups} ORDER BY time"  # noqa: S608 - constants
     calls = [as_record(row[:-1]) for row in db.execute(sql)]
     return {layout.location_of(call): call for call in calls if layout.shows(call)}
+
+
+def latest(
+    db: sqlite3.Connection, layout: Layout, location_ids: Iterable[str], count: int
+) -> list[CallRecord]:
+    """Return the newest calls at some locations, newest first."""
+    found: list[CallRecord] = []
+    for location_id in location_ids:
+        condition, values = layout.condition(location_id)
+        rest = f"WHERE {condition} ORDER BY time DESC LIMIT ?"
+        found += select(db, rest, *values, count)
+    return sorted(found, key=attrgetter("time"), reverse=True)[:count]
 
 
 def at_location(

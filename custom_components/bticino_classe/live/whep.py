@@ -16,8 +16,9 @@ from multidict import CIMultiDict
 
 from ..client import (
     Candidate,
+    Gathering,
     complete_answer,
-    is_complete,
+    gathering,
     is_offer,
     missing_codec,
     parse_fragment,
@@ -50,7 +51,14 @@ OFFER_TYPE: Final = "application/sdp"
 FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"
 MAX_BODY_BYTES: Final = 64 * 1024
 GATHER_SECONDS: Final = 2.0  # for the candidates of the intercom, which may come after its answer
-QUIET_SECONDS: Final = 0.4  # without another candidate: there are no more
+# Without another candidate, there are no more. A device that only has its own addresses may still
+# wait for a server, and repeats a lost request after half a second; relayed ones come last.
+QUIET_SECONDS: Final = {
+    Gathering.NOTHING: GATHER_SECONDS,
+    Gathering.HOST: 1.0,
+    Gathering.REFLEXIVE: 0.4,
+    Gathering.RELAYED: 0.1,
+}
 BUSY_RETRY_SECONDS: Final = 10
 RETRY_SECONDS: Final = 60
 SESSION_ID_BYTES: Final = 24
@@ -136,7 +144,8 @@ class WhepClient:
         self.failure: str | None = None
         self._sdp = ""
         self._candidates: list[Candidate] = []
-        self._has_candidate = asyncio.Event()
+        self._has_all_candidates = False
+        self._has_news = asyncio.Event()
 
     def answered(self, sdp: str) -> None:
         """Keep the answer for the response."""
@@ -145,7 +154,12 @@ class WhepClient:
     def candidate(self, candidate: Candidate) -> None:
         """Keep a candidate for the response; those that come after it are lost."""
         self._candidates.append(candidate)
-        self._has_candidate.set()
+        self._has_news.set()
+
+    def candidates_complete(self) -> None:
+        """Send the response at once."""
+        self._has_all_candidates = True
+        self._has_news.set()
 
     def postponed(self, key: str) -> None:
         """Keep the client waiting: the response comes after the ring that keeps the line busy."""
@@ -156,15 +170,16 @@ class WhepClient:
 
     async def wait_for_candidates(self) -> None:
         """Wait until no more candidates come; WHEP cannot send them after the answer."""
-        if is_complete(self._sdp):
-            return
         with suppress(TimeoutError):
             async with asyncio.timeout(GATHER_SECONDS):
-                if "\na=candidate:" not in self._sdp:
-                    await self._has_candidate.wait()
-                while True:
-                    self._has_candidate.clear()
-                    await asyncio.wait_for(self._has_candidate.wait(), QUIET_SECONDS)
+                while (stage := self._gathering) is not Gathering.COMPLETE:
+                    self._has_news.clear()
+                    await asyncio.wait_for(self._has_news.wait(), QUIET_SECONDS[stage])
+
+    @property
+    def _gathering(self) -> Gathering:
+        is_complete = self._has_all_candidates
+        return Gathering.COMPLETE if is_complete else gathering(self._sdp, self._candidates)
 
     def answer(self) -> str:
         """Return the complete answer."""

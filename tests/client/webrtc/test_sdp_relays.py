@@ -22,8 +22,9 @@ from custom_components.bticino_classe.client.webrtc.sdp import (
     without_useless_candidates,
 )
 from custom_components.bticino_classe.client.webrtc.whep import (
+    Gathering,
     complete_answer,
-    is_complete,
+    gathering,
     is_offer,
     missing_codec,
     parse_fragment,
@@ -163,7 +164,7 @@ def test_fixed_payload_types_of_an_answer_with_several() -> None:
 def test_complete_answer() -> None:
     """Candidates join their section; every accepted section says that there are no more."""
     answer = device_answer_for_viewer(TWO_WAY, without_candidates(ANSWER))
-    assert not is_complete(answer)
+    assert gathering(answer, ()) is Gathering.NOTHING
     more = [
         Candidate(candidate=UDP, mid="0", index=1),
         Candidate(candidate=UDP, mid="0", index=0),
@@ -171,7 +172,7 @@ def test_complete_answer() -> None:
         Candidate(candidate=TCP, mid=None, index=99),
     ]
     complete = complete_answer(answer, more)
-    assert is_complete(complete)
+    assert gathering(complete, ()) is Gathering.COMPLETE
     assert list(problems(TWO_WAY, complete)) == []
     video, audio, rejected = sections(complete)[1:]
     assert video[-3:] == [f"a={UDP}", f"a={TCP}", "a=end-of-candidates"]

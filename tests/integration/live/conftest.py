@@ -9,6 +9,7 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
+from custom_components.bticino_classe.client import Gathering
 from custom_components.bticino_classe.live import manager, whep
 from custom_components.bticino_classe.live.departures import RECONNECT_GRACE_SECONDS
 from custom_components.bticino_classe.live.stream_address import WHEP_PATH
@@ -64,7 +65,7 @@ async def _browser(
 def _quick_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     """The simulated intercom sends its candidates right after its answer."""
     monkeypatch.setattr(whep, "GATHER_SECONDS", HANG_TIMEOUT)
-    monkeypatch.setattr(whep, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(whep, "QUIET_SECONDS", quiet(0.1))
 
 
 @pytest.fixture(name="relay")
@@ -89,6 +90,11 @@ async def _user(
 ) -> Whep:
     """A client with the token of an administrator, and without a secret."""
     return Whep(http=await hass_client(), path=f"{WHEP_PATH}/{STREET}")
+
+
+def quiet(seconds: float) -> dict[Gathering, float]:
+    """Return QUIET_SECONDS for an intercom that sends its candidates right after its answer."""
+    return dict.fromkeys(Gathering, seconds) | {Gathering.NOTHING: HANG_TIMEOUT}
 
 
 def set_timeouts(entry: ConfigEntry[Any], **seconds: float) -> None:

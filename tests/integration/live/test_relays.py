@@ -19,7 +19,7 @@ from tests.integration.conftest import (
     wait_until,
 )
 from tests.integration.live.browser_client import STREET, YARD, BrowserClient, offer
-from tests.integration.live.conftest import RINGING, ring_and_wait
+from tests.integration.live.conftest import RINGING, quiet, ring_and_wait
 from tests.integration.live.whep_client import Whep, expect_problem, stream_path, talk_offer
 
 if TYPE_CHECKING:
@@ -322,7 +322,7 @@ async def test_rude_clients(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of 200 who go at any moment without a word, nothing is left."""
-    monkeypatch.setattr(whep, "QUIET_SECONDS", 0.001)
+    monkeypatch.setattr(whep, "QUIET_SECONDS", quiet(0.001))
     live = get_entry(hass).runtime_data.live
     for number in range(200):
         clock.ahead += relays.RELAY_FAILURE_PAUSE_SECONDS * 2

@@ -22,6 +22,7 @@ from custom_components.bticino_classe.live import stream_address, whep
 from custom_components.bticino_classe.live.stream_address import WHEP_PATH
 from tests.integration.conftest import get_entry, reload_entry
 from tests.integration.live.browser_client import STREET, YARD
+from tests.integration.live.conftest import quiet
 from tests.integration.live.whep_client import (
     BASE_URL,
     Whep,
@@ -60,7 +61,7 @@ async def _http(
     monkeypatch: pytest.MonkeyPatch,
 ) -> TestClient[Any, Any]:
     """A client that is not signed in."""
-    monkeypatch.setattr(whep, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(whep, "QUIET_SECONDS", quiet(0.01))
     client: TestClient[Any, Any] = await hass_client_no_auth()
     return client
 

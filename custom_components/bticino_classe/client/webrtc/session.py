@@ -2,9 +2,8 @@
 
 import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import (
     AnsweredElsewhereError,
@@ -19,6 +18,7 @@ from ..errors import (
 )
 from ..models import Candidate
 from ..values import as_key, as_label, as_mapping, as_number, as_str
+from .call_state import CallObserver, SessionIds, SessionState
 from .rtc_errors import ack_error, terminate_error
 from .sdp import (
     MAX_CANDIDATES,
@@ -50,42 +50,7 @@ if TYPE_CHECKING:
     from .pending import AckHandler
     from .signaling import CallTimeouts, SignalingChannel
 
-
-class SessionState(StrEnum):
-    """The state of a call.
-
-    NEW → OFFERED (our offer, or our answer to a ring, is being sent) → ACKED → ANSWERED → ENDED.
-    OFFERED, ACKED → RELEASED (the intercom has ended it before it was set up) → OFFERED (next
-    attempt at a busy intercom). Every state → ENDED, which is final.
-    """
-
-    NEW = "new"
-    OFFERED = "offered"
-    ACKED = "acked"
-    RELEASED = "released"
-    ANSWERED = "answered"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionIds:
-    """What the cloud calls a session."""
-
-    session_id: str
-    tag_id: str | None = None
-
-
-class CallObserver:
-    """What a call reports; each method runs in the event loop and must return at once."""
-
-    def answered(self, sdp: str) -> None:
-        """Handle the answer to the viewer's offer; candidates follow it."""
-
-    def candidate(self, candidate: Candidate) -> None:
-        """Handle a candidate of the intercom."""
-
-    def ended(self, error: BticinoError) -> None:
-        """Handle the end of a call that was not ended here; called once, and last."""
+_END_OF_CANDIDATES: Final = ("", "end-of-candidates", "a=end-of-candidates")  # as a candidate
 
 
 class CallSession:
@@ -394,6 +359,9 @@ class CallSession:
             await self._channel.notify(self, {"type": "candidate", "ice_candidate": known})
 
     def _report_candidate(self, candidate: Candidate) -> None:
+        if not candidate.candidate:
+            self._viewer.candidates_complete()
+            return
         if self._candidates_reported >= MAX_CANDIDATES:
             return
         self._candidates_reported += 1
@@ -412,12 +380,13 @@ class CallSession:
 
     def _handle_candidate(self, fields: Frame) -> None:
         index = as_number(fields.get("sdp_m_line_index"), 0, MAX_SECTIONS)
+        is_end = fields.get("candidate") in _END_OF_CANDIDATES
         candidate = Candidate(
-            candidate=as_str(fields.get("candidate")) or "",
+            candidate="" if is_end else as_str(fields.get("candidate")) or "",
             mid=as_label(fields.get("sdp_mid")),
             index=None if index is None else int(index),
         )
-        if not _is_usable(candidate):
+        if not (is_end or _is_usable(candidate)):
             return
         if self.state is SessionState.ANSWERED:
             self._report_candidate(candidate)
