@@ -85,6 +85,9 @@ class _Client:
     def candidate(self, candidate: Candidate) -> None:
         self.frames.put_nowait((_CANDIDATE, candidate.candidate))
 
+    def candidates_complete(self) -> None:
+        """Do nothing: go2rtc needs no end of the candidates."""
+
     def postponed(self, key: str) -> None:
         """Keep the client waiting, for the end of the ring that keeps the intercom busy."""
 

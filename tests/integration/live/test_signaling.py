@@ -50,7 +50,8 @@ def audio_directions(sdp: str) -> list[str]:
 
 def viewers(hass: HomeAssistant) -> int:
     """Return the number of viewers."""
-    return get_entry(hass).runtime_data.live.viewers
+    found: int = get_entry(hass).runtime_data.live.viewers
+    return found
 
 
 async def expect_gone(hass: HomeAssistant, simulator: Simulator) -> None:
