@@ -87,8 +87,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     entry.runtime_data = runtime
     async_sync_devices(hass, entry)
     await runtime.history.async_load(runtime.calls.ringing)
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_load_error_translations(hass)
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     runtime.async_start(hass, entry)
     return True
 

@@ -22,6 +22,7 @@ CONF_GATES: Final = "gates"
 CONF_LIGHT_TIMER: Final = "light_timer"
 CONF_DOOR_CODES: Final = "door_codes"  # by door
 CONF_DOORS_WITH_CODE: Final = "doors_with_code"  # in the form; only the codes are stored
+CONF_GO2RTC_CAMERAS: Final = "go2rtc_cameras"  # modules
 CONF_SIMULATED_RINGS: Final = "simulated_rings"
 CONF_HISTORY: Final = "history"
 CONF_KEEP: Final = "keep"

@@ -8,7 +8,13 @@ from homeassistant.const import CONF_TOKEN
 from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind, Pseudonyms, redact
-from .const import CONF_DOOR_CODES, CONF_EXCLUDED_HOMES, CONF_GATES, CONF_LIGHTS_AS_DOORS
+from .const import (
+    CONF_DOOR_CODES,
+    CONF_EXCLUDED_HOMES,
+    CONF_GATES,
+    CONF_GO2RTC_CAMERAS,
+    CONF_LIGHTS_AS_DOORS,
+)
 from .house import modules_of
 from .recording.file import async_read_recording
 from .runtime import async_runtime
@@ -27,6 +33,7 @@ _KINDS: Final = {  # of the ids in these options
     CONF_LIGHTS_AS_DOORS: "light",
     CONF_GATES: "relay",
     CONF_DOOR_CODES: "door",
+    CONF_GO2RTC_CAMERAS: "camera",
 }
 # Fields of a state; what diagnostics need of them is in the list of modules.
 _IN_THE_LIST: Final = frozenset({"id", "type", "bridge_id", "cloud_id", "cloud_bridge_id"})

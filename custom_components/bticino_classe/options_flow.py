@@ -31,6 +31,7 @@ from .const import (
     CONF_DOORS_WITH_CODE,
     CONF_EXCLUDED_HOMES,
     CONF_GATES,
+    CONF_GO2RTC_CAMERAS,
     CONF_HISTORY,
     CONF_KEEP,
     CONF_LIGHT_TIMER,
@@ -46,6 +47,8 @@ from .const import (
     DOMAIN,
 )
 from .entity import RELAYS, declared_doors
+from .errors import translated_error
+from .live.go2rtc import async_obstacle
 from .markdown import escape_markdown
 from .runtime import BticinoConfigEntry, async_runtime
 
@@ -78,7 +81,8 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
             return self._form(self.config_entry.options, {})
         if len(user_input.get(CONF_EXCLUDED_HOMES, [])) == len(self._homes()):
             return self._form(user_input, {CONF_EXCLUDED_HOMES: "all_homes_excluded"})
-        self._options = dict(user_input)
+        kept = {} if CONF_GO2RTC_CAMERAS in user_input else self._unoffered_cameras()
+        self._options = {**user_input, **kept}
         self._choose_codes(self._options.pop(CONF_DOORS_WITH_CODE, []))
         return await self._async_continue()
 
@@ -122,9 +126,11 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
     def _form(self, values: Mapping[str, Any], errors: dict[str, str]) -> ConfigFlowResult:
         if codes := values.get(CONF_DOOR_CODES):
             values = {**values, CONF_DOORS_WITH_CODE: list(codes)}
+        obstacle = async_obstacle(self.hass)
         offers = {
             **{key: self._names(kind) for key, kind in RELAY_OPTIONS.items()},
             CONF_DOORS_WITH_CODE: self._doors(),
+            CONF_GO2RTC_CAMERAS: {} if obstacle else self._cameras(),
             CONF_EXCLUDED_HOMES: {home.id: home.name or home.id for home in self._homes()},
         }
         return self.async_show_form(
@@ -133,6 +139,9 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
                 _options_schema(offers), _existing_choices(values, offers)
             ),
             errors=errors,
+            description_placeholders={
+                "go2rtc": translated_error(self.hass, obstacle) if obstacle else ""
+            },
         )
 
     def _homes(self) -> list[Home]:
@@ -140,6 +149,19 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         coordinator = self.config_entry.runtime_data.coordinator
         homes = coordinator.known_homes.homes.values()
         return [home for home in homes if home.bridges or home.id in coordinator.excluded_homes]
+
+    def _unoffered_cameras(self) -> dict[str, Any]:
+        """Return the chosen cameras while none can be chosen, because go2rtc is not there."""
+        options = self.config_entry.options
+        is_kept = CONF_GO2RTC_CAMERAS in options and async_obstacle(self.hass) is not None
+        return {CONF_GO2RTC_CAMERAS: options[CONF_GO2RTC_CAMERAS]} if is_kept else {}
+
+    def _cameras(self) -> dict[str, str]:
+        """Return the names of panels and CCTV cameras, and of intercoms without a panel."""
+        modules = [module for home in self._homes() for module in home.modules.values()]
+        with_panel = {m.bridge_id for m in modules if m.kind is ModuleKind.PANEL}
+        found = self._names(ModuleKind.PANEL, ModuleKind.CAMERA, ModuleKind.BRIDGE)
+        return {module_id: name for module_id, name in found.items() if module_id not in with_panel}
 
     def _doors(self) -> dict[str, str]:
         """Return the names of the doors, and of the relays that are doors or have a code."""

@@ -27,6 +27,7 @@ from ..errors import call_reason
 from ..issues import OFFER_TOO_LARGE, AccountIssues
 from ..listeners import ModuleListeners
 from .departures import Departures
+from .go2rtc import Go2rtcCameras
 from .ice_servers import IceServers
 from .indoor_unit import is_indoor_unit
 from .relays import RELAY_VIEW_SECONDS, Relays
@@ -82,6 +83,7 @@ class LiveViewManager:
             departures=self._departures,
             viewers=lambda: tuple(self._viewers.values()),
         )
+        self.go2rtc = Go2rtcCameras(hass, entry)
         self.channel = SignalingChannel(coordinator.account.auth)
         self.ice_servers = IceServers(hass, entry, coordinator.account)
 

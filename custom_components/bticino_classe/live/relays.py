@@ -20,6 +20,11 @@ RELAY_VIEWS_PER_HOUR: Final = 30
 _HOUR: Final = 3600.0
 
 
+def relay_id(user_id: str | None, module_id: str) -> str:
+    """Return the identity of a user's relay at a camera."""
+    return f"{user_id} {module_id}"
+
+
 class RelayLimits:
     """How often relays may call an intercom, so that they cannot keep it occupied.
 
@@ -104,6 +109,13 @@ class Relays:
             return "call_busy"
         replaces = any(viewer.relay == relay for viewer in self._viewers())
         return self.limits.refusal(camera.intercom_id, replaces=replaces)
+
+    def refusal_to_join(self, camera: Module, relay: str) -> str | None:
+        """Return the translation key of why a person may not watch through a relay; None: may."""
+        if any(viewer.relay == relay for viewer in self._viewers()):
+            return None
+        is_ringing = self._calls.ringing_at(camera) is not None
+        return "call_relay_ringing" if is_ringing else self.refusal(camera, relay)
 
     def is_line_taken(self, camera: Module) -> bool:
         """Whether an intercom rings, is in a conversation, or has a viewer who is no relay."""

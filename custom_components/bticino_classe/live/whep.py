@@ -28,6 +28,8 @@ from ..client import (
 from ..const import DOMAIN, LOGGER
 from ..errors import translated_error
 from ..permissions import Caller, EntityAccess
+from .go2rtc import GO2RTC_USER_ID
+from .relays import relay_id
 from .stream_address import (
     AUTH_PARAMETER,
     WHEP_PATH,
@@ -103,12 +105,19 @@ class WhepCamera:
         """The secret of its stream address; None: it has none."""
         return stream_secret(self.entry, self.module_id)
 
+    def holder_of(self, secret: str) -> str | None:
+        """Return who has a secret of this camera; None: it is wrong."""
+        if is_secret(secret, self.secret):
+            return STREAM_USER_ID
+        for_go2rtc = None if self.live is None else self.live.go2rtc.secret_of(self.module_id)
+        return GO2RTC_USER_ID if is_secret(secret, for_go2rtc) else None
+
     @callback
     def async_renew_secret(self, hass: HomeAssistant) -> str:
         """Replace the secret, and end the views of those who have the one before."""
         secret = async_renew_stream_secret(hass, self.entry, self.module_id)
         if self.live is not None:
-            self.live.relays.async_end(_relay_id(STREAM_USER_ID, self.module_id))
+            self.live.relays.async_end(relay_id(STREAM_USER_ID, self.module_id))
         return secret
 
 
@@ -212,8 +221,8 @@ class StreamView(HomeAssistantView):
         """Return the camera, and what a user or the holder of its secret may do with it."""
         camera = self._find_camera(request.app[KEY_HASS], entity_id)
         given = request.query.get(AUTH_PARAMETER, "")
-        if camera is not None and is_secret(given, camera.secret):
-            return camera, EntityAccess(user_id=STREAM_USER_ID, may_read=True, may_control=False)
+        if camera is not None and (holder := camera.holder_of(given)) is not None:
+            return camera, EntityAccess(user_id=holder, may_read=True, may_control=False)
         if (user := request.get(KEY_HASS_USER)) is None:
             headers: dict[str, str] = {hdrs.WWW_AUTHENTICATE: "Bearer"}
             raise WhepError(HTTPStatus.UNAUTHORIZED, "Not authorized.", headers=headers)
@@ -326,12 +335,7 @@ def as_viewer(
     """
     if sends_audio(offer):
         return access, None
-    return replace(access, may_control=False), _relay_id(access.user_id, camera.module_id)
-
-
-def _relay_id(user_id: str | None, module_id: str) -> str:
-    """Return the identity of a user's relay at a camera."""
-    return f"{user_id} {module_id}"
+    return replace(access, may_control=False), relay_id(access.user_id, camera.module_id)
 
 
 def _handled(
