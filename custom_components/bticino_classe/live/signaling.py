@@ -18,6 +18,7 @@ from homeassistant.util.json import JSON_DECODE_EXCEPTIONS, json_loads
 from ..client import sectionless_candidate, without_sent_audio
 from ..const import DOMAIN, LOGGER
 from ..errors import translated_error
+from .relays import GO2RTC_USER_ID
 from .stream_address import SIGNALING_PATH
 from .whep import (
     MAX_BODY_BYTES,
@@ -126,10 +127,16 @@ class _Signaling:
         check_offer(offer)
         if camera.live is None or camera.module is None:
             raise WhepError(HTTPStatus.SERVICE_UNAVAILABLE, "The account is not connected.")
+        is_go2rtc, relay = access.user_id == GO2RTC_USER_ID, None
+        if is_go2rtc:
+            access, relay = camera.live.audience.async_admit(camera.module_id)
         if not access.may_control:  # go2rtc always offers to send sound
             offer = without_sent_audio(offer)
-        access, relay = as_viewer(camera, access, offer)
+        if not is_go2rtc:
+            access, relay = as_viewer(camera, access, offer)
         view = _View(camera.live, camera.module, offer, access, _Client(self._hass, relay))
+        if is_go2rtc:
+            camera.live.audience.async_begin(camera.module_id, view.id)
         # Home Assistant cancels this request when the client is gone, which must not end the view.
         camera.entry.async_create_background_task(self._hass, view.run(), "a view by signaling")
         reading = asyncio.create_task(self._forward_candidates(view))
@@ -209,21 +216,21 @@ class _View:
         self._camera = camera
         self._offer = offer
         self._access = access
-        self._id = secrets.token_urlsafe(SESSION_ID_BYTES)
+        self.id = secrets.token_urlsafe(SESSION_ID_BYTES)
         self.client = client
 
     async def run(self) -> None:
         """Begin the view."""
-        await self._live.async_view(self._camera, self._offer, self._id, self.client, self._access)
+        await self._live.async_view(self._camera, self._offer, self.id, self.client, self._access)
 
     async def add_candidate(self, candidate: str) -> None:
         """Forward a candidate of the client, which does not say for which section it is."""
         found = sectionless_candidate(candidate, self._offer)
-        await self._live.async_add_candidate(self._id, found, self._access.user_id)
+        await self._live.async_add_candidate(self.id, found, self._access.user_id)
 
     def leave(self) -> None:
         """End the view."""
-        self._live.async_leave(self._id, self._access.user_id)
+        self._live.async_leave(self.id, self._access.user_id)
 
 
 def _parsed(message: WSMessage) -> tuple[str, str]:

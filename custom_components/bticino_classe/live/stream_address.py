@@ -53,7 +53,16 @@ def is_secret(given: str, secret: str | None) -> bool:
 
 def stream_url(base_url: str, entity_id: str, secret: str) -> str:
     """Return the address of a camera."""
-    url = URL(base_url).joinpath(WHEP_PATH[1:], entity_id)
+    return _url(base_url, WHEP_PATH, entity_id, secret)
+
+
+def signaling_url(base_url: str, entity_id: str, secret: str) -> str:
+    """Return the address of a camera for go2rtc's signaling, by which it can also send sound."""
+    return re.sub("^http", "ws", _url(base_url, SIGNALING_PATH, entity_id, secret))
+
+
+def _url(base_url: str, path: str, entity_id: str, secret: str) -> str:
+    url = URL(base_url).joinpath(path[1:], entity_id)
     return str(url.with_query({AUTH_PARAMETER: secret}))
 
 

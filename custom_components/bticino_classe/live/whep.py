@@ -28,8 +28,7 @@ from ..client import (
 from ..const import DOMAIN, LOGGER
 from ..errors import translated_error
 from ..permissions import Caller, EntityAccess
-from .go2rtc import GO2RTC_USER_ID
-from .relays import relay_id
+from .relays import GO2RTC_USER_ID, relay_id
 from .stream_address import (
     AUTH_PARAMETER,
     WHEP_PATH,
