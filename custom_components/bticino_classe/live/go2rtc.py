@@ -4,7 +4,7 @@ from collections import defaultdict
 from functools import partial
 from ipaddress import ip_address
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.components.camera.webrtc import DATA_WEBRTC_PROVIDERS
 from homeassistant.core import callback
@@ -36,6 +36,22 @@ _FROM_HERE: Final = {
 }
 
 
+class StreamSource(str):
+    """A source that equals what go2rtc shows of it once it is connected: without `webrtc:`.
+
+    Home Assistant adds the stream again if no source of it is equal, and go2rtc then calls once
+    more.
+    """
+
+    __slots__ = ()
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return str(self) == other or str(self).removeprefix(SCHEME) == other
+
+    __hash__ = str.__hash__
+
+
 class Go2rtcCameras:
     """The cameras of an account that the options leave to Home Assistant's go2rtc.
 
@@ -52,12 +68,13 @@ class Go2rtcCameras:
 
     @callback
     def async_serves(self, module_id: str) -> bool:
-        """Whether go2rtc serves a camera; an issue says why it does not serve a chosen one."""
+        """Whether go2rtc serves a camera.
+
+        An issue says why it does not serve a chosen one; it goes when the account is reloaded.
+        """
         if module_id not in self.chosen:
             return False
-        if (obstacle := async_obstacle(self._hass)) is None:
-            self._issues.async_delete(GO2RTC_UNAVAILABLE)
-        else:
+        if (obstacle := async_obstacle(self._hass)) is not None:
             reason = translated_error(self._hass, obstacle)
             self._issues.async_raise(GO2RTC_UNAVAILABLE, placeholders={"reason": reason})
         return obstacle is None
@@ -79,7 +96,7 @@ class Go2rtcCameras:
         base_url, secret = _base_url(self._hass), self.secret_of(module_id)
         if base_url is None or secret is None:
             return None
-        return f"{SCHEME}{signaling_url(base_url, entity_id, secret)}"
+        return StreamSource(f"{SCHEME}{signaling_url(base_url, entity_id, secret)}")
 
 
 @callback

@@ -35,6 +35,12 @@ class Stream:
     can_talk: bool = False
 
     @property
+    def urls(self) -> list[str]:
+        """What the API shows of the sources: of a connected one, its own address."""
+        connected = [self.address] if self.consumers else self.sources[:1]
+        return [*connected, *self.sources[1:]]
+
+    @property
     def address(self) -> str:
         """The address of the first source."""
         return self.sources[0].removeprefix("webrtc:")
@@ -124,7 +130,7 @@ class Go2rtcServer:
 
     async def _list(self, _request: web.Request) -> web.Response:
         found = {
-            name: {"producers": [{"url": source} for source in stream.sources]}
+            name: {"producers": [{"url": url} for url in stream.urls]}
             for name, stream in self.streams.items()
         }
         return web.json_response(found)

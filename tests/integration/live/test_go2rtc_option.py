@@ -266,3 +266,8 @@ async def test_diagnostics(hass: HomeAssistant, relayed: BrowserClient) -> None:
     assert report["house"]["home-1"]["modules"][camera]["kind"] == "panel"
     assert "auth" not in json.dumps(report["entry"]["options"])
     assert "whep" not in json.dumps(report)
+    (module_id,) = get_entry(hass).options[CONF_GO2RTC_CAMERAS]
+    await hass.config_entries.async_unload(get_entry(hass).entry_id)
+    report = await async_get_config_entry_diagnostics(hass, get_entry(hass))
+    assert report["entry"]["options"][CONF_GO2RTC_CAMERAS] == ["camera-1"]
+    assert module_id not in json.dumps(report)

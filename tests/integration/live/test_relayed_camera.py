@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.bticino_classe.errors import translated_error
-from custom_components.bticino_classe.live.relays import RELAY_FAILURE_PAUSE_SECONDS
+from custom_components.bticino_classe.live.relays import (
+    RELAY_FAILURE_PAUSE_SECONDS,
+    RELAY_VIEWS_PER_HOUR,
+)
 from tests.integration.conftest import (
     call_action,
     expect_refused,
@@ -66,6 +69,22 @@ async def test_two_viewers_one_call(
     assert len(go2rtc.stream.consumers) == 2
     assert (simulator.rtc.offers, simulator.rtc.terminates) == (1, 0)
     assert len(simulator.rtc.open) == 1
+
+
+async def test_second_viewer_needs_no_call(
+    hass: HomeAssistant,
+    relayed: BrowserClient,
+    hass_ws_client: WebSocketGenerator,
+    simulator: Simulator,
+) -> None:
+    """The limits of relays are about calls, not about viewers."""
+    await relayed.watch(offer())
+    limits = get_entry(hass).runtime_data.live.relays.limits
+    for _ in range(RELAY_VIEWS_PER_HOUR):
+        limits.add_view(simulator.house.bridges()[0].id)
+    other = await BrowserClient.connect(hass_ws_client, STREET)
+    await other.watch(offer(version=2))
+    assert simulator.rtc.offers == 1
 
 
 async def test_viewer_who_returns(
