@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from homeassistant.components.camera import Camera
     from homeassistant.core import HomeAssistant
 
+    from tests.go2rtc.server import Go2rtc
+
 
 @dataclass(slots=True)
 class Stream:
@@ -172,7 +174,7 @@ class Go2rtcServer:
         return {"type": "webrtc", "value": {"type": "answer", "sdp": "v=0\r\n"}}
 
 
-async def set_up_go2rtc(hass: HomeAssistant, server: Go2rtcServer) -> None:
+async def set_up_go2rtc(hass: HomeAssistant, server: Go2rtcServer | Go2rtc) -> None:
     """Set up Home Assistant's go2rtc with a server."""
     assert await async_setup_component(hass, "go2rtc", {"go2rtc": {"url": server.url}})
     await hass.async_block_till_done()
