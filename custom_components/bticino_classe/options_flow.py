@@ -37,14 +37,22 @@ from .const import (
     CONF_LIGHT_TIMER,
     CONF_LIGHTS_AS_DOORS,
     CONF_MEGABYTES,
+    CONF_PAUSE_SECONDS,
     CONF_PULSE_TIME,
     CONF_SIMULATED_RINGS,
+    CONF_STREAMS,
+    CONF_VIEW_SECONDS,
+    CONF_VIEWS_PER_HOUR,
     DEFAULT_CALLS,
     DEFAULT_DAYS,
     DEFAULT_LIGHT_TIMER,
     DEFAULT_MEGABYTES,
+    DEFAULT_PAUSE_SECONDS,
     DEFAULT_PULSE_TIME,
+    DEFAULT_VIEW_SECONDS,
+    DEFAULT_VIEWS_PER_HOUR,
     DOMAIN,
+    MAX_STREAM_MINUTES_PER_HOUR,
 )
 from .entity import RELAYS, declared_doors
 from .errors import translated_error
@@ -81,6 +89,8 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
             return self._form(self.config_entry.options, {})
         if len(user_input.get(CONF_EXCLUDED_HOMES, [])) == len(self._homes()):
             return self._form(user_input, {CONF_EXCLUDED_HOMES: "all_homes_excluded"})
+        if _stream_minutes(user_input.get(CONF_STREAMS, {})) > MAX_STREAM_MINUTES_PER_HOUR:
+            return self._form(user_input, {"base": "too_much_streaming"})
         kept = {} if CONF_GO2RTC_CAMERAS in user_input else self._unoffered_cameras()
         self._options = {**user_input, **kept}
         self._choose_codes(self._options.pop(CONF_DOORS_WITH_CODE, []))
@@ -140,7 +150,8 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
             ),
             errors=errors,
             description_placeholders={
-                "go2rtc": translated_error(self.hass, obstacle) if obstacle else ""
+                "go2rtc": translated_error(self.hass, obstacle) if obstacle else "",
+                "minutes": str(MAX_STREAM_MINUTES_PER_HOUR),
             },
         )
 
@@ -209,6 +220,23 @@ _HISTORY_SCHEMA = vol.Schema(
         ),
     }
 )
+_STREAMS_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_VIEW_SECONDS, default=DEFAULT_VIEW_SECONDS): _integer(
+            10, 600, UnitOfTime.SECONDS
+        ),
+        vol.Required(CONF_PAUSE_SECONDS, default=DEFAULT_PAUSE_SECONDS): _integer(
+            5, 3600, UnitOfTime.SECONDS
+        ),
+        vol.Required(CONF_VIEWS_PER_HOUR, default=DEFAULT_VIEWS_PER_HOUR): _integer(1, 60),
+    }
+)
+
+
+def _stream_minutes(streams: Mapping[str, int]) -> float:
+    """Return how long programs may watch in an hour."""
+    seconds = streams.get(CONF_VIEW_SECONDS, DEFAULT_VIEW_SECONDS)
+    return seconds * streams.get(CONF_VIEWS_PER_HOUR, DEFAULT_VIEWS_PER_HOUR) / 60
 
 
 def _options_schema(offers: Mapping[str, Mapping[str, str]]) -> vol.Schema:
@@ -228,6 +256,7 @@ def _options_schema(offers: Mapping[str, Mapping[str, str]]) -> vol.Schema:
     fields[vol.Required(CONF_SIMULATED_RINGS, default=False)] = BooleanSelector()
     # If the section had a default, frontends would ignore the defaults of its fields.
     fields[vol.Required(CONF_HISTORY)] = section(_HISTORY_SCHEMA, {"collapsed": True})
+    fields[vol.Optional(CONF_STREAMS)] = section(_STREAMS_SCHEMA, {"collapsed": True})
     return vol.Schema(fields)
 
 

@@ -18,6 +18,7 @@ PAGE_SIZE: Final = 200  # records that are read in one query
 FIELDS: Final = tuple(field.name for field in fields(CallRecord) if field.name != "location")
 COLUMNS: Final = ", ".join(("location_id", "location_name", "home_id", "home_name", *FIELDS))
 IN_LIST: Final = "IN (SELECT value FROM json_each(?))"
+AT_MODULE: Final = "(:module_id IS NULL OR panel_id = :module_id OR bridge_id = :module_id)"
 HAS_PICTURE: Final = "(snapshot > 0 OR vignette > 0)"
 
 
@@ -107,7 +108,7 @@ def page(
     sql = (
         f"SELECT {COLUMNS}, number FROM calls"  # noqa: S608 - constants
         " WHERE (time, number) > (:time, :number) AND time < :until"
-        " AND (:module_id IS NULL OR panel_id = :module_id OR bridge_id = :module_id)"
+        f" AND {AT_MODULE}"
         " AND (:homes IS NULL OR home_id IN (SELECT value FROM json_each(:homes)))"
         " AND NOT coalesce(home_id, '') IN (SELECT value FROM json_each(:excluded_homes))"
         f" ORDER BY time, number LIMIT {PAGE_SIZE}"

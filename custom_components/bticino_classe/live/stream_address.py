@@ -44,6 +44,16 @@ def async_renew_stream_secret(hass: HomeAssistant, entry: ConfigEntry, module_id
     return secret
 
 
+@callback
+def async_remove_stream_secret(hass: HomeAssistant, entry: ConfigEntry, module_id: str) -> None:
+    """Delete the secret of a camera, if it has one: its stream address is invalid."""
+    stored = dict(entry.data.get(CONF_STREAM_SECRETS, {}))
+    if stored.pop(module_id, None) is None:
+        return
+    data = {**entry.data, CONF_STREAM_SECRETS: stored}
+    hass.config_entries.async_update_entry(entry, data=data)
+
+
 def is_secret(given: str, secret: str | None) -> bool:
     """Whether somebody has given the secret of a camera."""
     expected = secret or ""

@@ -20,7 +20,6 @@ from ..client import (
     complete_answer,
     gathering,
     is_offer,
-    missing_codec,
     parse_fragment,
     sends_audio,
     with_fixed_payload_types,
@@ -32,6 +31,7 @@ from .relays import GO2RTC_USER_ID, relay_id
 from .stream_address import (
     AUTH_PARAMETER,
     WHEP_PATH,
+    async_remove_stream_secret,
     async_renew_stream_secret,
     is_secret,
     stream_secret,
@@ -76,6 +76,7 @@ _STATUSES: Final = {
     "call_answer_not_allowed": HTTPStatus.CONFLICT,
     "call_answered_elsewhere": HTTPStatus.CONFLICT,
     "call_busy": HTTPStatus.CONFLICT,
+    "call_codec_missing": HTTPStatus.UNPROCESSABLE_ENTITY,
     "call_home_needs_microphone": HTTPStatus.FORBIDDEN,
     "call_interrupted": HTTPStatus.CONFLICT,
     "call_ring_answered": HTTPStatus.CONFLICT,
@@ -115,9 +116,18 @@ class WhepCamera:
     def async_renew_secret(self, hass: HomeAssistant) -> str:
         """Replace the secret, and end the views of those who have the one before."""
         secret = async_renew_stream_secret(hass, self.entry, self.module_id)
+        self._end_views()
+        return secret
+
+    @callback
+    def async_remove_secret(self, hass: HomeAssistant) -> None:
+        """Switch the stream address off, and end the views of those who have it."""
+        async_remove_stream_secret(hass, self.entry, self.module_id)
+        self._end_views()
+
+    def _end_views(self) -> None:
         if self.live is not None:
             self.live.relays.async_end(relay_id(STREAM_USER_ID, self.module_id))
-        return secret
 
 
 type FindCamera = Callable[[HomeAssistant, str], WhepCamera | None]
@@ -371,11 +381,9 @@ def as_sent(answer: str) -> str:
 
 
 def check_offer(offer: str) -> None:
-    """Raise WhepError unless a text is an offer that an intercom could answer."""
+    """Raise WhepError unless a text is an offer."""
     if not is_offer(offer):
         raise WhepError(HTTPStatus.BAD_REQUEST, "There is no usable SDP offer.")
-    if (codec := missing_codec(offer)) is not None:
-        raise WhepError(HTTPStatus.UNPROCESSABLE_ENTITY, f"The offer lacks the codec {codec}.")
 
 
 async def _read(request: web.Request) -> str:

@@ -4,11 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from custom_components.bticino_classe.const import DEFAULT_VIEWS_PER_HOUR
 from custom_components.bticino_classe.errors import translated_error
-from custom_components.bticino_classe.live.relays import (
-    RELAY_FAILURE_PAUSE_SECONDS,
-    RELAY_VIEWS_PER_HOUR,
-)
+from custom_components.bticino_classe.live.relays import RELAY_FAILURE_PAUSE_SECONDS
 from tests.integration.conftest import (
     call_action,
     expect_refused,
@@ -80,7 +78,7 @@ async def test_second_viewer_needs_no_call(
     """The limits of relays are about calls, not about viewers."""
     await relayed.watch(offer())
     limits = get_entry(hass).runtime_data.live.relays.limits
-    for _ in range(RELAY_VIEWS_PER_HOUR):
+    for _ in range(DEFAULT_VIEWS_PER_HOUR):
         limits.add_view(simulator.house.bridges()[0].id)
     other = await BrowserClient.connect(hass_ws_client, STREET)
     await other.watch(offer(version=2))

@@ -8,15 +8,19 @@ import pytest
 from yarl import URL
 
 from custom_components.bticino_classe.diagnostics import async_get_config_entry_diagnostics
+from custom_components.bticino_classe.live import go2rtc as go2rtc_module
 from custom_components.bticino_classe.live.stream_address import SIGNALING_PATH, WHEP_PATH
 from tests.integration.conftest import get_entry, reload_entry, state_of, wait_idle, wait_until
+from tests.integration.issues import issues_of
 from tests.integration.live.browser_client import STREET, YARD, BrowserClient, offer
 from tests.integration.live.go2rtc_server import (
     Go2rtcServer,
+    camera_entity,
     choose_cameras,
     is_relayed,
     source_of,
 )
+from tests.integration.live.test_go2rtc_option import raise_no_url
 from tests.integration.live.test_relayed_camera import PAUSE_SECONDS
 from tests.integration.live.test_relays import Clock
 from tests.integration.live.test_stream_address import files_with
@@ -81,6 +85,18 @@ async def test_where_it_leads(
     assert (address.scheme, address.host, address.port) == ("ws", host, port)
     assert address.path == f"{SIGNALING_PATH}/{STREET}"
     assert len(address.query["auth"]) == 64
+
+
+@pytest.mark.usefixtures("relayed")
+async def test_address_that_is_gone(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no source; at the next change of the providers, the camera is the direct one."""
+    monkeypatch.setattr(hass.data["go2rtc"], "url", "http://go2rtc.example/")
+    monkeypatch.setattr(go2rtc_module, "get_url", raise_no_url)
+    assert await camera_entity(hass).stream_source() is None
+    await camera_entity(hass).async_refresh_providers()
+    await wait_idle(hass)
+    assert not is_relayed(hass)
+    assert "go2rtc_unavailable" in issues_of(hass, get_entry(hass))
 
 
 async def test_not_the_stream_address(
