@@ -140,13 +140,15 @@ def _bell(runtime: RuntimeData) -> dict[str, Any]:
 def _calls(runtime: RuntimeData) -> dict[str, Any]:
     """Return the state of live view, without anything personal."""
     live = runtime.live
+    limits = live.relays.limits
+    bridges = [bridge.id for bridge in runtime.coordinator.data.bridges]
     return {
         **_socket(live.channel.socket),
         "signaling": dict(live.channel.counters),
         "viewers": live.viewers,
         "relays": {
-            "views_in_the_last_hour": live.relays.limits.views,
-            "refused": live.relays.limits.refused,
+            "views_in_the_last_hour": sum(map(limits.views, bridges)),
+            "refused": sum(map(limits.refused, bridges)),
         },
         "turn_servers": len(live.ice_servers.servers),
     }

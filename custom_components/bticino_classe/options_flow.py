@@ -37,17 +37,26 @@ from .const import (
     CONF_LIGHT_TIMER,
     CONF_LIGHTS_AS_DOORS,
     CONF_MEGABYTES,
+    CONF_PAUSE_SECONDS,
     CONF_PULSE_TIME,
     CONF_SIMULATED_RINGS,
+    CONF_STREAMS,
+    CONF_VIEW_SECONDS,
+    CONF_VIEWS_PER_HOUR,
     DEFAULT_CALLS,
     DEFAULT_DAYS,
     DEFAULT_LIGHT_TIMER,
     DEFAULT_MEGABYTES,
+    DEFAULT_PAUSE_SECONDS,
     DEFAULT_PULSE_TIME,
+    DEFAULT_VIEW_SECONDS,
+    DEFAULT_VIEWS_PER_HOUR,
     DOMAIN,
+    MAX_STREAM_MINUTES_PER_HOUR,
 )
 from .entity import RELAYS, declared_doors
 from .errors import translated_error
+from .history.records import MEGABYTE
 from .live.go2rtc import async_obstacle
 from .markdown import escape_markdown
 from .runtime import BticinoConfigEntry, async_runtime
@@ -81,6 +90,8 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
             return self._form(self.config_entry.options, {})
         if len(user_input.get(CONF_EXCLUDED_HOMES, [])) == len(self._homes()):
             return self._form(user_input, {CONF_EXCLUDED_HOMES: "all_homes_excluded"})
+        if _stream_minutes(user_input.get(CONF_STREAMS, {})) > MAX_STREAM_MINUTES_PER_HOUR:
+            return self._form(user_input, {"base": "too_much_streaming"})
         kept = {} if CONF_GO2RTC_CAMERAS in user_input else self._unoffered_cameras()
         self._options = {**user_input, **kept}
         self._choose_codes(self._options.pop(CONF_DOORS_WITH_CODE, []))
@@ -115,9 +126,28 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         }
         self._doors_to_ask = [door for door in doors if door not in self._codes]
 
+    async def async_step_delete_history(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask once more before the history is deleted."""
+        if (runtime := async_runtime(self.config_entry)) is None:
+            return self.async_abort(reason="not_loaded")
+        if user_input is not None:
+            return await self._async_finish()
+        return self.async_show_form(
+            step_id="delete_history",
+            data_schema=vol.Schema({}),
+            description_placeholders=await _async_stored(runtime.history),
+        )
+
     async def _async_continue(self) -> ConfigFlowResult:
         if self._doors_to_ask:
             return await self.async_step_door_code()
+        if self.config_entry.runtime_data.history.is_kept and not _is_kept(self._options):
+            return await self.async_step_delete_history()
+        return await self._async_finish()
+
+    async def _async_finish(self) -> ConfigFlowResult:
         options = self._options | ({CONF_DOOR_CODES: self._codes} if self._codes else {})
         if not await _async_apply_keep(self.config_entry.runtime_data.history, options):
             return self._form(options, {"base": "history_not_deleted"})
@@ -140,7 +170,8 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
             ),
             errors=errors,
             description_placeholders={
-                "go2rtc": translated_error(self.hass, obstacle) if obstacle else ""
+                "go2rtc": translated_error(self.hass, obstacle) if obstacle else "",
+                "minutes": str(MAX_STREAM_MINUTES_PER_HOUR),
             },
         )
 
@@ -180,9 +211,26 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         return names
 
 
+def _is_kept(options: Mapping[str, Any]) -> bool:
+    return bool(options.get(CONF_HISTORY, {}).get(CONF_KEEP, True))
+
+
+async def _async_stored(history: CallHistory) -> dict[str, str]:
+    """Return how much is stored; a history that cannot be read can still be deleted."""
+    try:
+        stored = await history.async_count()
+    except HomeAssistantError:
+        return dict.fromkeys(("calls", "pictures", "megabytes"), "?")
+    return {
+        "calls": str(stored.calls),
+        "pictures": str(stored.pictures),
+        "megabytes": f"{stored.picture_bytes / MEGABYTE:.1f}",
+    }
+
+
 async def _async_apply_keep(history: CallHistory, options: Mapping[str, Any]) -> bool:
     """Delete the history if it was switched off; False: it could not be deleted."""
-    if options.get(CONF_HISTORY, {}).get(CONF_KEEP, True):
+    if _is_kept(options):
         return True
     try:
         await history.async_switch_off()
@@ -209,6 +257,23 @@ _HISTORY_SCHEMA = vol.Schema(
         ),
     }
 )
+_STREAMS_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_VIEW_SECONDS, default=DEFAULT_VIEW_SECONDS): _integer(
+            10, 600, UnitOfTime.SECONDS
+        ),
+        vol.Required(CONF_PAUSE_SECONDS, default=DEFAULT_PAUSE_SECONDS): _integer(
+            5, 3600, UnitOfTime.SECONDS
+        ),
+        vol.Required(CONF_VIEWS_PER_HOUR, default=DEFAULT_VIEWS_PER_HOUR): _integer(1, 60),
+    }
+)
+
+
+def _stream_minutes(streams: Mapping[str, int]) -> float:
+    """Return how long programs may watch in an hour."""
+    seconds = streams.get(CONF_VIEW_SECONDS, DEFAULT_VIEW_SECONDS)
+    return seconds * streams.get(CONF_VIEWS_PER_HOUR, DEFAULT_VIEWS_PER_HOUR) / 60
 
 
 def _options_schema(offers: Mapping[str, Mapping[str, str]]) -> vol.Schema:
@@ -228,6 +293,7 @@ def _options_schema(offers: Mapping[str, Mapping[str, str]]) -> vol.Schema:
     fields[vol.Required(CONF_SIMULATED_RINGS, default=False)] = BooleanSelector()
     # If the section had a default, frontends would ignore the defaults of its fields.
     fields[vol.Required(CONF_HISTORY)] = section(_HISTORY_SCHEMA, {"collapsed": True})
+    fields[vol.Optional(CONF_STREAMS)] = section(_STREAMS_SCHEMA, {"collapsed": True})
     return vol.Schema(fields)
 
 

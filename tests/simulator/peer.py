@@ -172,7 +172,8 @@ class RealPeer:
 async def close_connection(connection: RTCPeerConnection) -> None:
     """Close a connection; one that is being established is waited for."""
     connecting = _tasks_of(connection)
-    await connection.close()
+    # If somebody who waits for its end is cancelled, aiortc cannot end it.
+    await asyncio.shield(connection.close())
     if connecting:
         await asyncio.wait(connecting, timeout=CLOSE_SECONDS)
 

@@ -16,16 +16,14 @@ from yarl import URL
 from ..const import CONF_GO2RTC_CAMERAS
 from ..errors import translated_error
 from ..issues import GO2RTC_UNAVAILABLE, AccountIssues
-from .stream_address import SECRET_BYTES, stream_url
+from .stream_address import SECRET_BYTES, signaling_url
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
 GO2RTC: Final = "go2rtc"
-SCHEME: Final = "webrtc:"  # a WHEP client in go2rtc
-# Who relays with a secret of this module; no user has this id.
-GO2RTC_USER_ID: Final = "go2rtc"
+SCHEME: Final = "webrtc:"  # a client of its own signaling in go2rtc
 
 _CONFIG: Final[HassKey[Any]] = HassKey(GO2RTC)  # of Home Assistant's integration: has the `url`
 # Addresses that a server may be bound to, and where it is reached from the same machine.
@@ -70,12 +68,13 @@ class Go2rtcCameras:
 
     @callback
     def async_serves(self, module_id: str) -> bool:
-        """Whether go2rtc serves a camera; an issue says why it does not serve a chosen one."""
+        """Whether go2rtc serves a camera.
+
+        An issue says why it does not serve a chosen one; it goes when the account is reloaded.
+        """
         if module_id not in self.chosen:
             return False
-        if (obstacle := async_obstacle(self._hass)) is None:
-            self._issues.async_delete(GO2RTC_UNAVAILABLE)
-        else:
+        if (obstacle := async_obstacle(self._hass)) is not None:
             reason = translated_error(self._hass, obstacle)
             self._issues.async_raise(GO2RTC_UNAVAILABLE, placeholders={"reason": reason})
         return obstacle is None
@@ -97,7 +96,7 @@ class Go2rtcCameras:
         base_url, secret = _base_url(self._hass), self.secret_of(module_id)
         if base_url is None or secret is None:
             return None
-        return StreamSource(f"{SCHEME}{stream_url(base_url, entity_id, secret)}")
+        return StreamSource(f"{SCHEME}{signaling_url(base_url, entity_id, secret)}")
 
 
 @callback

@@ -31,6 +31,8 @@ from tests.integration.live.go2rtc_server import (
     is_relayed,
     set_up_go2rtc,
 )
+from tests.integration.live.test_relayed_camera import PAUSE_SECONDS
+from tests.integration.live.test_relays import Clock
 from tests.integration.test_options import submit_options
 
 if TYPE_CHECKING:
@@ -203,6 +205,7 @@ async def test_go2rtc_comes_and_goes(
         await wait_idle(hass)
         assert issues_of(hass, entry) == {}
         assert is_relayed(hass)
+        Clock(hass).ahead = number * PAUSE_SECONDS
         await relayed.watch(offer(version=number + 1))
     assert entry.state is ConfigEntryState.LOADED
 
@@ -266,3 +269,8 @@ async def test_diagnostics(hass: HomeAssistant, relayed: BrowserClient) -> None:
     assert report["house"]["home-1"]["modules"][camera]["kind"] == "panel"
     assert "auth" not in json.dumps(report["entry"]["options"])
     assert "whep" not in json.dumps(report)
+    (module_id,) = get_entry(hass).options[CONF_GO2RTC_CAMERAS]
+    await hass.config_entries.async_unload(get_entry(hass).entry_id)
+    report = await async_get_config_entry_diagnostics(hass, get_entry(hass))
+    assert report["entry"]["options"][CONF_GO2RTC_CAMERAS] == ["camera-1"]
+    assert module_id not in json.dumps(report)
