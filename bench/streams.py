@@ -111,6 +111,11 @@ class _Relay:
         self._now, self._ahead = hass.loop.time, 0.0
         runtime_of(hass).live.relays.limits._clock = lambda: self._now() + self._ahead
 
+    @property
+    def url(self) -> str:
+        """The stream address."""
+        return str(self.http.make_url(self._path))
+
     async def post(self, offer: str) -> ClientResponse:
         """Send an offer an hour after the one before, as if by the clock of the limits."""
         self._ahead += HOUR_SECONDS
@@ -118,14 +123,15 @@ class _Relay:
 
 
 @asynccontextmanager
-async def _relay(hass: HomeAssistant) -> AsyncIterator[_Relay]:
+async def open_relay(hass: HomeAssistant) -> AsyncIterator[_Relay]:
+    """Set up the account, and serve the stream address of its first camera."""
     await set_up(hass)
     async with TestClient(TestServer(hass.http.app)) as http:
         yield _Relay(hass, http)
 
 
 async def _view_twice(hass: HomeAssistant, cloud: Cloud) -> tuple[Requests, Requests]:
-    async with _relay(hass) as relay:
+    async with open_relay(hass) as relay:
         return await _requests(hass, cloud, relay), await _requests(hass, cloud, relay)
 
 
@@ -148,7 +154,7 @@ async def _vanish(hass: HomeAssistant, cloud: Cloud, clients: int) -> tuple[dict
     """Let all clients but the last vanish; return the calls, and the sessions left."""
     before = cloud.calls()
     with patch.dict(whep.QUIET_SECONDS, dict.fromkeys(whep.QUIET_SECONDS, SLOW_SECONDS)):
-        async with _relay(hass) as relay:
+        async with open_relay(hass) as relay:
             live = runtime_of(hass).live
             # On a busy machine, a late acknowledgement must not cause a second terminate.
             live.channel.timeouts = replace(live.channel.timeouts, terminated=TIMEOUT_SECONDS)
@@ -188,7 +194,7 @@ async def _watch(hass: HomeAssistant) -> Steps:
     from tests.go2rtc import Go2rtcPeer  # noqa: PLC0415
 
     with patch("aioice.ice.get_host_addresses", lambda **_: [LOCALHOST]), _record() as steps:
-        async with _relay(hass) as relay, asyncio.timeout(TIMEOUT_SECONDS):
+        async with open_relay(hass) as relay, asyncio.timeout(TIMEOUT_SECONDS):
             peer = Go2rtcPeer()
             offer = await peer.offer()
             steps["post"] = perf_counter()
