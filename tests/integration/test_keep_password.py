@@ -32,12 +32,14 @@ from tests.integration.conftest import (
     wait_idle,
 )
 from tests.integration.memory import holders_of
+from tests.integration.recording.recorded import Recording, lines_of
 from tests.integration.test_config_flow import start_flow, start_reauth, submit
 from tests.integration.test_discovery import discover
 from tests.simulator import Failure
 from tests.simulator.paths import TOKEN
 
 if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
     from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import (
@@ -435,3 +437,13 @@ async def test_password_is_not_in_logs_and_diagnostics(
     assert "The cloud refused the refresh token" in caplog.text
     assert simulator.password not in caplog.text
     assert simulator.password not in report
+
+
+async def test_recording_without_a_password(
+    hass: HomeAssistant, entry: ConfigEntry[Any], freezer: FrozenDateTimeFactory
+) -> None:
+    """There is one secret less to replace."""
+    running = await Recording.start(hass)
+    response = await running.end(freezer)
+    assert response["ended"] == "time"
+    assert entry.data[CONF_USERNAME] not in json.dumps(lines_of(hass))
