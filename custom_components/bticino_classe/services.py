@@ -33,6 +33,7 @@ from .live.stream_address import stream_settings
 from .permissions import Caller
 from .recording.recorder import DEFAULT_MINUTES, MAX_MINUTES
 from .service_helpers import (
+    async_any_whep_camera,
     async_check_may_reset,
     async_find_accounts,
     async_find_module,
@@ -57,6 +58,7 @@ OPEN_DOOR: Final = "open_door"
 DELETE_CALLS: Final = "delete_calls"
 STREAM_ADDRESS: Final = "stream_address"
 RENEW_STREAM_ADDRESS: Final = "renew_stream_address"
+REMOVE_STREAM_ADDRESS: Final = "remove_stream_address"
 RECORD_PROTOCOL: Final = "record_protocol"
 CAMERA_ACTIONS: Final = ("hang_up", "decline_ring", "next_panel")
 ATTR_OUTCOME: Final = "outcome"
@@ -137,6 +139,10 @@ def async_setup_services(hass: HomeAssistant) -> None:
     hass.services.async_register(DOMAIN, OPEN_DOOR, partial(_open_door, hass), _OPEN_SCHEMA)
     async_register_admin_service(
         hass, DOMAIN, DELETE_CALLS, partial(_delete_calls, hass), _DELETE_SCHEMA
+    )
+    async_register_admin_service(
+        *(hass, DOMAIN, REMOVE_STREAM_ADDRESS, partial(_remove_stream_address, hass)),
+        _STREAM_SCHEMA,
     )
     _setup_actions_with_response(hass)
 
@@ -274,6 +280,15 @@ async def _stream_address(hass: HomeAssistant, call: ServiceCall) -> ServiceResp
     if secret is None or call.service == RENEW_STREAM_ADDRESS:
         secret = camera.async_renew_secret(hass)
     return stream_settings(base_url, camera.entity_id, secret)
+
+
+@callback
+def _remove_stream_address(hass: HomeAssistant, call: ServiceCall) -> None:
+    """Switch the stream address of a camera off."""
+    camera = async_any_whep_camera(hass, call.data[ATTR_ENTITY_ID])
+    if camera is None:
+        raise refused("no_such_camera")
+    camera.async_remove_secret(hass)
 
 
 async def _record_protocol(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:
