@@ -85,12 +85,17 @@ class Audience:
 
     @callback
     def async_close(self, session_id: str) -> None:
-        """Unregister somebody; a person's view ends when nobody is left who may talk."""
+        """Unregister somebody; the view ends when nobody is left for whom it is.
+
+        A person's is for those who may talk. go2rtc leaves without a word.
+        """
         if (person := self._people.pop(session_id, None)) is None:
             return
         view = self._view_of(person.camera_id)
-        is_left = any(each.may_control for each in self._people_at(person.camera_id))
-        if view is not None and view.relay is None and not is_left:
+        if view is None:
+            return
+        is_relay = view.relay is not None
+        if not any(each.may_control or is_relay for each in self._people_at(person.camera_id)):
             view.leave()
 
     @callback

@@ -214,6 +214,19 @@ async def test_view_of_a_person_ends_with_them(
     assert simulator.rtc.terminates == 1
 
 
+async def test_view_of_those_who_may_only_watch_ends_with_the_last(
+    guest: BrowserClient, go2rtc: Go2rtcServer, simulator: Simulator
+) -> None:
+    """go2rtc leaves without a word, so the intercom would stay occupied."""
+    first, second = await guest.watch(offer()), await guest.watch(offer(version=2))
+    await first.close()
+    await wait_until(lambda: len(go2rtc.stream.consumers) == 1)
+    assert len(simulator.rtc.open) == 1
+    await second.close()
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
+    assert (simulator.rtc.offers, simulator.rtc.terminates) == (1, 1)
+
+
 async def test_browser_that_vanishes(relayed: BrowserClient, simulator: Simulator) -> None:
     """The call ends with its connection to Home Assistant."""
     await relayed.watch(offer())
