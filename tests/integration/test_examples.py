@@ -200,7 +200,7 @@ async def _hall(world: World) -> None:
 async def _who(world: World) -> None:
     world.ring()
     call = await world.wait_for("notify.mobile_app_phone")
-    assert call.data["data"]["image"].endswith("/snapshot")
+    assert call.data["data"]["image"].endswith("/snapshot.jpg")
 
 
 @scenario("Say it on the speaker")

@@ -141,6 +141,7 @@ async def test_reload_while_watched(
     assert simulator.rtc.open == []
     assert await path_of(hass) != former
     await expect_problem(await loopback.get(former), 401)
+    Clock(hass).ahead = PAUSE_SECONDS
     await relayed.watch(offer(version=2))
     assert simulator.rtc.offers == 2
 
