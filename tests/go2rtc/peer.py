@@ -92,11 +92,8 @@ class Go2rtcPeer:
         await self._ended.wait()
 
     async def close(self) -> None:
-        """Close the connection; nobody is told.
-
-        aiortc closes it, too, when the other side has: whoever is cancelled must not cancel that.
-        """
-        await asyncio.shield(self.connection.close())
+        """Close the connection; nobody is told."""
+        await self.connection.close()
         await asyncio.sleep(0)
 
     def _on_track(self, track: MediaStreamTrack) -> None:

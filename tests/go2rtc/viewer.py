@@ -85,7 +85,7 @@ class Viewer:
 
     async def close(self) -> None:
         """Close the connection and leave the stream."""
-        await asyncio.shield(self._connection.close())  # as in Go2rtcPeer
+        await self._connection.close()
         if self._talking is not None:
             self._talking.cancel()
         if self._producer is not None:
