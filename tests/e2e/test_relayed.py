@@ -6,6 +6,7 @@ from datetime import datetime
 import signal
 from typing import TYPE_CHECKING, Final
 
+import aiohttp
 from playwright.async_api import expect
 import pytest
 import pytest_asyncio
@@ -23,12 +24,12 @@ from tests.e2e.operating import Operator
 from tests.e2e.player import Player, new_page, until
 from tests.e2e.test_guest import MORE_INFO
 from tests.e2e.test_stream import NUMBER, PANEL, play
+from tests.e2e.test_view import until_state
 from tests.e2e.visitor import ARTIFACTS, PHONE, TIMEOUT_MS, Visitor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import aiohttp
     from playwright.async_api import Browser
 
 pytestmark = [
@@ -40,6 +41,7 @@ pytestmark = [
 
 STREET: Final = "Posto esterno strada"
 CAMERA: Final = "camera.posto_esterno_strada"
+RINGING: Final = "binary_sensor.posto_esterno_strada_ringing"
 OPTIONS_FLOW: Final = "api/config/config_entries/options/flow"
 ANNA: Final = {"username": "anna", "password": "a password of Anna's"}
 
@@ -49,7 +51,8 @@ class Go2rtcProcess:
 
     process: Process
 
-    def __init__(self) -> None:
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
         self._port, _ = free_ports()
         self.url = f"http://127.0.0.1:{self._port}/"
 
@@ -67,14 +70,25 @@ class Go2rtcProcess:
         async with asyncio.timeout(START_TIMEOUT):
             assert await self.process.wait() == 0
 
+    async def wait_unused(self) -> None:
+        """Wait until it has noticed that everybody has left."""
+
+        async def is_unused() -> bool:
+            async with self._session.get(f"{self.url}api/streams") as response:
+                streams = await response.json()
+            return all(stream["consumers"] is None for stream in streams.values())
+
+        await until(is_unused)
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def go2rtc() -> AsyncIterator[Go2rtcProcess]:
     """A go2rtc for Home Assistant."""
-    server = Go2rtcProcess()
-    await server.start()
-    yield server
-    await server.stop()
+    async with aiohttp.ClientSession() as session:
+        server = Go2rtcProcess(session)
+        await server.start()
+        yield server
+        await server.stop()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -126,8 +140,8 @@ async def operator(house: Development, session: aiohttp.ClientSession) -> AsyncI
     calls = await operator.wait_for_calls(lambda found: not found["held_slots"])
     ended = [call["ended_by"] for call in calls["sessions"]]
     assert all(ended)
-    assert len(ended) == calls["offers"] + calls["answers"]
-    assert calls["terminates"] == ended.count("client")
+    begun = calls["offers"] + calls["answers"]
+    assert (len(ended), ended.count("client")) == (begun, calls["terminates"])
     assert calls["peak"] == 1
     assert await operator.violations() == []
     assert house.logged_problems() == []
@@ -185,7 +199,7 @@ async def anna(house: Development, running: Browser) -> Person:
 
 
 async def test_two_people_one_call(
-    house: Development, operator: Operator, owner: Person, anna: Person
+    house: Development, go2rtc: Go2rtcProcess, operator: Operator, owner: Person, anna: Person
 ) -> None:
     """One call for both, until both have left; another program is refused meanwhile."""
     await owner.watch()
@@ -200,7 +214,7 @@ async def test_two_people_one_call(
     await owner.player.plays()
     await anna.watch()
     assert (await operator.calls())["offers"] == 1
-    await leave(operator, owner, anna)
+    await leave(go2rtc, operator, owner, anna)
 
     async def plays_outside() -> bool:
         started = datetime.now().astimezone()
@@ -212,8 +226,10 @@ async def test_two_people_one_call(
     assert (await operator.calls())["offers"] == 2
 
 
-async def test_ring(operator: Operator, owner: Person, anna: Person) -> None:
-    """Whoever opens the camera answers it; everybody sees the visitor."""
+async def test_ring(
+    house: Development, go2rtc: Go2rtcProcess, operator: Operator, owner: Person, anna: Person
+) -> None:
+    """Opening the camera answers it, for all who watch; the call ends with the last of them."""
     await owner.watch()
     await anna.watch()
     await operator.do("ring", panel=STREET)
@@ -221,12 +237,16 @@ async def test_ring(operator: Operator, owner: Person, anna: Person) -> None:
     await expect(seen.get_by_text("Somebody rang").first).to_be_attached(timeout=TIMEOUT_MS)
     await anna.player.close()
     await anna.open()
+    await operator.wait_for_calls(lambda found: found["answers"] == 1)
     await anna.player.plays()
     await owner.player.plays()
     await picture(owner, anna, name="relayed-ring")
+    async with house.owner() as api:
+        await api.sign_in()
+        await until_state(api, RINGING, "off")
+    await leave(go2rtc, operator, owner, anna)
     calls = await operator.calls()
-    assert (calls["offers"], calls["answers"], calls["terminates"]) == (1, 1, 1)
-    await leave(operator, owner, anna)
+    assert [calls[name] for name in ("offers", "answers", "terminates")] == [1, 1, 2]
 
 
 async def test_go2rtc_is_restarted(
@@ -239,7 +259,7 @@ async def test_go2rtc_is_restarted(
     await owner.player.close()
     await owner.watch()
     assert (await operator.calls())["offers"] == 2
-    await leave(operator, owner)
+    await leave(go2rtc, operator, owner)
 
 
 async def test_stand_in_of_the_development_server(development: Development) -> None:
@@ -263,14 +283,12 @@ async def _entries_and_options(development: Development) -> tuple[list[str], boo
     return [entry["state"] for entry in entries], "go2rtc_cameras" in fields
 
 
-async def leave(operator: Operator, *people: Person) -> None:
-    """Let all leave; the call ends once, with the last of them."""
-    before = (await operator.calls())["terminates"]
+async def leave(go2rtc: Go2rtcProcess, operator: Operator, *people: Person) -> None:
+    """Let all leave: the call ends with the last of them, and go2rtc does not call again."""
     for person in people:
-        assert (await operator.calls())["terminates"] == before
         await person.player.close()
-    await operator.wait_for_calls(lambda found: found["terminates"] == before + 1)
     await operator.wait_for_calls(lambda found: not found["held_slots"])
+    await go2rtc.wait_unused()
 
 
 async def picture(owner: Person, anna: Person, *, name: str) -> None:

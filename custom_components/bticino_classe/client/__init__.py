@@ -127,6 +127,7 @@ from .webrtc.signaling import (
     SignalingChannel,
 )
 from .webrtc.two_way import (
+    may_send,
     without_sent_audio,
 )
 from .webrtc.whep import (
@@ -237,6 +238,7 @@ __all__ = [
     "is_mac",
     "is_offer",
     "limited_homes",
+    "may_send",
     "missing_codec",
     "origin_of",
     "own_network",

@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from itertools import count
 from pathlib import Path
 import signal
 import sys
@@ -24,6 +23,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.bticino_classe.live import whep
+from custom_components.bticino_classe.live.relays import RelayOptions
 from tests.conftest import HANG_TIMEOUT
 from tests.go2rtc.browser import Browser
 from tests.go2rtc.server import VERSION, Go2rtc
@@ -128,8 +128,7 @@ async def test_several_browsers_one_call(server: Go2rtc, simulator: Simulator) -
 
 async def test_source_that_ends(hass: HomeAssistant, server: Go2rtc, simulator: Simulator) -> None:
     """It is connected again while there are browsers, which go on."""
-    hours = count(0.0, 3600.0)  # so that no limit applies
-    get_entry(hass).runtime_data.live.relays.limits._clock = lambda: next(hours)
+    get_entry(hass).runtime_data.live.relays.limits.options = RelayOptions(pause_seconds=0.0)
     async with watching(server) as first, watching(server) as second:
         await first.see()
         simulator.rtc.device_error(open_session(simulator), 0)
