@@ -21,7 +21,7 @@ from .entity import BticinoEntity, async_add_for_modules
 from .errors import call_errors, refused, translated_error
 from .history.downloads import async_placeholder
 from .live.indoor_unit import indoor_unit
-from .naming import MODELS
+from .naming import model_name
 from .permissions import Caller
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class BticinoLiveCamera(BticinoEntity, Camera):
         Camera.__init__(self)
         super().__init__(runtime, module, key)
         self._sources = (runtime.live.async_listen,)
-        self._attr_model = MODELS.get(module.type)
+        self._attr_model = model_name(runtime.coordinator.hass, module.type)
         if capabilities := getattr(core, "CameraEntityCapabilities", None):  # since 2026.11
             self._attr_camera_entity_capabilities = capabilities(two_way_audio=True)
 
@@ -94,8 +94,9 @@ class BticinoLiveCamera(BticinoEntity, Camera):
 
     @property
     @override
-    def is_streaming(self) -> bool:
-        return self._runtime.live.is_watched(self.target.id)
+    def extra_state_attributes(self) -> dict[str, bool]:
+        """Whether somebody watches; as a state, Activity would list it besides the call."""
+        return {"watched": self._runtime.live.is_watched(self.target.id)}
 
     @override
     async def async_camera_image(
@@ -182,6 +183,7 @@ class BticinoCamera(BticinoLiveCamera):
     """
 
     _attr_name = None
+    _attr_translation_key = "camera"
 
 
 class BticinoCallHomeCamera(BticinoLiveCamera):

@@ -11,7 +11,7 @@ from .client import Module, ModuleKind, is_mac
 from .commands import door_code
 from .const import DOMAIN, MANUFACTURER
 from .entity import is_door, unique_id
-from .naming import MODELS, DeviceNames
+from .naming import DeviceNames, model_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,12 +26,13 @@ _HAVE_DEVICES: Final = frozenset(ModuleKind) - {ModuleKind.RELAY, ModuleKind.UNK
 _OF_DOORS: Final = {(Platform.LOCK, "lock"), (Platform.BUTTON, "open")}
 _OF_LIGHTS: Final = {(Platform.LIGHT, "light")}
 _CAMERA: Final = (Platform.CAMERA, "camera")
-_OF_PANELS: Final = {
-    _CAMERA,
-    (Platform.BINARY_SENSOR, "ringing"),
-    (Platform.BINARY_SENSOR, "in_call"),
+_OF_CALLS: Final = {
+    *((Platform.BINARY_SENSOR, "ringing"), (Platform.BINARY_SENSOR, "in_call")),
+    *((Platform.EVENT, "doorbell"), (Platform.EVENT, "call")),
+    *((Platform.IMAGE, "last_call"), (Platform.IMAGE, "last_call_close_up")),
 }
-_PLATFORMS_OF_PANELS: Final = {Platform.EVENT, Platform.IMAGE}
+_NEXT_PANEL: Final = (Platform.BUTTON, "next_panel")
+_REPLACED: Final = {(Platform.SENSOR, "last_call")}  # by the panels' entities
 
 
 @callback
@@ -99,12 +100,14 @@ def _fits(entry: BticinoConfigEntry, house: House, module: Module, domain: str, 
     if module.kind is ModuleKind.LIGHT:
         return entity in _OF_LIGHTS
     if module.kind is ModuleKind.PANEL:
-        return entity in _OF_PANELS or domain in _PLATFORMS_OF_PANELS
+        return entity == _CAMERA or entity in _OF_CALLS
     if module.kind is ModuleKind.CAMERA:
         return entity == _CAMERA
     if module.kind is ModuleKind.BRIDGE:
-        is_unused = entity == _CAMERA and house.panels_of(module.id)
-        return not is_unused and entity not in _OF_DOORS | _OF_LIGHTS
+        unused = {_CAMERA} if house.panels_of(module.id) else set()
+        if not house.shows_calls(module):
+            unused |= _OF_CALLS | {_NEXT_PANEL}
+        return entity not in unused | _OF_DOORS | _OF_LIGHTS | _REPLACED
     return True
 
 
@@ -115,19 +118,19 @@ def _register_devices(hass: HomeAssistant, entry: BticinoConfigEntry, house: Hou
     names = DeviceNames(hass, entry, house).choose(modules)
     device_ids: dict[str, str] = {}
     for module in sorted(modules, key=lambda m: m.kind is not ModuleKind.BRIDGE):
-        info = _device_info(house, module, names[module.id])
+        info = _device_info(hass, house, module, names[module.id])
         if module.bridge_id in device_ids:
             info["via_device_id"] = device_ids[module.bridge_id]
         device = registry.async_get_or_create(config_entry_id=entry.entry_id, **info)
         device_ids[module.id] = device.id
 
 
-def _device_info(house: House, module: Module, name: str) -> DeviceInfo:
+def _device_info(hass: HomeAssistant, house: House, module: Module, name: str) -> DeviceInfo:
     info = DeviceInfo(
         identifiers={(DOMAIN, module.id)},
         name=name,
         manufacturer=MANUFACTURER,
-        model=MODELS.get(module.type),
+        model=model_name(hass, module.type),
         model_id=module.type or None,
     )
     if module.kind is ModuleKind.BRIDGE and is_mac(module.id):

@@ -65,6 +65,7 @@ SENSORS: Final = (
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=SIGNAL_STRENGTH_DECIBELS_MILLIWATT,
         entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
         read=lambda state, _: state.wifi_strength,
     ),
     BticinoSensorDescription(
@@ -92,31 +93,21 @@ class BticinoCallSensorDescription(SensorEntityDescription):
     read: Callable[[CallHistory, str], Value]
 
 
-def last_call_time(history: CallHistory, bridge_id: str) -> datetime | None:
-    """Return the time of the last call."""
-    call = history.last(bridge_id)
-    return None if call is None else dt_util.utc_from_timestamp(call.time)
-
-
-def last_call_outcome(history: CallHistory, bridge_id: str) -> str | None:
-    """Return the outcome of the last call."""
-    call = history.last(bridge_id)
-    return call.outcome if call is not None and call.outcome in OUTCOMES else None
+def last_outcome(history: CallHistory, bridge_id: str) -> str | None:
+    """Return the outcome of the last call that does not ring."""
+    outcomes = (call.outcome for call in history.last_two(bridge_id))
+    return next((outcome for outcome in outcomes if outcome in OUTCOMES), None)
 
 
 CALL_SENSORS: Final = (
     BticinoCallSensorDescription(
-        key="last_call",
-        translation_key="last_call",
-        device_class=SensorDeviceClass.TIMESTAMP,
-        read=last_call_time,
-    ),
-    BticinoCallSensorDescription(
         key="last_call_outcome",
-        translation_key="last_call_outcome",
+        translation_key="last_call",
         device_class=SensorDeviceClass.ENUM,
+        # The panels' entities tell the same; Activity would list it twice.
+        entity_registry_enabled_default=False,
         options=list(OUTCOMES),
-        read=last_call_outcome,
+        read=last_outcome,
     ),
     BticinoCallSensorDescription(
         key="missed_calls",

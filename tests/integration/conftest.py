@@ -269,6 +269,14 @@ def state_of(hass: HomeAssistant, entity_id: str) -> str:
     return state.state
 
 
+def is_watched(hass: HomeAssistant, camera: str) -> bool:
+    """Whether a camera says that somebody watches."""
+    state = hass.states.get(camera)
+    assert state is not None
+    watched: bool = state.attributes["watched"]
+    return watched
+
+
 def device_id_of(hass: HomeAssistant, name: str) -> str:
     """Return the id of the device with a name."""
     devices = dr.async_entries_for_config_entry(dr.async_get(hass), get_entry(hass).entry_id)

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 STREET = "Posto esterno strada"
 COUNT_CALLS = "SELECT count(*) FROM calls WHERE session = ?"
-RINGING = "binary_sensor.posto_esterno_strada_ringing"
-PUSH = "binary_sensor.classe_300x_push_connection"
-OUTCOME = "sensor.classe_300x_outcome_of_the_last_call"
+RINGING = "binary_sensor.posto_esterno_strada_bell"
+PUSH = "binary_sensor.classe_300x_bell_connection"
+OUTCOME = "sensor.classe_300x_last_call"
 MISSED = "sensor.classe_300x_missed_calls"
 PLACES = ("binary_sensor.posto_esterno_strada", "binary_sensor.classe_300x")
 DOORBELL, CALL = "event.posto_esterno_strada_doorbell", "event.posto_esterno_strada_call"
@@ -67,7 +67,7 @@ async def test_reachability_is_pushed(
     """Without a poll; one refreshes the doors when the intercom returns."""
     simulator.unplug_bridge()
     await wait_until(lambda: state_of(hass, "lock.cancello") == "unavailable")
-    assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "off"
+    assert state_of(hass, "binary_sensor.classe_300x_intercom_online") == "off"
     assert simulator.journal.count(HOMESTATUS) == 0
     simulator.plug_bridge()
     await wait_until(lambda: state_of(hass, "lock.cancello") == "locked")
@@ -409,7 +409,7 @@ async def test_call_proves_that_its_intercom_is_connected(
     await wait_until(lambda: state_of(hass, "lock.cancello") == "locked")
     await wait_until(lambda: state_of(hass, "lock.box") == "locked")
     assert state_of(hass, "camera.posto_esterno_strada") != "unavailable"
-    assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "on"
+    assert state_of(hass, "binary_sensor.classe_300x_intercom_online") == "on"
     response.set()
     await wait_until(lambda: simulator.journal.count(HOMESTATUS) == 1)
     await wait_idle(hass)

@@ -35,8 +35,8 @@ async def test_sensors_of_the_intercom(
     disabled = {key for key, found_entry in of_bridge.items() if found_entry.disabled}
     assert disabled == {
         "camera.classe_300x_call_home",
-        "sensor.classe_300x_last_start",
-        "sensor.classe_300x_local_address",
+        "sensor.classe_300x_last_restart",
+        "sensor.classe_300x_ip_address",
         "select.classe_300x_professional_studio",
     }
     own = {key: e.entity_category for key, e in of_bridge.items() if "call" not in key}
@@ -59,17 +59,17 @@ async def test_last_start_does_not_drift(
     for sensor in ("last_start", "local_address"):
         entity_registry.async_update_entity(f"sensor.classe_300x_{sensor}", disabled_by=None)
     await reload_entry(hass, entry)
-    assert state_of(hass, "sensor.classe_300x_local_address") == "192.0.2.20"
-    first = state_of(hass, "sensor.classe_300x_last_start")
+    assert state_of(hass, "sensor.classe_300x_ip_address") == "192.0.2.20"
+    first = state_of(hass, "sensor.classe_300x_last_restart")
     (bridge,) = simulator.house.bridges()
     for offset in (40, -70, 120):
         bridge.booted_at += offset
         await poll(hass, freezer)
-        assert state_of(hass, "sensor.classe_300x_last_start") == first
+        assert state_of(hass, "sensor.classe_300x_last_restart") == first
 
     bridge.booted_at = simulator.clock() - 60
     await poll(hass, freezer)
-    moved = dt_util.parse_datetime(state_of(hass, "sensor.classe_300x_last_start"))
+    moved = dt_util.parse_datetime(state_of(hass, "sensor.classe_300x_last_restart"))
     assert moved is not None
     assert abs(moved.timestamp() - bridge.booted_at) < 2
 
@@ -81,12 +81,12 @@ async def test_missing_values_are_unknown(
     entity_registry: er.EntityRegistry,
 ) -> None:
     """What the cloud does not report is not made up."""
-    entity_registry.async_update_entity("sensor.classe_300x_last_start", disabled_by=None)
+    entity_registry.async_update_entity("sensor.classe_300x_last_restart", disabled_by=None)
     reported = {"id": "00:03:50:30:00:0a", "type": "BNC3"}
     answer: dict[str, object] = {"status": "ok", "body": {"home": {"modules": [reported]}}}
     simulator.fail(HOMESTATUS, Failure(body=answer))
     await reload_entry(hass, entry)
-    assert state_of(hass, "sensor.classe_300x_last_start") == "unknown"
+    assert state_of(hass, "sensor.classe_300x_last_restart") == "unknown"
     assert state_of(hass, "sensor.classe_300x_wi_fi_strength") == "unknown"
 
 
@@ -98,11 +98,11 @@ async def test_last_start_stays_during_an_outage(
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """An uptime that was read before the outage is outdated and changes nothing."""
-    entity_registry.async_update_entity("sensor.classe_300x_last_start", disabled_by=None)
+    entity_registry.async_update_entity("sensor.classe_300x_last_restart", disabled_by=None)
     await poll(hass, freezer)  # Home Assistant reloads an entry after an entity was enabled
-    first = state_of(hass, "sensor.classe_300x_last_start")
+    first = state_of(hass, "sensor.classe_300x_last_restart")
     simulator.fail(HOMESTATUS, Failure(status=503), times=2)
     await poll(hass, freezer)
     await poll(hass, freezer)
     await call_action(hass, "light", "turn_on", "light.luce_scale")
-    assert state_of(hass, "sensor.classe_300x_last_start") == first
+    assert state_of(hass, "sensor.classe_300x_last_restart") == first

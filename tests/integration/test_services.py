@@ -75,14 +75,13 @@ async def test_simulated_ring(
         hass, "simulate_ring", device_id=device_id_of(hass, STREET), outcome=outcome, seconds=1
     )
     await wait_until(lambda: len(events.recorded()) == 2)
-    assert state_of(hass, "binary_sensor.posto_esterno_strada_ringing") == "on"
+    assert state_of(hass, "binary_sensor.posto_esterno_strada_bell") == "on"
     await wait_until(lambda: len(events.recorded()) == 3)
     assert events.recorded() == [
         ("event.posto_esterno_strada_doorbell", "ring"),
-        ("event.posto_esterno_strada_call", "incoming"),
         ("event.posto_esterno_strada_call", outcome),
     ]
-    assert state_of(hass, "binary_sensor.posto_esterno_strada_ringing") == "off"
+    assert state_of(hass, "binary_sensor.posto_esterno_strada_bell") == "off"
     assert events.simulated() == [True, True, True]
     assert len(simulator.journal) == 0
 
@@ -121,7 +120,7 @@ async def test_simulated_ring_at_the_intercom(hass: HomeAssistant, events: Event
         hass, "simulate_ring", device_id=device_id_of(hass, "Classe 300X"), seconds=1
     )
     await wait_until(events.rings)
-    assert events.rings() == ["event.classe_300x_doorbell"]
+    assert events.rings() == ["event.classe_300x_doorbell_panel_unknown"]
 
 
 async def test_simulated_ring_ends_with_the_entry(

@@ -29,7 +29,7 @@ GONE: Final = 0  # bytes: the picture was deleted or never came; it is not reque
 DAY: Final = 86_400  # seconds
 MAX_CLOCK_DIFFERENCE: Final = 10.0  # seconds
 PICTURE_URL: Final = f"/api/{DOMAIN}/picture/{{entry_id}}/{{call_id}}/{{kind}}"
-OUTCOMES: Final = tuple(state.value for state in CallState)
+OUTCOMES: Final = tuple(state.value for state in CallState if state is not CallState.RINGING)
 
 # The higher outcome wins when two reports differ.
 _RANKS: Final = {CallState.MISSED.value: 1, CallState.ANSWERED.value: 2}

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
 DOORBELL, CALL = "event.posto_esterno_strada_doorbell", "event.posto_esterno_strada_call"
-RINGING = "binary_sensor.posto_esterno_strada_ringing"
-BRIDGE_DOORBELL = "event.classe_300x_doorbell"
-LAST, OUTCOME = "sensor.classe_300x_last_call", "sensor.classe_300x_outcome_of_the_last_call"
+RINGING = "binary_sensor.posto_esterno_strada_bell"
+BRIDGE_DOORBELL = "event.classe_300x_doorbell_panel_unknown"
+LAST, OUTCOME = "sensor.classe_300x_last_call", "sensor.classe_300x_last_call"
 MISSED = "sensor.classe_300x_missed_calls"
 
 
@@ -49,10 +49,9 @@ async def test_ring_is_one_event_at_its_panel(
     await wait_frames(hass, 7)
     assert events.recorded() == [
         ("event.posto_esterno_cortile_doorbell", "ring"),
-        ("event.posto_esterno_cortile_call", "incoming"),
     ]
-    assert state_of(hass, "binary_sensor.posto_esterno_cortile_ringing") == "on"
-    assert state_of(hass, "binary_sensor.classe_300x_ringing") == "on"
+    assert state_of(hass, "binary_sensor.posto_esterno_cortile_bell") == "on"
+    assert state_of(hass, "binary_sensor.classe_300x_bell_panel_unknown") == "on"
     assert state_of(hass, RINGING) == "off"
     assert simulator.journal.count(HOMESTATUS) == simulator.journal.count(GETEVENTS) == 0
 
@@ -70,7 +69,7 @@ async def test_call_is_answered_elsewhere_and_ends(
     assert state_of(hass, RINGING) == "off"
     simulator.hang_up(call)
     await wait_frames(hass, 6)
-    assert [kind for _, kind in events.recorded()] == ["ring", "incoming", "answered", "ended"]
+    assert [kind for _, kind in events.recorded()] == ["ring", "answered", "ended"]
     last = hass.states.get(CALL)
     assert last is not None
     assert last.attributes["answered_by"] == "elsewhere"
@@ -86,7 +85,7 @@ async def test_missed_calls_are_counted_until_reset(
     for _ in range(2):
         simulator.miss(simulator.ring(STREET))
     await wait_frames(hass, 7)
-    assert [kind for _, kind in events.recorded()] == ["ring", "incoming", "missed"] * 2
+    assert [kind for _, kind in events.recorded()] == ["ring", "missed"] * 2
     assert state_of(hass, MISSED) == "2"
     assert state_of(hass, OUTCOME) == "missed"
     assert state_of(hass, LAST).startswith("20")
@@ -107,7 +106,7 @@ async def test_missed_calls_are_counted_until_reset(
         ("easykit", None, "event.entrance_panel_1_doorbell"),
         ("classe_300eos", None, "event.entrance_panel_1_doorbell"),
         ("voice_only", None, None),
-        ("easykit_three_panels", None, "event.easykit_doorbell"),
+        ("easykit_three_panels", None, "event.easykit_doorbell_panel_unknown"),
     ],
 )
 async def test_every_model_rings(
@@ -193,7 +192,7 @@ async def test_wrong_clock_does_not_mute_a_ring(
     assert len(events.rings()) == 1
     simulator.miss(call)
     await wait_frames(hass, 3)
-    assert [kind for _, kind in events.recorded()] == ["ring", "incoming", "missed"]
+    assert [kind for _, kind in events.recorded()] == ["ring", "missed"]
     await reload_entry(hass, get_entry(hass))
     await wait_online(get_entry(hass))
     history = get_entry(hass).runtime_data.history
@@ -249,7 +248,7 @@ async def test_two_panels_ring_at_once(
     await wait_frames(hass, 6)
     assert len(events.rings()) == 2
     assert state_of(hass, RINGING) == "off"
-    assert state_of(hass, "binary_sensor.posto_esterno_cortile_ringing") == "on"
+    assert state_of(hass, "binary_sensor.posto_esterno_cortile_bell") == "on"
 
 
 async def test_ring_without_its_offer_is_shown_at_the_intercom(
@@ -261,7 +260,7 @@ async def test_ring_without_its_offer_is_shown_at_the_intercom(
     assert events.rings() == []
     await wait_until(events.rings)
     assert events.rings() == [BRIDGE_DOORBELL]
-    assert state_of(hass, "binary_sensor.classe_300x_ringing") == "on"
+    assert state_of(hass, "binary_sensor.classe_300x_bell_panel_unknown") == "on"
     assert state_of(hass, RINGING) == "off"
 
 
@@ -289,12 +288,12 @@ async def test_status_that_names_its_panel_rings_there(
     panel_id = simulator.house.panels()[panel].id
     call = simulator.ring(panel_id, offer=False, names_panel=True, receivers=3)
     await wait_frames(hass, 4)
-    assert state_of(hass, f"binary_sensor.{location}_ringing") == "on"
+    assert state_of(hass, f"binary_sensor.{location}_bell") == "on"
     simulator.miss(call)
     await wait_frames(hass, 7)
     doorbell, event = f"event.{location}_doorbell", f"event.{location}_call"
-    assert events.recorded() == [(doorbell, "ring"), (event, "incoming"), (event, "missed")]
-    assert state_of(hass, f"binary_sensor.{location}_ringing") == "off"
+    assert events.recorded() == [(doorbell, "ring"), (event, "missed")]
+    assert state_of(hass, f"binary_sensor.{location}_bell") == "off"
 
 
 def push_status(simulator: Simulator, call: Call, module_id: str) -> None:
@@ -350,7 +349,7 @@ async def test_status_names_a_panel_that_is_not_listed_yet(
         simulator.ring(panel.id, names_panel=True)
         await wait_frames(hass, 1 + count)
         await advance(hass, freezer, 11)  # requests are debounced
-    assert events.rings() == ["event.easykit_doorbell", "event.nuovo_doorbell"]
+    assert events.rings() == ["event.easykit_doorbell_panel_unknown", "event.nuovo_doorbell"]
     assert simulator.journal.count(HOMESDATA) == 1
 
 
@@ -371,7 +370,7 @@ async def test_offer_and_status_name_different_panels(
     await wait_frames(hass, 6)
     location = "posto_esterno_cortile" if status_first else "posto_esterno_strada"
     doorbell, event = f"event.{location}_doorbell", f"event.{location}_call"
-    assert events.recorded() == [(doorbell, "ring"), (event, "incoming"), (event, "missed")]
+    assert events.recorded() == [(doorbell, "ring"), (event, "missed")]
 
 
 async def test_late_offer_does_not_move_the_call(
@@ -385,8 +384,7 @@ async def test_late_offer_does_not_move_the_call(
     await wait_frames(hass, 4)
     assert events.recorded() == [
         (BRIDGE_DOORBELL, "ring"),
-        ("event.classe_300x_call", "incoming"),
-        ("event.classe_300x_call", "ended"),
+        ("event.classe_300x_call_panel_unknown", "ended"),
     ]
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 STREET, YARD, INTERCOM = "Posto esterno strada", "Posto esterno cortile", "Classe 300X"
 MISSED = "sensor.classe_300x_missed_calls"
-LAST, OUTCOME = "sensor.classe_300x_last_call", "sensor.classe_300x_outcome_of_the_last_call"
+LAST, OUTCOME = "sensor.classe_300x_last_call", "sensor.classe_300x_last_call"
 CALENDAR = "calendar.casa_calls"
 DAY = 86_400.0
 DOCS = Path(__file__).parents[3] / "docs"

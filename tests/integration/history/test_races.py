@@ -108,8 +108,10 @@ async def test_ring_while_the_list_is_being_stored(
         await simulator.journal.wait_for(GETEVENTS)
         await wait_until(lambda: history._pending_listed)
         simulator._push_incoming(call)
-        await wait_until(lambda: state_of(hass, "event.classe_300x_doorbell") != "unknown")
-    event = hass.states.get("event.classe_300x_doorbell")
+        await wait_until(
+            lambda: state_of(hass, "event.classe_300x_doorbell_panel_unknown") != "unknown"
+        )
+    event = hass.states.get("event.classe_300x_doorbell_panel_unknown")
     assert event is not None
     await wait_idle(hass)
     (known,) = await new_calls(hass)

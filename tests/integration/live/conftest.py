@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
     from tests.simulator.calls import Call
 
-IN_CALL = "binary_sensor.posto_esterno_strada_in_call"
-RINGING = "binary_sensor.posto_esterno_strada_ringing"
+IN_CALL = "binary_sensor.posto_esterno_strada_line"
+RINGING = "binary_sensor.posto_esterno_strada_bell"
 CALL_EVENT = "event.posto_esterno_strada_call"
 # Failures in these helpers show the values that were compared.
 pytest.register_assert_rewrite("tests.integration.live.walk", "tests.integration.live.walk_model")

@@ -14,6 +14,7 @@ from tests.integration.conftest import (
     call_action,
     expect_refused,
     get_entry,
+    is_watched,
     reload_entry,
     state_of,
     wait_idle,
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
     from tests.simulator.house import House
 
 CALL_HOME = "camera.classe_300x_call_home"
-BRIDGE_RINGING = "binary_sensor.classe_300x_ringing"
-IN_CALL = "binary_sensor.classe_300x_in_call"
+BRIDGE_RINGING = "binary_sensor.classe_300x_bell_panel_unknown"
+IN_CALL = "binary_sensor.classe_300x_line_panel_unknown"
 TALK = "chromium_talk"
 
 
@@ -105,7 +106,7 @@ async def test_call(
     assert dialled(simulator) == [(bridge, bridge)]
     assert open_session(simulator).panel_id is None
     await hass.async_block_till_done()
-    assert (state_of(hass, CALL_HOME), state_of(hass, STREET)) == ("streaming", "idle")
+    assert (is_watched(hass, CALL_HOME), is_watched(hass, STREET)) == (True, False)
     assert (state_of(hass, IN_CALL), state_of(hass, BRIDGE_RINGING)) == ("on", "off")
     await view.close()
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
@@ -255,12 +256,12 @@ async def test_no_call_by_itself_after_a_ring(
     """A view is connected when the ringing has ended; a call would ring in the house."""
     simulator.rtc.settings.busy_while_ringing = True
     call = simulator.ring()
-    await wait_until(lambda: state_of(hass, "binary_sensor.easykit_ringing") == "on")
+    await wait_until(lambda: state_of(hass, "binary_sensor.easykit_bell_panel_unknown") == "on")
     view = await home.open_view(offer(TALK))
     await view.wait_for("error")
     assert view.error_code == "call_busy"
     simulator.miss(call)
-    await wait_until(lambda: state_of(hass, "binary_sensor.easykit_ringing") == "off")
+    await wait_until(lambda: state_of(hass, "binary_sensor.easykit_bell_panel_unknown") == "off")
     live = get_entry(hass).runtime_data.live
     await wait_until(lambda: not live.channel.in_use)
     assert (len(view.received("error")), simulator.rtc.offers) == (1, 2)
@@ -311,6 +312,6 @@ async def test_answered_call_is_not_continued(
     bridge = simulator.house.bridges()[0].id
     assert dialled(simulator) == [(bridge, bridge)]
     await let_grace_period_pass(hass)
-    assert state_of(hass, "binary_sensor.posto_esterno_strada_in_call") == "off"
+    assert state_of(hass, "binary_sensor.posto_esterno_strada_line") == "off"
     assert state_of(hass, IN_CALL) == "on"
     await view.close()

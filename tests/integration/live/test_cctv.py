@@ -6,7 +6,13 @@ import pytest
 
 from custom_components.bticino_classe.const import DOMAIN
 from tests.client.answers import RING
-from tests.integration.conftest import EventRecorder, expect_refused, state_of, wait_until
+from tests.integration.conftest import (
+    EventRecorder,
+    expect_refused,
+    is_watched,
+    state_of,
+    wait_until,
+)
 from tests.integration.live.browser_client import BrowserClient, offer, open_session, panel_id
 
 if TYPE_CHECKING:
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.simulator import Simulator
 
-RINGING = "binary_sensor.classe_300x_ringing"
+RINGING = "binary_sensor.classe_300x_bell_panel_unknown"
 GARDEN, GATE = "camera.giardino", "camera.cancello"
 pytestmark = pytest.mark.parametrize("house_name", ["cctv"])
 
@@ -37,10 +43,10 @@ async def test_camera_is_dialled(
     view = await garden.watch(offer())
     session = open_session(simulator)
     assert session.panel_id == panel_id(simulator, "Giardino")
-    await wait_until(lambda: state_of(hass, GARDEN) == "streaming")
+    await wait_until(lambda: is_watched(hass, GARDEN))
     assert state_of(hass, GATE) == "idle"
-    assert state_of(hass, "binary_sensor.cancello_in_call") == "off"
-    assert state_of(hass, "binary_sensor.classe_300x_in_call") == "on"
+    assert state_of(hass, "binary_sensor.cancello_line") == "off"
+    assert state_of(hass, "binary_sensor.classe_300x_line_panel_unknown") == "on"
     await view.close()
     await wait_until(lambda: not simulator.rtc.open)
 
@@ -73,5 +79,5 @@ async def test_ring_that_names_a_cctv_camera(
     """It is shown at the intercom."""
     push_ring(simulator, "Giardino")
     await wait_until(events.rings)
-    assert events.rings() == ["event.classe_300x_doorbell"]
-    assert state_of(hass, "binary_sensor.cancello_ringing") == "off"
+    assert events.rings() == ["event.classe_300x_doorbell_panel_unknown"]
+    assert state_of(hass, "binary_sensor.cancello_bell") == "off"
