@@ -29,7 +29,6 @@ _CAMERA: Final = (Platform.CAMERA, "camera")
 _OF_CALLS: Final = {
     *((Platform.BINARY_SENSOR, "ringing"), (Platform.BINARY_SENSOR, "in_call")),
     *((Platform.EVENT, "doorbell"), (Platform.EVENT, "call")),
-    *((Platform.IMAGE, "last_call"), (Platform.IMAGE, "last_call_close_up")),
 }
 _NEXT_PANEL: Final = (Platform.BUTTON, "next_panel")
 _REPLACED: Final = {(Platform.SENSOR, "last_call")}  # by the panels' entities
@@ -100,7 +99,7 @@ def _fits(entry: BticinoConfigEntry, house: House, module: Module, domain: str, 
     if module.kind is ModuleKind.LIGHT:
         return entity in _OF_LIGHTS
     if module.kind is ModuleKind.PANEL:
-        return entity == _CAMERA or entity in _OF_CALLS
+        return entity in _OF_CALLS | {_CAMERA} or domain == Platform.IMAGE
     if module.kind is ModuleKind.CAMERA:
         return entity == _CAMERA
     if module.kind is ModuleKind.BRIDGE:

@@ -40,7 +40,15 @@ if TYPE_CHECKING:
 
 RELAYS: Final = (ModuleKind.LIGHT, ModuleKind.RELAY)  # which may be wired to a door
 
-UNKNOWN_PANEL: Final = "_unknown_panel"  # ends translation keys of an intercom with panels
+# The translation keys of what an intercom shows of calls if it has several panels.
+OF_UNKNOWN_PANEL: Final = {
+    "call": "call_unknown_panel",
+    "doorbell": "doorbell_unknown_panel",
+    "in_call": "in_call_unknown_panel",
+    "last_call": "last_call_unknown_panel",
+    "last_call_close_up": "last_call_close_up_unknown_panel",
+    "ringing": "ringing_unknown_panel",
+}
 
 type Source = Callable[[ModuleListener], CALLBACK_TYPE]
 
@@ -237,7 +245,7 @@ class BticinoCallEntity(BticinoLocalEntity):
         """That of an unknown panel is disabled by default if the model names its panels."""
         super().__init__(runtime, module, description)
         if self.coordinator.panels_of(module.id):
-            self._attr_translation_key = f"{self.translation_key}{UNKNOWN_PANEL}"
+            self._attr_translation_key = OF_UNKNOWN_PANEL[str(self.translation_key)]
             if module.type in OFFERING_TYPES:
                 self._attr_entity_registry_enabled_default = False
 

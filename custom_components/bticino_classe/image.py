@@ -10,7 +10,7 @@ from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind
 from .const import DOMAIN
-from .entity import UNKNOWN_PANEL, BticinoLocalEntity, EntityAdder, unique_id
+from .entity import OF_UNKNOWN_PANEL, BticinoLocalEntity, EntityAdder, unique_id
 from .history.downloads import async_placeholder
 from .history.records import SNAPSHOT, VIGNETTE
 
@@ -67,7 +67,7 @@ def _image_sources(
     registry, runtime = er.async_get(hass), entry.runtime_data
     for module in runtime.coordinator.data.modules.values():
         is_changed = changed is None or module.id in changed
-        if not is_changed or not runtime.coordinator.data.shows_calls(module):
+        if not is_changed or module.kind not in {ModuleKind.BRIDGE, ModuleKind.PANEL}:
             continue
         for kind, key in KEYS.items():
             if (
@@ -99,7 +99,7 @@ class BticinoLastCall(BticinoLocalEntity, ImageEntity):
         ImageEntity.__init__(self, runtime.coordinator.hass)
         super().__init__(runtime, module, KEYS[kind])
         has_panels = bool(self.coordinator.panels_of(module.id))
-        self._attr_translation_key = KEYS[kind] + (UNKNOWN_PANEL if has_panels else "")
+        self._attr_translation_key = OF_UNKNOWN_PANEL[KEYS[kind]] if has_panels else KEYS[kind]
         self._kind = kind
         self._sources = (runtime.history.async_listen,)
 

@@ -62,7 +62,7 @@ OUTAGES = {
 }
 NEEDS_THE_CLOUD = (
     *(DOOR, "button.cancello_open", "light.luce_scale", "camera.posto_esterno_strada"),
-    *("binary_sensor.classe_300x_intercom_online", "sensor.classe_300x_wi_fi_strength"),
+    "binary_sensor.classe_300x_intercom_online",
 )
 ALWAYS_THERE = (
     *(DOORBELL, "event.posto_esterno_strada_call", "calendar.casa_calls"),

@@ -151,10 +151,8 @@ class CallEvents:
         that is not listed yet is shown at the known one.
         """
         house = self._coordinator.data
-        location, panels = (
-            house.location_of(call.panel_id, call.bridge_id),
-            house.panels_of(call.bridge_id),
-        )
+        panels = house.panels_of(call.bridge_id)
+        location = house.location_of(call.panel_id, call.bridge_id)
         return panels[0] if location == call.bridge_id and len(panels) == 1 else location
 
     def is_at(self, call: Call, module_id: str) -> bool:

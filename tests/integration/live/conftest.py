@@ -37,6 +37,11 @@ pytest.register_assert_rewrite("tests.integration.live.walk", "tests.integration
 CANDIDATE = "candidate:7 1 udp 2122260223 203.0.113.77 50000 typ host generation 0"
 
 
+@pytest.fixture(autouse=True)
+def _enabled(all_entities: None) -> None:
+    """Enable *Line*, and what intercoms show of unknown panels."""
+
+
 @pytest.fixture(params=["echo", "null", "absent"])
 def ack_mode(request: pytest.FixtureRequest, simulator: Simulator) -> str:
     """Run a test once for each way in which the cloud may acknowledge messages."""

@@ -9,7 +9,7 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from tests.integration.conftest import call_action, state_of, wait_idle, wait_until
+from tests.integration.conftest import call_action, call_entity, state_of, wait_idle, wait_until
 from tests.integration.live.browser_client import STREET, BrowserClient, offer
 from tests.integration.live.conftest import let_grace_period_pass
 
@@ -55,6 +55,11 @@ async def mock_recorder_before_hass(
 
 
 @pytest.fixture(autouse=True)
+def _enabled() -> None:
+    """Only what is enabled by default."""
+
+
+@pytest.fixture(autouse=True)
 async def _logbook(
     recorder_mock: object,  # noqa: ARG001 - the recorder
     hass: HomeAssistant,
@@ -90,9 +95,7 @@ async def activity(
 
 def bell_of(house: str) -> str:
     """Return the bell that rings in a house."""
-    location = PLACES[house][0]
-    has_unknown_panel = house == "easykit_three_panels"
-    return f"binary_sensor.{location}_bell{'_panel_unknown' if has_unknown_panel else ''}"
+    return call_entity("binary_sensor", PLACES[house][0], "bell")
 
 
 async def open_door(hass: HomeAssistant, lock: str, action: tuple[str, str]) -> None:

@@ -11,6 +11,7 @@ from custom_components.bticino_classe.const import DOMAIN
 from custom_components.bticino_classe.services import SIMULATE_RING
 from tests.integration.conftest import (
     call_action,
+    call_entity,
     device_id_of,
     expect_refused,
     get_entry,
@@ -249,7 +250,11 @@ def entities_of(house_name: str) -> tuple[str, str, str]:
     """Return the camera to open, and the sensor and the event that show the ring."""
     location = "easykit" if house_name == "easykit_three_panels" else "entrance_panel_1"
     camera = "camera.entrance_panel_2" if location == "easykit" else "camera.entrance_panel_1"
-    return camera, f"binary_sensor.{location}_bell", f"event.{location}_call"
+    return (
+        camera,
+        call_entity("binary_sensor", location, "bell"),
+        call_entity("event", location, "call"),
+    )
 
 
 WITHOUT_OFFERS = ["easykit", "classe_300eos", "easykit_three_panels"]

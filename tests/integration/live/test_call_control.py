@@ -185,19 +185,19 @@ async def test_ring_that_cannot_be_declined(
     """Without an offer from the cloud there is nothing to decline."""
     simulator.ring()
     await wait_until(events.rings)
-    (camera,) = hass.states.async_entity_ids("camera")
+    camera = "camera.entrance_panel_1"
     assert await expect_refused(hass, DOMAIN, "decline_ring", camera) == "cannot_decline"
 
 
 async def test_next_panel(
     hass: HomeAssistant, browser: BrowserClient, simulator: Simulator
 ) -> None:
-    """The button is available during a view only; the action names the reason."""
-    assert state_of(hass, NEXT_PANEL) == "unavailable"
+    """The button is always available; without a view, it names the reason, as the action does."""
+    assert state_of(hass, NEXT_PANEL) == "unknown"
+    assert await expect_refused(hass, "button", "press", NEXT_PANEL) == "no_call"
     assert await expect_refused(hass, DOMAIN, "next_panel", STREET) == "no_call"
     await browser.watch(offer())
     await hass.async_block_till_done()
-    assert state_of(hass, NEXT_PANEL) == "unknown"
     await call_action(hass, "button", "press", NEXT_PANEL)
     yard = panel_id(simulator, "Posto esterno cortile")
     assert open_session(simulator).panel_id == yard

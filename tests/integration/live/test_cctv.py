@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.simulator import Simulator
 
-RINGING = "binary_sensor.classe_300x_bell_panel_unknown"
+RINGING = "binary_sensor.cancello_bell"
 GARDEN, GATE = "camera.giardino", "camera.cancello"
 pytestmark = pytest.mark.parametrize("house_name", ["cctv"])
 
@@ -39,14 +39,13 @@ async def _garden(
 async def test_camera_is_dialled(
     hass: HomeAssistant, garden: BrowserClient, simulator: Simulator
 ) -> None:
-    """By its own id; only its camera and its intercom are in use."""
+    """By its own id; only its camera and the intercom's line are in use."""
     view = await garden.watch(offer())
     session = open_session(simulator)
     assert session.panel_id == panel_id(simulator, "Giardino")
     await wait_until(lambda: is_watched(hass, GARDEN))
     assert state_of(hass, GATE) == "idle"
-    assert state_of(hass, "binary_sensor.cancello_line") == "off"
-    assert state_of(hass, "binary_sensor.classe_300x_line_panel_unknown") == "on"
+    assert state_of(hass, "binary_sensor.cancello_line") == "on"
     await view.close()
     await wait_until(lambda: not simulator.rtc.open)
 
@@ -73,11 +72,8 @@ async def test_ring_is_not_answered_by_a_cctv_camera(
     assert state_of(hass, RINGING) == "on"
 
 
-async def test_ring_that_names_a_cctv_camera(
-    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
-) -> None:
-    """It is shown at the intercom."""
+async def test_ring_that_names_a_cctv_camera(events: EventRecorder, simulator: Simulator) -> None:
+    """It is shown at the only panel."""
     push_ring(simulator, "Giardino")
     await wait_until(events.rings)
-    assert events.rings() == ["event.classe_300x_doorbell_panel_unknown"]
-    assert state_of(hass, "binary_sensor.cancello_bell") == "off"
+    assert events.rings() == ["event.cancello_doorbell"]

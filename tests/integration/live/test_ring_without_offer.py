@@ -10,6 +10,7 @@ from custom_components.bticino_classe.errors import async_load_error_translation
 from custom_components.bticino_classe.live import manager
 from tests.integration.conftest import (
     advance,
+    call_entity,
     device_id_of,
     get_entry,
     is_watched,
@@ -52,7 +53,7 @@ async def _ringing(
     simulator.rtc.settings.busy_while_ringing = True
     browser.camera, location = HOUSES[house_name]
     call = simulator.ring(offer=False)
-    await wait_until(lambda: state_of(hass, f"binary_sensor.{location}_bell") == "on")
+    await wait_until(lambda: state_of(hass, call_entity("binary_sensor", location, "bell")) == "on")
     return call
 
 
@@ -360,7 +361,7 @@ async def test_busy_intercom_without_such_a_ring(
     """While another panel rings whose ring can be answered, and during a simulated ring."""
     simulator.rtc.settings.slots = 0
     call = simulator.ring("Posto esterno strada")
-    await wait_until(lambda: state_of(hass, "binary_sensor.classe_300x_bell_panel_unknown") == "on")
+    await wait_until(lambda: state_of(hass, "binary_sensor.posto_esterno_strada_bell") == "on")
     browser.camera = YARD
     view = await browser.open_view(offer())
     await view.wait_for("error")

@@ -45,7 +45,7 @@ async def test_view(hass: HomeAssistant, browser: BrowserClient, simulator: Simu
     assert is_watched(hass, STREET)
     assert state_of(hass, YARD) == "idle"
     assert state_of(hass, IN_CALL) == "on"
-    assert state_of(hass, "binary_sensor.classe_300x_line_panel_unknown") == "on"
+    assert state_of(hass, "binary_sensor.classe_300x_line_panel_unknown") == "off"
     assert state_of(hass, "binary_sensor.posto_esterno_cortile_line") == "off"
     assert open_session(simulator).panel_id == panel_id(simulator, "Posto esterno strada")
     await view.close()
