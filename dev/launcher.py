@@ -11,6 +11,7 @@ import aiohttp
 
 from .cloud import HOST, addresses, simulated_cloud
 from .errors import DevelopError
+from .go2rtc import running_go2rtc
 from .options import Options, parse
 from .owner import USER, Owner
 from .server import Server
@@ -47,9 +48,13 @@ async def _run(options: Options) -> None:
     _check_ports(options)
     url = f"http://{HOST}:{options.port}/"
     with locked_config(options) as config:
-        async with simulated_cloud(options) as cloud, asyncio.TaskGroup() as tasks:
+        async with (
+            simulated_cloud(options) as cloud,
+            running_go2rtc(options.go2rtc) as go2rtc,
+            asyncio.TaskGroup() as tasks,
+        ):
             print(f"develop: starting Home Assistant; its log is {options.log}", file=sys.stderr)
-            environment = {"HOME_ASSISTANT_URL": url, **addresses(cloud)}
+            environment = {"HOME_ASSISTANT_URL": url, **addresses(cloud), **go2rtc}
             tasks.create_task(Server(config, options.log, environment).keep_running())
             await _announce(Owner(url, owner_password(config)), options, cloud)
 

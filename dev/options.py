@@ -10,6 +10,7 @@ from tests.simulator import HOUSES
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent
 STATE: Final = ROOT / ".dev"
+STAND_IN: Final = "stand-in"
 EPILOG: Final = (
     "Home Assistant logs to home-assistant.log in the state folder: follow it with "
     "'tail -f .dev/home-assistant.log'. To load changed code, restart Home Assistant "
@@ -26,6 +27,7 @@ class Options:
     house: str = "classe_300x"
     configured: bool = False
     fresh: bool = False
+    go2rtc: str | None = None
     state: Path = STATE
 
     @property
@@ -60,6 +62,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--configured", action="store_true", help="set up the simulated account")
     parser.add_argument("--fresh", action="store_true", help="delete the state of earlier runs")
+    parser.add_argument(
+        "--go2rtc",
+        nargs="?",
+        const=STAND_IN,
+        metavar="URL",
+        help="let Home Assistant use a go2rtc that runs already, or without a URL a stand-in",
+    )
     parser.add_argument(
         "--state", type=_absolute, default=STATE, metavar="FOLDER", help="folder for the state"
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SHIPPED: Final = ROOT / "custom_components" / "bticino_classe"
 HELPER: Final = HERE / "custom_components" / "bticino_classe_dev"
 LINKED: Final = ("configuration.yaml", "dashboards")
+GO2RTC: Final = "go2rtc.yaml"
 WRITTEN_BY_THE_UI: Final = ("automations.yaml", "scripts.yaml", "scenes.yaml")
 
 
@@ -32,7 +33,7 @@ def locked_config(options: Options) -> Iterator[Path]:
         config = options.state / "config"
         if options.fresh:
             shutil.rmtree(config, ignore_errors=True)
-        _prepare(config, options.port)
+        _prepare(config, options)
         yield config
 
 
@@ -64,15 +65,11 @@ def link_components(config: Path) -> None:
     _write_json(components / SHIPPED.name / "manifest.json", manifest)
 
 
-def _prepare(config: Path, port: int) -> None:
+def prepare_storage(config: Path, port: int, *, http_version: int = 3) -> None:
+    """Store the port of Home Assistant, and that nothing but an owner is missing."""
     storage = config / ".storage"
     storage.mkdir(parents=True, exist_ok=True)
-    for name in LINKED:
-        (config / name).unlink(missing_ok=True)
-        (config / name).symlink_to(HERE / name)
-    for name in WRITTEN_BY_THE_UI:
-        (config / name).touch()
-    _write_store(storage / "http", version=3, data=_http(port))
+    _write_store(storage / "http", version=http_version, data=_http(port))
     if not (storage / "onboarding").exists():
         done = ["core_config", "analytics", "integration"]
         _write_store(storage / "onboarding", version=4, data={"done": done})
@@ -81,6 +78,20 @@ def _prepare(config: Path, port: int) -> None:
         _write_store(
             storage / "core.labs", version=1, data={"preview_feature_status": [two_way_audio]}
         )
+
+
+def _prepare(config: Path, options: Options) -> None:
+    prepare_storage(config, options.port)
+    for name in LINKED:
+        (config / name).unlink(missing_ok=True)
+        (config / name).symlink_to(HERE / name)
+    packages = config / "packages"
+    shutil.rmtree(packages, ignore_errors=True)
+    packages.mkdir()
+    if options.go2rtc is not None:
+        (packages / GO2RTC).symlink_to(HERE / "packages" / GO2RTC)
+    for name in WRITTEN_BY_THE_UI:
+        (config / name).touch()
 
 
 def _http(port: int) -> dict[str, object]:

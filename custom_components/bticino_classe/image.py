@@ -102,6 +102,7 @@ class BticinoLastCall(BticinoLocalEntity, ImageEntity):
         self._attr_translation_key = OF_UNKNOWN_PANEL[KEYS[kind]] if has_panels else KEYS[kind]
         self._kind = kind
         self._sources = (runtime.history.async_listen,)
+        self._shown = self._call_id
 
     @property
     @override
@@ -117,6 +118,19 @@ class BticinoLastCall(BticinoLocalEntity, ImageEntity):
         image = image or await async_placeholder(self.hass)
         self._attr_content_type = image.content_type
         return image.content
+
+    @callback
+    @override
+    def _on_source(self, changed: Collection[str] | None) -> None:
+        """Change the address with the picture: browsers keep what they have fetched."""
+        if self._shown != (shown := self._call_id):
+            self._shown = shown
+            self.async_update_token()
+        super()._on_source(changed)
+
+    @property
+    def _call_id(self) -> str | None:
+        return None if self._call is None else self._call.id
 
     @property
     def _call(self) -> CallRecord | None:

@@ -1,6 +1,8 @@
-"""The pictures of calls in the media browser: home, panel, month, day."""
+"""The pictures of calls in the media browser: the latest, and by home, panel, month and day."""
 
 from dataclasses import dataclass
+from datetime import date
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, override
 from urllib.parse import quote
 
@@ -15,11 +17,19 @@ from homeassistant.components.media_source import (
 )
 from homeassistant.util import dt as dt_util
 
+from .chime import CHIME_FILE, CHIME_TYPE, CHIME_URL
 from .client import ModuleKind
 from .const import DOMAIN
 from .errors import translated_error
 from .history.formatting import async_call_formatter
-from .history.media_tree import Period, async_calls, async_locations, async_periods, local_time
+from .history.media_tree import (
+    Period,
+    async_calls,
+    async_latest,
+    async_locations,
+    async_periods,
+    local_time,
+)
 from .history.records import picture_path
 from .permissions import Caller
 from .runtime import async_loaded_entries, async_loaded_entry
@@ -37,6 +47,8 @@ if TYPE_CHECKING:
     from .runtime import BticinoConfigEntry
 
 NAME: Final = "BTicino Classe"
+LATEST: Final = "latest"  # identifier
+LATEST_CALLS: Final = 20
 IMAGE: Final = "image/jpeg"  # a hint for frontends; the exact type is reported when it is resolved
 
 
@@ -48,8 +60,9 @@ async def async_get_media_source(hass: HomeAssistant) -> MediaSource:
 class CallsMediaSource(MediaSource):
     """Shows the accounts that keep a history, and in them what the user may see.
 
-    Identifiers are keys, never paths: `entry/home`, `entry/location`, `entry/location/2026-11` and
-    `entry/location/2026-11-28` can be browsed, `entry/call/kind` is a picture.
+    Identifiers are keys, never paths: `latest`, `entry/home`, `entry/location`,
+    `entry/location/2026-11` and `entry/location/2026-11-28` can be browsed, `entry/call/kind` is a
+    picture, `chime` the sound for speakers. A folder with one folder in it shows what is in that.
     """
 
     name = NAME
@@ -61,6 +74,8 @@ class CallsMediaSource(MediaSource):
     @override
     async def async_resolve_media(self, item: MediaSourceItem) -> PlayMedia:
         match (item.identifier or "").split("/"):
+            case ["chime"]:
+                return PlayMedia(CHIME_URL, CHIME_TYPE, path=CHIME_FILE)
             case [entry_id, call_id, kind] if entry := self._entry(entry_id):
                 history = entry.runtime_data.history
                 call = await history.async_call(call_id)
@@ -78,27 +93,65 @@ class CallsMediaSource(MediaSource):
     async def async_browse_media(self, item: MediaSourceItem) -> BrowseMediaSource:
         if not item.identifier:
             return await self._root()
-        match item.identifier.split("/"):
-            case [entry_id, _] if entry := self._entry(entry_id):
-                return await _home_or_location(entry, item.identifier)
-            case [entry_id, location_id, date] if entry := self._entry(entry_id):
-                period = Period.parse(date, dt_util.get_default_time_zone())
-                if period and _may_see(entry, location_id):
-                    children = await _in_period(entry, location_id, period)
-                    return _folder(date, item.identifier, children)
-        raise _not_found()
+        if item.identifier == LATEST:
+            return await self._latest()
+        return await self._skip_levels(await self._open(item.identifier))
 
     def _entry(self, entry_id: str) -> BticinoConfigEntry | None:
         entry = async_loaded_entry(self.hass, entry_id)
         return entry if entry is not None and entry.runtime_data.history.is_kept else None
 
+    def _entries(self) -> list[BticinoConfigEntry]:
+        return [each for each in async_loaded_entries(self.hass) if self._entry(each.entry_id)]
+
     async def _root(self) -> BrowseMediaSource:
-        """Return the homes, or the locations of the only home."""
-        entries = [each for each in async_loaded_entries(self.hass) if self._entry(each.entry_id)]
-        homes = [home for entry in entries for home in await _homes(entry)]
-        if len(homes) == 1:
-            return _folder(NAME, None, homes[0].locations)
-        return _folder(NAME, None, [_folder(home.title, home.identifier) for home in homes])
+        """Return the latest calls, then the homes, as folders."""
+        homes = [home for entry in self._entries() for home in await _homes(entry)]
+        root = _folder(NAME, None, [_folder(home.title, home.identifier) for home in homes])
+        root = await self._skip_levels(root, only_folders=True)
+        latest = await self._latest()
+        if latest.children:
+            covers = (child.thumbnail for child in latest.children)
+            latest.thumbnail, latest.children = next(filter(None, covers), None), None
+            root.children = [latest, *(root.children or ())]
+        return root
+
+    async def _latest(self) -> BrowseMediaSource:
+        """Return the newest calls of all locations that the user may see."""
+        entries = self._entries()
+        found = [each for entry in entries for each in await _latest_items(entry)]
+        found.sort(key=itemgetter(0), reverse=True)
+        title = _formatter(entries[0]).latest if entries else NAME
+        return _folder(title, LATEST, [item for _, item in found[:LATEST_CALLS]])
+
+    async def _open(self, identifier: str | None, *, dated: bool = False) -> BrowseMediaSource:
+        """Return a folder with what is in it; `dated`: calls with their days."""
+        match (identifier or "").split("/"):
+            case [entry_id, _] if entry := self._entry(entry_id):
+                return await _home_or_location(entry, f"{identifier}")
+            case [entry_id, location_id, key] if entry := self._entry(entry_id):
+                period = Period.parse(key, dt_util.get_default_time_zone())
+                if period and _may_see(entry, location_id):
+                    return await _period(entry, location_id, period, dated=dated)
+        raise _not_found()
+
+    async def _skip_levels(
+        self, folder: BrowseMediaSource, *, only_folders: bool = False
+    ) -> BrowseMediaSource:
+        """Return a folder that shows what is in its only folder, as long as there is just one."""
+        while (only := _only_folder(folder)) is not None:
+            inner = (await self._open(only.identifier, dated=True)).children
+            if not inner or (only_folders and not inner[0].can_expand):
+                break
+            folder.children = inner
+        return folder
+
+
+def _only_folder(folder: BrowseMediaSource) -> BrowseMediaSource | None:
+    match folder.children:
+        case [BrowseMediaSource(can_expand=True) as only]:
+            return only
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +166,7 @@ class _Home:
 async def _homes(entry: BticinoConfigEntry) -> list[_Home]:
     """Return the current homes, then former homes that have calls, as far as the user may see."""
     house, history = entry.runtime_data.coordinator.data, entry.runtime_data.history
-    names = async_call_formatter(entry.runtime_data.coordinator.hass, entry.entry_id).names
+    names = _formatter(entry).names
     called = await async_locations(history)
     titles = {home.id: home.name for home in house.homes.values() if home.bridges}
     locations = {
@@ -168,21 +221,37 @@ async def _home_or_location(entry: BticinoConfigEntry, identifier: str) -> Brows
     raise _not_found()
 
 
-async def _in_period(
-    entry: BticinoConfigEntry, location_id: str, period: Period
-) -> list[BrowseMediaSource]:
+async def _period(
+    entry: BticinoConfigEntry, location_id: str, period: Period, *, dated: bool
+) -> BrowseMediaSource:
     """Return the calls of a day or the days of a month; BrowseError: there are none."""
-    history = entry.runtime_data.history
+    history, formatter = entry.runtime_data.history, _formatter(entry)
+    location = f"{entry.entry_id}/{location_id}"
     if period.is_day:
         calls = await async_calls(history, location_id, period)
-        formatter = async_call_formatter(entry.runtime_data.coordinator.hass, entry.entry_id)
-        children = [item for call in calls for item in _items(entry, call, formatter)]
+        children = [each for call in calls for each in _items(entry, call, formatter, dated=dated)]
     else:
         days = await async_periods(history, location_id, period)
-        children = _period_folders(entry, f"{entry.entry_id}/{location_id}", days)
+        children = _period_folders(entry, location, days)
     if not children:
         raise _not_found()
-    return children
+    return _folder(_period_title(formatter, period.key), f"{location}/{period.key}", children)
+
+
+async def _latest_items(entry: BticinoConfigEntry) -> list[tuple[float, BrowseMediaSource]]:
+    """Return an item for each of the newest calls that the user may see, with the call's time."""
+    history, formatter, now = entry.runtime_data.history, _formatter(entry), dt_util.now()
+    visible = [key for key in await async_locations(history) if _may_see(entry, key)]
+    found = []
+    for call in await async_latest(history, visible, LATEST_CALLS):
+        moment, kind = formatter.moment(local_time(call), now), next(iter(call.pictures), None)
+        parts = (moment, formatter.location(call), formatter.outcome(call))
+        found.append((call.time, _item(entry, call, kind, " · ".join(filter(None, parts)))))
+    return found
+
+
+def _formatter(entry: BticinoConfigEntry) -> CallFormatter:
+    return async_call_formatter(entry.runtime_data.coordinator.hass, entry.entry_id)
 
 
 def _location(
@@ -195,10 +264,22 @@ def _location(
 def _period_folders(
     entry: BticinoConfigEntry, location: str, periods: list[Folder]
 ) -> list[BrowseMediaSource]:
+    formatter = _formatter(entry)
     return [
-        _folder(each.key, f"{location}/{each.key}", cover=_cover(entry, each.cover))
+        _folder(
+            _period_title(formatter, each.key),
+            f"{location}/{each.key}",
+            cover=_cover(entry, each.cover),
+        )
         for each in periods
     ]
+
+
+def _period_title(formatter: CallFormatter, key: str) -> str:
+    """Return the title of the month or day with a key."""
+    if len(key) == len("2026-11"):
+        return formatter.month(date.fromisoformat(f"{key}-01"))
+    return formatter.day(date.fromisoformat(key), dt_util.now().date())
 
 
 def _cover(entry: BticinoConfigEntry, call: CallRecord | None) -> str | None:
@@ -227,10 +308,11 @@ def _folder(
 
 
 def _items(
-    entry: BticinoConfigEntry, call: CallRecord, formatter: CallFormatter
+    entry: BticinoConfigEntry, call: CallRecord, formatter: CallFormatter, *, dated: bool
 ) -> list[BrowseMediaSource]:
     """Return an item for each picture of a call, or one item without a picture."""
-    time = f"{local_time(call):%H:%M}"
+    at = local_time(call)
+    time = formatter.moment(at, dt_util.now()) if dated else f"{at:%H:%M}"
     first, *others = call.pictures or (None,)
     # Short, because frontends truncate long titles.
     return [

@@ -11,6 +11,8 @@ version=$(git show "HEAD:$folder/manifest.json" | sed -n 's/.*"version": *"\([^"
 [ "$1" = "$version" ] || die "the tag is $1, but the version in manifest.json is $version; they have to be the same."
 heading=$(git show HEAD:CHANGELOG.md | grep -m1 "^## ") || die "CHANGELOG.md has no version heading."
 [[ $heading == "## $version ("????-??-??")" ]] || die "CHANGELOG.md begins with '$heading', not '## $version (year-month-day)'."
+git show "HEAD:$folder/manifest.json" | tr -d ' \n' | grep -q '"codeowners":\["@' ||
+  die "manifest.json has no code owner; see docs/contributing.md."
 # Only committed files, with paths relative to $folder: HACS unpacks them into that folder.
 git archive --format=zip --output=bticino_classe.zip "HEAD:$folder"
 echo "archive: bticino_classe.zip, version $version"

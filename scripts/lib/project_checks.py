@@ -94,34 +94,66 @@ def _flatten(tree: Tree, prefix: str = "") -> dict[str, str]:
 
 # Languages: hassfest reads English only, and only after a push.
 
-COMPLETE: Final = ("it",)
 SAME_AS_ENGLISH: Final = frozenset({"BTicino Classe", "E-mail", "Email", "Password", "Wi-Fi"})
+# By language: what else reads as in English.
+ALSO_SAME: Final[dict[str, frozenset[str]]] = {}
+MAX_NAME_LENGTH: Final = 32  # characters, in one line of a phone
+_NAME: Final = re.compile(r"(entity|device)\..*\.name")
 _BAD_TEXT: Final = re.compile(r"^$|^\s|\s$|</?[a-z]|://|\bwww\.|'\{\w+\}'|\[%", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{\w+\}|[{}]")
+# A noun after a number has up to four forms, and our texts have one: write "12 s" or "Calls: 12".
+_COUNTED_NOUN: Final = re.compile(
+    r"\{(minutes|seconds|days|calls|pictures|count)\}[ \u00a0](?!(s|min|MB)\b)\w"
+)
 
 
 def check_translations(project: Project) -> Iterator[str]:
-    """Check every language against English, and that the complete ones are complete."""
+    """Check that every language is complete, and each text by itself and against English."""
     english = _flatten(project.json(ENGLISH))
     for name in project.find(TRANSLATIONS, ".json"):
-        for key, text in _flatten(project.json(name)).items():
-            if _BAD_TEXT.search(text):
-                yield f"{name}: {key} is empty or has spaces around it, HTML, a URL or '{{name}}'"
-            if key not in english:
-                yield f"{name}: {key} is not in en.json"
-            elif set(_PLACEHOLDER.findall(text)) != set(_PLACEHOLDER.findall(english[key])):
-                yield f"{name}: {key} has other placeholders than in en.json"
-    for name in (f"{TRANSLATIONS}/{language}.json" for language in COMPLETE):
         texts = _flatten(project.json(name))
+        for key, text in texts.items():
+            yield from (f"{name}: {key} {fault}" for fault in _faults(key, text, english))
         yield from (f"{name}: {key} is missing" for key in english if key not in texts)
-        yield from (f"{name}: {key} is not translated" for key in _untranslated(english, texts))
+        if name != ENGLISH:
+            yield from (
+                f"{name}: {key} is not translated"
+                for key in _untranslated(english, texts, Path(name).stem)
+            )
+            yield from (f"{name}: {fault}" for fault in _inconsistent(english, texts))
 
 
-def _untranslated(english: dict[str, str], texts: dict[str, str]) -> Iterator[str]:
+def _faults(key: str, text: str, english: dict[str, str]) -> Iterator[str]:
+    if _BAD_TEXT.search(text):
+        yield "is empty or has spaces around it, HTML, a URL or '{name}'"
+    if key not in english:
+        yield "is not in en.json"
+    elif set(_PLACEHOLDER.findall(text)) != set(_PLACEHOLDER.findall(english[key])):
+        yield "has other placeholders than in en.json"
+    if _COUNTED_NOUN.search(text):
+        yield "has a word after a number, which would need plural forms"
+    if _NAME.fullmatch(key) and len(text) > MAX_NAME_LENGTH:
+        yield f"has more than {MAX_NAME_LENGTH} characters"
+
+
+def _untranslated(english: dict[str, str], texts: dict[str, str], language: str) -> Iterator[str]:
+    same = SAME_AS_ENGLISH | ALSO_SAME.get(language, frozenset())
     for key, text in texts.items():
         has_words = re.search(r"\w", _PLACEHOLDER.sub("", text))
-        if text == english.get(key) and has_words and text not in SAME_AS_ENGLISH:
+        if text == english.get(key) and has_words and text not in same:
             yield key
+
+
+def _inconsistent(english: dict[str, str], texts: dict[str, str]) -> Iterator[str]:
+    """Yield where one English text has two translations: one thing has one word.
+
+    A name is a noun and a state may be a verb, and actions have words of their own.
+    """
+    found: dict[tuple[str, bool, str], str] = {}
+    for key in english.keys() & texts.keys():
+        kind = (key.partition(".")[0], key.endswith(".name"), english[key])
+        if found.setdefault(kind, texts[key]) != texts[key]:
+            yield f"{english[key]!r} is both {found[kind]!r} and {texts[key]!r}"
 
 
 # Translation keys: hassfest does not look for them in the code.

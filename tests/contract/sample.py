@@ -22,6 +22,9 @@ ENDPOINTS = Path(project_checks.ENDPOINTS)
 QUALITY_SCALE = Path(project_checks.QUALITY_SCALE)
 BLUEPRINT = Path("blueprints/automation/ring.yaml")
 
+_STATES = {"open": "Open", "opening": "Open"}
+_STATI = {"open": "Aperta", "opening": "Aperta"}
+
 _TREES: dict[Path, Tree] = {
     MANIFEST: {
         "domain": project_checks.DOMAIN,
@@ -37,7 +40,7 @@ _TREES: dict[Path, Tree] = {
             "error": {"cannot_connect": "The cloud does not answer."},
             "abort": {"wrong_account": "This is another account."},
         },
-        "entity": {"lock": {"door": {"name": "Door {number}"}}},
+        "entity": {"lock": {"door": {"name": "Door {number}", "state": _STATES}}},
         "exceptions": {
             "too_late": {"message": "Too late by {seconds} s."},
             "no_call": {"message": "Nobody is on the line."},
@@ -56,7 +59,7 @@ _TREES: dict[Path, Tree] = {
             "error": {"cannot_connect": "Il cloud non risponde."},
             "abort": {"wrong_account": "È un altro account."},
         },
-        "entity": {"lock": {"door": {"name": "Porta {number}"}}},
+        "entity": {"lock": {"door": {"name": "Porta {number}", "state": _STATI}}},
         "exceptions": {
             "too_late": {"message": "In ritardo di {seconds} s."},
             "no_call": {"message": "Nessuno è in linea."},

@@ -1,6 +1,7 @@
 """scripts/lib/archive.sh: the contents of the release archive, and when it is not built."""
 
 from pathlib import Path
+import re
 import subprocess
 import zipfile
 
@@ -68,3 +69,15 @@ def test_change_log_must_have_the_release(root: Path, heading: str) -> None:
     result = archive(root, "0.1.0")
     assert result.returncode == 1
     assert "CHANGELOG.md begins with" in result.stderr
+
+
+def test_release_needs_a_code_owner(root: Path) -> None:
+    """HACS and the Marketplace show the code owners as the authors."""
+    manifest = root / sample.MANIFEST
+    manifest.write_text(
+        re.sub(r'(?s)"codeowners": \[.*?\]', '"codeowners": []', manifest.read_text())
+    )
+    commit(root)
+    result = archive(root, "0.1.0")
+    assert result.returncode == 1
+    assert "no code owner" in result.stderr

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.bticino_classe import calendar, commands, const, coordinator, polling
-from custom_components.bticino_classe.client import pictures, rate_limiter
+from custom_components.bticino_classe.client import Gathering, pictures, rate_limiter
 from custom_components.bticino_classe.client.websocket import backoff
 from custom_components.bticino_classe.history import (
     catch_up,
@@ -28,6 +28,7 @@ EVENTS, MORE_EVENTS = catch_up.EVENTS, catch_up.EVENTS_AFTER_LONG_GAP
 DAYS, CALLS, MEGABYTES = const.DEFAULT_DAYS, const.DEFAULT_CALLS, const.DEFAULT_MEGABYTES
 MEMORY = records.MEMORY_LIMITS
 KEPT_RECORDING = int(file.KEEP_SECONDS // 86_400)
+QUIET = whep.QUIET_SECONDS
 WORDS = {2: "two", 4: "four", 5: "five"}
 
 
@@ -50,11 +51,12 @@ SENTENCES = [
     ("docs/how_it_works.md", f"at most {WORDS[downloads.MAX_PARALLEL]} at a time"),
     ("docs/how_it_works.md", f"has {commands.COMMAND_SECONDS:.0f} seconds from the press"),
     ("docs/how_it_works.md", f"by at most {commands.SETTING_GRACE_SECONDS:.0f} seconds"),
-    ("docs/streams.md", f"ends after {relays.RELAY_VIEW_SECONDS:.0f} seconds at the latest"),
-    ("docs/streams.md", f"possible after {relays.RELAY_PAUSE_SECONDS:.0f} seconds"),
-    ("docs/development.md", f"a pause of {relays.RELAY_PAUSE_SECONDS:.0f} seconds"),
+    ("docs/streams.md", f"| {const.DEFAULT_VIEW_SECONDS} s | 10 to 600 |"),
+    ("docs/streams.md", f"| {const.DEFAULT_PAUSE_SECONDS} s | 5 to 3600 |"),
+    ("docs/development.md", f"a pause of {const.DEFAULT_PAUSE_SECONDS} seconds"),
     ("docs/streams.md", f"{relays.RELAY_FAILURE_PAUSE_SECONDS:.0f} seconds after a call that"),
-    ("docs/streams.md", f"at most {relays.RELAY_VIEWS_PER_HOUR} views per hour and intercom"),
+    ("docs/streams.md", f"| {const.DEFAULT_VIEWS_PER_HOUR} | 1 to 60 |"),
+    ("docs/streams.md", f"at most {const.MAX_STREAM_MINUTES_PER_HOUR} minutes of every hour"),
     ("docs/streams.md", f"more than {whep.MAX_BODY_BYTES >> 10} KiB"),
     ("docs/streams.md", f"later than {WORDS[int(whep.GATHER_SECONDS)]} seconds after its answer"),
     ("docs/troubleshooting.md", f"up to {MORE_EVENTS} of the home's newest events"),
@@ -77,7 +79,9 @@ SENTENCES = [
     ("docs/how_it_works.md", f"after {START_SECONDS} and {LAST_START_SECONDS} seconds, then every"),
     ("docs/how_it_works.md", f"each failure up to {backoff.SHORT_DELAY:.0f} seconds"),
     ("docs/how_it_works.md", f"waited so far, at most {backoff.LONGEST_DELAY:.0f} seconds"),
-    ("docs/benchmarks.md", f"no candidate has come for {whep.QUIET_SECONDS} seconds"),
+    ("docs/benchmarks.md", f"has come for {QUIET[Gathering.RELAYED]} seconds after a relayed one"),
+    ("docs/benchmarks.md", f"{QUIET[Gathering.REFLEXIVE]} seconds after a public one"),
+    ("docs/benchmarks.md", f"or {QUIET[Gathering.HOST]:.0f} second after one"),
     ("docs/benchmarks.md", f"limited to {backoff.SHORT_DELAY:.0f} s while less than a minute"),
     ("docs/benchmarks.md", f"and to {backoff.LONGEST_DELAY:.0f} s in the end"),
 ]

@@ -60,9 +60,23 @@ def test_a_release_runs_all_checks() -> None:
     assert jobs_of("validate").keys() == {"hassfest", "hacs"}
 
 
-@pytest.mark.parametrize("needed", ["diagnostics", "log"])
-def test_a_failed_sign_in_can_be_reported(needed: str) -> None:
-    """Without an account there are no diagnostics, and perhaps no log."""
-    fields = {field.get("id"): field for field in read("ISSUE_TEMPLATE/bug.yml")["body"]}
-    assert not fields[needed].get("validations", {}).get("required", False)
-    assert "sign-in" in fields[needed]["attributes"]["description"]
+def test_a_failed_sign_in_is_reported_without_diagnostics() -> None:
+    """Without an account there are none, and perhaps no log."""
+    fields = {field.get("id"): field for field in read("ISSUE_TEMPLATE/sign_in.yml")["body"]}
+    assert "diagnostics" not in fields
+    assert not fields["log"].get("validations", {}).get("required", False)
+
+
+@pytest.mark.parametrize("name", ["bug", "sign_in"])
+def test_a_report_contains_no_secret(name: str) -> None:
+    """The form says so first, and asks for a confirmation last."""
+    body = read(f"ISSUE_TEMPLATE/{name}.yml")["body"]
+    assert "Never post a password" in body[0]["attributes"]["value"]
+    (option,) = body[-1]["attributes"]["options"]
+    assert option["required"] is True
+
+
+@pytest.mark.parametrize("name", ["bug", "feature", "sign_in"])
+def test_labels_exist_in_every_new_repository(name: str) -> None:
+    """GitHub ignores labels that nobody has created."""
+    assert set(read(f"ISSUE_TEMPLATE/{name}.yml")["labels"]) <= {"bug", "enhancement"}

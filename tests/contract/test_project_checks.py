@@ -43,6 +43,11 @@ VALUE_CASES: tuple[tuple[Path, str, object, str], ...] = (
     (ITALIAN, "exceptions/no_call/message", "Nessuno}.", "message has other placeholders"),
     (ITALIAN, "exceptions/no_call/message", GONE, "exceptions.no_call.message is missing"),
     (ITALIAN, "exceptions/no_call/message", "Nobody is on the line.", "message is not translated"),
+    (ITALIAN, "exceptions/too_late/message", "Di {seconds} secondi.", "would need plural forms"),
+    (ENGLISH, "exceptions/too_late/message", "Too late by {seconds} seconds", "plural forms"),
+    (ITALIAN, "entity/lock/door/name", "Porta numero {number} dell'ingresso", "more than 32"),
+    (ITALIAN, "config/error/broken", "Guasto.", "error.broken is not in en.json"),
+    (ITALIAN, "entity/lock/door/state/open", "Aperto", "'Open' is both 'Ap"),
     (ITALIAN, "exceptions/other", {"message": "Altro."}, "other.message is not in en.json"),
     (ENGLISH, "exceptions/other", {"message": "Other."}, "exceptions.other is not used"),
     (ENGLISH, "entity/lock/gate", {"name": "Gate"}, "entity.lock.gate is not used"),
@@ -187,10 +192,10 @@ def test_correct_code_is_accepted(root: Path, line: str) -> None:
     assert find_problems(root) == []
 
 
-def test_other_languages_may_be_incomplete(root: Path) -> None:
-    """Home Assistant shows English where a text is missing."""
+def test_every_language_is_complete(root: Path) -> None:
+    """Half a translation is a mixture of two languages."""
     sample.put(root, ENGLISH.with_name("de.json"), '{"exceptions": {}}')
-    assert find_problems(root) == []
+    assert has_problem(root, "de.json: exceptions.too_late.message is missing")
 
 
 @pytest.mark.parametrize("text", ["{", '{"a": 1, "a": 2}'])

@@ -88,6 +88,13 @@ async def ring(owner: Owner, operator: Operator, panel: str, *then: str, **how: 
 
 
 async def _look(visitor: Visitor) -> None:
+    latest = await visitor.browse_calls("Latest")
+    await visitor.picture("history-latest")
+    assert [title.split(" · ")[1:] for title in latest[:3]] == [
+        [STREET, "Missed"],
+        [YARD, "Answered"],
+        [STREET, "Missed"],
+    ]
     day = await browse_today(visitor, STREET)
     await visitor.picture("history-day")
     # The newest first: the one without a picture, the two pictures of the other.
@@ -132,9 +139,8 @@ async def _keep_for_a_month(visitor: Visitor) -> None:
 
 
 async def browse_today(visitor: Visitor, panel: str) -> list[str]:
-    """Return the titles of today's calls at a panel, in the media browser."""
-    today = datetime.now(tz=UTC).astimezone()
-    return await visitor.browse_calls(panel, f"{today:%Y-%m}", f"{today:%Y-%m-%d}")
+    """Return the titles of today's calls at a panel, in the media browser; there are no others."""
+    return await visitor.browse_calls(panel)
 
 
 async def _online(owner: Owner) -> None:

@@ -2,17 +2,16 @@
 
 import asyncio
 from asyncio.subprocess import PIPE
-from datetime import datetime, timedelta
+from datetime import datetime
 import signal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from PIL import Image, ImageChops, ImageStat
 import pytest
 
+from tests.e2e.clock import shows_clock
 from tests.e2e.development import PYTHON, ROOT, START_TIMEOUT, Development, expect_clean_end
 from tests.e2e.operating import Operator
 from tests.e2e.visitor import ARTIFACTS
-from tests.simulator.video import CLOCK_TOP, GLYPH_HEIGHT, WIDTH, draw
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,9 +25,6 @@ pytestmark = [
 ]
 
 PANEL, NUMBER = "Posto esterno cortile", 2
-CLOCK: Final = (0, CLOCK_TOP, WIDTH, CLOCK_TOP + GLYPH_HEIGHT)
-TENTH: Final = timedelta(seconds=0.1)
-SAME: Final = 1.0  # mean difference of two pictures; another digit makes about 2 or more
 
 
 async def test_stream_address(development: Development, session: aiohttp.ClientSession) -> None:
@@ -41,12 +37,12 @@ async def test_stream_address(development: Development, session: aiohttp.ClientS
     picture = ARTIFACTS / "stream.png"
     ARTIFACTS.mkdir(exist_ok=True)
     started = datetime.now().astimezone()
-    assert await _play(address, picture) == (0, "")
-    assert _shows_clock(picture, started, datetime.now().astimezone())
+    assert await play(address, picture) == (0, "")
+    assert shows_clock(picture, PANEL, NUMBER, started, datetime.now().astimezone())
     operator = Operator(session, development.ready["operator"])
     calls = await operator.wait_for_calls(lambda found: not found["held_slots"])
     assert (calls["offers"], calls["terminates"]) == (1, 1)
-    code, output = await _play(f"{address}0", picture)
+    code, output = await play(f"{address}0", picture)
     assert (code, output.startswith("The stream address returned 401: ")) == (1, True), output
     assert development.logged_problems() == []
     assert address.rpartition("=")[2] not in development.log()
@@ -55,25 +51,10 @@ async def test_stream_address(development: Development, session: aiohttp.ClientS
     assert development.ready["stream"] == address
 
 
-async def _play(address: str, picture: Path) -> tuple[int | None, str]:
+async def play(address: str, picture: Path) -> tuple[int | None, str]:
     """Run the player; return its exit code and what it printed."""
     command = (PYTHON, "-m", "dev.player", address, str(picture))
     player = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=PIPE)
     async with asyncio.timeout(START_TIMEOUT):
         output, errors = await player.communicate()
     return player.returncode, (output + errors).decode()
-
-
-def _shows_clock(picture: Path, start: datetime, end: datetime) -> bool:
-    """Whether a picture shows the panel, and its clock at a time between two others."""
-    with Image.open(picture) as opened:
-        found = opened.convert("L")
-    at, is_shown = start - TENTH, False
-    while at <= end and not is_shown:
-        drawn = Image.fromarray(draw(PANEL, NUMBER, at).to_ndarray(format="rgb24")).convert("L")
-        is_shown = all(
-            ImageStat.Stat(ImageChops.difference(found.crop(box), drawn.crop(box))).mean[0] < SAME
-            for box in (CLOCK, (0, 0, WIDTH, CLOCK_TOP))
-        )
-        at += TENTH
-    return is_shown

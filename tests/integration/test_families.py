@@ -29,7 +29,8 @@ KINDS: Final = {
         *("binary_sensor.connection", "binary_sensor.push_connection"),
         *("camera.call_home", "button.reset_missed_calls"),
         *("sensor.last_boot", "sensor.last_call_outcome"),
-        *("sensor.local_address", "sensor.missed_calls", "sensor.wifi_strength"),
+        *("sensor.local_address", "sensor.missed_calls", "sensor.stream_views"),
+        "sensor.wifi_strength",
     },
     "calls": RINGS | {"button.next_panel"},  # of an intercom that has not exactly one panel
     "panel": RINGS | {"camera.camera", "image.last_call"},

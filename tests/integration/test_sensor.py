@@ -40,6 +40,7 @@ async def test_sensors_of_the_intercom(
         "sensor.classe_300x_last_call",
         "sensor.classe_300x_last_restart",
         "sensor.classe_300x_wi_fi_strength",
+        "sensor.classe_300x_stream_views",
         "select.classe_300x_professional_studio",
     }
     entity_registry.async_update_entity("sensor.classe_300x_wi_fi_strength", disabled_by=None)

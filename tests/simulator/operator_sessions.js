@@ -7,6 +7,7 @@ const RTC_SWITCHES = [
   ["broadcast_frames", "Send every frame to all connections"], ["rescind_own", "Push rescind to the answering client too"],
   ["busy_while_ringing", "Busy while it rings without an offer"],
   ["trickle", "Send candidates as separate frames"],
+  ["relayed_candidate", "Send a relayed candidate last"],
 ];
 const delays = [["at once", 0], ["after 1 s", 1], ["after 5 s", 5], ["after 15 s", 15], ["after 40 s", 40]];
 const spans = [["5 s", 5], ["15 s", 15], ["30 s", 30], ["1 min", 60], ["3 min", 180], ["1 h", 3600]];

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import aioice.ice
 from aiortc import (
+    RTCCertificate,
     RTCConfiguration,
     RTCPeerConnection,
     RTCRtpSender,
@@ -25,9 +26,14 @@ from tests.simulator.scripted import sections
 from tests.simulator.video import PanelVideo
 
 if TYPE_CHECKING:
+    from aiortc.rtcdtlstransport import SRTPProtectionProfile
+    from OpenSSL.SSL import Context
+
     from tests.simulator.house import Json
     from tests.simulator.rtc_settings import RtcSettings
 
+#: Of DTLS, for certificates of both kinds.
+CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES"
 CLOSE_SECONDS = 1.0
 #: Seconds without a packet after which the microphone is off again.
 AWAKE_SECONDS = 1.0
@@ -39,6 +45,7 @@ SENDS = ("sendrecv", "sendonly")
 LOOPBACK = "127.0.0.1"
 CANDIDATE = "a=candidate:"
 END_OF_CANDIDATES = "a=end-of-candidates"
+RELAYED = "candidate:9 1 udp 1015807 203.0.113.9 50009 typ relay raddr 192.0.2.20 rport 50000"
 
 
 class RealPeer:
@@ -102,7 +109,9 @@ class RealPeer:
 
     def candidates(self) -> list[Json]:
         """Return the ICE candidates that are not in the SDP."""
-        return self._candidates
+        if not (self._settings.relayed_candidate and self._candidates):
+            return self._candidates
+        return [*self._candidates, self._candidates[-1] | {"candidate": RELAYED}]
 
     def show(self, name: str, number: int) -> None:
         """Show a panel, given its name and its number at the bridge."""
@@ -203,5 +212,15 @@ def _host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
     return [LOOPBACK, *others]
 
 
-# aioice leaves out 127.0.0.1 and has no setting for it.
+def _ssl_context(self: RTCCertificate, srtp_profiles: list[SRTPProtectionProfile]) -> Context:
+    """Return a DTLS context that accepts peers with an RSA certificate, too."""
+    context = _create_ssl_context(self, srtp_profiles)
+    context.set_cipher_list(CIPHERS)
+    return context
+
+
+# aioice leaves out 127.0.0.1, aiortc the cipher suites for RSA certificates, which GStreamer has.
+# Neither has a setting for it.
 aioice.ice.get_host_addresses = _host_addresses
+_create_ssl_context = RTCCertificate._create_ssl_context
+RTCCertificate._create_ssl_context = _ssl_context  # type: ignore[method-assign]

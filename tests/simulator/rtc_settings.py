@@ -54,6 +54,8 @@ class RtcSettings:
     rescind_own: bool = True
     #: The real peer sends its candidates as separate frames instead of in the SDP.
     trickle: bool = True
+    #: The last of those frames is a relayed candidate, as of a TURN server; nobody is there.
+    relayed_candidate: bool = False
     #: The real peer sends 111 and 109 whatever was negotiated.
     fixed_payload_types: bool = False
     #: What the real peer needs to send audio: received RTP, a sending offer, or nothing.

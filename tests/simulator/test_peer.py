@@ -5,8 +5,16 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import (
+    RTCCertificate,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.rtcdtlstransport import generate_certificate
 from av import AudioFrame, VideoFrame
+from cryptography.hazmat.primitives.asymmetric import rsa
 import pytest
 
 from tests.conftest import HANG_TIMEOUT, advance_loop
@@ -21,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from aiortc.mediastreams import MediaStreamTrack
+    from aiortc.rtcdtlstransport import SRTPProtectionProfile
+    from OpenSSL.SSL import Context
 
     from tests.simulator.http_client import HttpClient
     from tests.simulator.server import Simulator
@@ -89,6 +99,19 @@ class Viewer:
         await self.connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type=kind))
 
 
+class RsaCertificate(RTCCertificate):
+    """An RSA certificate, with which ciphers for ECDSA are of no use."""
+
+    def __init__(self) -> None:
+        key: Any = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        super().__init__(key, generate_certificate(key))
+
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> Context:
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(b"ECDHE-RSA-AES128-GCM-SHA256")
+        return context
+
+
 @asynccontextmanager
 async def viewer(*, talks: bool = True) -> AsyncIterator[Viewer]:
     """Open a viewer for a while."""
@@ -141,6 +164,16 @@ async def test_view_with_two_way_audio(client: HttpClient, sim: Simulator) -> No
         await sim.rtc.close()
     assert asyncio.all_tasks() - before == set()
     assert (sim.rtc.terminates, sim.rtc.held_slots, sim.violations) == (1, 0, [])
+
+
+async def test_viewer_with_an_rsa_certificate(client: HttpClient, sim: Simulator) -> None:
+    """GStreamer has one; DTLS needs a cipher that fits it."""
+    sim.rtc.settings.trickle = False
+    async with open_signaling(client) as signaling, viewer() as remote:
+        # aiortc has no setting for it.
+        vars(remote.connection)["_RTCPeerConnection__certificates"] = [RsaCertificate()]
+        await dial(signaling, remote)
+        await remote.frame()
 
 
 @pytest.mark.parametrize(("needs", "speaks"), [("rtp", False), ("nothing", True)])

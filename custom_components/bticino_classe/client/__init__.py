@@ -112,22 +112,25 @@ from .redaction import (
 from .values import (
     is_mac,
 )
+from .webrtc.call_state import (
+    CallObserver,
+    SessionState,
+)
 from .webrtc.sdp import (
     origin_of,
     sends_audio,
 )
 from .webrtc.session import (
-    CallObserver,
     CallSession,
-    SessionState,
 )
 from .webrtc.signaling import (
     SignalingChannel,
 )
 from .webrtc.whep import (
+    Gathering,
     TrickleFragment,
     complete_answer,
-    is_complete,
+    gathering,
     is_offer,
     missing_codec,
     parse_fragment,
@@ -179,6 +182,7 @@ __all__ = [
     "Endpoints",
     "Event",
     "ForbiddenError",
+    "Gathering",
     "GrowingPause",
     "Home",
     "IceServer",
@@ -225,7 +229,7 @@ __all__ = [
     "UnreachableError",
     "complete_answer",
     "download_picture",
-    "is_complete",
+    "gathering",
     "is_mac",
     "is_offer",
     "limited_homes",

@@ -86,13 +86,15 @@ class AuthHandler:
     A session that is passed in is never closed or replaced; without one, the handler creates its
     own on first use. `token_callback` is awaited after every change with `access_token`,
     `refresh_token` and `expires_at` (seconds since the epoch), before any caller gets the new
-    token. `limiter` is shared by everything that talks to the cloud for this account.
+    token. `limiter` is shared by everything that talks to the cloud for this account. Without a
+    password (None or empty), the handler never signs in; it works while the cloud accepts the
+    tokens from `set_tokens`.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the founding document fixes the first six
         self,
         username: str,
-        password: str,
+        password: str | None,
         scope: str = DEFAULT_SCOPE,
         app_version: str = DEFAULT_APP_VERSION,
         session: aiohttp.ClientSession | None = None,
@@ -195,8 +197,8 @@ class AuthHandler:
         """Return a valid access token; renew it or sign in if necessary.
 
         Raises AuthError. It is InvalidCredentialsError only if the cloud refused e-mail and
-        password; further calls then raise it without a request, until `authenticate` succeeds or
-        `set_tokens` is called.
+        password, or the refresh token and there is no password; further calls then raise it without
+        a request, until `authenticate` succeeds or `set_tokens` is called.
         """
         return self._valid_token() or await self._share("renew", self._renew)
 
@@ -249,7 +251,7 @@ class AuthHandler:
 
         After another failure, the error is raised again until the pause is over.
         """
-        if self._credentials_refused:
+        if self._credentials_refused or not self._password:
             raise InvalidCredentialsError
         if wait := self.limiter.sign_in.left:
             raise _repeated(self.limiter.sign_in.cause, wait)
@@ -270,6 +272,8 @@ class AuthHandler:
         return access
 
     async def _request_sign_in(self) -> str:
+        if not self._password:
+            raise InvalidCredentialsError
         self.counters["logins"] += 1
         answer = await self._request(
             "password",

@@ -224,9 +224,12 @@ class AuthError(BticinoError):
 
 
 class InvalidCredentialsError(AuthError):
-    """The cloud refused e-mail address and password; the user has to enter them again."""
+    """The cloud refused e-mail address and password, or the tokens and no password is kept.
 
-    message = "Invalid credentials: the cloud refused the e-mail address or the password"
+    The user has to enter the password again.
+    """
+
+    message = "Invalid credentials: the cloud refused the password or the tokens"
 
 
 class AuthConnectionError(AuthError, NoAnswerError):

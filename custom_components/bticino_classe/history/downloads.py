@@ -88,12 +88,16 @@ class PictureDownloads:
 
     async def async_of(self, module_id: str) -> StillImage | None:
         """Return the newest picture of a panel, or of all panels of an intercom."""
-        calls = [(call, kind) for kind in KINDS if (call := self._history.last(module_id, kind))]
-        # Stable sort: the whole view of a call comes before its close-up.
-        for call, kind in sorted(calls, key=lambda each: -each[0].time):
+        for call, kind in self.pictures_at(module_id):
             if image := await self._history.async_picture(call.id, kind):
                 return image
         return None
+
+    def pictures_at(self, module_id: str) -> list[tuple[CallRecord, str]]:
+        """Return the newest picture of each kind at a panel or an intercom, newest first."""
+        calls = [(call, kind) for kind in KINDS if (call := self._history.last(module_id, kind))]
+        # Stable sort: the whole view of a call comes before its close-up.
+        return sorted(calls, key=lambda each: -each[0].time)
 
     def is_expected(self, call_id: str, kind: str) -> bool:
         """Whether a picture of a call may be stored in a moment."""

@@ -1,6 +1,7 @@
 """Calls as text: in Home Assistant's language, with the names of the devices."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.core import callback
@@ -13,6 +14,7 @@ from .records import UNKNOWN_LOCATION, Location
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date, datetime
 
     from homeassistant.core import HomeAssistant
 
@@ -39,9 +41,12 @@ class CallFormatter:
 
     def title(self, call: CallRecord) -> str:
         """Return the outcome of a call and its location."""
-        outcome = self.outcome(call)
-        location = self.panel(call) or self.names.get(call.bridge_id) or call.location.name
+        outcome, location = self.outcome(call), self.location(call)
         return f"{outcome} · {location}" if location else outcome
+
+    def location(self, call: CallRecord) -> str | None:
+        """Return the name of the panel that rang, or of the intercom if the panel is unknown."""
+        return self.panel(call) or self.names.get(call.bridge_id) or call.location.name
 
     def outcome(self, call: CallRecord) -> str:
         """Return the outcome of a call."""
@@ -51,6 +56,35 @@ class CallFormatter:
     def close_up(self) -> str:
         """Return the title of a close-up."""
         return self._text("close_up")
+
+    @property
+    def latest(self) -> str:
+        """Return the title of the newest calls."""
+        return self._text("latest")
+
+    def month(self, day: date) -> str:
+        """Return the month of a day in words."""
+        return self._text(f"month_{day.month}", year=day.year)
+
+    def day(self, day: date, today: date) -> str:
+        """Return a day in words, with its weekday."""
+        weekday = self._text(f"weekday_{day.isoweekday()}")
+        return self._text("weekday_date", weekday=weekday, date=self._date(day, today))
+
+    def moment(self, time: datetime, now: datetime) -> str:
+        """Return a time with its day in words, as short as possible."""
+        day, today = time.date(), now.date()
+        if day == today:
+            text = self._text("today")
+        elif day == today - timedelta(days=1):
+            text = self._text("yesterday")
+        else:
+            text = self._date(day, today)
+        return f"{text} {time:%H:%M}"
+
+    def _date(self, day: date, today: date) -> str:
+        text = self._text(f"date_{day.month}", day=day.day)
+        return text if day.year == today.year else self._text("date_year", date=text, year=day.year)
 
     def description(self, call: CallRecord) -> str | None:
         """Return who answered, who ended the call and how long it lasted, as far as known."""
@@ -70,7 +104,7 @@ class CallFormatter:
             return self._text("talked_minutes", minutes=minutes, seconds=rest)
         return self._text("talked_seconds", seconds=rest)
 
-    def _text(self, key: str, **values: int) -> str:
+    def _text(self, key: str, **values: int | str) -> str:
         return self.texts.get(f"{_TEXT}.{key}", "").format(**values)
 
 

@@ -227,6 +227,13 @@ class CallHistory(CallStore):
         await self._async_commit(lambda writer: writer.delete(ids), erase_damaged_before=math.inf)
         await self.picture_files.async_clear()
 
+    async def async_delete_of(self, span: tuple[float, float], module_id: str | None) -> None:
+        """Delete the calls that began within a span, at a panel or an intercom if one is given."""
+        await self._async_commit(
+            lambda writer: writer.delete_of(span, module_id), erase_damaged_before=math.inf
+        )
+        await self.picture_files.async_clear()
+
     async def async_delete_all(self) -> None:
         """Delete every call."""
         await self._async_commit(lambda writer: writer.delete_all(), erase_damaged_before=math.inf)

@@ -12,6 +12,7 @@ from homeassistant.util import dt as dt_util
 from . import reading
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import tzinfo
     import sqlite3
 
@@ -83,6 +84,14 @@ async def async_periods(
     zone = dt_util.get_default_time_zone()
     query = partial(_periods, layout=history.layout, location_id=location_id)
     return await history.async_read(partial(query, within=within, zone=zone))
+
+
+async def async_latest(
+    history: CallHistory, location_ids: Iterable[str], count: int
+) -> list[CallRecord]:
+    """Return the newest calls at some locations, newest first."""
+    query = partial(reading.latest, layout=history.layout, location_ids=tuple(location_ids))
+    return await history.async_read(partial(query, count=count))
 
 
 async def async_calls(history: CallHistory, location_id: str, day: Period) -> list[CallRecord]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 import json
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from ..client import ModuleKind, StillImage
@@ -17,6 +18,7 @@ PAGE_SIZE: Final = 200  # records that are read in one query
 FIELDS: Final = tuple(field.name for field in fields(CallRecord) if field.name != "location")
 COLUMNS: Final = ", ".join(("location_id", "location_name", "home_id", "home_name", *FIELDS))
 IN_LIST: Final = "IN (SELECT value FROM json_each(?))"
+AT_MODULE: Final = "(:module_id IS NULL OR panel_id = :module_id OR bridge_id = :module_id)"
 HAS_PICTURE: Final = "(snapshot > 0 OR vignette > 0)"
 
 
@@ -106,7 +108,7 @@ def page(
     sql = (
         f"SELECT {COLUMNS}, number FROM calls"  # noqa: S608 - constants
         " WHERE (time, number) > (:time, :number) AND time < :until"
-        " AND (:module_id IS NULL OR panel_id = :module_id OR bridge_id = :module_id)"
+        f" AND {AT_MODULE}"
         " AND (:homes IS NULL OR home_id IN (SELECT value FROM json_each(:homes)))"
         " AND NOT coalesce(home_id, '') IN (SELECT value FROM json_each(:excluded_homes))"
         f" ORDER BY time, number LIMIT {PAGE_SIZE}"
@@ -125,6 +127,18 @@ def newest_by_location(
     sql = f"SELECT {COLUMNS}, max(time) FROM calls {condition} {groups} ORDER BY time"  # noqa: S608 - constants
     calls = [as_record(row[:-1]) for row in db.execute(sql)]
     return {layout.location_of(call): call for call in calls if layout.shows(call)}
+
+
+def latest(
+    db: sqlite3.Connection, layout: Layout, location_ids: Iterable[str], count: int
+) -> list[CallRecord]:
+    """Return the newest calls at some locations, newest first."""
+    found: list[CallRecord] = []
+    for location_id in location_ids:
+        condition, values = layout.condition(location_id)
+        rest = f"WHERE {condition} ORDER BY time DESC LIMIT ?"
+        found += select(db, rest, *values, count)
+    return sorted(found, key=attrgetter("time"), reverse=True)[:count]
 
 
 def at_location(

@@ -28,7 +28,8 @@ KINDS: Final = (SNAPSHOT, VIGNETTE)
 GONE: Final = 0  # bytes: the picture was deleted or never came; it is not requested again
 DAY: Final = 86_400  # seconds
 MAX_CLOCK_DIFFERENCE: Final = 10.0  # seconds
-PICTURE_URL: Final = f"/api/{DOMAIN}/picture/{{entry_id}}/{{call_id}}/{{kind}}"
+# iOS shows an attachment only if its address ends in the name of a picture.
+PICTURE_URL: Final = f"/api/{DOMAIN}/picture/{{entry_id}}/{{call_id}}/{{kind}}.jpg"
 OUTCOMES: Final = tuple(state.value for state in CallState if state is not CallState.RINGING)
 
 # The higher outcome wins when two reports differ.

@@ -37,6 +37,9 @@ class WebRTCClient(Protocol):
     def candidate(self, candidate: Candidate) -> None:
         """Handle a candidate of the intercom."""
 
+    def candidates_complete(self) -> None:
+        """Handle that the intercom has sent all its candidates."""
+
     def postponed(self, key: str) -> None:
         """Handle that the session has to wait; `key` is the translation key of the reason."""
 
@@ -133,6 +136,10 @@ class ViewerSession(CallObserver):
     @override
     def candidate(self, candidate: Candidate) -> None:
         self.client.candidate(candidate)
+
+    @override
+    def candidates_complete(self) -> None:
+        self.client.candidates_complete()
 
     @override
     def ended(self, error: BticinoError) -> None:

@@ -16,10 +16,10 @@ from multidict import CIMultiDict
 
 from ..client import (
     Candidate,
+    Gathering,
     complete_answer,
-    is_complete,
+    gathering,
     is_offer,
-    missing_codec,
     parse_fragment,
     sends_audio,
     with_fixed_payload_types,
@@ -27,9 +27,12 @@ from ..client import (
 from ..const import DOMAIN, LOGGER
 from ..errors import translated_error
 from ..permissions import Caller, EntityAccess
+from .go2rtc import GO2RTC_USER_ID
+from .relays import relay_id
 from .stream_address import (
     AUTH_PARAMETER,
     WHEP_PATH,
+    async_remove_stream_secret,
     async_renew_stream_secret,
     is_secret,
     stream_secret,
@@ -50,7 +53,14 @@ OFFER_TYPE: Final = "application/sdp"
 FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"
 MAX_BODY_BYTES: Final = 64 * 1024
 GATHER_SECONDS: Final = 2.0  # for the candidates of the intercom, which may come after its answer
-QUIET_SECONDS: Final = 0.4  # without another candidate: there are no more
+# Without another candidate, there are no more. A device that only has its own addresses may still
+# wait for a server, and repeats a lost request after half a second; relayed ones come last.
+QUIET_SECONDS: Final = {
+    Gathering.NOTHING: GATHER_SECONDS,
+    Gathering.HOST: 1.0,
+    Gathering.REFLEXIVE: 0.4,
+    Gathering.RELAYED: 0.1,
+}
 BUSY_RETRY_SECONDS: Final = 10
 RETRY_SECONDS: Final = 60
 SESSION_ID_BYTES: Final = 24
@@ -67,6 +77,7 @@ _STATUSES: Final = {
     "call_answer_not_allowed": HTTPStatus.CONFLICT,
     "call_answered_elsewhere": HTTPStatus.CONFLICT,
     "call_busy": HTTPStatus.CONFLICT,
+    "call_codec_missing": HTTPStatus.UNPROCESSABLE_ENTITY,
     "call_home_needs_microphone": HTTPStatus.FORBIDDEN,
     "call_interrupted": HTTPStatus.CONFLICT,
     "call_ring_answered": HTTPStatus.CONFLICT,
@@ -95,13 +106,29 @@ class WhepCamera:
         """The secret of its stream address; None: it has none."""
         return stream_secret(self.entry, self.module_id)
 
+    def holder_of(self, secret: str) -> str | None:
+        """Return who has a secret of this camera; None: it is wrong."""
+        if is_secret(secret, self.secret):
+            return STREAM_USER_ID
+        for_go2rtc = None if self.live is None else self.live.go2rtc.secret_of(self.module_id)
+        return GO2RTC_USER_ID if is_secret(secret, for_go2rtc) else None
+
     @callback
     def async_renew_secret(self, hass: HomeAssistant) -> str:
         """Replace the secret, and end the views of those who have the one before."""
         secret = async_renew_stream_secret(hass, self.entry, self.module_id)
-        if self.live is not None:
-            self.live.relays.async_end(_relay_id(STREAM_USER_ID, self.module_id))
+        self._end_views()
         return secret
+
+    @callback
+    def async_remove_secret(self, hass: HomeAssistant) -> None:
+        """Switch the stream address off, and end the views of those who have it."""
+        async_remove_stream_secret(hass, self.entry, self.module_id)
+        self._end_views()
+
+    def _end_views(self) -> None:
+        if self.live is not None:
+            self.live.relays.async_end(relay_id(STREAM_USER_ID, self.module_id))
 
 
 type FindCamera = Callable[[HomeAssistant, str], WhepCamera | None]
@@ -136,7 +163,8 @@ class WhepClient:
         self.failure: str | None = None
         self._sdp = ""
         self._candidates: list[Candidate] = []
-        self._has_candidate = asyncio.Event()
+        self._has_all_candidates = False
+        self._has_news = asyncio.Event()
 
     def answered(self, sdp: str) -> None:
         """Keep the answer for the response."""
@@ -145,7 +173,12 @@ class WhepClient:
     def candidate(self, candidate: Candidate) -> None:
         """Keep a candidate for the response; those that come after it are lost."""
         self._candidates.append(candidate)
-        self._has_candidate.set()
+        self._has_news.set()
+
+    def candidates_complete(self) -> None:
+        """Send the response at once."""
+        self._has_all_candidates = True
+        self._has_news.set()
 
     def postponed(self, key: str) -> None:
         """Keep the client waiting: the response comes after the ring that keeps the line busy."""
@@ -156,15 +189,16 @@ class WhepClient:
 
     async def wait_for_candidates(self) -> None:
         """Wait until no more candidates come; WHEP cannot send them after the answer."""
-        if is_complete(self._sdp):
-            return
         with suppress(TimeoutError):
             async with asyncio.timeout(GATHER_SECONDS):
-                if "\na=candidate:" not in self._sdp:
-                    await self._has_candidate.wait()
-                while True:
-                    self._has_candidate.clear()
-                    await asyncio.wait_for(self._has_candidate.wait(), QUIET_SECONDS)
+                while (stage := self._gathering) is not Gathering.COMPLETE:
+                    self._has_news.clear()
+                    await asyncio.wait_for(self._has_news.wait(), QUIET_SECONDS[stage])
+
+    @property
+    def _gathering(self) -> Gathering:
+        is_complete = self._has_all_candidates
+        return Gathering.COMPLETE if is_complete else gathering(self._sdp, self._candidates)
 
     def answer(self) -> str:
         """Return the complete answer."""
@@ -225,7 +259,7 @@ class WhepView(_WhepView):
         is_talking = sends_audio(offer)
         # Only who talks may answer a ring: a program that watches must not.
         access = replace(access, may_control=access.may_control and is_talking)
-        relay = None if is_talking else _relay_id(access.user_id, camera.module_id)
+        relay = None if is_talking else relay_id(access.user_id, camera.module_id)
         client, session_id = WhepClient(offer, relay), secrets.token_urlsafe(SESSION_ID_BYTES)
         try:
             await camera.live.async_view(camera.module, offer, session_id, client, access)
@@ -242,8 +276,8 @@ class WhepView(_WhepView):
         """Return the camera, and what a user or the holder of its secret may do with it."""
         camera = self._find_camera(request.app[KEY_HASS], entity_id)
         given = request.query.get(AUTH_PARAMETER, "")
-        if camera is not None and is_secret(given, camera.secret):
-            return camera, EntityAccess(user_id=STREAM_USER_ID, may_read=True, may_control=False)
+        if camera is not None and (holder := camera.holder_of(given)) is not None:
+            return camera, EntityAccess(user_id=holder, may_read=True, may_control=False)
         if (user := request.get(KEY_HASS_USER)) is None:
             headers: dict[str, str] = {hdrs.WWW_AUTHENTICATE: "Bearer"}
             raise WhepError(HTTPStatus.UNAUTHORIZED, "Not authorized.", headers=headers)
@@ -306,11 +340,6 @@ class WhepSessionView(_WhepView):
         raise WhepError(HTTPStatus.NOT_FOUND, "There is no such view (any more).")
 
 
-def _relay_id(user_id: str | None, module_id: str) -> str:
-    """Return the identity of a user's relay at a camera."""
-    return f"{user_id} {module_id}"
-
-
 def _handled(
     handler: Callable[..., Awaitable[web.Response]],
 ) -> Callable[..., Awaitable[web.Response]]:
@@ -337,8 +366,6 @@ async def _read_offer(request: web.Request) -> str:
     offer = await _read(request)
     if not is_offer(offer):
         raise WhepError(HTTPStatus.BAD_REQUEST, "The body is not a usable SDP offer.")
-    if (codec := missing_codec(offer)) is not None:
-        raise WhepError(HTTPStatus.UNPROCESSABLE_ENTITY, f"The offer lacks the codec {codec}.")
     return offer
 
 

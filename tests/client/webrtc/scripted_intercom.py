@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, override
 
 from custom_components.bticino_classe.client.models import RingOffer
-from custom_components.bticino_classe.client.webrtc.session import CallObserver, CallSession
+from custom_components.bticino_classe.client.webrtc.call_state import CallObserver
+from custom_components.bticino_classe.client.webrtc.session import CallSession
 from custom_components.bticino_classe.client.webrtc.signaling import CallTimeouts, SignalingChannel
 from custom_components.bticino_classe.client.websocket.backoff import Backoff
 from tests.client.lines import Cloud

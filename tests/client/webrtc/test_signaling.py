@@ -7,7 +7,7 @@ import pytest
 
 from custom_components.bticino_classe.client.errors import CallError, CallOverError
 from custom_components.bticino_classe.client.models import Candidate
-from custom_components.bticino_classe.client.webrtc.session import SessionState
+from custom_components.bticino_classe.client.webrtc.call_state import SessionState
 from tests.client.running import until
 from tests.client.webrtc.scripted_intercom import (
     ANSWER,

@@ -13,7 +13,7 @@ from custom_components.bticino_classe.client.errors import (
     NoAnswerError,
 )
 from custom_components.bticino_classe.client.models import Candidate
-from custom_components.bticino_classe.client.webrtc.session import SessionState
+from custom_components.bticino_classe.client.webrtc.call_state import SessionState
 from custom_components.bticino_classe.client.websocket.connection import SocketState
 from tests.client.running import until
 from tests.client.webrtc.scripted_intercom import (

@@ -21,10 +21,8 @@ from custom_components.bticino_classe.client.errors import (
     UnreachableError,
 )
 from custom_components.bticino_classe.client.models import Candidate
+from custom_components.bticino_classe.client.webrtc.call_state import SessionState
 from custom_components.bticino_classe.client.webrtc.sdp import MAX_CANDIDATES
-from custom_components.bticino_classe.client.webrtc.session import (
-    SessionState,
-)
 from custom_components.bticino_classe.client.webrtc.signaling import MAX_UNROUTED_FRAMES
 from tests.client.running import until
 from tests.client.webrtc.scripted_intercom import (

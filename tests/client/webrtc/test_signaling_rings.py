@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.bticino_classe.client.errors import BticinoError, NoAnswerError
-from custom_components.bticino_classe.client.webrtc.session import SessionState
+from custom_components.bticino_classe.client.webrtc.call_state import SessionState
 from custom_components.bticino_classe.client.websocket.connection import SocketState
 from tests.client.running import until
 from tests.client.webrtc.scripted_intercom import (

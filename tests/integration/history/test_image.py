@@ -71,6 +71,40 @@ async def test_last_call_and_its_close_up(hass: HomeAssistant, simulator: Simula
 
 
 @pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize("entity_id", [IMAGE, CLOSE_UP, "camera.posto_esterno_strada"])
+async def test_new_picture_has_a_new_address(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    hass_client_no_auth: ClientSessionGenerator,
+    entity_id: str,
+) -> None:
+    """So that an open page shows it; the address stays as long as the picture does."""
+
+    def address() -> str:
+        state = hass.states.get(entity_id)
+        assert state is not None
+        return str(state.attributes["entity_picture"])
+
+    await called(hass, simulator, STREET, "miss", late=60)
+    first = address()
+    await called(hass, simulator, YARD, "miss")
+    await called(hass, simulator, STREET, "miss", pictures=False)
+    await hass.services.async_call(DOMAIN, "reset_missed_calls", {}, blocking=True)
+    assert address() == first
+    call = await called(hass, simulator, STREET, "miss")
+    second = address()
+    assert second != first
+    browser = await hass_client_no_auth()
+    kind = "vignette" if entity_id == CLOSE_UP else "snapshot"
+    for url in (first, second):  # a page may just be fetching the one before
+        assert await (await browser.get(url)).read() == jpeg(call.picture_id(kind))
+    history = history_of(hass)
+    await history.async_delete([(await new_calls(hass))[-1].id])
+    await wait_idle(hass)
+    assert address() not in {first, second}
+
+
+@pytest.mark.usefixtures("online_entry")
 async def test_images_after_a_restart(hass: HomeAssistant, simulator: Simulator) -> None:
     """Both images are available at once, with the time of the call."""
     call = await called(hass, simulator, STREET, "miss")

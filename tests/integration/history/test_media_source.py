@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+import re
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -117,14 +118,16 @@ async def ring(hass: HomeAssistant, simulator: Simulator, panel: str = STREET, *
     return call
 
 
-async def add_old_call(hass: HomeAssistant, simulator: Simulator) -> datetime:
-    """Let a push report an old call at the street panel, and return its time."""
-    at = time.time() - 40 * DAY
+async def add_call(
+    hass: HomeAssistant, simulator: Simulator, panel: str = STREET, *, days_ago: int
+) -> datetime:
+    """Let a push report a missed call of an earlier day, and return its time."""
+    at = time.time() - days_ago * DAY
     push = CallPush(
-        step=CallStep.OFFERED,
-        session_id="long-ago",
+        step=CallStep.MISSED,
+        session_id=f"{days_ago} days ago",
         bridge_id=simulator.house.bridges()[0].id,
-        panel_id=simulator.house.find(STREET).id,
+        panel_id=simulator.house.find(panel).id,
         time=at,
     )
     get_entry(hass).runtime_data.calls.async_handle_push(push)
@@ -137,29 +140,120 @@ def local(call: Call) -> datetime:
     return datetime.fromtimestamp(int(call.at), ROME)
 
 
-def folders_of(call: Call, panel: str = STREET) -> tuple[str, str, str]:
-    """Return the titles of the folders of a call."""
-    return panel, f"{local(call):%Y-%m}", f"{local(call):%Y-%m-%d}"
+def month_of(at: datetime) -> str:
+    """Return the title of the folder of a month."""
+    return f"{at:%B %Y}"
+
+
+def day_of(at: datetime) -> str:
+    """Return the title of the folder of a day of this year or another."""
+    day = f"{at:%A} {at.day} {at:%B}"
+    return day if at.year == datetime.now(ROME).year else f"{day} {at.year}"
+
+
+def undated(titles: list[str]) -> list[str]:
+    """Return titles without "Today", which is "Yesterday" if midnight has passed in between."""
+    return [re.sub("^(Today|Yesterday) ", "", title) for title in titles]
 
 
 async def test_panel_month_day_call(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
-    """Newest first, with the outcome; a single home has no folder."""
+    """Newest first, with the outcome; a single home has no folder, nor has a single month or day.
+
+    Calls in the folder of a day have no date, unless the folder of the day was skipped.
+    """
     missed = await ring(hass, simulator, vignette=False)
     simulator.miss(missed)
     answered = await ring(hass, simulator)
     simulator.answer_elsewhere(answered)
     await ring(hass, simulator, YARD, vignette=False)
-    old = await add_old_call(hass, simulator)
-    assert await browser.titles() == [STREET, YARD]
-    assert await browser.titles(STREET) == [folders_of(answered)[1], f"{old:%Y-%m}"]
-    assert await browser.titles(STREET, f"{old:%Y-%m}") == [f"{old:%Y-%m-%d}"]
-    assert await browser.titles(*folders_of(answered)) == [
+    calls = [
         f"{local(answered):%H:%M} · Answered",
         f"{local(answered):%H:%M} · Close-up",
         f"{local(missed):%H:%M} · Missed",
     ]
+    assert await browser.titles() == ["Latest", STREET, YARD]
+    titles = await browser.titles(STREET)
+    assert (undated(titles), undated(titles) != titles) == (calls, True)
+    old = await add_call(hass, simulator, days_ago=40)
+    older = await add_call(hass, simulator, days_ago=75)
+    oldest = await add_call(hass, simulator, days_ago=76 if older.day > 1 else 74)
+    assert await browser.titles(STREET) == [
+        month_of(local(answered)),
+        month_of(old),
+        month_of(older),
+    ]
+    (title,) = await browser.titles(STREET, month_of(old))
+    assert re.fullmatch(rf"{old.day} {old:%B}( {old.year})? {old:%H:%M} · Missed", title)
+    days = await browser.titles(STREET, month_of(older))
+    assert days == [day_of(at) for at in sorted((older, oldest), reverse=True)]
+    assert await browser.titles(STREET, month_of(older), day_of(older)) == [
+        f"{older:%H:%M} · Missed"
+    ]
+
+
+async def test_latest(
+    hass: HomeAssistant, browser: Browser, simulator: Simulator, freezer: FrozenDateTimeFactory
+) -> None:
+    """One item for each of the 20 newest calls of all panels; the newest picture is the cover."""
+    assert await browser.titles() == [STREET, YARD]
+    for days_ago in range(3, 25):
+        await add_call(hass, simulator, YARD if days_ago % 2 else STREET, days_ago=days_ago)
+    call = await ring(hass, simulator, YARD)
+    simulator.answer_elsewhere(call)
+    await wait_until(lambda: newest_outcome(hass) == "answered")
+    await ring(hass, simulator, pictures=False)
+    (latest, street, yard) = await browser.open()
+    assert [latest["title"], street["title"], yard["title"]] == ["Latest", STREET, YARD]
+    silent, item, *older = await browser.open("Latest")
+    assert len(older) == 18
+    assert silent["thumbnail"] is None
+    assert latest["thumbnail"] == item["thumbnail"] == yard["thumbnail"]
+    assert undated([item["title"]]) == [f"{local(call):%H:%M} · {YARD} · Answered"]
+    assert urlsplit(await browser.link(item)).path == item["thumbnail"]
+    shown = [each["title"].split(" · ")[1:] for each in older]
+    assert shown == [[YARD if days % 2 else STREET, "Missed"] for days in range(3, 21)]
+    freezer.tick(2 * DAY)
+    at = local(call)
+    titles = await browser.titles("Latest")
+    assert re.match(rf"{at.day} {at:%B}( {at.year})? {at:%H:%M} · ", titles[1])
+
+
+def newest_outcome(hass: HomeAssistant) -> str:
+    """Return the outcome of the call that was stored last."""
+    calls = get_entry(hass).runtime_data.history._summary.recent.values()
+    return str([*calls][-1].outcome)
+
+
+@pytest.mark.parametrize("house_name", ["classe_100x"])
+async def test_only_panel_has_no_folder(
+    hass: HomeAssistant, browser: Browser, simulator: Simulator
+) -> None:
+    """Its days or months are on the first page, below the latest calls."""
+    panel = simulator.house.panels()[0].id
+    assert len(await browser.titles()) == 1
+    call = await ring(hass, simulator, panel)
+    assert await browser.titles() == ["Latest", day_of(local(call))]
+    old = await add_call(hass, simulator, panel, days_ago=40)
+    assert await browser.titles() == ["Latest", month_of(local(call)), month_of(old)]
+
+
+async def test_no_folder_has_one_folder(
+    hass: HomeAssistant, browser: Browser, simulator: Simulator
+) -> None:
+    """Whatever the days of the calls are; every picture can be reached."""
+    for days_ago in (0, 1, 2, 40, 41, 75, 76):
+        await add_call(hass, simulator, days_ago=days_ago)
+    await ring(hass, simulator, YARD)
+    found, folders = 0, [ROOT]
+    while folders:
+        children = await browser.open(at=folders.pop())
+        inner = [child["media_content_id"] for child in children if child["can_expand"]]
+        assert len(inner) != 1 or len(children) > 1
+        folders += inner
+        found += len(children) - len(inner)
+    assert found == 2 * (7 + 1) + 1  # also among the latest; the close-up only at its panel
 
 
 async def test_open_a_picture(
@@ -172,7 +266,7 @@ async def test_open_a_picture(
     """By a signed link, or by the path of the thumbnail if signed in."""
     call = await ring(hass, simulator)
     anonymous, user = await hass_client_no_auth(), await hass_client()
-    items = await browser.open(*folders_of(call))
+    items = await browser.open(STREET)
     for item, kind in zip(items, ("snapshot", "vignette"), strict=True):
         assert (item["media_class"], item["can_play"]) == ("image", True)
         url = await browser.link(item)
@@ -190,11 +284,9 @@ async def test_signature_is_for_one_picture_and_expires(
     hass_client_no_auth: ClientSessionGenerator,
 ) -> None:
     """A missing, foreign or expired signature is refused."""
-    call = await ring(hass, simulator)
+    await ring(hass, simulator)
     anonymous = await hass_client_no_auth()
-    whole, close_up = [
-        urlsplit(await browser.link(i)) for i in await browser.open(*folders_of(call))
-    ]
+    whole, close_up = [urlsplit(await browser.link(i)) for i in await browser.open(STREET)]
     expired = async_sign_path(hass, whole.path, timedelta(seconds=-60), use_content_user=True)
     for url in (whole.path, f"{whole.path}?{close_up.query}", expired):
         assert (await anonymous.get(url)).status == HTTPStatus.UNAUTHORIZED
@@ -204,14 +296,18 @@ async def test_folders_show_their_newest_picture(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
     """The newest call without a picture does not change the thumbnails."""
+    old = await add_call(hass, simulator, days_ago=40)
     call = await ring(hass, simulator, vignette=False)
+    await add_call(hass, simulator, days_ago=1 if local(call).day > 1 else 41)
     await ring(hass, simulator, pictures=False)
-    (_, item) = await browser.open(*folders_of(call))
-    assert item["thumbnail"]
-    street, yard = await browser.open()
-    (month,) = await browser.open(STREET)
-    (day,) = await browser.open(*folders_of(call)[:2])
-    assert {each["thumbnail"] for each in (street, month, day)} == {item["thumbnail"]}
+    _, street, yard = await browser.open()
+    months = await browser.open(STREET)
+    days = await browser.open(STREET, month_of(local(call)))
+    folders = [street, *months[:1], *(days[:1] if days[0]["can_expand"] else ())]
+    (item, *_) = [each for each in await browser.open("Latest") if each["thumbnail"]]
+    assert {each["thumbnail"] for each in folders} == {item["thumbnail"]}
+    assert [each["thumbnail"] for each in months[1:]] == [None]
+    assert months[1]["title"] == month_of(old)
     assert yard["thumbnail"] is None
     assert await browser.open(YARD) == []
 
@@ -225,8 +321,8 @@ async def test_call_without_a_picture_is_listed(
     await wait_idle(hass)
     history = get_entry(hass).runtime_data.history
     await wait_until(lambda: [*history._summary.recent.values()][-1].outcome == "missed")
-    (item,) = await browser.open(*folders_of(call))
-    assert item["title"] == f"{local(call):%H:%M} · Missed"
+    (item,) = await browser.open(STREET)
+    assert undated([item["title"]]) == [f"{local(call):%H:%M} · Missed"]
     assert (item["can_play"], item["can_expand"], item["thumbnail"]) == (False, False, None)
     answer = await browser.request("resolve_media", item["media_content_id"])
     assert answer["error"]["message"] == "There is no picture of this call."
@@ -244,11 +340,15 @@ async def test_language_names_and_time_zone(
     registry.async_update_device(device.id, name_by_user="Via Roma")
     call = await ring(hass, simulator)
     moment = datetime.fromtimestamp(call.at, ZoneInfo("Pacific/Auckland"))
-    folders = ("Via Roma", f"{moment:%Y-%m}", f"{moment:%Y-%m-%d}")
-    assert await browser.titles(*folders) == [
-        f"{moment:%H:%M} · Suona",
-        f"{moment:%H:%M} · Ingrandimento",
-    ]
+    for titles, names in (
+        (await browser.titles("Via Roma"), ["Suona", "Ingrandimento"]),
+        (await browser.titles("Più recenti"), ["Via Roma · Suona"]),
+    ):
+        assert [title.split(" ", 1)[0] in {"Oggi", "Ieri"} for title in titles] == [True] * len(
+            names
+        )
+        expected = [f"{moment:%H:%M} · {name}" for name in names]
+        assert [title.split(" ", 1)[1] for title in titles] == expected
 
 
 @pytest.mark.parametrize("house_name", ["easykit_three_panels"])
@@ -258,9 +358,9 @@ async def test_ring_of_an_unknown_panel(
     """The intercom is listed only if it has such a call."""
     panels = ["Entrance panel 1", "Entrance panel 2", "Entrance panel 3"]
     assert sorted(await browser.titles()) == panels
-    call = await ring(hass, simulator, simulator.house.panels()[0].id)
-    assert sorted(await browser.titles()) == ["EasyKit", *panels]
-    assert len(await browser.open(*folders_of(call, "EasyKit"))) == 2
+    await ring(hass, simulator, simulator.house.panels()[0].id)
+    assert sorted(await browser.titles()) == ["EasyKit", *panels, "Latest"]
+    assert len(await browser.open("EasyKit")) == 2
 
 
 @pytest.mark.parametrize("house_name", ["two_homes"])
@@ -270,9 +370,11 @@ async def test_two_homes_are_folders(
     """Each home has its own panels; an excluded home and its pictures are not shown."""
     call = await ring(hass, simulator)
     city, seaside = (home.name for home in simulator.house.homes)
-    assert await browser.titles() == [city, seaside]
+    assert await browser.titles() == ["Latest", city, seaside]
     assert await browser.titles(city) == ["Cancello (Casa)"]
-    (item, _) = await browser.open(seaside, *folders_of(call))
+    assert call.panel_id
+    (item, _) = await browser.open(seaside, STREET)
+    assert len(await browser.open("Latest")) == 1
     entry = get_entry(hass)
     homes = [simulator.house.homes[1].id]
     hass.config_entries.async_update_entry(entry, options={"excluded_homes": homes})
@@ -286,13 +388,13 @@ async def test_nothing_to_browse_without_a_history(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
     """Calls that are only in memory are not listed."""
-    call = await ring(hass, simulator)
-    (item, _) = await browser.open(*folders_of(call))
+    await ring(hass, simulator)
+    (item, _) = await browser.open(STREET)
     entry = get_entry(hass)
     hass.config_entries.async_update_entry(entry, options={CONF_HISTORY: {CONF_KEEP: False}})
     await hass.config_entries.async_reload(entry.entry_id)
     await wait_online(entry)
-    call = await ring(hass, simulator)
+    await ring(hass, simulator)
     assert await browser.titles() == []
     assert not (await browser.request("resolve_media", item["media_content_id"]))["success"]
 
@@ -301,14 +403,14 @@ async def test_account_that_is_not_loaded(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
     """Its calls are shown only while it is loaded."""
-    call = await ring(hass, simulator)
-    (item, _) = await browser.open(*folders_of(call))
+    await ring(hass, simulator)
+    (item, _) = await browser.open(STREET)
     entry = get_entry(hass)
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert await browser.titles() == []
     assert not (await browser.request("resolve_media", item["media_content_id"]))["success"]
     await hass.config_entries.async_setup(entry.entry_id)
-    assert len(await browser.open(*folders_of(call))) == 2
+    assert len(await browser.open(STREET)) == 2
 
 
 @pytest.mark.parametrize("foreign", [False, True])
@@ -359,12 +461,13 @@ async def test_picture_that_was_deleted(
 ) -> None:
     """Its link and its folders are no longer valid."""
     call = await ring(hass, simulator)
-    (item, _) = await browser.open(*folders_of(call))
-    (day,) = await browser.open(*folders_of(call)[:2])
+    (item, _) = await browser.open(STREET)
+    day = f"{ROOT}/{get_entry(hass).entry_id}/{call.panel_id}/{local(call):%Y-%m-%d}"
+    assert len(await browser.open(at=day)) == 2
     history = get_entry(hass).runtime_data.history
     await history.async_delete([call.id for call in await calls_of(hass)])
     assert not (await browser.request("resolve_media", item["media_content_id"]))["success"]
-    assert not (await browser.request("browse_media", day["media_content_id"]))["success"]
+    assert not (await browser.request("browse_media", day))["success"]
     assert await browser.open(STREET) == []
 
 
@@ -376,8 +479,8 @@ async def test_user_without_permission_gets_no_picture(
     hass_client_no_auth: ClientSessionGenerator,
 ) -> None:
     """A signed link has the permissions of the user who requested it."""
-    call = await ring(hass, simulator)
-    (item, _) = await browser.open(*folders_of(call))
+    await ring(hass, simulator)
+    (item, _) = await browser.open(STREET)
     url = await browser.link(item)
     hass_admin_user.groups = []
     hass_admin_user.mock_policy(
@@ -413,14 +516,23 @@ async def test_only_calls_at_cameras_that_the_user_may_see(
     ids: dict[str, set[str]] = {}
     for panel in (STREET, YARD):
         call = await ring(hass, simulator, panel)
-        for depth in range(4):
-            items = await browser.open(*folders_of(call, panel)[:depth])
-            found = {item["media_content_id"] for item in items if depth or item["title"] == panel}
-            ids.setdefault(panel, set()).update(found)
+        location = f"{ROOT}/{get_entry(hass).entry_id}/{call.panel_id}"
+        periods = {f"{location}/{local(call):{length}}" for length in ("%Y-%m", "%Y-%m-%d")}
+        pictures = {item["media_content_id"] for item in await browser.open(panel)}
+        ids[panel] = {location, *periods, *pictures}
     home = f"{ROOT}/{get_entry(hass).entry_id}/{simulator.house.homes[0].id}"
     hass_admin_user.groups = []
     hass_admin_user.mock_policy({"entities": entities})
-    assert sorted(await browser.titles()) == sorted(listed)
+    latest = (await browser.request("browse_media", f"{ROOT}/latest"))["result"]["children"]
+    assert sorted(each["title"].split(" · ")[1] for each in latest) == sorted(listed)
+    titles = await browser.titles()
+    if len(listed) == 1:  # whose day is on the first page
+        assert len(titles) == 2
+        (panel,) = listed
+        found = {item["media_content_id"] for item in await browser.open(titles[1])}
+        assert found < ids[panel]
+    else:
+        assert titles == (["Latest", *listed] if listed else [])
     assert (await browser.request("browse_media", home))["success"] == bool(listed)
     for panel, known in ids.items():
         assert len(known) == 5  # panel, month, day, two pictures
@@ -445,13 +557,14 @@ async def test_calls_at_a_removed_panel_require_full_access(
     hass: HomeAssistant, browser: Browser, simulator: Simulator, hass_admin_user: MockUser
 ) -> None:
     """There is no camera any more."""
-    call = await ring(hass, simulator)
+    await ring(hass, simulator)
     er.async_get(hass).async_remove(STREET_CAMERA)
     er.async_get(hass).async_remove("event.posto_esterno_strada_doorbell")
-    assert len(await browser.open(*folders_of(call))) == 2
+    assert len(await browser.open(STREET)) == 2
     hass_admin_user.groups = []
     hass_admin_user.mock_policy({"entities": {"entity_ids": {YARD_CAMERA: True}}})
     assert await browser.titles() == [YARD]
+    assert await browser.open(at=f"{ROOT}/latest") == []
 
 
 @pytest.mark.parametrize("replacement", ["classe_100x", "easykit_three_panels"])
@@ -459,7 +572,7 @@ async def test_replaced_intercom(
     hass: HomeAssistant, browser: Browser, simulator: Simulator, replacement: str
 ) -> None:
     """Its calls stay at their locations, under their stored names, and can be deleted."""
-    call = await ring(hass, simulator)
+    await ring(hass, simulator)
     simulator.miss(await ring(hass, simulator, YARD))
     entry = get_entry(hass)
     simulator.use_house(replacement)
@@ -469,7 +582,7 @@ async def test_replaced_intercom(
     homes = await browser.titles()
     folders = () if STREET in homes else ("Casa",)
     assert {STREET, YARD} <= {*await browser.titles(*folders)}
-    (item, _) = await browser.open(*folders, *folders_of(call))
+    (item, _) = await browser.open(*folders, STREET)
     assert await browser.link(item)
     exported: Any = await hass.services.async_call(
         DOMAIN, "export_calls", {}, blocking=True, return_response=True
@@ -512,14 +625,14 @@ async def test_picture_as_a_file(
 ) -> None:
     """Actions get a path to a copy, which does not stay."""
     call = await ring(hass, simulator)
-    items = await browser.open(*folders_of(call))
+    items = await browser.open(STREET)
     paths = []
     for item in items:
         media = await async_resolve_media(hass, item["media_content_id"], None)
         assert media.path is not None
         paths.append(media.path)
         found = await hass.async_add_executor_job(media.path.read_bytes)
-        assert found == jpeg(call.picture_id(urlsplit(media.url).path.rpartition("/")[2]))
+        assert found == jpeg(call.picture_id(PurePosixPath(media.url).stem))
     entry = get_entry(hass)
     history = entry.runtime_data.history
     if end == "time":
@@ -542,8 +655,8 @@ async def test_picture_that_cannot_be_copied(
     hass: HomeAssistant, browser: Browser, simulator: Simulator
 ) -> None:
     """It can still be opened."""
-    call = await ring(hass, simulator)
-    (item, _) = await browser.open(*folders_of(call))
+    await ring(hass, simulator)
+    (item, _) = await browser.open(STREET)
     folder = Path(hass.config.cache_path(DOMAIN))
     await hass.async_add_executor_job(lambda: folder.parent.mkdir(exist_ok=True))
     await hass.async_add_executor_job(folder.touch)

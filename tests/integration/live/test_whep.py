@@ -13,7 +13,7 @@ from tests.client.webrtc.descriptions import problems
 from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import get_entry, is_watched, wait_until
 from tests.integration.live.browser_client import STREET, YARD, open_session, panel_id
-from tests.integration.live.conftest import CANDIDATE, set_timeouts
+from tests.integration.live.conftest import CANDIDATE, quiet, set_timeouts
 from tests.integration.live.whep_client import (
     Whep,
     expect_problem,
@@ -70,7 +70,7 @@ async def test_candidates_in_the_answer_of_the_intercom(
     relay: Whep, monkeypatch: pytest.MonkeyPatch, *, is_complete: bool
 ) -> None:
     """A complete answer is passed on at once, another one when no more candidates come."""
-    monkeypatch.setattr(whep, "QUIET_SECONDS", HANG_TIMEOUT if is_complete else 0.1)
+    monkeypatch.setattr(whep, "QUIET_SECONDS", quiet(HANG_TIMEOUT if is_complete else 0.1))
     lines = (f"a={CANDIDATE}", *(["a=end-of-candidates"] if is_complete else []))
     monkeypatch.setattr(scripted, "SECURITY", (*scripted.SECURITY, *lines))
     monkeypatch.setattr(scripted, "CANDIDATES", ())
@@ -283,7 +283,7 @@ async def test_client_that_goes_while_it_is_connected(
 ) -> None:
     """The call is ended."""
     live = get_entry(hass).runtime_data.live
-    monkeypatch.setattr(whep, "QUIET_SECONDS", HANG_TIMEOUT)
+    monkeypatch.setattr(whep, "QUIET_SECONDS", quiet(HANG_TIMEOUT))
     simulator.rtc.settings.silent_answers = moment == "answer"
     posting = asyncio.create_task(relay.post())
     await simulator.rtc.wait_for(lambda: simulator.rtc.open)

@@ -8,12 +8,15 @@ import pytest
 
 from custom_components.bticino_classe.live import whep
 from tests.conftest import HANG_TIMEOUT
-from tests.go2rtc import Go2rtcPeer
+from tests.go2rtc import VOICE_HERTZ, Go2rtcPeer
 from tests.integration.live.browser_client import open_session
+from tests.integration.live.conftest import ring_and_wait
 from tests.simulator.audio import HERTZ
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from homeassistant.core import HomeAssistant
 
     from tests.integration.live.whep_client import Whep
     from tests.simulator import Simulator
@@ -34,9 +37,9 @@ def intercom(
 
 
 @asynccontextmanager
-async def view(relay: Whep) -> AsyncIterator[Go2rtcPeer]:
+async def view(relay: Whep, name: str = "whep") -> AsyncIterator[Go2rtcPeer]:
     """Watch for a while, then close the connection without a word to Home Assistant."""
-    peer = Go2rtcPeer()
+    peer = Go2rtcPeer(name)
     try:
         async with asyncio.timeout(HANG_TIMEOUT):
             response = await relay.post(await peer.offer())
@@ -87,3 +90,23 @@ async def test_call_that_the_intercom_ends(relay: Whep, simulator: Simulator) ->
         simulator.rtc.device_error(session, 0)
         await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     assert simulator.rtc.terminates == 0
+
+
+@pytest.mark.parametrize("is_ringing", [True, False])
+async def test_client_that_talks(
+    hass: HomeAssistant, user: Whep, simulator: Simulator, *, is_ringing: bool
+) -> None:
+    """Its offer has a section for each direction of sound; the intercom has one for both.
+
+    The intercom sends sound once it receives some.
+    """
+    simulator.rtc.settings.audio_requires = "rtp"
+    if is_ringing:
+        await ring_and_wait(hass, simulator)
+    async with view(user, "two_way") as peer:
+        heard = open_session(simulator).audio
+        await see_and_hear(peer)
+        while heard.packets < 50:
+            await peer.frame()
+        assert heard.hertz == pytest.approx(VOICE_HERTZ, rel=0.02)
+    assert (simulator.rtc.answers, simulator.rtc.offers) == ((1, 0) if is_ringing else (0, 1))

@@ -65,7 +65,7 @@ _CANDIDATE: Final = re.compile(
     r" +typ +(?:host|srflx|prflx|relay)(?: .*)?"
 )
 # By whether the answerer sends and receives.
-_DIRECTIONS: Final = {
+DIRECTIONS: Final = {
     (True, True): "sendrecv",
     (True, False): "sendonly",
     (False, True): "recvonly",
@@ -161,7 +161,7 @@ def device_answer_for_viewer(offer: str, answer: str) -> str:
     """
     roles = (section.setup for section in parse(answer)[1])
     role = next((role for role in roles if role in _ANSWER_ROLES), "active")
-    return _for_viewer(_answer(offer, answer, role, _with_offered_codecs))
+    return _for_viewer(_answer(offer, answer, role, with_offered_codecs))
 
 
 def viewer_answer_for_device(viewer_offer: str, device_offer: str) -> str:
@@ -170,7 +170,7 @@ def viewer_answer_for_device(viewer_offer: str, device_offer: str) -> str:
     Keeps the viewer's payload types: an answer states the numbers that its author receives.
     """
     offer = with_sendrecv_audio(without_stray_objects(viewer_offer))
-    return _answer(device_offer, offer, "active", _with_shared_codecs)
+    return _answer(device_offer, offer, "active", with_shared_codecs)
 
 
 def device_offer_as_answer(device_offer: str, viewer_offer: str) -> str:
@@ -178,7 +178,7 @@ def device_offer_as_answer(device_offer: str, viewer_offer: str) -> str:
 
     Keeps the device's payload types: an answer states the numbers that its author receives.
     """
-    return _for_viewer(_answer(viewer_offer, device_offer, "passive", _with_shared_codecs))
+    return _for_viewer(_answer(viewer_offer, device_offer, "passive", with_shared_codecs))
 
 
 def origin_of(offer: str) -> str | None:
@@ -208,7 +208,7 @@ def matching_section(
     source_indexes = {id(section): n for n, section in enumerate(sources)}
     matches = enumerate(_matching_sections(targets, sources))
     indexes = {source_indexes[id(match)]: n for n, match in matches if match is not None}
-    if _bundle(source_session) and _bundle(target_session):
+    if bundled_mids(source_session) and bundled_mids(target_session):
         indexes[_bundle_index(source_session, sources)] = _bundle_index(target_session, targets)
     found = indexes.get(-1 if source_index is None else source_index, 0)
     return (targets[found].mid, found) if targets else (mid, index)
@@ -302,14 +302,14 @@ def _with_shared_extensions(section: SdpSection, offered: SdpSection) -> SdpSect
     )
 
 
-def _with_offered_codecs(section: SdpSection, offered: SdpSection) -> SdpSection | None:
+def with_offered_codecs(section: SdpSection, offered: SdpSection) -> SdpSection | None:
     """Keep the offered codecs; None if there are none: Firefox would refuse the whole answer."""
     names = {*offered.codecs, *offered.codecs.values()}
     kept = [payload_type for payload_type, name in section.codecs.items() if name in names]
     return section.with_payload_types(kept) if kept else None
 
 
-def _with_shared_codecs(section: SdpSection, offered: SdpSection) -> SdpSection | None:
+def with_shared_codecs(section: SdpSection, offered: SdpSection) -> SdpSection | None:
     """Keep the codec that both sides support, in its closest formats; None if there is none.
 
     H.264 is compared by packetization mode, then profile, then constraints: 42001f and 42e01f
@@ -359,20 +359,20 @@ def _answer(offer: str, source: str, role: str, codec_filter: _CodecFilter) -> s
         for match, section in zip(matches, answered, strict=True)
         if match and not section.is_rejected
     }
-    group = [section for mid in _bundle(session) if (section := bundled.get(mid))]
+    group = [section for mid in bundled_mids(session) if (section := bundled.get(mid))]
     members = {section.mid: section for section in reversed(group)}
-    order = [members[mid] for mid in dict.fromkeys(_bundle(offer_session)) if mid in members]
+    order = [members[mid] for mid in dict.fromkeys(bundled_mids(offer_session)) if mid in members]
     if order and order[0] is not group[0]:
         in_group = set(map(id, order))
         answered = [_with_transport(s, group[0]) if id(s) in in_group else s for s in answered]
     session = _with_shared_extensions(session, offer_session)
     session = session.without(lambda line: line == "a=setup:actpass")
-    return serialize(_with_bundle(session, [section.mid for section in order]), answered)
+    return serialize(with_bundled_mids(session, [section.mid for section in order]), answered)
 
 
 def _answer_section(offered: SdpSection, match: SdpSection | None, role: str) -> SdpSection:
     if match is None:
-        return _rejection(offered)
+        return rejection(offered)
     if offered.mid is not None and match.mid != offered.mid:
         match = match.with_line(MID, f"a=mid:{offered.mid}")
     if match.is_rejected:
@@ -390,7 +390,7 @@ def _with_port(section: SdpSection) -> SdpSection:
     return replace(without, lines=(m_line, *without.lines[1:]))
 
 
-def _rejection(offered: SdpSection) -> SdpSection:
+def rejection(offered: SdpSection) -> SdpSection:
     """Reject a section: port 0 and the first format, with the rtpmap that browsers require."""
     end = line_ending(offered.lines[0])
     m_line = " ".join([offered.m_line[0], "0", *offered.m_line[2:4]]) + end
@@ -408,7 +408,7 @@ def _with_role(section: SdpSection, offered: SdpSection, preferred: str) -> SdpS
 
 def _with_direction(section: SdpSection, offered: SdpSection) -> SdpSection:
     sends, receives = section.sends and offered.receives, section.receives and offered.sends
-    direction = _DIRECTIONS[sends, receives]
+    direction = DIRECTIONS[sends, receives]
     if section.direction == direction:
         return section
     return section.with_line(DIRECTION, f"a={direction}")
@@ -425,7 +425,7 @@ def _with_transport(section: SdpSection, tagged: SdpSection) -> SdpSection:
     return section.without(_TRANSPORT.fullmatch).appended(*transport)
 
 
-def _bundle(session: SdpSection) -> list[str]:
+def bundled_mids(session: SdpSection) -> list[str]:
     """Return the mids of the BUNDLE group."""
     return (session.value(_BUNDLE) or "").split()
 
@@ -433,10 +433,10 @@ def _bundle(session: SdpSection) -> list[str]:
 def _bundle_index(session: SdpSection, sections: list[SdpSection]) -> int:
     """Return the index of the first section of the BUNDLE group."""
     indexes = {section.mid: n for n, section in reversed(list(enumerate(sections)))}
-    return next((indexes[mid] for mid in _bundle(session) if mid in indexes), 0)
+    return next((indexes[mid] for mid in bundled_mids(session) if mid in indexes), 0)
 
 
-def _with_bundle(session: SdpSection, mids: Iterable[str | None]) -> SdpSection:
+def with_bundled_mids(session: SdpSection, mids: Iterable[str | None]) -> SdpSection:
     """Limit the BUNDLE group, if there is one, to these mids."""
     kept = " ".join(mid for mid in mids if mid)
     if session.value(_BUNDLE) is None:

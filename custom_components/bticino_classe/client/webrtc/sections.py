@@ -140,6 +140,16 @@ class SdpSection:
         )
         return self._with([m_line, *others.lines[1:]])
 
+    def renumbered(self, number: str) -> SdpSection:
+        """Keep the first payload type of the device's codec, under another number."""
+        if not self.supported_payload_types:
+            return self
+        old = self.supported_payload_types[0]
+        kept = self.with_payload_types([old])
+        m_line = " ".join([*kept.m_line[:3], number]) + line_ending(kept.lines[0])
+        pattern = re.compile(rf"(a=(?:rtpmap|fmtp|rtcp-fb):){re.escape(old)} ")
+        return self._with([m_line, *(pattern.sub(rf"\g<1>{number} ", x) for x in kept.lines[1:])])
+
     def _with(self, lines: Iterable[str]) -> SdpSection:
         return replace(self, lines=tuple(lines))
 

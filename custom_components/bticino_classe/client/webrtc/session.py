@@ -2,9 +2,8 @@
 
 import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import (
     AnsweredElsewhereError,
@@ -19,6 +18,7 @@ from ..errors import (
 )
 from ..models import Candidate
 from ..values import as_key, as_label, as_mapping, as_number, as_str
+from .call_state import CallObserver, SessionIds, SessionState
 from .rtc_errors import ack_error, terminate_error
 from .sdp import (
     MAX_CANDIDATES,
@@ -33,6 +33,7 @@ from .sdp import (
     viewer_answer_for_device,
     with_sendrecv_audio,
 )
+from .two_way import moved_candidate, single_audio_offer, split_audio_answer
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -49,42 +50,7 @@ if TYPE_CHECKING:
     from .pending import AckHandler
     from .signaling import CallTimeouts, SignalingChannel
 
-
-class SessionState(StrEnum):
-    """The state of a call.
-
-    NEW → OFFERED (our offer, or our answer to a ring, is being sent) → ACKED → ANSWERED → ENDED.
-    OFFERED, ACKED → RELEASED (the intercom has ended it before it was set up) → OFFERED (next
-    attempt at a busy intercom). Every state → ENDED, which is final.
-    """
-
-    NEW = "new"
-    OFFERED = "offered"
-    ACKED = "acked"
-    RELEASED = "released"
-    ANSWERED = "answered"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionIds:
-    """What the cloud calls a session."""
-
-    session_id: str
-    tag_id: str | None = None
-
-
-class CallObserver:
-    """What a call reports; each method runs in the event loop and must return at once."""
-
-    def answered(self, sdp: str) -> None:
-        """Handle the answer to the viewer's offer; candidates follow it."""
-
-    def candidate(self, candidate: Candidate) -> None:
-        """Handle a candidate of the intercom."""
-
-    def ended(self, error: BticinoError) -> None:
-        """Handle the end of a call that was not ended here; called once, and last."""
+_END_OF_CANDIDATES: Final = ("", "end-of-candidates", "a=end-of-candidates")  # as a candidate
 
 
 class CallSession:
@@ -115,7 +81,7 @@ class CallSession:
         self.ids: SessionIds | None = None
         # The ring that is answered; None if the call is dialled.
         self._ring: RingOffer | None = None
-        self._viewer_sdp = ""
+        self._viewer_offer = self._viewer_sdp = ""  # as it came, and as it is for the device
         self._device_sdp = ""
         # The intercom's description, or the reason why the call is not set up.
         self.outcome: asyncio.Future[str] | None = None
@@ -143,15 +109,16 @@ class CallSession:
         A busy intercom is called a second time after a moment. If it is still busy, `when_busy`
         waits for a better time for the last attempt, or raises a BticinoError.
         """
-        self._viewer_sdp = offer
-        reduced = reduced_offer(with_sendrecv_audio(offer))
+        self._viewer_offer, self._viewer_sdp = offer, single_audio_offer(offer)
+        reduced = reduced_offer(with_sendrecv_audio(self._viewer_sdp))
         await self._set_up(lambda: self._dial(reduced, when_busy))
 
     async def answer(self, ring: RingOffer, offer: str) -> None:
         """Answer a ring; the viewer gets the intercom's offer as the answer to its own."""
-        self._viewer_sdp, self._ring = offer, ring
+        merged = single_audio_offer(offer)
+        self._viewer_offer, self._viewer_sdp, self._ring = offer, merged, ring
         await self._set_up(
-            lambda: self._answer(ring, reduced_offer(viewer_answer_for_device(offer, ring.sdp)))
+            lambda: self._answer(ring, reduced_offer(viewer_answer_for_device(merged, ring.sdp)))
         )
 
     async def decline(self, ring: RingOffer) -> None:
@@ -373,7 +340,7 @@ class CallSession:
         self._answered_at = loop.time()
         self._max_call_timer = loop.call_later(self.max_seconds, self._handle_max_call)
         self._candidates_reported = candidates_in(answer)
-        self._viewer.answered(answer)
+        self._viewer.answered(split_audio_answer(self._viewer_offer, answer))
         for candidate in self._device_candidates:
             self._report_candidate(candidate)
         for candidate in self._viewer_candidates:
@@ -381,6 +348,7 @@ class CallSession:
                 await self._send_candidate(candidate)
 
     async def _send_candidate(self, candidate: Candidate) -> None:
+        candidate = moved_candidate(candidate, self._viewer_sdp, self._viewer_offer)
         mid, index = candidate.mid, candidate.index
         if self._ring is not None:  # the sections are those of the intercom's offer
             mid, index = matching_section(self._device_sdp, self._viewer_sdp, mid, index)
@@ -391,13 +359,17 @@ class CallSession:
             await self._channel.notify(self, {"type": "candidate", "ice_candidate": known})
 
     def _report_candidate(self, candidate: Candidate) -> None:
+        if not candidate.candidate:
+            self._viewer.candidates_complete()
+            return
         if self._candidates_reported >= MAX_CANDIDATES:
             return
         self._candidates_reported += 1
         mid, index = matching_section(
             self._viewer_sdp, self._device_sdp, candidate.mid, candidate.index
         )
-        self._viewer.candidate(replace(candidate, mid=mid, index=index))
+        found = replace(candidate, mid=mid, index=index)
+        self._viewer.candidate(moved_candidate(found, self._viewer_offer, self._viewer_sdp))
 
     def _handle_answer(self, data: Frame) -> None:
         sdp = as_str(as_mapping(data.get("session_description")).get("sdp"))
@@ -408,12 +380,13 @@ class CallSession:
 
     def _handle_candidate(self, fields: Frame) -> None:
         index = as_number(fields.get("sdp_m_line_index"), 0, MAX_SECTIONS)
+        is_end = fields.get("candidate") in _END_OF_CANDIDATES
         candidate = Candidate(
-            candidate=as_str(fields.get("candidate")) or "",
+            candidate="" if is_end else as_str(fields.get("candidate")) or "",
             mid=as_label(fields.get("sdp_mid")),
             index=None if index is None else int(index),
         )
-        if not _is_usable(candidate):
+        if not (is_end or _is_usable(candidate)):
             return
         if self.state is SessionState.ANSWERED:
             self._report_candidate(candidate)

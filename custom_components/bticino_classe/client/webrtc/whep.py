@@ -3,16 +3,16 @@
 Pure functions on text. WHEP is draft-ietf-wish-whep, a fragment is that of RFC 8840.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from enum import IntEnum
 import re
 from typing import TYPE_CHECKING, Final
 
 from ..models import Candidate
-from .sdp import is_processable
+from .sdp import bundled_mids, is_processable
 from .sections import (
     SUPPORTED_CODECS,
     SdpSection,
-    line_ending,
     parse,
     serialize,
     without_eol,
@@ -29,7 +29,24 @@ _ICE_PWD: Final = re.compile(r"a=ice-pwd:(.+)")
 _FINGERPRINT: Final = re.compile(r"a=fingerprint:(.+)")
 _END_OF_CANDIDATES: Final = "a=end-of-candidates"
 _LINE: Final = re.compile(r"[a-z]=.+|")
+_CANDIDATE_TYPE: Final = re.compile(r"a=candidate:.* typ ([a-z]+).*")
 _NAMES: Final = {"audio": "Opus", "video": "H.264"}
+
+
+class Gathering(IntEnum):
+    """How far a device has come with its candidates: what the least advanced transport has.
+
+    It finds its own addresses first, then its public one, and a relayed one last.
+    """
+
+    NOTHING = 0
+    HOST = 1
+    REFLEXIVE = 2
+    RELAYED = 3
+    COMPLETE = 4
+
+
+_STAGES: Final = {"relay": Gathering.RELAYED, "srflx": Gathering.REFLEXIVE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +79,22 @@ def missing_codec(offer: str) -> str | None:
 
 def complete_answer(answer: str, candidates: Iterable[Candidate]) -> str:
     """Add the candidates that came after an answer, and that there are no more."""
-    session, sections = parse(answer)
-    lines: dict[int, list[str]] = {}
-    for candidate in candidates:
-        lines.setdefault(_index(sections, candidate), []).append(f"a={candidate.candidate}")
-    return serialize(session, [_completed(s, lines.get(n, [])) for n, s in enumerate(sections)])
+    session, sections = _with_candidates(answer, candidates)
+    return serialize(session, map(_completed, sections))
 
 
-def is_complete(answer: str) -> bool:
-    """Whether an answer says that it has all candidates."""
-    return _END_OF_CANDIDATES in answer.splitlines()
+def gathering(answer: str, candidates: Iterable[Candidate]) -> Gathering:
+    """Return how far a device has come that has sent an answer, and candidates after it."""
+    session, sections = _with_candidates(answer, candidates)
+    if _END_OF_CANDIDATES in map(without_eol, session.lines):
+        return Gathering.COMPLETE
+    bundled = bundled_mids(session)
+    stages: dict[int, Gathering] = {}
+    for number, section in enumerate(sections):
+        if not section.is_rejected:
+            transport = -1 if section.mid in bundled else number
+            stages[transport] = max(stages.get(transport, Gathering.NOTHING), _stage(section))
+    return min(stages.values(), default=Gathering.COMPLETE)
 
 
 def with_fixed_payload_types(answer: str) -> str:
@@ -124,21 +147,39 @@ def _index(sections: list[SdpSection], candidate: Candidate) -> int:
     return candidate.index if is_known and candidate.index is not None else 0
 
 
-def _completed(section: SdpSection, lines: list[str]) -> SdpSection:
+def _with_candidates(
+    answer: str, candidates: Iterable[Candidate]
+) -> tuple[SdpSection, list[SdpSection]]:
+    """Parse an answer, and add candidates to its sections."""
+    session, sections = parse(answer)
+    lines: dict[int, list[str]] = {}
+    for candidate in candidates:
+        lines.setdefault(_index(sections, candidate), []).append(f"a={candidate.candidate}")
+    return session, [_with_lines(s, lines.get(n, [])) for n, s in enumerate(sections)]
+
+
+def _with_lines(section: SdpSection, lines: list[str]) -> SdpSection:
     if section.is_rejected:
         return section
     present = {without_eol(line) for line in section.lines}
-    new = [line for line in dict.fromkeys(lines) if line not in present]
-    return section.without(_END_OF_CANDIDATES.__eq__).appended(*new, _END_OF_CANDIDATES)
+    return section.appended(*(line for line in dict.fromkeys(lines) if line not in present))
+
+
+def _completed(section: SdpSection) -> SdpSection:
+    if section.is_rejected:
+        return section
+    return section.without(_END_OF_CANDIDATES.__eq__).appended(_END_OF_CANDIDATES)
+
+
+def _stage(section: SdpSection) -> Gathering:
+    lines = [without_eol(line) for line in section.lines]
+    if _END_OF_CANDIDATES in lines:
+        return Gathering.COMPLETE
+    types = [found[1] for line in lines if (found := _CANDIDATE_TYPE.fullmatch(line))]
+    stages = (_STAGES.get(each, Gathering.HOST) for each in types)
+    return max(stages, default=Gathering.NOTHING)
 
 
 def _with_fixed_payload_type(section: SdpSection) -> SdpSection:
-    supported = section.supported_payload_types
-    if section.is_rejected or not supported:
-        return section
-    section = section.with_payload_types(supported[:1])
-    number = DEVICE_PAYLOAD_TYPES[section.kind]
-    m_line = " ".join([*section.m_line[:3], number]) + line_ending(section.lines[0])
-    old = re.compile(rf"(a=(?:rtpmap|fmtp|rtcp-fb):){re.escape(supported[0])} ")
-    lines = (old.sub(rf"\g<1>{number} ", line) for line in section.lines[1:])
-    return replace(section, lines=(m_line, *lines))
+    number = DEVICE_PAYLOAD_TYPES.get(section.kind)
+    return section if section.is_rejected or number is None else section.renumbered(number)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, override
 from custom_components.bticino_classe.client.auth import AuthHandler
 from custom_components.bticino_classe.client.errors import BticinoError
 from custom_components.bticino_classe.client.models import Candidate, RingOffer
-from custom_components.bticino_classe.client.webrtc.session import CallSession, SessionState
+from custom_components.bticino_classe.client.webrtc.call_state import SessionState
+from custom_components.bticino_classe.client.webrtc.session import CallSession
 from custom_components.bticino_classe.client.webrtc.signaling import SignalingChannel
 from custom_components.bticino_classe.client.websocket.backoff import Backoff
 from tests.client.webrtc.scripted_intercom import OFFER, USEFUL, Recorder

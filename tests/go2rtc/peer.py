@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from aiortc.mediastreams import MediaStreamTrack
 
-OFFERS: Final = Path(__file__).parent / "client" / "webrtc" / "offers"
+OFFERS: Final = Path(__file__).parents[1] / "client" / "webrtc" / "offers"
 VOICE_HERTZ: Final = 700
 _SESSION_IDS: Final = count(1)
 _OWN: Final = re.compile(r"a=(ice-ufrag|ice-pwd|fingerprint):.*")
@@ -44,7 +44,9 @@ class Go2rtcPeer:
         self.audio = AudioStats()
         self._captured = captured_offer(name)
         self._meter = AudioMeter(self.audio)
+        self._ended = asyncio.Event()
         self.connection.on("track", self._on_track)
+        self.connection.on("connectionstatechange", self._on_state)
         for kind in ("video", "audio"):
             self.connection.addTransceiver(kind, "recvonly")
         if name == "two_way":
@@ -84,6 +86,10 @@ class Go2rtcPeer:
             assert isinstance(frame, AudioFrame)
             self._meter.measure(frame)
 
+    async def wait_ended(self) -> None:
+        """Wait until the connection has failed, or the other side has closed it."""
+        await self._ended.wait()
+
     async def close(self) -> None:
         """Close the connection; nobody is told."""
         await self.connection.close()
@@ -91,6 +97,10 @@ class Go2rtcPeer:
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         self.tracks[track.kind] = track
+
+    def _on_state(self) -> None:
+        if self.connection.connectionState in {"failed", "closed"}:
+            self._ended.set()
 
 
 def _line(sdp: str, name: str) -> str:
