@@ -26,6 +26,7 @@ from .history.http import PictureView
 from .history.store import async_remove_history
 from .issues import async_delete_issues
 from .live.relays import RELAY_LIMITS
+from .live.signaling import SignalingView
 from .live.stream_address import async_hide_secrets, async_remove_stream_secret
 from .live.whep import WhepSessionView, WhepView
 from .pulses import DOOR_PULSES
@@ -68,6 +69,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa:
         PictureView(async_picture_source),
         WhepView(async_whep_camera),
         WhepSessionView(async_whep_camera),
+        SignalingView(async_whep_camera),
     ):
         hass.http.register_view(view)
     await async_register_chime(hass)

@@ -30,9 +30,7 @@ from .entity import BticinoEntity, async_add_for_modules
 from .errors import call_errors, refused, translated_error
 from .history.downloads import async_placeholder
 from .issues import PRELOAD_REFUSED, AccountIssues
-from .live.go2rtc import GO2RTC_USER_ID
 from .live.indoor_unit import indoor_unit
-from .live.relays import relay_id
 from .markdown import escape_markdown
 from .naming import model_name
 from .permissions import Caller
@@ -94,6 +92,8 @@ class BticinoLiveCamera(BticinoEntity, Camera):
         self._sources = (runtime.live.async_listen, runtime.history.async_listen)
         self._shown = self._picture
         self._attr_model = model_name(runtime.coordinator.hass, module.type)
+        if capabilities := getattr(core, "CameraEntityCapabilities", None):  # since 2026.11
+            self._attr_camera_entity_capabilities = capabilities(two_way_audio=True)
 
     @property
     def target(self) -> Module:
@@ -186,11 +186,6 @@ class BticinoLiveCamera(BticinoEntity, Camera):
 class BticinoNativeCamera(BticinoLiveCamera):
     """A camera whose picture and sound go directly between the player and the intercom."""
 
-    def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
-        super().__init__(runtime, module, key)
-        if capabilities := getattr(core, "CameraEntityCapabilities", None):  # since 2026.11
-            self._attr_camera_entity_capabilities = capabilities(two_way_audio=True)
-
     @override
     async def async_handle_async_webrtc_offer(
         self, offer_sdp: str, session_id: str, send_message: WebRTCSendMessage
@@ -240,10 +235,33 @@ class BticinoCamera(BticinoNativeCamera):
 class BticinoRelayedCamera(BticinoLiveCamera):
     """The camera of a panel that go2rtc shows to any number of viewers with one call.
 
-    It is for watching: who opens it while it rings is told so, and answers nothing.
+    Opening it while the panel is ringing answers the call, as at the direct camera.
     """
 
     _attr_name = None
+
+    def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
+        super().__init__(runtime, module, key)
+        # Home Assistant takes a camera with an offer handler of its own for one without go2rtc.
+        self._supports_native_async_webrtc = False
+
+    @override
+    async def async_handle_async_webrtc_offer(
+        self, offer_sdp: str, session_id: str, send_message: WebRTCSendMessage
+    ) -> None:
+        """Pass the offer to go2rtc, unless the person may not open the camera, or not now."""
+        audience, access = self._runtime.live.audience, Caller.current().access_to(self.entity_id)
+        if key := audience.refusal(self.module, access, offer_sdp):
+            send_message(WebRTCError(key, translated_error(self.hass, key)))
+            return
+        audience.async_open(session_id, self.module, access)
+        await super().async_handle_async_webrtc_offer(offer_sdp, session_id, send_message)
+
+    @callback
+    @override
+    def close_webrtc_session(self, session_id: str) -> None:
+        self._runtime.live.audience.async_close(session_id)
+        super().close_webrtc_session(session_id)
 
     @property  # type: ignore[misc] # final in core, which offers HLS for every stream source
     @override
@@ -265,7 +283,9 @@ class BticinoRelayedCamera(BticinoLiveCamera):
         if not _IS_LOOKING.get():
             if await self._async_refuse_preload():
                 raise self._refused("preload_refused")
-            self._check_caller()
+            # Home Assistant's commands for the player check no permission.
+            if not Caller.current().may(POLICY_READ, self.entity_id):
+                raise self._refused("call_watch_not_allowed")
         return self._runtime.live.go2rtc.async_source(self.entity_id, self.module.id)
 
     @override
@@ -277,20 +297,6 @@ class BticinoRelayedCamera(BticinoLiveCamera):
         finally:
             _IS_LOOKING.reset(token)
         self._runtime.live.go2rtc.async_check(self.module.id, is_relayed=True)
-
-    def _check_caller(self) -> None:
-        """Raise HomeAssistantError if a person opens the camera who may not, or not now.
-
-        Home Assistant's commands for the player check no permission, and go2rtc passes no reason.
-        """
-        caller = Caller.current()
-        if caller.user is None:
-            return
-        relay = relay_id(GO2RTC_USER_ID, self.module.id)
-        if not caller.may(POLICY_READ, self.entity_id):
-            raise self._refused("call_watch_not_allowed")
-        if key := self._runtime.live.relays.refusal_to_join(self.module, relay):
-            raise self._refused(key)
 
     async def _async_refuse_preload(self) -> bool:
         """Switch off the preference that would keep the intercom called; whether it was on."""

@@ -56,6 +56,7 @@ from .const import (
 )
 from .entity import RELAYS, declared_doors
 from .errors import translated_error
+from .history.records import MEGABYTE
 from .live.go2rtc import async_obstacle
 from .markdown import escape_markdown
 from .runtime import BticinoConfigEntry, async_runtime
@@ -125,9 +126,28 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         }
         self._doors_to_ask = [door for door in doors if door not in self._codes]
 
+    async def async_step_delete_history(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask once more before the history is deleted."""
+        if (runtime := async_runtime(self.config_entry)) is None:
+            return self.async_abort(reason="not_loaded")
+        if user_input is not None:
+            return await self._async_finish()
+        return self.async_show_form(
+            step_id="delete_history",
+            data_schema=vol.Schema({}),
+            description_placeholders=await _async_stored(runtime.history),
+        )
+
     async def _async_continue(self) -> ConfigFlowResult:
         if self._doors_to_ask:
             return await self.async_step_door_code()
+        if self.config_entry.runtime_data.history.is_kept and not _is_kept(self._options):
+            return await self.async_step_delete_history()
+        return await self._async_finish()
+
+    async def _async_finish(self) -> ConfigFlowResult:
         options = self._options | ({CONF_DOOR_CODES: self._codes} if self._codes else {})
         if not await _async_apply_keep(self.config_entry.runtime_data.history, options):
             return self._form(options, {"base": "history_not_deleted"})
@@ -191,9 +211,26 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         return names
 
 
+def _is_kept(options: Mapping[str, Any]) -> bool:
+    return bool(options.get(CONF_HISTORY, {}).get(CONF_KEEP, True))
+
+
+async def _async_stored(history: CallHistory) -> dict[str, str]:
+    """Return how much is stored; a history that cannot be read can still be deleted."""
+    try:
+        stored = await history.async_count()
+    except HomeAssistantError:
+        return dict.fromkeys(("calls", "pictures", "megabytes"), "?")
+    return {
+        "calls": str(stored.calls),
+        "pictures": str(stored.pictures),
+        "megabytes": f"{stored.picture_bytes / MEGABYTE:.1f}",
+    }
+
+
 async def _async_apply_keep(history: CallHistory, options: Mapping[str, Any]) -> bool:
     """Delete the history if it was switched off; False: it could not be deleted."""
-    if options.get(CONF_HISTORY, {}).get(CONF_KEEP, True):
+    if _is_kept(options):
         return True
     try:
         await history.async_switch_off()

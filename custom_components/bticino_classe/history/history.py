@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from ..client import Call, CallChange, Event, StillImage
     from ..house import House
+    from .reading import Stored
     from .records import CallRecord, ListedCall, Location
 
 CLEANUP_INTERVAL: Final = timedelta(hours=1)
@@ -256,6 +257,10 @@ class CallHistory(CallStore):
         with suppress(HomeAssistantError):
             return await self.async_read(partial(reading.picture, call_id=call_id, kind=kind))
         return None
+
+    async def async_count(self) -> Stored:
+        """Count what is stored; HomeAssistantError: it cannot be read."""
+        return await self.async_read(reading.count)
 
     async def async_pages(
         self,

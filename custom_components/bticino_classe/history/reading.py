@@ -55,6 +55,23 @@ class Layout:
         return f"{at_bridge} AND {shown}", (location_id, panels, excluded)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """How much is stored."""
+
+    calls: int
+    pictures: int
+    picture_bytes: int
+
+
+def count(db: sqlite3.Connection) -> Stored:
+    """Count everything that is stored."""
+    (calls,) = db.execute("SELECT count(*) FROM calls").fetchone()
+    sql = "SELECT count(*), coalesce(sum(length(content)), 0) FROM pictures"
+    pictures, picture_bytes = db.execute(sql).fetchone()
+    return Stored(calls=calls, pictures=pictures, picture_bytes=picture_bytes)
+
+
 def as_record(row: tuple[Any, ...]) -> CallRecord:
     """Return the record of a row of COLUMNS."""
     module_id, name, home_id, home_name, *values = row

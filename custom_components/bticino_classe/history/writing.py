@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..client import SESSION_REUSE_SECONDS
 from .reading import AT_MODULE, COLUMNS, HAS_PICTURE, IN_LIST, as_row, by_ids, same_call
-from .records import DAY, GONE, KINDS, Limits, ListedCall, merged
+from .records import DAY, GONE, KINDS, MEGABYTE, Limits, ListedCall, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .records import CallRecord
 
 EXCESS_DIVISOR: Final = 200  # above the limit, half a percent of the calls is deleted at once
-MEGABYTE: Final = 1_000_000  # bytes
 REMEMBERED_DAYS: Final = 90  # for a deletion at least: the cloud's list may go back that far
 # These texts are made of constants (S608).
 _VALUES: Final = ", ".join("?" * len(COLUMNS.split(",")))

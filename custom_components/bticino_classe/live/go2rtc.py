@@ -16,16 +16,14 @@ from yarl import URL
 from ..const import CONF_GO2RTC_CAMERAS
 from ..errors import translated_error
 from ..issues import GO2RTC_UNAVAILABLE, AccountIssues
-from .stream_address import SECRET_BYTES, stream_url
+from .stream_address import SECRET_BYTES, signaling_url
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
 GO2RTC: Final = "go2rtc"
-SCHEME: Final = "webrtc:"  # a WHEP client in go2rtc
-# Who relays with a secret of this module; no user has this id.
-GO2RTC_USER_ID: Final = "go2rtc"
+SCHEME: Final = "webrtc:"  # a client of its own signaling in go2rtc
 
 _CONFIG: Final[HassKey[Any]] = HassKey(GO2RTC)  # of Home Assistant's integration: has the `url`
 # Addresses that a server may be bound to, and where it is reached from the same machine.
@@ -98,7 +96,7 @@ class Go2rtcCameras:
         base_url, secret = _base_url(self._hass), self.secret_of(module_id)
         if base_url is None or secret is None:
             return None
-        return StreamSource(f"{SCHEME}{stream_url(base_url, entity_id, secret)}")
+        return StreamSource(f"{SCHEME}{signaling_url(base_url, entity_id, secret)}")
 
 
 @callback

@@ -27,6 +27,7 @@ from ..const import LOGGER
 from ..errors import call_reason
 from ..issues import OFFER_TOO_LARGE, AccountIssues
 from ..listeners import ModuleListeners
+from .audience import Audience
 from .departures import Departures
 from .go2rtc import Go2rtcCameras
 from .ice_servers import IceServers
@@ -86,6 +87,9 @@ class LiveViewManager:
             notify=self._notify_at,
         )
         self.go2rtc = Go2rtcCameras(hass, entry)
+        self.audience = Audience(
+            clock=hass.loop.time, calls=calls, relays=self.relays, find_view=self.async_find
+        )
         self.channel = SignalingChannel(coordinator.account.auth)
         self.ice_servers = IceServers(hass, entry, coordinator.account)
 

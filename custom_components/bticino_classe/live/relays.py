@@ -32,6 +32,10 @@ RELAY_FAILURE_PAUSE_SECONDS: Final = 60.0  # after a call that was not set up
 _HOUR: Final = 3600.0
 
 
+# Who relays with a secret that only Home Assistant's go2rtc gets; no user has this id.
+GO2RTC_USER_ID: Final = "go2rtc"
+
+
 def relay_id(user_id: str | None, module_id: str) -> str:
     """Return the identity of a user's relay at a camera."""
     return f"{user_id} {module_id}"
@@ -176,12 +180,12 @@ class Relays:
             self._notify(camera)
         return refusal
 
-    def refusal_to_join(self, camera: Module, relay: str) -> str | None:
-        """Return the translation key of why a person may not watch through a relay; None: may."""
-        if any(viewer.relay == relay for viewer in self._viewers()):
-            return None
-        is_ringing = self._calls.ringing_at(camera) is not None
-        return "call_relay_ringing" if is_ringing else self.refusal(camera, relay)
+    def refusal_of_person(self, camera: Module, *, may_control: bool) -> str | None:
+        """Return the translation key of why go2rtc may not call for a person; None: it may."""
+        if not may_control:
+            return self.refusal(camera, relay_id(GO2RTC_USER_ID, camera.id))
+        may_return = self._departures.has(camera.intercom_id)
+        return "call_busy" if self.is_line_taken(camera) and not may_return else None
 
     def is_line_taken(self, camera: Module) -> bool:
         """Whether an intercom rings, is in a conversation, or has a viewer who is no relay."""

@@ -129,9 +129,9 @@ async def _loopback(
 
 
 @pytest.fixture(name="go2rtc")
-async def _go2rtc() -> AsyncIterator[Go2rtcServer]:
+async def _go2rtc(simulator: Simulator) -> AsyncIterator[Go2rtcServer]:
     """A go2rtc server that Home Assistant does not know yet."""
-    async with Go2rtcServer() as server:
+    async with Go2rtcServer(lambda: simulator.rtc.open) as server:
         yield server
 
 

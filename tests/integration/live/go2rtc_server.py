@@ -1,37 +1,40 @@
 """A stand-in for a go2rtc server: its HTTP API as far as Home Assistant's integration uses it.
 
-It pulls a stream once for any number of consumers, by WHEP with go2rtc's captured offer. No media.
+It pulls a stream once for any number of consumers, by its signaling with its captured offer. No
+media.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from aiohttp import ClientSession, WSMsgType, web
+from aiohttp import ClientError, ClientSession, WSMsgType, web
 from aiohttp.test_utils import TestServer
 from homeassistant.components.camera.const import DATA_COMPONENT
 from homeassistant.setup import async_setup_component
-from yarl import URL
 
 from tests.integration.conftest import get_entry, wait_idle
 from tests.integration.live.browser_client import STREET
-from tests.integration.live.whep_client import SDP, relay_offer
+from tests.integration.live.whep_client import relay_offer
 from tests.integration.test_options import submit_options
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from homeassistant.components.camera import Camera
     from homeassistant.core import HomeAssistant
 
+    from tests.go2rtc.server import Go2rtc
+
 
 @dataclass(slots=True)
 class Stream:
-    """A stream; `locations` has the address of each WHEP session that was begun for it."""
+    """A stream; `can_talk`: the source takes the sound of its consumers."""
 
     sources: list[str]
     consumers: set[web.WebSocketResponse] = field(default_factory=set)
-    locations: list[str] = field(default_factory=list)
+    can_talk: bool = False
 
     @property
     def urls(self) -> list[str]:
@@ -41,14 +44,18 @@ class Stream:
 
     @property
     def address(self) -> str:
-        """The WHEP address of the first source."""
+        """The address of the first source."""
         return self.sources[0].removeprefix("webrtc:")
 
 
 class Go2rtcServer:
-    """A server; `schemes` is what it can pull, `requests` counts what was requested."""
+    """A server; `schemes` is what it can pull, `requests` counts what was requested.
 
-    def __init__(self) -> None:
+    `is_sending` says whether the source of a stream still sends.
+    """
+
+    def __init__(self, is_sending: Callable[[], object]) -> None:
+        self._is_sending = is_sending
         self.schemes = ["webrtc", "rtsp", "ffmpeg"]
         self.streams: dict[str, Stream] = {}
         self.preloads: set[str] = set()
@@ -98,14 +105,17 @@ class Go2rtcServer:
         self.streams.clear()
 
     async def pull(self, stream: Stream) -> str | None:
-        """Begin a WHEP session, as for a first consumer; returns the error."""
-        address = URL(stream.address)
-        async with self.session.post(address, data=relay_offer(), headers=SDP) as response:
-            if response.status != web.HTTPCreated.status_code:
-                return f"webrtc: wrong response: {response.status}"
-            location = response.headers["Location"]
-            stream.locations.append(str(address.join(URL(location))))
-            return None
+        """Begin a view, as for a first consumer or to reconnect; returns the error."""
+        try:
+            async with self.session.ws_connect(stream.address) as socket:
+                await socket.send_json({"type": "webrtc/offer", "value": relay_offer("two_way")})
+                answer = await socket.receive_json()
+        except ClientError as err:
+            return f"webrtc: {err}"
+        if answer["type"] != "webrtc/answer":
+            return f"wrong answer: {answer['value']}"
+        stream.can_talk = "a=recvonly" in answer["value"]
+        return None
 
     @web.middleware
     async def _count(self, request: web.Request, handler: Any) -> Any:
@@ -156,21 +166,15 @@ class Go2rtcServer:
         return socket
 
     async def _answer(self, socket: web.WebSocketResponse, stream: Stream) -> dict[str, Any]:
-        error = None if await self._is_running(stream) else await self.pull(stream)
+        is_running = stream.consumers and self._is_sending()
+        error = None if is_running else await self.pull(stream)
         if error is not None:
             return {"type": "error", "value": error}
         stream.consumers.add(socket)
         return {"type": "webrtc", "value": {"type": "answer", "sdp": "v=0\r\n"}}
 
-    async def _is_running(self, stream: Stream) -> bool:
-        """Whether there are consumers, and the session has not ended."""
-        if not stream.consumers:
-            return False
-        async with self.session.get(stream.locations[-1]) as response:
-            return response.status == web.HTTPNoContent.status_code
 
-
-async def set_up_go2rtc(hass: HomeAssistant, server: Go2rtcServer) -> None:
+async def set_up_go2rtc(hass: HomeAssistant, server: Go2rtcServer | Go2rtc) -> None:
     """Set up Home Assistant's go2rtc with a server."""
     assert await async_setup_component(hass, "go2rtc", {"go2rtc": {"url": server.url}})
     await hass.async_block_till_done()

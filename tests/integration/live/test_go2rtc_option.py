@@ -31,6 +31,8 @@ from tests.integration.live.go2rtc_server import (
     is_relayed,
     set_up_go2rtc,
 )
+from tests.integration.live.test_relayed_camera import PAUSE_SECONDS
+from tests.integration.live.test_relays import Clock
 from tests.integration.test_options import submit_options
 
 if TYPE_CHECKING:
@@ -203,6 +205,7 @@ async def test_go2rtc_comes_and_goes(
         await wait_idle(hass)
         assert issues_of(hass, entry) == {}
         assert is_relayed(hass)
+        Clock(hass).ahead = number * PAUSE_SECONDS
         await relayed.watch(offer(version=number + 1))
     assert entry.state is ConfigEntryState.LOADED
 

@@ -6,9 +6,7 @@ import pytest
 
 from custom_components.bticino_classe.const import DEFAULT_VIEWS_PER_HOUR
 from custom_components.bticino_classe.errors import translated_error
-from custom_components.bticino_classe.live.relays import (
-    RELAY_FAILURE_PAUSE_SECONDS,
-)
+from custom_components.bticino_classe.live.relays import RELAY_FAILURE_PAUSE_SECONDS
 from tests.integration.conftest import (
     call_action,
     expect_refused,
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 PAUSE_SECONDS = RELAY_FAILURE_PAUSE_SECONDS + 1
+WATCHING = {"entity_ids": {STREET: {"read": True}}}
 
 
 @pytest.fixture(name="guest")
@@ -99,10 +98,9 @@ async def test_viewer_who_returns(
 
 
 async def test_only_webrtc(relayed: BrowserClient) -> None:
-    """The player tries nothing else; there is no two-way audio."""
+    """The player tries nothing else."""
     result = (await relayed.request({"type": "camera/capabilities", "entity_id": STREET}))["result"]
     assert result["frontend_stream_types"] == ["web_rtc"]
-    assert not result.get("two_way_audio")
     other = (await relayed.request({"type": "camera/capabilities", "entity_id": YARD}))["result"]
     assert other["frontend_stream_types"] == ["web_rtc"]
 
@@ -118,26 +116,6 @@ async def test_ice_servers_of_the_cloud_stay_here(
     assert credential not in str(result)
 
 
-@pytest.mark.parametrize("is_watched", [False, True])
-async def test_opened_while_it_rings(
-    hass: HomeAssistant, relayed: BrowserClient, simulator: Simulator, *, is_watched: bool
-) -> None:
-    """It says so and answers nothing; a view ends for the ring, and is possible after it."""
-    if is_watched:
-        await relayed.watch(offer())
-    call = await ring_and_wait(hass, simulator)
-    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
-    offers = simulator.rtc.offers
-    await expect_error(hass, await relayed.open_view(offer(version=2)), "call_relay_ringing")
-    assert (simulator.rtc.offers, simulator.rtc.answers) == (offers, 0)
-    assert state_of(hass, RINGING) == "on"
-    simulator.hang_up(call)
-    await wait_until(lambda: state_of(hass, RINGING) == "off")
-    Clock(hass).ahead = PAUSE_SECONDS
-    await relayed.watch(offer(version=3))
-    assert simulator.rtc.offers == offers + 1
-
-
 async def test_ring_at_another_panel(
     hass: HomeAssistant, relayed: BrowserClient, simulator: Simulator
 ) -> None:
@@ -148,38 +126,62 @@ async def test_ring_at_another_panel(
     assert (simulator.rtc.offers, simulator.rtc.answers) == (0, 0)
 
 
+@pytest.mark.parametrize("guest", [WATCHING], indirect=True)
 async def test_person_comes_first(
-    hass: HomeAssistant, relayed: BrowserClient, simulator: Simulator
+    hass: HomeAssistant, relayed: BrowserClient, guest: BrowserClient, simulator: Simulator
 ) -> None:
-    """Who opens another panel ends the view; the camera says that the line is busy."""
-    await relayed.watch(offer())
+    """Who opens another panel ends the view of those who only watch; then the line is busy."""
+    await guest.watch(offer())
     relayed.camera = YARD
     view = await relayed.watch(offer(version=2))
     relayed.camera = STREET
-    await expect_error(hass, await relayed.open_view(offer(version=3)), "call_busy")
+    for browser in (relayed, guest):
+        await expect_error(hass, await browser.open_view(offer(version=3)), "call_busy")
     assert (simulator.rtc.offers, simulator.rtc.peak) == (2, 1)
     assert view.received("error") == []
 
 
-async def test_pause_between_two_calls(
+async def test_view_of_a_person(
     hass: HomeAssistant, relayed: BrowserClient, simulator: Simulator
 ) -> None:
-    """The limits of relays hold, and the reason is shown."""
+    """It is not cut off by another person, as at the direct camera."""
     await relayed.watch(offer())
+    relayed.camera = YARD
+    view = await relayed.open_view(offer(version=2))
+    await expect_error(hass, view, "call_busy")
+    assert (simulator.rtc.offers, simulator.rtc.terminates) == (1, 0)
+
+
+@pytest.mark.parametrize("guest", [WATCHING], indirect=True)
+async def test_pause_between_two_calls(
+    hass: HomeAssistant, guest: BrowserClient, simulator: Simulator
+) -> None:
+    """The limits of relays hold for those who only watch, and the reason is shown."""
+    await guest.watch(offer())
     await call_action(hass, "camera", "turn_off", STREET)
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
-    await expect_error(hass, await relayed.open_view(offer(version=2)), "call_relay_pause")
+    await expect_error(hass, await guest.open_view(offer(version=2)), "call_relay_pause")
     Clock(hass).ahead = PAUSE_SECONDS
-    await relayed.watch(offer(version=3))
+    await guest.watch(offer(version=3))
 
 
+@pytest.mark.parametrize("guest", [WATCHING], indirect=True)
+@pytest.mark.parametrize("is_person", [True, False])
 async def test_hang_up_and_next_panel(
-    hass: HomeAssistant, relayed: BrowserClient, simulator: Simulator
+    hass: HomeAssistant,
+    relayed: BrowserClient,
+    guest: BrowserClient,
+    simulator: Simulator,
+    *,
+    is_person: bool,
 ) -> None:
-    """A relay may only show its own panel."""
+    """Those who only watch see only this panel."""
     assert await expect_refused(hass, "bticino_classe", "hang_up", STREET) == "no_call"
-    await relayed.watch(offer())
-    assert await expect_refused(hass, "bticino_classe", "next_panel", STREET) == "no_call"
+    await (relayed if is_person else guest).watch(offer())
+    if is_person:
+        await call_action(hass, "bticino_classe", "next_panel", STREET)
+    else:
+        assert await expect_refused(hass, "bticino_classe", "next_panel", STREET) == "no_call"
     assert is_watched(hass, STREET)
     await call_action(hass, "bticino_classe", "hang_up", STREET)
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)

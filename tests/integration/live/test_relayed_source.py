@@ -9,7 +9,7 @@ from yarl import URL
 
 from custom_components.bticino_classe.diagnostics import async_get_config_entry_diagnostics
 from custom_components.bticino_classe.live import go2rtc as go2rtc_module
-from custom_components.bticino_classe.live.stream_address import WHEP_PATH
+from custom_components.bticino_classe.live.stream_address import SIGNALING_PATH, WHEP_PATH
 from tests.integration.conftest import (
     get_entry,
     is_watched,
@@ -48,15 +48,15 @@ type Client = TestClient[Any, Any]
 
 
 async def address_of(hass: HomeAssistant, camera: str = STREET) -> URL:
-    """Return the WHEP address of a camera that go2rtc serves."""
+    """Return the address of a camera that go2rtc serves."""
     scheme, _, address = (await source_of(hass, camera)).partition(":")
     assert scheme == "webrtc"
     return URL(address)
 
 
 async def path_of(hass: HomeAssistant, camera: str = STREET) -> str:
-    """Return the path and secret of the address."""
-    return (await address_of(hass, camera)).path_qs
+    """Return the path and secret of the address by WHEP, which has the same secret."""
+    return (await address_of(hass, camera)).path_qs.replace(SIGNALING_PATH, WHEP_PATH)
 
 
 @pytest.mark.usefixtures("relayed")
@@ -88,8 +88,8 @@ async def test_where_it_leads(
     monkeypatch.setattr(hass.data["go2rtc"], "url", go2rtc_url)
     port = 8765 if go2rtc_url.startswith(("http://192", "http://go2rtc")) else hass.http.server_port
     address = await address_of(hass)
-    assert (address.scheme, address.host, address.port) == ("http", host, port)
-    assert address.path == f"{WHEP_PATH}/{STREET}"
+    assert (address.scheme, address.host, address.port) == ("ws", host, port)
+    assert address.path == f"{SIGNALING_PATH}/{STREET}"
     assert len(address.query["auth"]) == 64
 
 
@@ -147,6 +147,7 @@ async def test_reload_while_watched(
     assert simulator.rtc.open == []
     assert await path_of(hass) != former
     await expect_problem(await loopback.get(former), 401)
+    Clock(hass).ahead = PAUSE_SECONDS
     await relayed.watch(offer(version=2))
     assert simulator.rtc.offers == 2
 
@@ -162,7 +163,7 @@ async def test_renamed_while_watched(
     relayed.camera = "camera.gate"
     Clock(hass).ahead = PAUSE_SECONDS
     await relayed.watch(offer(version=2))
-    assert URL(go2rtc.stream.address).path == f"{WHEP_PATH}/camera.gate"
+    assert URL(go2rtc.stream.address).path == f"{SIGNALING_PATH}/camera.gate"
     assert (simulator.rtc.peak, len(simulator.rtc.open)) == (1, 1)
     assert is_watched(hass, "camera.gate")
 
@@ -204,6 +205,7 @@ async def test_nothing_is_left(
 async def test_it_appears_nowhere(
     hass: HomeAssistant,
     relayed: BrowserClient,
+    loopback: Client,
     caplog: pytest.LogCaptureFixture,
     hass_config_dir: str,
 ) -> None:
@@ -213,6 +215,7 @@ async def test_it_appears_nowhere(
     assert is_relayed(hass)
     await relayed.watch(offer())
     await relayed.watch(offer(version=2))
+    await expect_problem(await loopback.get((await address_of(hass)).path_qs), 426)
     await wait_idle(hass)
     entry = get_entry(hass)
     secret = (await address_of(hass)).query["auth"]
