@@ -40,10 +40,11 @@ def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     coordinator = entry.runtime_data.coordinator
     registered: dict[str, tuple[Module, str | None]] = {}
     was_confirmed = False
+    first = coordinator.data
 
     @callback
     def register() -> None:
-        nonlocal registered, was_confirmed
+        nonlocal registered, was_confirmed, first
         house, is_confirmed = coordinator.data, coordinator.known_homes.is_confirmed
         now = {m.id: (m, house.state(m.id).firmware) for m in house.modules.values()}
         if (now, is_confirmed) != (registered, was_confirmed):
@@ -51,6 +52,9 @@ def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
                 _cleanup_registry(hass, entry)
             _register_devices(hass, entry, house)
             registered, was_confirmed = now, is_confirmed
+            if _has_new_names(first, house):
+                first = house
+                hass.config_entries.async_schedule_reload(entry.entry_id)
 
     register()
     entry.async_on_unload(coordinator.async_add_listener(register))
@@ -108,6 +112,14 @@ def _fits(entry: BticinoConfigEntry, house: House, module: Module, domain: str, 
             unused |= _OF_CALLS | {_NEXT_PANEL}
         return entity not in unused | _OF_DOORS | _OF_LIGHTS | _REPLACED
     return True
+
+
+def _has_new_names(before: House, house: House) -> bool:
+    """Whether what an intercom without panels shows of calls is now that of unknown panels."""
+    return any(
+        not before.panels_of(bridge.id) and len(house.panels_of(bridge.id)) > 1
+        for bridge in before.bridges
+    )
 
 
 def _register_devices(hass: HomeAssistant, entry: BticinoConfigEntry, house: House) -> None:
