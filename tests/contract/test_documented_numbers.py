@@ -41,7 +41,6 @@ POLL, POLL_WHILE_DOWN = minutes(coordinator.SAFETY_INTERVAL), minutes(polling.ST
 *FIRST, LAST_START_SECONDS = (f"{each.total_seconds():.0f}" for each in polling.START_INTERVALS)
 START_SECONDS = ", ".join(FIRST)
 SENTENCES = [
-    ("README.md", f"read every {POLL} minutes, or every {WORDS[POLL_WHILE_DOWN]} while"),
     ("README.md", f"up to the home's {MORE_EVENTS} newest events"),
     ("README.md", f"delay of up to {POLL} minutes"),
     ("docs/how_it_works.md", f"Newest {EVENTS} events of a home ({MORE_EVENTS} if"),
