@@ -31,7 +31,7 @@ MEGABYTE: Final = 1_000_000  # bytes
 MAX_CLOCK_DIFFERENCE: Final = 10.0  # seconds
 # iOS shows an attachment only if its address ends in the name of a picture.
 PICTURE_URL: Final = f"/api/{DOMAIN}/picture/{{entry_id}}/{{call_id}}/{{kind}}.jpg"
-OUTCOMES: Final = tuple(state.value for state in CallState)
+OUTCOMES: Final = tuple(state.value for state in CallState if state is not CallState.RINGING)
 
 # The higher outcome wins when two reports differ.
 _RANKS: Final = {CallState.MISSED.value: 1, CallState.ANSWERED.value: 2}
