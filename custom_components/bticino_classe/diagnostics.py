@@ -8,7 +8,14 @@ from homeassistant.const import CONF_TOKEN
 from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind, Pseudonyms, redact
-from .const import CONF_DOOR_CODES, CONF_EXCLUDED_HOMES, CONF_GATES, CONF_LIGHTS_AS_DOORS
+from .const import (
+    CONF_DOOR_CODES,
+    CONF_EXCLUDED_HOMES,
+    CONF_GATES,
+    CONF_LIGHTS_AS_DOORS,
+    CONF_SHOWN_RINGS,
+    CONF_STREAMS,
+)
 from .house import modules_of
 from .recording.file import async_read_recording
 from .runtime import async_runtime
@@ -43,6 +50,8 @@ async def async_get_config_entry_diagnostics(
     for option, kind in _KINDS.items():
         for identifier in entry.options.get(option, []):
             pseudonyms.name(identifier, kind)
+    for identifier in entry.options.get(CONF_STREAMS, {}).get(CONF_SHOWN_RINGS, []):
+        pseudonyms.name(identifier, "panel")
     report = {
         "entry": {
             "state": entry.state.value,

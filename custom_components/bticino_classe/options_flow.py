@@ -38,6 +38,7 @@ from .const import (
     CONF_MEGABYTES,
     CONF_PAUSE_SECONDS,
     CONF_PULSE_TIME,
+    CONF_SHOWN_RINGS,
     CONF_SIMULATED_RINGS,
     CONF_STREAMS,
     CONF_VIEW_SECONDS,
@@ -137,10 +138,11 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
             CONF_DOORS_WITH_CODE: self._doors(),
             CONF_EXCLUDED_HOMES: {home.id: home.name or home.id for home in self._homes()},
         }
+        panels = {CONF_SHOWN_RINGS: self._panels()}
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                _options_schema(offers), _existing_choices(values, offers)
+                _options_schema(offers, panels), _existing_choices(values, offers | panels)
             ),
             errors=errors,
             description_placeholders={"minutes": str(MAX_STREAM_MINUTES_PER_HOUR)},
@@ -151,6 +153,13 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         coordinator = self.config_entry.runtime_data.coordinator
         homes = coordinator.known_homes.homes.values()
         return [home for home in homes if home.bridges or home.id in coordinator.excluded_homes]
+
+    def _panels(self) -> dict[str, str]:
+        """Return the names of the panels, and of the intercoms without listed panels."""
+        panels_of = self.config_entry.runtime_data.coordinator.data.panels_of
+        found = self._names(ModuleKind.BRIDGE)
+        alone = {bridge_id: name for bridge_id, name in found.items() if not panels_of(bridge_id)}
+        return self._names(ModuleKind.PANEL) | alone
 
     def _doors(self) -> dict[str, str]:
         """Return the names of the doors, and of the relays that are doors or have a code."""
@@ -198,17 +207,15 @@ _HISTORY_SCHEMA = vol.Schema(
         ),
     }
 )
-_STREAMS_SCHEMA = vol.Schema(
-    {
-        vol.Required(CONF_VIEW_SECONDS, default=DEFAULT_VIEW_SECONDS): _integer(
-            10, 600, UnitOfTime.SECONDS
-        ),
-        vol.Required(CONF_PAUSE_SECONDS, default=DEFAULT_PAUSE_SECONDS): _integer(
-            5, 3600, UnitOfTime.SECONDS
-        ),
-        vol.Required(CONF_VIEWS_PER_HOUR, default=DEFAULT_VIEWS_PER_HOUR): _integer(1, 60),
-    }
-)
+_STREAM_LIMITS: dict[vol.Marker, Any] = {
+    vol.Required(CONF_VIEW_SECONDS, default=DEFAULT_VIEW_SECONDS): _integer(
+        10, 600, UnitOfTime.SECONDS
+    ),
+    vol.Required(CONF_PAUSE_SECONDS, default=DEFAULT_PAUSE_SECONDS): _integer(
+        5, 3600, UnitOfTime.SECONDS
+    ),
+    vol.Required(CONF_VIEWS_PER_HOUR, default=DEFAULT_VIEWS_PER_HOUR): _integer(1, 60),
+}
 
 
 def _stream_minutes(streams: Mapping[str, int]) -> float:
@@ -217,7 +224,9 @@ def _stream_minutes(streams: Mapping[str, int]) -> float:
     return seconds * streams.get(CONF_VIEWS_PER_HOUR, DEFAULT_VIEWS_PER_HOUR) / 60
 
 
-def _options_schema(offers: Mapping[str, Mapping[str, str]]) -> vol.Schema:
+def _options_schema(
+    offers: Mapping[str, Mapping[str, str]], panels: Mapping[str, Mapping[str, str]]
+) -> vol.Schema:
     """Return the form; modules and homes only where there is something to choose."""
     fields: dict[vol.Marker, Any] = {
         vol.Required(CONF_PULSE_TIME, default=DEFAULT_PULSE_TIME): _integer(
@@ -234,7 +243,9 @@ def _options_schema(offers: Mapping[str, Mapping[str, str]]) -> vol.Schema:
     fields[vol.Required(CONF_SIMULATED_RINGS, default=False)] = BooleanSelector()
     # If the section had a default, frontends would ignore the defaults of its fields.
     fields[vol.Required(CONF_HISTORY)] = section(_HISTORY_SCHEMA, {"collapsed": True})
-    fields[vol.Optional(CONF_STREAMS)] = section(_STREAMS_SCHEMA, {"collapsed": True})
+    shown = {vol.Optional(key, default=list): choice(names) for key, names in panels.items()}
+    streams = vol.Schema({**shown, **_STREAM_LIMITS})
+    fields[vol.Optional(CONF_STREAMS)] = section(streams, {"collapsed": True})
     return vol.Schema(fields)
 
 
@@ -242,10 +253,13 @@ def _existing_choices(
     values: Mapping[str, Any], offers: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
     """Return the previous values without modules and homes that no longer exist."""
-    return {
-        key: [each for each in value if each in offers[key]] if key in offers else value
-        for key, value in values.items()
-    }
+
+    def existing(key: str, value: Any) -> Any:
+        if key == CONF_STREAMS:
+            return _existing_choices(value, offers)
+        return [each for each in value if each in offers[key]] if key in offers else value
+
+    return {key: existing(key, value) for key, value in values.items()}
 
 
 def choice(names: Mapping[str, str]) -> SelectSelector:
