@@ -17,6 +17,7 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .assumed_lights import ASSUMED_LIGHTS
 from .calls.events import async_forget_calls
+from .chime import async_register_chime
 from .client import Account, AuthHandler, RateLimiter
 from .const import DOMAIN, RATE_LIMITERS
 from .devices import async_sync_devices
@@ -25,6 +26,7 @@ from .history.http import PictureView
 from .history.store import async_remove_history
 from .issues import async_delete_issues
 from .live.relays import RELAY_LIMITS
+from .live.signaling import SignalingView
 from .live.stream_address import async_hide_secrets, async_remove_stream_secret
 from .live.whep import WhepSessionView, WhepView
 from .pulses import DOOR_PULSES
@@ -60,15 +62,17 @@ CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa: ARG001 - Home Assistant's signature
-    """Register the actions, the view of the pictures, and the WHEP endpoint."""
+    """Register the actions, the view of the pictures, the WHEP endpoint, and the chime."""
     async_setup_services(hass)
     async_hide_secrets()
     for view in (
         PictureView(async_picture_source),
         WhepView(async_whep_camera),
         WhepSessionView(async_whep_camera),
+        SignalingView(async_whep_camera),
     ):
         hass.http.register_view(view)
+    await async_register_chime(hass)
     return True
 
 
@@ -86,8 +90,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     entry.runtime_data = runtime
     async_sync_devices(hass, entry)
     await runtime.history.async_load(runtime.calls.ringing)
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_load_error_translations(hass)
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     runtime.async_start(hass, entry)
     return True
 
@@ -141,7 +145,7 @@ async def async_remove_config_entry_device(
 def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler:
     auth = AuthHandler(
         entry.data[CONF_USERNAME],
-        entry.data[CONF_PASSWORD],
+        entry.data.get(CONF_PASSWORD),
         session=async_get_clientsession(hass),
         token_callback=_token_saver(hass, entry),
         limiter=_rate_limiter(hass, entry),
@@ -174,22 +178,20 @@ def _on_state_change(hass: HomeAssistant, entry: BticinoConfigEntry, limiter: Ra
 def _token_saver(
     hass: HomeAssistant, entry: BticinoConfigEntry
 ) -> Callable[[dict[str, Any]], Awaitable[None]]:
-    credentials = _credentials(entry)
+    stored = entry.data.get(CONF_TOKEN)
 
     async def save(tokens: dict[str, Any]) -> None:
         """Store new tokens in the entry, without a reload.
 
         Tokens of a renewal that a new sign-in has overtaken are dropped.
         """
-        if credentials == _credentials(entry):
+        nonlocal stored
+        if stored == entry.data.get(CONF_TOKEN):
+            stored = tokens
             data = {**entry.data, CONF_TOKEN: tokens}
             hass.config_entries.async_update_entry(entry, data=data)
 
     return save
-
-
-def _credentials(entry: BticinoConfigEntry) -> tuple[str, str]:
-    return entry.data[CONF_USERNAME], entry.data[CONF_PASSWORD]
 
 
 def _wait_at_stop(

@@ -15,6 +15,7 @@ MANUFACTURER: Final = "BTicino"
 # Requests are counted over reloads, by entry.
 RATE_LIMITERS: Final[HassKey[dict[str, RateLimiter]]] = HassKey(f"{DOMAIN}_rate_limiters")
 
+CONF_KEEP_PASSWORD: Final = "keep_password"  # noqa: S105 - of the form; not stored
 CONF_EXCLUDED_HOMES: Final = "excluded_homes"
 CONF_PULSE_TIME: Final = "pulse_time"
 CONF_LIGHTS_AS_DOORS: Final = "lights_as_doors"
@@ -22,6 +23,7 @@ CONF_GATES: Final = "gates"
 CONF_LIGHT_TIMER: Final = "light_timer"
 CONF_DOOR_CODES: Final = "door_codes"  # by door
 CONF_DOORS_WITH_CODE: Final = "doors_with_code"  # in the form; only the codes are stored
+CONF_GO2RTC_CAMERAS: Final = "go2rtc_cameras"  # modules
 CONF_SIMULATED_RINGS: Final = "simulated_rings"
 CONF_HISTORY: Final = "history"
 CONF_KEEP: Final = "keep"

@@ -12,6 +12,7 @@ from .const import (
     CONF_DOOR_CODES,
     CONF_EXCLUDED_HOMES,
     CONF_GATES,
+    CONF_GO2RTC_CAMERAS,
     CONF_LIGHTS_AS_DOORS,
     CONF_SHOWN_RINGS,
     CONF_STREAMS,
@@ -34,6 +35,7 @@ _KINDS: Final = {  # of the ids in these options
     CONF_LIGHTS_AS_DOORS: "light",
     CONF_GATES: "relay",
     CONF_DOOR_CODES: "door",
+    CONF_GO2RTC_CAMERAS: "camera",
 }
 # Fields of a state; what diagnostics need of them is in the list of modules.
 _IN_THE_LIST: Final = frozenset({"id", "type", "bridge_id", "cloud_id", "cloud_bridge_id"})

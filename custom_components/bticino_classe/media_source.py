@@ -17,6 +17,7 @@ from homeassistant.components.media_source import (
 )
 from homeassistant.util import dt as dt_util
 
+from .chime import CHIME_FILE, CHIME_TYPE, CHIME_URL
 from .client import ModuleKind
 from .const import DOMAIN
 from .errors import translated_error
@@ -61,7 +62,7 @@ class CallsMediaSource(MediaSource):
 
     Identifiers are keys, never paths: `latest`, `entry/home`, `entry/location`,
     `entry/location/2026-11` and `entry/location/2026-11-28` can be browsed, `entry/call/kind` is a
-    picture. A folder with one folder in it shows what is in that one.
+    picture, `chime` the sound for speakers. A folder with one folder in it shows what is in that.
     """
 
     name = NAME
@@ -73,6 +74,8 @@ class CallsMediaSource(MediaSource):
     @override
     async def async_resolve_media(self, item: MediaSourceItem) -> PlayMedia:
         match (item.identifier or "").split("/"):
+            case ["chime"]:
+                return PlayMedia(CHIME_URL, CHIME_TYPE, path=CHIME_FILE)
             case [entry_id, call_id, kind] if entry := self._entry(entry_id):
                 history = entry.runtime_data.history
                 call = await history.async_call(call_id)

@@ -31,6 +31,7 @@ from .const import (
     CONF_DOORS_WITH_CODE,
     CONF_EXCLUDED_HOMES,
     CONF_GATES,
+    CONF_GO2RTC_CAMERAS,
     CONF_HISTORY,
     CONF_KEEP,
     CONF_LIGHT_TIMER,
@@ -55,6 +56,9 @@ from .const import (
     MAX_STREAM_MINUTES_PER_HOUR,
 )
 from .entity import RELAYS, declared_doors
+from .errors import translated_error
+from .history.records import MEGABYTE
+from .live.go2rtc import async_obstacle
 from .markdown import escape_markdown
 from .runtime import BticinoConfigEntry, async_runtime
 
@@ -66,6 +70,7 @@ if TYPE_CHECKING:
 CODE = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 CODE_SCHEMA = vol.Schema({vol.Required(CONF_CODE): CODE})
 
+CAMERAS = (ModuleKind.PANEL, ModuleKind.CAMERA)
 RELAY_OPTIONS = {CONF_LIGHTS_AS_DOORS: ModuleKind.LIGHT, CONF_GATES: ModuleKind.RELAY}
 
 
@@ -89,7 +94,8 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
             return self._form(user_input, {CONF_EXCLUDED_HOMES: "all_homes_excluded"})
         if _stream_minutes(user_input.get(CONF_STREAMS, {})) > MAX_STREAM_MINUTES_PER_HOUR:
             return self._form(user_input, {"base": "too_much_streaming"})
-        self._options = dict(user_input)
+        kept = {} if CONF_GO2RTC_CAMERAS in user_input else self._unoffered_cameras()
+        self._options = {**user_input, **kept}
         self._choose_codes(self._options.pop(CONF_DOORS_WITH_CODE, []))
         return await self._async_continue()
 
@@ -122,9 +128,28 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         }
         self._doors_to_ask = [door for door in doors if door not in self._codes]
 
+    async def async_step_delete_history(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask once more before the history is deleted."""
+        if (runtime := async_runtime(self.config_entry)) is None:
+            return self.async_abort(reason="not_loaded")
+        if user_input is not None:
+            return await self._async_finish()
+        return self.async_show_form(
+            step_id="delete_history",
+            data_schema=vol.Schema({}),
+            description_placeholders=await _async_stored(runtime.history),
+        )
+
     async def _async_continue(self) -> ConfigFlowResult:
         if self._doors_to_ask:
             return await self.async_step_door_code()
+        if self.config_entry.runtime_data.history.is_kept and not _is_kept(self._options):
+            return await self.async_step_delete_history()
+        return await self._async_finish()
+
+    async def _async_finish(self) -> ConfigFlowResult:
         options = self._options | ({CONF_DOOR_CODES: self._codes} if self._codes else {})
         if not await _async_apply_keep(self.config_entry.runtime_data.history, options):
             return self._form(options, {"base": "history_not_deleted"})
@@ -133,19 +158,24 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
     def _form(self, values: Mapping[str, Any], errors: dict[str, str]) -> ConfigFlowResult:
         if codes := values.get(CONF_DOOR_CODES):
             values = {**values, CONF_DOORS_WITH_CODE: list(codes)}
+        obstacle = async_obstacle(self.hass)
         offers = {
             **{key: self._names(kind) for key, kind in RELAY_OPTIONS.items()},
             CONF_DOORS_WITH_CODE: self._doors(),
+            CONF_GO2RTC_CAMERAS: {} if obstacle else self._cameras(*CAMERAS),
             CONF_EXCLUDED_HOMES: {home.id: home.name or home.id for home in self._homes()},
         }
-        panels = {CONF_SHOWN_RINGS: self._panels()}
+        panels = {CONF_SHOWN_RINGS: self._cameras(ModuleKind.PANEL)}
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
                 _options_schema(offers, panels), _existing_choices(values, offers | panels)
             ),
             errors=errors,
-            description_placeholders={"minutes": str(MAX_STREAM_MINUTES_PER_HOUR)},
+            description_placeholders={
+                "go2rtc": translated_error(self.hass, obstacle) if obstacle else "",
+                "minutes": str(MAX_STREAM_MINUTES_PER_HOUR),
+            },
         )
 
     def _homes(self) -> list[Home]:
@@ -154,12 +184,18 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         homes = coordinator.known_homes.homes.values()
         return [home for home in homes if home.bridges or home.id in coordinator.excluded_homes]
 
-    def _panels(self) -> dict[str, str]:
-        """Return the names of the panels, and of the intercoms without listed panels."""
-        panels_of = self.config_entry.runtime_data.coordinator.data.panels_of
-        found = self._names(ModuleKind.BRIDGE)
-        alone = {bridge_id: name for bridge_id, name in found.items() if not panels_of(bridge_id)}
-        return self._names(ModuleKind.PANEL) | alone
+    def _unoffered_cameras(self) -> dict[str, Any]:
+        """Return the chosen cameras while none can be chosen, because go2rtc is not there."""
+        options = self.config_entry.options
+        is_kept = CONF_GO2RTC_CAMERAS in options and async_obstacle(self.hass) is not None
+        return {CONF_GO2RTC_CAMERAS: options[CONF_GO2RTC_CAMERAS]} if is_kept else {}
+
+    def _cameras(self, *kinds: ModuleKind) -> dict[str, str]:
+        """Return the names of modules of these kinds, and of intercoms without a panel."""
+        modules = [module for home in self._homes() for module in home.modules.values()]
+        with_panel = {m.bridge_id for m in modules if m.kind is ModuleKind.PANEL}
+        found = self._names(*kinds, ModuleKind.BRIDGE)
+        return {module_id: name for module_id, name in found.items() if module_id not in with_panel}
 
     def _doors(self) -> dict[str, str]:
         """Return the names of the doors, and of the relays that are doors or have a code."""
@@ -178,9 +214,26 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         return names
 
 
+def _is_kept(options: Mapping[str, Any]) -> bool:
+    return bool(options.get(CONF_HISTORY, {}).get(CONF_KEEP, True))
+
+
+async def _async_stored(history: CallHistory) -> dict[str, str]:
+    """Return how much is stored; a history that cannot be read can still be deleted."""
+    try:
+        stored = await history.async_count()
+    except HomeAssistantError:
+        return dict.fromkeys(("calls", "pictures", "megabytes"), "?")
+    return {
+        "calls": str(stored.calls),
+        "pictures": str(stored.pictures),
+        "megabytes": f"{stored.picture_bytes / MEGABYTE:.1f}",
+    }
+
+
 async def _async_apply_keep(history: CallHistory, options: Mapping[str, Any]) -> bool:
     """Delete the history if it was switched off; False: it could not be deleted."""
-    if options.get(CONF_HISTORY, {}).get(CONF_KEEP, True):
+    if _is_kept(options):
         return True
     try:
         await history.async_switch_off()

@@ -127,6 +127,9 @@ from .webrtc.session import (
 from .webrtc.signaling import (
     SignalingChannel,
 )
+from .webrtc.two_way import (
+    without_sent_audio,
+)
 from .webrtc.whep import (
     Gathering,
     TrickleFragment,
@@ -135,6 +138,7 @@ from .webrtc.whep import (
     is_offer,
     missing_codec,
     parse_fragment,
+    sectionless_candidate,
     with_fixed_payload_types,
 )
 from .websocket.connection import (
@@ -240,7 +244,9 @@ __all__ = [
     "own_network",
     "parse_fragment",
     "redact",
+    "sectionless_candidate",
     "sends_audio",
     "with_fixed_payload_types",
     "with_reported_modules",
+    "without_sent_audio",
 ]

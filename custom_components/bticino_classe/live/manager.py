@@ -20,6 +20,7 @@ from ..client import (
     LineBusyError,
     OfferTooLargeError,
     SignalingChannel,
+    missing_codec,
     origin_of,
     sends_audio,
 )
@@ -27,7 +28,9 @@ from ..const import LOGGER
 from ..errors import call_reason
 from ..issues import OFFER_TOO_LARGE, AccountIssues
 from ..listeners import ModuleListeners
+from .audience import Audience
 from .departures import Departures
+from .go2rtc import Go2rtcCameras
 from .ice_servers import IceServers
 from .indoor_unit import is_indoor_unit
 from .relays import Relays, async_relay_limits
@@ -83,6 +86,10 @@ class LiveViewManager:
             departures=self._departures,
             viewers=lambda: tuple(self._viewers.values()),
             notify=self._notify_at,
+        )
+        self.go2rtc = Go2rtcCameras(hass, entry)
+        self.audience = Audience(
+            clock=hass.loop.time, calls=calls, relays=self.relays, find_view=self.async_find
         )
         self.channel = SignalingChannel(coordinator.account.auth)
         self.ice_servers = IceServers(hass, entry, coordinator.account)
@@ -486,6 +493,8 @@ def _refusal(camera: Module, offer: str, access: EntityAccess) -> str | None:
     """
     if not access.may_read:
         return "call_watch_not_allowed"
+    if missing_codec(offer) is not None:
+        return "call_codec_missing"
     if sends_audio(offer):
         return None if access.may_control else "call_talk_not_allowed"
     return "call_home_needs_microphone" if is_indoor_unit(camera) else None

@@ -34,6 +34,15 @@ TAKEN_RINGS: Final = 64  # that are remembered
 _HOUR: Final = 3600.0
 
 
+# Who relays with a secret that only Home Assistant's go2rtc gets; no user has this id.
+GO2RTC_USER_ID: Final = "go2rtc"
+
+
+def relay_id(user_id: str | None, module_id: str) -> str:
+    """Return the identity of a user's relay at a camera."""
+    return f"{user_id} {module_id}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayOptions:
     """The longest view, the pause after a view, and the number of views per hour.
@@ -179,6 +188,13 @@ class Relays:
         if refusal is not None:
             self._notify(camera)
         return refusal
+
+    def refusal_of_person(self, camera: Module, *, may_control: bool) -> str | None:
+        """Return the translation key of why go2rtc may not call for a person; None: it may."""
+        if not may_control:
+            return self.refusal(camera, relay_id(GO2RTC_USER_ID, camera.id))
+        may_return = self._departures.has(camera.intercom_id)
+        return "call_busy" if self.is_line_taken(camera) and not may_return else None
 
     def is_line_taken(self, camera: Module) -> bool:
         """Whether an intercom rings, is in a conversation, or has a viewer who is no relay.

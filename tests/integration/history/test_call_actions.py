@@ -121,7 +121,7 @@ async def test_export_of_all_fields(
         "answered_by": None,
         "ended_by": None,
         "duration": None,
-        "pictures": [f"{path}/{ids[0]}/snapshot", f"{path}/{ids[0]}/vignette"],
+        "pictures": [f"{path}/{ids[0]}/snapshot.jpg", f"{path}/{ids[0]}/vignette.jpg"],
     }
     start = dt_util.parse_datetime(missed["start"], raise_on_error=True)
     assert abs(start - begin) < timedelta(seconds=2)
@@ -136,7 +136,7 @@ async def test_export_of_all_fields(
         "answered_by": "elsewhere",
         "ended_by": "elsewhere",
         "duration": 12,
-        "pictures": [f"{path}/{ids[1]}/snapshot"],
+        "pictures": [f"{path}/{ids[1]}/snapshot.jpg"],
     }
 
 
@@ -386,7 +386,7 @@ async def test_documented_picture(hass: HomeAssistant, simulator: Simulator) -> 
     *_, third = await three_calls(hass, simulator)
     await run_example(hass, 'image: "{{ seen')
     assert messages[0].data["message"].startswith(f"{STREET}, ")
-    assert messages[0].data["data"]["image"].endswith(f"/{third}/snapshot")
+    assert messages[0].data["data"]["image"].endswith(f"/{third}/snapshot.jpg")
 
 
 @pytest.mark.usefixtures("online_entry")

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -632,7 +632,7 @@ async def test_picture_as_a_file(
         assert media.path is not None
         paths.append(media.path)
         found = await hass.async_add_executor_job(media.path.read_bytes)
-        assert found == jpeg(call.picture_id(urlsplit(media.url).path.rpartition("/")[2]))
+        assert found == jpeg(call.picture_id(PurePosixPath(media.url).stem))
     entry = get_entry(hass)
     history = entry.runtime_data.history
     if end == "time":

@@ -188,7 +188,7 @@ async def test_secret_is_of_one_camera(
     relay = Whep(http=http, path=street)
     await expect_problem(await relay.post(talk_offer()), 403)
     bearer = {"Authorization": f"Bearer {secret_of(street)}"}
-    pictures = f"/api/bticino_classe/picture/{get_entry(hass).entry_id}/x/snapshot"
+    pictures = f"/api/bticino_classe/picture/{get_entry(hass).entry_id}/x/snapshot.jpg"
     for path in (pictures, f"/api/camera_proxy/{STREET}"):
         refused = await http.get(f"{path}?auth={secret_of(street)}", headers=bearer)
         assert refused.status in {401, 403}
