@@ -156,9 +156,8 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
     @callback
     @override
     def async_remove(self) -> None:
-        # A password that is not kept must not wait for the garbage collection.
+        # Flow and account refer to each other: a password would wait for the garbage collection.
         self._account = None
-        self._credentials.pop(CONF_PASSWORD, None)
         self._removed.set()
 
     async def _async_add_account(

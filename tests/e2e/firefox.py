@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 NAMES: Final = ("firefox-esr", "firefox")
 READY: Final = "WebDriver BiDi listening on "
-# A microphone that plays a tone, without a question, and what a machine without a network needs.
+# A microphone that plays a tone, without a question; sound without a click.
 PREFERENCES: Final = {
     "media.navigator.streams.fake": True,
     "media.navigator.audio.fake_frequency": TONE,
     "media.navigator.permission.disabled": True,
-    "media.peerconnection.ice.loopback": True,
     "media.autoplay.default": 0,
     "datareporting.policy.dataSubmissionEnabled": False,
     "app.update.enabled": False,
+    "media.gmp-manager.updateEnabled": False,  # no plugin by download
 }
 # Firefox offers H.264 once it has the plugin OpenH264, which it downloads after its first start. It
 # decodes with the system's libraries if they can, so the plugin needs to be listed, but not there.
@@ -122,6 +122,7 @@ async def _address(process: Process) -> str:
     async with asyncio.timeout(SECONDS):
         while line and READY not in line:
             line = (await process.stderr.readline()).decode()
+    assert line, "Firefox has ended"
     return line.removeprefix(READY).strip()
 
 

@@ -8,12 +8,15 @@ import pytest_asyncio
 from tests.e2e.firefox import DECODES_H264, Page, firefox, firefox_page
 from tests.e2e.operating import Operator
 from tests.e2e.player import CLOCK, DIFFERENT, STATS, hears_tone, until
+from tests.e2e.test_relayed import OPTIONS_FLOW
+from tests.e2e.test_view import somebody
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     import aiohttp
+    from playwright.async_api import Browser
 
     from tests.e2e.development import Development
 
@@ -26,6 +29,8 @@ pytestmark = [
     pytest.mark.xdist_group("house"),
 ]
 
+NO_DECODER = "this Firefox finds no library that decodes H.264"
+PANEL = "Posto esterno strada"
 CAMERA = "dev-intercom/doors?more-info-entity-id=camera.posto_esterno_strada"
 VIDEO = "window.findAll('video')[0]"
 
@@ -50,7 +55,7 @@ async def test_firefox_sees_hears_and_talks(
     assert FIREFOX is not None
     async with firefox_page(FIREFOX, tmp_path) as page:
         if not await page.run(DECODES_H264):
-            pytest.skip("this Firefox finds no library that decodes H.264")
+            pytest.skip(NO_DECODER)
         await _open_camera(page, house)
         await _plays(page)
         await page.picture("firefox-view")
@@ -72,6 +77,45 @@ async def test_firefox_without_h264(house: Development, operator: Operator, tmp_
         await page.wait_for("ha-alert", "does not support a codec that the intercom needs")
         await page.picture("firefox-without-h264")
     assert (await operator.calls())["offers"] == 0
+
+
+async def test_firefox_and_chromium_watch_one_call(
+    development: Development, running: Browser, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Through go2rtc, or rather what stands in for it."""
+    assert FIREFOX is not None
+    await development.start("--configured", "--go2rtc")
+    await _relay(development)
+    operator = Operator(session, development.ready["operator"])
+    await operator.do("rtc", view_seconds=600, audio_requires="sendrecv")
+    async with firefox_page(FIREFOX, tmp_path) as page:
+        if not await page.run(DECODES_H264):
+            pytest.skip(NO_DECODER)
+        await _open_camera(page, development)
+        await _plays(page)
+        _, player = await somebody(development, running)
+        await player.open_from_device(PANEL)
+        await player.plays()
+        await _plays(page)
+        await page.picture("firefox-relayed")
+    await player.plays()
+    calls = await operator.calls()
+    assert (calls["offers"], calls["held_slots"]) == (1, 1)
+    assert await operator.violations() == []
+    assert development.logged_problems() == []
+
+
+async def _relay(development: Development) -> None:
+    """Choose the camera in the options."""
+    async with development.owner() as owner:
+        await owner.sign_in()
+        (entry,) = await owner.entries()
+        form = await owner.call("post", OPTIONS_FLOW, {"handler": entry["entry_id"]})
+        fields = {field["name"]: field for field in form["data_schema"]}
+        offered = fields["go2rtc_cameras"]["selector"]["select"]["options"]
+        chosen = [each["value"] for each in offered if each["label"] == PANEL]
+        options = {"go2rtc_cameras": chosen, "history": {}}
+        await owner.call("post", f"{OPTIONS_FLOW}/{form['flow_id']}", options)
 
 
 async def _open_camera(page: Page, house: Development) -> None:

@@ -1,5 +1,6 @@
 """Sign-in without keeping the password: it is nowhere, and the tokens are enough."""
 
+import asyncio
 from io import BytesIO
 import json
 import logging
@@ -31,12 +32,14 @@ from tests.integration.conftest import (
     wait_idle,
 )
 from tests.integration.memory import holders_of
+from tests.integration.recording.recorded import Recording, lines_of
 from tests.integration.test_config_flow import start_flow, start_reauth, submit
 from tests.integration.test_discovery import discover
 from tests.simulator import Failure
 from tests.simulator.paths import TOKEN
 
 if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
     from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import (
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 ENTRIES = ".storage/core.config_entries"
+# The parts of passwords that are nowhere else; other tests may leave theirs in memory.
+NOT_KEPT, KEPT = ("in", "visi", "ble", "7"), ("re", "tai", "ned", "7")
 CLOUDS_REQUEST = "aiohttp.web_request.Request"  # what the cloud has received
 
 
@@ -235,48 +240,70 @@ async def test_renewal_that_a_new_sign_in_has_overtaken(
     assert entry.data[CONF_TOKEN] == new
 
 
-async def sign_in_somehow(
-    hass: HomeAssistant, simulator: Simulator, values: dict[str, Any], way: str
+async def test_form_that_is_closed_during_the_sign_in(
+    hass: HomeAssistant, simulator: Simulator, credentials: dict[str, str]
 ) -> None:
-    """Sign in without keeping the password; `kept` keeps it."""
-    entry = await sign_in(hass, {**values, CONF_KEEP_PASSWORD: way in {"kept", "reconfigure"}})
-    password = {CONF_PASSWORD: values[CONF_PASSWORD]}
-    if way == "reauth":
-        await submit(hass, await start_reauth(hass, entry), password)
-    elif way == "reconfigure":
-        await reconfigure(hass, entry, values)
-    elif way == "abandoned":
-        flow_id = await start_reauth(hass, entry)
-        simulator.take_down()
-        await submit(hass, flow_id, password)
-        hass.config_entries.flow.async_abort(flow_id)
+    """A password that is to be kept is not lost."""
+    entry = await sign_in(hass, credentials)
+    context: Any = {"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    flow = await hass.config_entries.flow.async_init(DOMAIN, context=context)
+    simulator.journal.clear()
+    response = asyncio.Event()
+    simulator.fail(TOKEN, Failure(until=response, executed=True))
+    submission = asyncio.create_task(
+        hass.config_entries.flow.async_configure(flow["flow_id"], credentials)
+    )
+    await simulator.journal.wait_for(TOKEN)
+    hass.config_entries.flow.async_abort(flow["flow_id"])
+    response.set()
+    assert (await submission)["type"] is FlowResultType.ABORT
     await wait_idle(hass)
+    assert entry.data[CONF_PASSWORD] == simulator.password
+    assert entry.state is ConfigEntryState.LOADED
 
 
-@pytest.mark.parametrize("way", ["kept", "sign in", "reauth", "reconfigure", "abandoned"])
 async def test_password_is_not_in_memory(
     hass: HomeAssistant,
     simulator: Simulator,
     tokens_only: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
-    way: str,
 ) -> None:
-    """Not after the flow, however it ended. The cloud is in this process, and forgets it."""
+    """Not after the flows, however they ended. The cloud is in this process, and forgets it."""
     caplog.set_level(logging.INFO, "custom_components")  # pytest keeps the errors in debug lines
-    simulator.change_password(f"invisible{way}")
+    simulator.change_password("".join(NOT_KEPT))
     tokens_only[CONF_PASSWORD] = simulator.password
-    await sign_in_somehow(hass, simulator, tokens_only, way)
+    password, keeping = {CONF_PASSWORD: simulator.password}, {CONF_KEEP_PASSWORD: True}
+    entry = await sign_in(hass, tokens_only)
+    await submit(hass, await start_reauth(hass, entry), password)
+    await reconfigure(hass, entry, tokens_only | keeping)
+    await reconfigure(hass, entry, tokens_only)
+    abandoned = await start_reauth(hass, entry)
+    simulator.fail(TOKEN, Failure(status=503, html=True))
+    await submit(hass, abandoned, password)
+    hass.config_entries.flow.async_abort(abandoned)
+    await wait_idle(hass)
+    assert search_memory(simulator, NOT_KEPT, tokens_only, password) == set()
+
+
+async def test_password_that_is_kept_is_in_memory(
+    hass: HomeAssistant, simulator: Simulator, tokens_only: dict[str, Any]
+) -> None:
+    """The search works."""
+    simulator.change_password("".join(KEPT))
+    tokens_only |= {CONF_PASSWORD: simulator.password, CONF_KEEP_PASSWORD: True}
+    await sign_in(hass, tokens_only)
+    assert search_memory(simulator, KEPT, tokens_only) != set()
+
+
+def search_memory(
+    simulator: Simulator, parts: tuple[str, ...], *inputs: dict[str, Any]
+) -> set[str]:
+    """Return what holds the password, besides the cloud and the person."""
     simulator.account.password = ""
     simulator.journal.clear()
-    tokens_only.clear()
-    found = {each for each in holders_of("in", "visible", way) if each != CLOUDS_REQUEST}
-    assert bool(found) is (way == "kept"), found
-
-
-@pytest.fixture(name="recorder_db_url")
-def _recorder_db_url(hass_tmp_config_dir: str) -> str:
-    """A database in the configuration folder."""
-    return f"sqlite:///{hass_tmp_config_dir}/home-assistant_v2.db"
+    for each in inputs:
+        each.clear()
+    return {each for each in holders_of(*parts) if each != CLOUDS_REQUEST}
 
 
 def files_with(folder: Path, text: str) -> set[str]:
@@ -410,3 +437,13 @@ async def test_password_is_not_in_logs_and_diagnostics(
     assert "The cloud refused the refresh token" in caplog.text
     assert simulator.password not in caplog.text
     assert simulator.password not in report
+
+
+async def test_recording_without_a_password(
+    hass: HomeAssistant, entry: ConfigEntry[Any], freezer: FrozenDateTimeFactory
+) -> None:
+    """There is one secret less to replace."""
+    running = await Recording.start(hass)
+    response = await running.end(freezer)
+    assert response["ended"] == "time"
+    assert entry.data[CONF_USERNAME] not in json.dumps(lines_of(hass))
