@@ -162,10 +162,6 @@ def missing() -> list[str]:
 
 def main(address: str, file: str, *options: str) -> None:
     """Watch and listen for a second each."""
-    Gst.init(None)
-    if absent := missing():
-        print(f"GStreamer lacks {', '.join(absent)}.")
-        sys.exit(os.EX_UNAVAILABLE)
     player = Player(address)
     try:
         player.connect()
@@ -180,6 +176,10 @@ def main(address: str, file: str, *options: str) -> None:
 
 
 if __name__ == "__main__":
+    Gst.init(None)
+    if absent := missing():
+        print(f"GStreamer lacks {', '.join(absent)}.")
+        sys.exit(os.EX_UNAVAILABLE)
     if len(sys.argv) < 3 or sys.argv[3:] not in ([], [VANISH]):  # noqa: PLR2004 - the two names
         sys.exit(__doc__)
     main(*sys.argv[1:])

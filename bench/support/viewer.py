@@ -25,9 +25,10 @@ _NUMBERS: Final = count(1)
 
 
 def browsers() -> list[str]:
-    """Return the names of the stored offers of browsers."""
+    """Return the names of the stored offers that are sent to an intercom."""
     names = sorted(path.stem for path in OFFERS.glob("*.sdp"))
-    return [name for name in names if not name.startswith("device_")]
+    unsent = ("device_", "without_h264")
+    return [name for name in names if not any(part in name for part in unsent)]
 
 
 def offer_of(browser: str) -> str:

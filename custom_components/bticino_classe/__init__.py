@@ -25,7 +25,9 @@ from .errors import async_load_error_translations
 from .history.http import PictureView
 from .history.store import async_remove_history
 from .issues import async_delete_issues
-from .live.stream_address import async_hide_secrets
+from .live.relays import RELAY_LIMITS
+from .live.signaling import SignalingView
+from .live.stream_address import async_hide_secrets, async_remove_stream_secret
 from .live.whep import WhepSessionView, WhepView
 from .pulses import DOOR_PULSES
 from .recording.file import async_remove_recording
@@ -67,6 +69,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa:
         PictureView(async_picture_source),
         WhepView(async_whep_camera),
         WhepSessionView(async_whep_camera),
+        SignalingView(async_whep_camera),
     ):
         hass.http.register_view(view)
     await async_register_chime(hass)
@@ -87,8 +90,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     entry.runtime_data = runtime
     async_sync_devices(hass, entry)
     await runtime.history.async_load(runtime.calls.ringing)
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_load_error_translations(hass)
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     runtime.async_start(hass, entry)
     return True
 
@@ -115,12 +118,13 @@ async def async_remove_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> 
     await async_remove_recording(hass, entry.entry_id)
     async_delete_issues(hass, entry.entry_id, is_removed=True)
     hass.data.get(RATE_LIMITERS, {}).pop(entry.entry_id, None)
+    hass.data.get(RELAY_LIMITS, {}).pop(entry.entry_id, None)
     hass.data.get(DOOR_PULSES, {}).pop(entry.entry_id, None)
     hass.data.get(ASSUMED_LIGHTS, {}).pop(entry.entry_id, None)
 
 
 async def async_remove_config_entry_device(
-    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
+    hass: HomeAssistant,
     entry: BticinoConfigEntry,
     device: DeviceEntry,
 ) -> bool:
@@ -134,13 +138,14 @@ async def async_remove_config_entry_device(
         return False
     for module in modules:
         runtime.coordinator.async_remove_module(module)
+        async_remove_stream_secret(hass, entry, module)
     return True
 
 
 def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler:
     auth = AuthHandler(
         entry.data[CONF_USERNAME],
-        entry.data[CONF_PASSWORD],
+        entry.data.get(CONF_PASSWORD),
         session=async_get_clientsession(hass),
         token_callback=_token_saver(hass, entry),
         limiter=_rate_limiter(hass, entry),
@@ -173,22 +178,20 @@ def _on_state_change(hass: HomeAssistant, entry: BticinoConfigEntry, limiter: Ra
 def _token_saver(
     hass: HomeAssistant, entry: BticinoConfigEntry
 ) -> Callable[[dict[str, Any]], Awaitable[None]]:
-    credentials = _credentials(entry)
+    stored = entry.data.get(CONF_TOKEN)
 
     async def save(tokens: dict[str, Any]) -> None:
         """Store new tokens in the entry, without a reload.
 
         Tokens of a renewal that a new sign-in has overtaken are dropped.
         """
-        if credentials == _credentials(entry):
+        nonlocal stored
+        if stored == entry.data.get(CONF_TOKEN):
+            stored = tokens
             data = {**entry.data, CONF_TOKEN: tokens}
             hass.config_entries.async_update_entry(entry, data=data)
 
     return save
-
-
-def _credentials(entry: BticinoConfigEntry) -> tuple[str, str]:
-    return entry.data[CONF_USERNAME], entry.data[CONF_PASSWORD]
 
 
 def _wait_at_stop(

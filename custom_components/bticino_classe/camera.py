@@ -1,33 +1,46 @@
-"""One camera per panel: live view with two-way audio in Home Assistant's player."""
+"""One camera per panel: live view with two-way audio in Home Assistant's player.
 
-from typing import TYPE_CHECKING, override
+Or live view through Home Assistant's go2rtc, for any number of viewers.
+"""
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, override
 
 from homeassistant.auth.permissions.const import POLICY_READ
 from homeassistant.components import camera as core
 from homeassistant.components.camera import (
     Camera,
     CameraEntityFeature,
+    StreamType,
     WebRTCAnswer,
     WebRTCCandidate,
     WebRTCClientConfiguration,
     WebRTCError,
+    get_dynamic_camera_stream_settings,
 )
+from homeassistant.components.camera.const import DATA_CAMERA_PREFS
 from homeassistant.core import callback
+from homeassistant.exceptions import HomeAssistantError
 from webrtc_models import RTCConfiguration, RTCIceCandidateInit
 
 from .client import Candidate, ModuleKind
-from .const import MANUFACTURER
+from .const import DOMAIN, MANUFACTURER
 from .entity import BticinoEntity, async_add_for_modules
 from .errors import call_errors, refused, translated_error
 from .history.downloads import async_placeholder
+from .issues import PRELOAD_REFUSED, AccountIssues
 from .live.indoor_unit import indoor_unit
+from .markdown import escape_markdown
 from .naming import MODELS
 from .permissions import Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
-    from homeassistant.components.camera import WebRTCSendMessage
+    from homeassistant.components.camera import CameraCapabilities, WebRTCSendMessage
+    from homeassistant.components.stream import Stream
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity import Entity
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -36,6 +49,9 @@ if TYPE_CHECKING:
     from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 0
+
+# Whether the address is for go2rtc: Home Assistant looks for a provider, or passes on an offer.
+_IS_FOR_GO2RTC: Final[ContextVar[bool]] = ContextVar("is_for_go2rtc", default=False)
 
 
 async def async_setup_entry(
@@ -48,19 +64,23 @@ async def async_setup_entry(
     Every intercom has a camera to call its indoor unit.
     """
 
+    def camera(runtime: RuntimeData, module: Module) -> BticinoLiveCamera:
+        is_relayed = runtime.live.go2rtc.async_serves(module.id)
+        return (BticinoRelayedCamera if is_relayed else BticinoCamera)(runtime, module, "camera")
+
     def build(runtime: RuntimeData, module: Module) -> list[Entity]:
         if module.kind is ModuleKind.BRIDGE:
             is_alone = not runtime.coordinator.data.panels_of(module.id)
-            cameras = [BticinoCamera(runtime, module, "camera")] if is_alone else []
+            cameras = [camera(runtime, module)] if is_alone else []
             return [*cameras, BticinoCallHomeCamera(runtime, module, "call_home")]
         is_camera = module.kind in {ModuleKind.PANEL, ModuleKind.CAMERA}
-        return [BticinoCamera(runtime, module, "camera")] if is_camera else []
+        return [camera(runtime, module)] if is_camera else []
 
     async_add_for_modules(entry, async_add_entities, build)
 
 
 class BticinoLiveCamera(BticinoEntity, Camera):
-    """A camera whose picture and sound go directly between the player and the intercom."""
+    """A camera that calls its panel only while somebody watches."""
 
     # Actions for an area turn every camera on or off, whatever its features; scripts end if it
     # raises.
@@ -126,36 +146,6 @@ class BticinoLiveCamera(BticinoEntity, Camera):
         return still.content
 
     @override
-    async def async_handle_async_webrtc_offer(
-        self, offer_sdp: str, session_id: str, send_message: WebRTCSendMessage
-    ) -> None:
-        client = _FrontendClient(self.hass, send_message)
-        # Home Assistant's commands for the player check no permission.
-        access = Caller.current().access_to(self.entity_id)
-        await self._runtime.live.async_view(self.target, offer_sdp, session_id, client, access)
-
-    @override
-    async def async_on_webrtc_candidate(
-        self, session_id: str, candidate: RTCIceCandidateInit
-    ) -> None:
-        found = Candidate(
-            candidate=candidate.candidate, mid=candidate.sdp_mid, index=candidate.sdp_m_line_index
-        )
-        await self._runtime.live.async_add_candidate(session_id, found, Caller.current().user_id)
-
-    @callback
-    @override
-    def close_webrtc_session(self, session_id: str) -> None:
-        self._runtime.live.async_leave(session_id, Caller.current().user_id)
-
-    @callback
-    @override
-    def _async_get_webrtc_client_configuration(self) -> WebRTCClientConfiguration:
-        may_watch = Caller.current().may(POLICY_READ, self.entity_id)
-        servers = self._runtime.live.ice_servers.servers if may_watch else []
-        return WebRTCClientConfiguration(configuration=RTCConfiguration(ice_servers=servers))
-
-    @override
     async def async_will_remove_from_hass(self) -> None:
         """End the views of a camera that is removed."""
         self._runtime.live.async_hang_up(self.target)
@@ -193,7 +183,41 @@ class BticinoLiveCamera(BticinoEntity, Camera):
             raise refused("no_call")
 
 
-class BticinoCamera(BticinoLiveCamera):
+class BticinoNativeCamera(BticinoLiveCamera):
+    """A camera whose picture and sound go directly between the player and the intercom."""
+
+    @override
+    async def async_handle_async_webrtc_offer(
+        self, offer_sdp: str, session_id: str, send_message: WebRTCSendMessage
+    ) -> None:
+        client = _FrontendClient(self.hass, send_message)
+        # Home Assistant's commands for the player check no permission.
+        access = Caller.current().access_to(self.entity_id)
+        await self._runtime.live.async_view(self.target, offer_sdp, session_id, client, access)
+
+    @override
+    async def async_on_webrtc_candidate(
+        self, session_id: str, candidate: RTCIceCandidateInit
+    ) -> None:
+        found = Candidate(
+            candidate=candidate.candidate, mid=candidate.sdp_mid, index=candidate.sdp_m_line_index
+        )
+        await self._runtime.live.async_add_candidate(session_id, found, Caller.current().user_id)
+
+    @callback
+    @override
+    def close_webrtc_session(self, session_id: str) -> None:
+        self._runtime.live.async_leave(session_id, Caller.current().user_id)
+
+    @callback
+    @override
+    def _async_get_webrtc_client_configuration(self) -> WebRTCClientConfiguration:
+        may_watch = Caller.current().may(POLICY_READ, self.entity_id)
+        servers = self._runtime.live.ice_servers.servers if may_watch else []
+        return WebRTCClientConfiguration(configuration=RTCConfiguration(ice_servers=servers))
+
+
+class BticinoCamera(BticinoNativeCamera):
     """The camera of a panel; opening it while the panel is ringing answers the call.
 
     A CCTV camera never rings, so opening it never answers a call.
@@ -201,8 +225,97 @@ class BticinoCamera(BticinoLiveCamera):
 
     _attr_name = None
 
+    @override
+    async def async_refresh_providers(self, *, write_state: bool = True) -> None:
+        await super().async_refresh_providers(write_state=write_state)
+        self._runtime.live.go2rtc.async_check(self.module.id, is_relayed=False)
 
-class BticinoCallHomeCamera(BticinoLiveCamera):
+
+class BticinoRelayedCamera(BticinoLiveCamera):
+    """The camera of a panel that go2rtc shows to any number of viewers with one call.
+
+    Opening it while the panel is ringing answers the call, as at the direct camera.
+    """
+
+    _attr_name = None
+
+    def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
+        super().__init__(runtime, module, key)
+        # Home Assistant takes a camera with an offer handler of its own for one without go2rtc.
+        self._supports_native_async_webrtc = False
+
+    @override
+    async def async_handle_async_webrtc_offer(
+        self, offer_sdp: str, session_id: str, send_message: WebRTCSendMessage
+    ) -> None:
+        """Pass the offer to go2rtc, unless the person may not open the camera, or not now."""
+        audience, access = self._runtime.live.audience, Caller.current().access_to(self.entity_id)
+        if key := audience.refusal(self.module, access, offer_sdp):
+            send_message(WebRTCError(key, translated_error(self.hass, key)))
+            return
+        audience.async_open(session_id, self.module, access)
+        with _for_go2rtc():
+            await super().async_handle_async_webrtc_offer(offer_sdp, session_id, send_message)
+
+    @callback
+    @override
+    def close_webrtc_session(self, session_id: str) -> None:
+        self._runtime.live.audience.async_close(session_id)
+        super().close_webrtc_session(session_id)
+
+    @property  # type: ignore[misc] # final in core, which offers HLS for every stream source
+    @override
+    def camera_capabilities(self) -> CameraCapabilities:
+        """What works: the player would try HLS each time, which would end in an error."""
+        found = super().camera_capabilities
+        return replace(found, frontend_stream_types=found.frontend_stream_types - {StreamType.HLS})
+
+    @override
+    async def async_create_stream(self) -> Stream | None:
+        """Refuse HLS, recordings and preloading, which Home Assistant starts without go2rtc."""
+        if await self._async_refuse_preload():
+            return None
+        raise self._refused("stream_not_supported")
+
+    @override
+    async def stream_source(self) -> str | None:
+        """Return the address, which has a secret, to go2rtc only.
+
+        HomeAssistantError: go2rtc is about to preload the stream.
+        """
+        if _IS_FOR_GO2RTC.get():
+            return self._runtime.live.go2rtc.async_source(self.entity_id, self.module.id)
+        if await self._async_refuse_preload():
+            raise self._refused("preload_refused")
+        return None
+
+    @override
+    async def async_refresh_providers(self, *, write_state: bool = True) -> None:
+        await self._async_refuse_preload()  # the provider reads the preference next
+        with _for_go2rtc():
+            await super().async_refresh_providers(write_state=write_state)
+        self._runtime.live.go2rtc.async_check(self.module.id, is_relayed=True)
+
+    async def _async_refuse_preload(self) -> bool:
+        """Switch off the preference that would keep the intercom called; whether it was on."""
+        settings = await get_dynamic_camera_stream_settings(self.hass, self.entity_id)
+        if not settings.preload_stream:
+            return False
+        prefs = self.hass.data[DATA_CAMERA_PREFS]
+        await prefs.async_update(self.entity_id, preload_stream=False)
+        placeholders = {"camera": escape_markdown(self._device_name())}
+        AccountIssues(self.hass, self._entry).async_raise(
+            PRELOAD_REFUSED, placeholders=placeholders
+        )
+        return True
+
+    def _refused(self, key: str) -> HomeAssistantError:
+        """Return an error whose text is translated: the player shows it."""
+        text = translated_error(self.hass, key)
+        return HomeAssistantError(text, translation_domain=DOMAIN, translation_key=key)
+
+
+class BticinoCallHomeCamera(BticinoNativeCamera):
     """Calls the indoor unit once the microphone is on, so that nothing rings by accident.
 
     A camera, because only its player has a microphone. Disabled by default: it is not known which
@@ -216,6 +329,16 @@ class BticinoCallHomeCamera(BticinoLiveCamera):
     @override
     def target(self) -> Module:
         return indoor_unit(self.module)
+
+
+@contextmanager
+def _for_go2rtc() -> Iterator[None]:
+    """Give addresses to go2rtc, within what Home Assistant does here."""
+    token = _IS_FOR_GO2RTC.set(True)
+    try:
+        yield
+    finally:
+        _IS_FOR_GO2RTC.reset(token)
 
 
 class _FrontendClient:

@@ -9,11 +9,16 @@ from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
-from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
 import voluptuous as vol
 
 from .client import Account, AuthHandler, BticinoError, Topology
-from .const import DOMAIN, LOGGER
+from .const import CONF_KEEP_PASSWORD, DOMAIN, LOGGER
 from .errors import reason
 from .options_flow import RELAY_OPTIONS, BticinoOptionsFlow, choice
 from .runtime import BticinoConfigEntry, async_loaded_entries
@@ -29,14 +34,23 @@ PASSWORD = TextSelector(
 )
 PASSWORD_SCHEMA = vol.Schema({vol.Required(CONF_PASSWORD): PASSWORD})
 ACCOUNT_SCHEMA = vol.Schema(
-    {vol.Required(CONF_USERNAME): EMAIL, vol.Required(CONF_PASSWORD): PASSWORD}
+    {
+        vol.Required(CONF_USERNAME): EMAIL,
+        vol.Required(CONF_PASSWORD): PASSWORD,
+        vol.Required(CONF_KEEP_PASSWORD, default=True): BooleanSelector(),
+    }
 )
+
+# What a form shows again instead of the password, as core's integrations do: a password is not sent
+# back to the browser. The flow remembers it.
+PASSWORD_NOT_CHANGED = "__**password_not_changed**__"  # noqa: S105 - a placeholder
 
 MAX_TITLE_LENGTH = 255  # characters; logs and notifications contain it
 
+INVALID_AUTH = "invalid_auth"
 # Only these keys have a text in the forms.
 _FORM_ERRORS = frozenset(
-    {"invalid_auth", "app_client_refused", "too_many_requests", "cannot_connect"}
+    {INVALID_AUTH, "app_client_refused", "too_many_requests", "cannot_connect"}
 )
 
 
@@ -49,6 +63,7 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
     def __init__(self) -> None:
         self._account: Account | None = None
         self._credentials: dict[str, str] = {}
+        self._keeps_password = True
         self._tokens: dict[str, Any] = {}
         self._entry_title = ""
         self._found_address = ""
@@ -104,16 +119,22 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Request the account's password."""
-        username = self._get_reauth_entry().data[CONF_USERNAME]
+        entry = self._get_reauth_entry()
+        username = entry.data[CONF_USERNAME]
         errors: dict[str, str] = {}
         if user_input is not None:
-            topology, errors = await self._async_sign_in({CONF_USERNAME: username, **user_input})
+            is_kept = CONF_PASSWORD in entry.data
+            values = {CONF_USERNAME: username, CONF_KEEP_PASSWORD: is_kept, **user_input}
+            topology, errors = await self._async_sign_in(values)
             if topology is not None:
                 await self._async_finish_once("reauth_successful")
-                return self._update_entry(self._get_reauth_entry(), topology)
+                return self._update_entry(entry, topology)
+        shown = _shown_values({}, errors)
+        if errors == {"base": INVALID_AUTH}:
+            errors = {CONF_PASSWORD: "invalid_password"}
         return self.async_show_form(
             step_id="reauth_confirm",
-            data_schema=PASSWORD_SCHEMA,
+            data_schema=self.add_suggested_values_to_schema(PASSWORD_SCHEMA, shown),
             errors=errors,
             description_placeholders={"username": username},
         )
@@ -121,7 +142,7 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Change the e-mail address or the password of the same account."""
+        """Change the sign-in of the same account, or whether its password is kept."""
         entry = self._get_reconfigure_entry()
         errors: dict[str, str] = {}
         if user_input is not None:
@@ -129,11 +150,14 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
             if topology is not None:
                 await self._async_finish_once("reconfigure_successful")
                 return self._update_entry(entry, topology)
-        return self._account_form("reconfigure", errors, user_input or entry.data)
+        stored = {**entry.data, CONF_KEEP_PASSWORD: CONF_PASSWORD in entry.data}
+        return self._account_form("reconfigure", errors, user_input or stored)
 
     @callback
     @override
     def async_remove(self) -> None:
+        # Flow and account refer to each other: a password would wait for the garbage collection.
+        self._account = None
         self._removed.set()
 
     async def _async_add_account(
@@ -175,15 +199,17 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @property
     def _entry_data(self) -> dict[str, Any]:
-        return {**self._credentials, CONF_TOKEN: self._tokens}
+        """The account as it is stored: without a password that is not kept."""
+        data = {**self._credentials, CONF_TOKEN: self._tokens}
+        return data if self._keeps_password else _without_password(data)
 
     def _account_form(
         self, step_id: str, errors: dict[str, str], values: Mapping[str, Any] | None
     ) -> ConfigFlowResult:
-        known = {CONF_USERNAME: (values or {}).get(CONF_USERNAME)}
+        shown = _shown_values(values or {}, errors)
         return self.async_show_form(
             step_id=step_id,
-            data_schema=self.add_suggested_values_to_schema(ACCOUNT_SCHEMA, known),
+            data_schema=self.add_suggested_values_to_schema(ACCOUNT_SCHEMA, shown),
             errors=errors,
             description_placeholders={"address": self._found_address},
         )
@@ -204,12 +230,14 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
             accounts.add(entry.unique_id)
         if entry.unique_id not in accounts:
             return self.async_abort(reason="wrong_account")
-        return self.async_update_reload_and_abort(entry, data_updates=self._entry_data)
+        data = {**_without_password(entry.data), **self._entry_data}
+        return self.async_update_reload_and_abort(entry, data=data)
 
     async def _async_sign_in(
         self, credentials: dict[str, Any]
     ) -> tuple[Topology | None, dict[str, str]]:
         """Sign in and read the homes; returns them, or the form errors."""
+        self._keeps_password = credentials[CONF_KEEP_PASSWORD]
         try:
             topology = await self._client(credentials).topology(urgent=True)
         except BticinoError as err:
@@ -225,13 +253,15 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
 
         Submitting the form again passes the pause after a failed sign-in.
         """
-        username = credentials[CONF_USERNAME].strip()
-        normalized = {CONF_USERNAME: username, CONF_PASSWORD: credentials[CONF_PASSWORD]}
+        username, password = credentials[CONF_USERNAME].strip(), credentials[CONF_PASSWORD]
+        if password == PASSWORD_NOT_CHANGED:
+            password = self._credentials.get(CONF_PASSWORD, password)
+        normalized = {CONF_USERNAME: username, CONF_PASSWORD: password}
         if self._account is None or normalized != self._credentials:
             self._credentials = normalized
             auth = AuthHandler(
                 username,
-                normalized[CONF_PASSWORD],
+                password,
                 session=async_get_clientsession(self.hass),
                 token_callback=self._async_keep_tokens,
             )
@@ -241,6 +271,18 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def _async_keep_tokens(self, tokens: dict[str, Any]) -> None:
         self._tokens = tokens
+
+
+def _shown_values(values: Mapping[str, Any], errors: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a form shows again; a password that was refused has to be typed again."""
+    shown = {key: values[key] for key in (CONF_USERNAME, CONF_KEEP_PASSWORD) if key in values}
+    if errors and INVALID_AUTH not in errors.values():
+        shown[CONF_PASSWORD] = PASSWORD_NOT_CHANGED
+    return shown
+
+
+def _without_password(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key != CONF_PASSWORD}
 
 
 def _relays(topology: Topology) -> dict[str, dict[str, str]]:

@@ -8,7 +8,13 @@ from homeassistant.const import CONF_TOKEN
 from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind, Pseudonyms, redact
-from .const import CONF_DOOR_CODES, CONF_EXCLUDED_HOMES, CONF_GATES, CONF_LIGHTS_AS_DOORS
+from .const import (
+    CONF_DOOR_CODES,
+    CONF_EXCLUDED_HOMES,
+    CONF_GATES,
+    CONF_GO2RTC_CAMERAS,
+    CONF_LIGHTS_AS_DOORS,
+)
 from .house import modules_of
 from .recording.file import async_read_recording
 from .runtime import async_runtime
@@ -27,6 +33,7 @@ _KINDS: Final = {  # of the ids in these options
     CONF_LIGHTS_AS_DOORS: "light",
     CONF_GATES: "relay",
     CONF_DOOR_CODES: "door",
+    CONF_GO2RTC_CAMERAS: "camera",
 }
 # Fields of a state; what diagnostics need of them is in the list of modules.
 _IN_THE_LIST: Final = frozenset({"id", "type", "bridge_id", "cloud_id", "cloud_bridge_id"})
@@ -133,13 +140,15 @@ def _bell(runtime: RuntimeData) -> dict[str, Any]:
 def _calls(runtime: RuntimeData) -> dict[str, Any]:
     """Return the state of live view, without anything personal."""
     live = runtime.live
+    limits = live.relays.limits
+    bridges = [bridge.id for bridge in runtime.coordinator.data.bridges]
     return {
         **_socket(live.channel.socket),
         "signaling": dict(live.channel.counters),
         "viewers": live.viewers,
         "relays": {
-            "views_in_the_last_hour": live.relays.limits.views,
-            "refused": live.relays.limits.refused,
+            "views_in_the_last_hour": sum(map(limits.views, bridges)),
+            "refused": sum(map(limits.refused, bridges)),
         },
         "turn_servers": len(live.ice_servers.servers),
     }

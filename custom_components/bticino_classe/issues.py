@@ -43,6 +43,8 @@ USAGE_LIMIT: Final = Issue(key="usage_limit")
 NOTHING_RINGS: Final = Issue(key="nothing_rings", severity=ir.IssueSeverity.ERROR)
 NO_INTERCOM: Final = Issue(key="no_intercom", severity=ir.IssueSeverity.ERROR)
 OFFER_TOO_LARGE: Final = Issue(key="offer_too_large")
+GO2RTC_UNAVAILABLE: Final = Issue(key="go2rtc_unavailable")
+PRELOAD_REFUSED: Final = Issue(key="preload_refused")
 TOO_MANY_MODULES: Final = Issue(key="too_many_modules", is_persistent=True)
 HISTORY_DAMAGED: Final = Issue(key="history_damaged", is_fixable=True)
 HISTORY_NEWER: Final = Issue(key="history_newer")
@@ -53,6 +55,8 @@ ISSUES: Final = (
     NOTHING_RINGS,
     NO_INTERCOM,
     OFFER_TOO_LARGE,
+    GO2RTC_UNAVAILABLE,
+    PRELOAD_REFUSED,
     TOO_MANY_MODULES,
     HISTORY_DAMAGED,
     HISTORY_NEWER,

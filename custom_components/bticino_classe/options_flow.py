@@ -31,21 +31,33 @@ from .const import (
     CONF_DOORS_WITH_CODE,
     CONF_EXCLUDED_HOMES,
     CONF_GATES,
+    CONF_GO2RTC_CAMERAS,
     CONF_HISTORY,
     CONF_KEEP,
     CONF_LIGHT_TIMER,
     CONF_LIGHTS_AS_DOORS,
     CONF_MEGABYTES,
+    CONF_PAUSE_SECONDS,
     CONF_PULSE_TIME,
     CONF_SIMULATED_RINGS,
+    CONF_STREAMS,
+    CONF_VIEW_SECONDS,
+    CONF_VIEWS_PER_HOUR,
     DEFAULT_CALLS,
     DEFAULT_DAYS,
     DEFAULT_LIGHT_TIMER,
     DEFAULT_MEGABYTES,
+    DEFAULT_PAUSE_SECONDS,
     DEFAULT_PULSE_TIME,
+    DEFAULT_VIEW_SECONDS,
+    DEFAULT_VIEWS_PER_HOUR,
     DOMAIN,
+    MAX_STREAM_MINUTES_PER_HOUR,
 )
 from .entity import RELAYS, declared_doors
+from .errors import translated_error
+from .history.records import MEGABYTE
+from .live.go2rtc import async_obstacle
 from .markdown import escape_markdown
 from .runtime import BticinoConfigEntry, async_runtime
 
@@ -78,7 +90,10 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
             return self._form(self.config_entry.options, {})
         if len(user_input.get(CONF_EXCLUDED_HOMES, [])) == len(self._homes()):
             return self._form(user_input, {CONF_EXCLUDED_HOMES: "all_homes_excluded"})
-        self._options = dict(user_input)
+        if _stream_minutes(user_input.get(CONF_STREAMS, {})) > MAX_STREAM_MINUTES_PER_HOUR:
+            return self._form(user_input, {"base": "too_much_streaming"})
+        kept = {} if CONF_GO2RTC_CAMERAS in user_input else self._unoffered_cameras()
+        self._options = {**user_input, **kept}
         self._choose_codes(self._options.pop(CONF_DOORS_WITH_CODE, []))
         return await self._async_continue()
 
@@ -111,9 +126,28 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         }
         self._doors_to_ask = [door for door in doors if door not in self._codes]
 
+    async def async_step_delete_history(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask once more before the history is deleted."""
+        if (runtime := async_runtime(self.config_entry)) is None:
+            return self.async_abort(reason="not_loaded")
+        if user_input is not None:
+            return await self._async_finish()
+        return self.async_show_form(
+            step_id="delete_history",
+            data_schema=vol.Schema({}),
+            description_placeholders=await _async_stored(runtime.history),
+        )
+
     async def _async_continue(self) -> ConfigFlowResult:
         if self._doors_to_ask:
             return await self.async_step_door_code()
+        if self.config_entry.runtime_data.history.is_kept and not _is_kept(self._options):
+            return await self.async_step_delete_history()
+        return await self._async_finish()
+
+    async def _async_finish(self) -> ConfigFlowResult:
         options = self._options | ({CONF_DOOR_CODES: self._codes} if self._codes else {})
         if not await _async_apply_keep(self.config_entry.runtime_data.history, options):
             return self._form(options, {"base": "history_not_deleted"})
@@ -122,9 +156,11 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
     def _form(self, values: Mapping[str, Any], errors: dict[str, str]) -> ConfigFlowResult:
         if codes := values.get(CONF_DOOR_CODES):
             values = {**values, CONF_DOORS_WITH_CODE: list(codes)}
+        obstacle = async_obstacle(self.hass)
         offers = {
             **{key: self._names(kind) for key, kind in RELAY_OPTIONS.items()},
             CONF_DOORS_WITH_CODE: self._doors(),
+            CONF_GO2RTC_CAMERAS: {} if obstacle else self._cameras(),
             CONF_EXCLUDED_HOMES: {home.id: home.name or home.id for home in self._homes()},
         }
         return self.async_show_form(
@@ -133,6 +169,10 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
                 _options_schema(offers), _existing_choices(values, offers)
             ),
             errors=errors,
+            description_placeholders={
+                "go2rtc": translated_error(self.hass, obstacle) if obstacle else "",
+                "minutes": str(MAX_STREAM_MINUTES_PER_HOUR),
+            },
         )
 
     def _homes(self) -> list[Home]:
@@ -140,6 +180,19 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         coordinator = self.config_entry.runtime_data.coordinator
         homes = coordinator.known_homes.homes.values()
         return [home for home in homes if home.bridges or home.id in coordinator.excluded_homes]
+
+    def _unoffered_cameras(self) -> dict[str, Any]:
+        """Return the chosen cameras while none can be chosen, because go2rtc is not there."""
+        options = self.config_entry.options
+        is_kept = CONF_GO2RTC_CAMERAS in options and async_obstacle(self.hass) is not None
+        return {CONF_GO2RTC_CAMERAS: options[CONF_GO2RTC_CAMERAS]} if is_kept else {}
+
+    def _cameras(self) -> dict[str, str]:
+        """Return the names of panels and CCTV cameras, and of intercoms without a panel."""
+        modules = [module for home in self._homes() for module in home.modules.values()]
+        with_panel = {m.bridge_id for m in modules if m.kind is ModuleKind.PANEL}
+        found = self._names(ModuleKind.PANEL, ModuleKind.CAMERA, ModuleKind.BRIDGE)
+        return {module_id: name for module_id, name in found.items() if module_id not in with_panel}
 
     def _doors(self) -> dict[str, str]:
         """Return the names of the doors, and of the relays that are doors or have a code."""
@@ -158,9 +211,26 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         return names
 
 
+def _is_kept(options: Mapping[str, Any]) -> bool:
+    return bool(options.get(CONF_HISTORY, {}).get(CONF_KEEP, True))
+
+
+async def _async_stored(history: CallHistory) -> dict[str, str]:
+    """Return how much is stored; a history that cannot be read can still be deleted."""
+    try:
+        stored = await history.async_count()
+    except HomeAssistantError:
+        return dict.fromkeys(("calls", "pictures", "megabytes"), "?")
+    return {
+        "calls": str(stored.calls),
+        "pictures": str(stored.pictures),
+        "megabytes": f"{stored.picture_bytes / MEGABYTE:.1f}",
+    }
+
+
 async def _async_apply_keep(history: CallHistory, options: Mapping[str, Any]) -> bool:
     """Delete the history if it was switched off; False: it could not be deleted."""
-    if options.get(CONF_HISTORY, {}).get(CONF_KEEP, True):
+    if _is_kept(options):
         return True
     try:
         await history.async_switch_off()
@@ -187,6 +257,23 @@ _HISTORY_SCHEMA = vol.Schema(
         ),
     }
 )
+_STREAMS_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_VIEW_SECONDS, default=DEFAULT_VIEW_SECONDS): _integer(
+            10, 600, UnitOfTime.SECONDS
+        ),
+        vol.Required(CONF_PAUSE_SECONDS, default=DEFAULT_PAUSE_SECONDS): _integer(
+            5, 3600, UnitOfTime.SECONDS
+        ),
+        vol.Required(CONF_VIEWS_PER_HOUR, default=DEFAULT_VIEWS_PER_HOUR): _integer(1, 60),
+    }
+)
+
+
+def _stream_minutes(streams: Mapping[str, int]) -> float:
+    """Return how long programs may watch in an hour."""
+    seconds = streams.get(CONF_VIEW_SECONDS, DEFAULT_VIEW_SECONDS)
+    return seconds * streams.get(CONF_VIEWS_PER_HOUR, DEFAULT_VIEWS_PER_HOUR) / 60
 
 
 def _options_schema(offers: Mapping[str, Mapping[str, str]]) -> vol.Schema:
@@ -206,6 +293,7 @@ def _options_schema(offers: Mapping[str, Mapping[str, str]]) -> vol.Schema:
     fields[vol.Required(CONF_SIMULATED_RINGS, default=False)] = BooleanSelector()
     # If the section had a default, frontends would ignore the defaults of its fields.
     fields[vol.Required(CONF_HISTORY)] = section(_HISTORY_SCHEMA, {"collapsed": True})
+    fields[vol.Optional(CONF_STREAMS)] = section(_STREAMS_SCHEMA, {"collapsed": True})
     return vol.Schema(fields)
 
 

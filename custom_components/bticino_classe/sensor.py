@@ -12,7 +12,8 @@ from homeassistant.components.sensor import (
     SensorStateClass,
 )
 from homeassistant.const import SIGNAL_STRENGTH_DECIBELS_MILLIWATT, EntityCategory
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
+from homeassistant.helpers.event import async_call_later
 from homeassistant.util import dt as dt_util
 
 from .client import Module, ModuleKind, ModuleState, Setting, SettingKind
@@ -22,7 +23,7 @@ from .history.records import OUTCOMES
 from .setting_entity import BticinoSettingEntity, async_add_for_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import date
     from decimal import Decimal
 
@@ -36,6 +37,10 @@ PARALLEL_UPDATES = 0
 
 # The cloud computes the uptime, so the boot time derived from it varies between polls.
 BOOT_TOLERANCE: Final = timedelta(minutes=5)
+
+ATTR_LIMIT: Final = "limit"
+ATTR_NEXT_VIEW: Final = "next_view"
+ATTR_REFUSED: Final = "refused"
 
 type Value = StateType | date | datetime | Decimal
 
@@ -139,7 +144,7 @@ async def async_setup_entry(
             return []
         own = [BticinoSensor(runtime, module, description) for description in SENSORS]
         calls = [BticinoCallSensor(runtime, module, each) for each in CALL_SENSORS]
-        return [*own, *calls]
+        return [*own, *calls, BticinoStreamViews(runtime, module, "stream_views")]
 
     def build_until(runtime: RuntimeData, bridge: Module, _: Setting) -> Entity:
         return BticinoDisturbUntil(runtime, bridge, "do_not_disturb_until")
@@ -192,6 +197,71 @@ class BticinoCallSensor(BticinoLocalEntity, SensorEntity):
     @override
     def native_value(self) -> Value:
         return self.entity_description.read(self._runtime.history, self.module.id)
+
+
+class BticinoStreamViews(BticinoLocalEntity, SensorEntity):
+    """How many views other programs had at an intercom in the last hour.
+
+    Disabled by default: few homes have such a program.
+    """
+
+    _attr_entity_category = EntityCategory.DIAGNOSTIC
+    _attr_entity_registry_enabled_default = False
+    _attr_state_class = SensorStateClass.MEASUREMENT
+    _attr_translation_key = "stream_views"
+    _unrecorded_attributes = frozenset({ATTR_NEXT_VIEW, ATTR_REFUSED})
+    _cancel_timer: CALLBACK_TYPE | None = None
+
+    def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
+        super().__init__(runtime, module, key)
+        self._sources = (runtime.live.async_listen,)
+        self._limits = runtime.live.relays.limits
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        self.async_on_remove(self._stop_timer)
+        self._read()
+
+    @callback
+    def async_entity_id_changed(self, old_entity_id: str) -> None:
+        """Keep the timer when renamed (Home Assistant 2026.11)."""
+
+    @callback
+    @override
+    def _on_source(self, changed: Collection[str] | None) -> None:
+        if changed is None or self.module.id in changed:
+            self._read()
+            self.async_write_ha_state()
+
+    @callback
+    def _on_timer(self, _now: datetime) -> None:
+        self._cancel_timer = None
+        self._read()
+        self.async_write_ha_state()
+
+    @callback
+    def _read(self) -> None:
+        """Read the limits now, and again once they change without a view."""
+        limits, intercom_id = self._limits, self.module.id
+        wait = limits.seconds_left(intercom_id)
+        next_view = (dt_util.utcnow() + timedelta(seconds=wait)).replace(microsecond=0)
+        self._attr_native_value = limits.views(intercom_id)
+        self._attr_extra_state_attributes = {
+            ATTR_LIMIT: limits.options.views_per_hour,
+            ATTR_REFUSED: limits.refused(intercom_id),
+            ATTR_NEXT_VIEW: next_view if wait else None,
+        }
+        self._stop_timer()
+        if (seconds := limits.seconds_until_change(intercom_id)) is not None:
+            job = HassJob(self._on_timer, cancel_on_shutdown=True)
+            self._cancel_timer = async_call_later(self.hass, seconds, job)
+
+    @callback
+    def _stop_timer(self) -> None:
+        if self._cancel_timer is not None:
+            self._cancel_timer()
+            self._cancel_timer = None
 
 
 class BticinoDisturbUntil(BticinoSettingEntity, SensorEntity):

@@ -73,7 +73,15 @@ def async_picture_source(hass: HomeAssistant, entry_id: str) -> PictureSource | 
 def async_whep_camera(hass: HomeAssistant, entity_id: str) -> WhepCamera | None:
     """Return a camera by its entity id; None if there is none that is enabled."""
     registered = er.async_get(hass).async_get(entity_id)
-    if registered is None or registered.domain != Platform.CAMERA or registered.disabled:
+    is_disabled = registered is not None and registered.disabled
+    return None if is_disabled else async_any_whep_camera(hass, entity_id)
+
+
+@callback
+def async_any_whep_camera(hass: HomeAssistant, entity_id: str) -> WhepCamera | None:
+    """Return a camera by its entity id, also if it is disabled; None if there is none."""
+    registered = er.async_get(hass).async_get(entity_id)
+    if registered is None or registered.domain != Platform.CAMERA:
         return None
     entry = hass.config_entries.async_get_entry(registered.config_entry_id or "")
     if entry is None or entry.domain != DOMAIN:

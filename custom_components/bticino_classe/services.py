@@ -27,12 +27,13 @@ import voluptuous as vol
 from .client import CallPush, CallStep, ModuleKind
 from .const import CONF_SIMULATED_RINGS, DOMAIN
 from .errors import refused
-from .history.export import exported, span_of
+from .history.export import exported, open_span, span_of
 from .history.formatting import async_call_formatter
 from .live.stream_address import stream_settings
 from .permissions import Caller
 from .recording.recorder import DEFAULT_MINUTES, MAX_MINUTES
 from .service_helpers import (
+    async_any_whep_camera,
     async_check_may_reset,
     async_find_accounts,
     async_find_module,
@@ -57,6 +58,7 @@ OPEN_DOOR: Final = "open_door"
 DELETE_CALLS: Final = "delete_calls"
 STREAM_ADDRESS: Final = "stream_address"
 RENEW_STREAM_ADDRESS: Final = "renew_stream_address"
+REMOVE_STREAM_ADDRESS: Final = "remove_stream_address"
 RECORD_PROTOCOL: Final = "record_protocol"
 CAMERA_ACTIONS: Final = ("hang_up", "decline_ring", "next_panel")
 ATTR_OUTCOME: Final = "outcome"
@@ -91,18 +93,17 @@ _RING_SCHEMA: Final = vol.Schema(
         vol.Optional(ATTR_SECONDS, default=10): vol.All(vol.Coerce(float), vol.Range(1, 40)),
     }
 )
-_EXPORT_SCHEMA: Final = vol.Schema(
-    {
-        vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
-        vol.Optional(ATTR_DEVICE_ID): cv.string,
-        vol.Optional(ATTR_START): cv.datetime,
-        vol.Optional(ATTR_END): cv.datetime,
-    }
-)
+_SELECTION: Final = {
+    vol.Optional(ATTR_DEVICE_ID): cv.string,
+    vol.Optional(ATTR_START): cv.datetime,
+    vol.Optional(ATTR_END): cv.datetime,
+}
+_EXPORT_SCHEMA: Final = vol.Schema({vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string, **_SELECTION})
 _DELETE_SCHEMA: Final = vol.Schema(
     {
         vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
-        vol.Optional(ATTR_CALL_ID, default=[]): vol.All(cv.ensure_list, [cv.string]),
+        **_SELECTION,
+        vol.Optional(ATTR_CALL_ID): vol.All(cv.ensure_list, [cv.string]),
         vol.Optional(ATTR_ALL, default=False): cv.boolean,
     }
 )
@@ -138,6 +139,10 @@ def async_setup_services(hass: HomeAssistant) -> None:
     hass.services.async_register(DOMAIN, OPEN_DOOR, partial(_open_door, hass), _OPEN_SCHEMA)
     async_register_admin_service(
         hass, DOMAIN, DELETE_CALLS, partial(_delete_calls, hass), _DELETE_SCHEMA
+    )
+    async_register_admin_service(
+        *(hass, DOMAIN, REMOVE_STREAM_ADDRESS, partial(_remove_stream_address, hass)),
+        _STREAM_SCHEMA,
     )
     _setup_actions_with_response(hass)
 
@@ -200,18 +205,11 @@ async def _reset_missed_calls(hass: HomeAssistant, call: ServiceCall) -> None:
 
 async def _export_calls(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:
     """Return the calls of a time span, oldest first, account by account."""
-    entries = async_find_accounts(hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
-    module_id = None
-    if device_id := call.data.get(ATTR_DEVICE_ID):
-        owner, module = async_find_module(hass, device_id)
-        module_id = module.id if module.kind is ModuleKind.PANEL else module.intercom_id
-        entries = [entry for entry in entries if entry.entry_id == owner.entry_id]
+    entries, module_id = _async_find_place(hass, call)
     kept = [entry for entry in entries if entry.runtime_data.history.is_kept]
     if entries and not kept:
         raise refused("no_history")
-    since, until = span_of(call.data.get(ATTR_START), call.data.get(ATTR_END))
-    if since >= until:
-        raise refused("end_before_start")
+    since, until = _check_span(span_of(call.data.get(ATTR_START), call.data.get(ATTR_END)))
     found: list[JsonValueType] = []
     for entry in kept:
         homes = await async_readable_homes(hass, entry, call)
@@ -224,17 +222,39 @@ async def _export_calls(hass: HomeAssistant, call: ServiceCall) -> ServiceRespon
     return {"calls": found}
 
 
-async def _delete_calls(hass: HomeAssistant, call: ServiceCall) -> None:
-    """Delete single calls, all of which must exist, or every call."""
-    ids, is_all = call.data[ATTR_CALL_ID], call.data[ATTR_ALL]
-    if bool(ids) == is_all:
-        raise refused("calls_or_all")
+@callback
+def _async_find_place(
+    hass: HomeAssistant, call: ServiceCall
+) -> tuple[list[BticinoConfigEntry], str | None]:
+    """Return the accounts, and the panel or intercom if a device was selected."""
     entries = async_find_accounts(hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
-    if is_all:
-        for entry in entries:
-            await entry.runtime_data.history.async_delete_all()
-    else:
+    if ATTR_DEVICE_ID not in call.data:
+        return entries, None
+    owner, module = async_find_module(hass, call.data[ATTR_DEVICE_ID])
+    module_id = module.id if module.kind is ModuleKind.PANEL else module.intercom_id
+    return [entry for entry in entries if entry.entry_id == owner.entry_id], module_id
+
+
+def _check_span(span: tuple[float, float]) -> tuple[float, float]:
+    since, until = span
+    if since >= until:
+        raise refused("end_before_start")
+    return span
+
+
+async def _delete_calls(hass: HomeAssistant, call: ServiceCall) -> None:
+    """Delete single calls, all of which must exist, those of a span or a device, or every call."""
+    ids, is_all = call.data.get(ATTR_CALL_ID), call.data[ATTR_ALL]
+    is_selection = any(str(key) in call.data for key in _SELECTION)
+    if [ids is not None, is_all, is_selection].count(True) != 1 or ids == []:
+        raise refused("calls_or_all")
+    entries, module_id = _async_find_place(hass, call)
+    span = _check_span(open_span(call.data.get(ATTR_START), call.data.get(ATTR_END)))
+    if ids:
         await _delete(entries, ids)
+        return
+    for history in (entry.runtime_data.history for entry in entries):
+        await (history.async_delete_all() if is_all else history.async_delete_of(span, module_id))
 
 
 async def _delete(entries: Collection[BticinoConfigEntry], ids: Collection[str]) -> None:
@@ -260,6 +280,15 @@ async def _stream_address(hass: HomeAssistant, call: ServiceCall) -> ServiceResp
     if secret is None or call.service == RENEW_STREAM_ADDRESS:
         secret = camera.async_renew_secret(hass)
     return stream_settings(base_url, camera.entity_id, secret)
+
+
+@callback
+def _remove_stream_address(hass: HomeAssistant, call: ServiceCall) -> None:
+    """Switch the stream address of a camera off."""
+    camera = async_any_whep_camera(hass, call.data[ATTR_ENTITY_ID])
+    if camera is None:
+        raise refused("no_such_camera")
+    camera.async_remove_secret(hass)
 
 
 async def _record_protocol(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:

@@ -1,5 +1,8 @@
 # Builds virtual environments from requirements files; rebuilds them when a file changes. Sourced by scripts/bootstrap.
 
+GSTREAMER_PACKAGES="python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+  gstreamer1.0-plugins-bad gstreamer1.0-nice gstreamer1.0-libav"
+
 environment() {
   local folder=$1 requirements=$2 stamp
   stamp=$(cksum <"$requirements")
@@ -42,9 +45,24 @@ find_browser() {
   return 1
 }
 
-# Installs Chromium for the browser tests if possible, and warns otherwise.
+has_firefox() {
+  command -v firefox-esr >/dev/null || command -v firefox >/dev/null
+}
+
+has_gstreamer() {
+  local status=0
+  /usr/bin/python3 dev/gstreamer_player.py >/dev/null 2>&1 || status=$?
+  [ "$status" = 1 ] # only the arguments are missing
+}
+
+# Installs the browsers and the player of the browser tests if possible, and warns otherwise.
+# Firefox decodes H.264 with the library that gstreamer1.0-libav needs.
 browser() {
-  find_browser >/dev/null && return
-  install_packages chromium fonts-dejavu-core
-  find_browser >/dev/null || say "Chromium is missing and cannot be installed: the browser tests will be skipped"
+  find_browser >/dev/null || install_packages chromium fonts-dejavu-core
+  find_browser >/dev/null || say "Chromium is missing and cannot be installed: most browser tests will be skipped"
+  has_firefox || install_packages firefox-esr
+  has_firefox || say "Firefox is missing and cannot be installed: its tests will be skipped"
+  # shellcheck disable=SC2086
+  has_gstreamer || install_packages $GSTREAMER_PACKAGES
+  has_gstreamer || say "GStreamer is missing and cannot be installed: its test will be skipped"
 }

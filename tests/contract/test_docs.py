@@ -36,6 +36,8 @@ FOREIGN = frozenset(
         *("disconnected", "doorbell rang", "download", "download diagnostics"),
         *("edit in yaml", "enable debug logging", "helpers", "import", "labs", "lock"),
         *("lock locked", "lock opened", "lock unlocked", "media", "preview", "re-import blueprint"),
+        *("add custom repository", "install", "marketplace", "add from a github link"),
+        *("connect github", "updates", "uninstall", "voice assistants", "expose"),
         *("reconfigure", "repairs", "restore", "run actions", "save", "settings", "start talking"),
         *("system", "system information", "three dots", "two-way audio", "unlock"),
         *("failed to start the webrtc stream", "custom repositories", "integration"),

@@ -41,7 +41,6 @@ POLL, POLL_WHILE_DOWN = minutes(coordinator.SAFETY_INTERVAL), minutes(polling.ST
 *FIRST, LAST_START_SECONDS = (f"{each.total_seconds():.0f}" for each in polling.START_INTERVALS)
 START_SECONDS = ", ".join(FIRST)
 SENTENCES = [
-    ("README.md", f"read every {POLL} minutes, or every {WORDS[POLL_WHILE_DOWN]} while"),
     ("README.md", f"up to the home's {MORE_EVENTS} newest events"),
     ("README.md", f"delay of up to {POLL} minutes"),
     ("docs/how_it_works.md", f"Newest {EVENTS} events of a home ({MORE_EVENTS} if"),
@@ -51,11 +50,12 @@ SENTENCES = [
     ("docs/how_it_works.md", f"at most {WORDS[downloads.MAX_PARALLEL]} at a time"),
     ("docs/how_it_works.md", f"has {commands.COMMAND_SECONDS:.0f} seconds from the press"),
     ("docs/how_it_works.md", f"by at most {commands.SETTING_GRACE_SECONDS:.0f} seconds"),
-    ("docs/streams.md", f"ends after {relays.RELAY_VIEW_SECONDS:.0f} seconds at the latest"),
-    ("docs/streams.md", f"possible after {relays.RELAY_PAUSE_SECONDS:.0f} seconds"),
-    ("docs/development.md", f"a pause of {relays.RELAY_PAUSE_SECONDS:.0f} seconds"),
+    ("docs/streams.md", f"| {const.DEFAULT_VIEW_SECONDS} s | 10 to 600 |"),
+    ("docs/streams.md", f"| {const.DEFAULT_PAUSE_SECONDS} s | 5 to 3600 |"),
+    ("docs/development.md", f"a pause of {const.DEFAULT_PAUSE_SECONDS} seconds"),
     ("docs/streams.md", f"{relays.RELAY_FAILURE_PAUSE_SECONDS:.0f} seconds after a call that"),
-    ("docs/streams.md", f"at most {relays.RELAY_VIEWS_PER_HOUR} views per hour and intercom"),
+    ("docs/streams.md", f"| {const.DEFAULT_VIEWS_PER_HOUR} | 1 to 60 |"),
+    ("docs/streams.md", f"at most {const.MAX_STREAM_MINUTES_PER_HOUR} minutes of every hour"),
     ("docs/streams.md", f"more than {whep.MAX_BODY_BYTES >> 10} KiB"),
     ("docs/streams.md", f"later than {WORDS[int(whep.GATHER_SECONDS)]} seconds after its answer"),
     ("docs/troubleshooting.md", f"up to {MORE_EVENTS} of the home's newest events"),

@@ -186,3 +186,9 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(SECONDS):
         while not await condition():  # noqa: ASYNC110 - the browser sends no event
             await asyncio.sleep(PAUSE)
+
+
+def hears_tone(calls: dict[str, Any]) -> bool:
+    """Whether the intercom receives the tone of the microphone in the newest call."""
+    heard = max(calls["sessions"], key=lambda call: call["started_at"])["audio"]
+    return bool(heard["level"] > 0.05 and abs(heard["hertz"] - TONE) < 30)

@@ -37,12 +37,12 @@ async def test_stream_address(development: Development, session: aiohttp.ClientS
     picture = ARTIFACTS / "stream.png"
     ARTIFACTS.mkdir(exist_ok=True)
     started = datetime.now().astimezone()
-    assert await _play(address, picture) == (0, "")
+    assert await play(address, picture) == (0, "")
     assert shows_clock(picture, PANEL, NUMBER, started, datetime.now().astimezone())
     operator = Operator(session, development.ready["operator"])
     calls = await operator.wait_for_calls(lambda found: not found["held_slots"])
     assert (calls["offers"], calls["terminates"]) == (1, 1)
-    code, output = await _play(f"{address}0", picture)
+    code, output = await play(f"{address}0", picture)
     assert (code, output.startswith("The stream address returned 401: ")) == (1, True), output
     assert development.logged_problems() == []
     assert address.rpartition("=")[2] not in development.log()
@@ -51,7 +51,7 @@ async def test_stream_address(development: Development, session: aiohttp.ClientS
     assert development.ready["stream"] == address
 
 
-async def _play(address: str, picture: Path) -> tuple[int | None, str]:
+async def play(address: str, picture: Path) -> tuple[int | None, str]:
     """Run the player; return its exit code and what it printed."""
     command = (PYTHON, "-m", "dev.player", address, str(picture))
     player = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=PIPE)

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.operating import Operator
-from tests.e2e.player import TONE, Player, new_page, until
+from tests.e2e.player import Player, hears_tone, new_page, until
 from tests.e2e.visitor import Visitor
 
 if TYPE_CHECKING:
@@ -180,18 +180,6 @@ async def somebody(house: Development, running: Browser) -> tuple[Visitor, Playe
     if house.signed_in is None:
         await visitor.sign_in()
     return visitor, Player(visitor)
-
-
-def heard(calls: dict[str, Any]) -> dict[str, float]:
-    """Return the level and pitch that the intercom receives in the newest call."""
-    found: dict[str, float] = max(calls["sessions"], key=lambda call: call["started_at"])["audio"]
-    return found
-
-
-def hears_tone(calls: dict[str, Any]) -> bool:
-    """Whether the intercom receives the tone of the microphone."""
-    found = heard(calls)
-    return found["level"] > 0.05 and abs(found["hertz"] - TONE) < 30
 
 
 async def until_sends_more(player: Player, packets: int) -> None:

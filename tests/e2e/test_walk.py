@@ -83,7 +83,7 @@ async def _open_from_dashboard(visitor: Visitor, operator: Operator) -> None:
 async def _change_password(visitor: Visitor, operator: Operator) -> None:
     await operator.do("password", password=NEW)
     await visitor.open_from_dashboard("Box")
-    await visitor.see("The cloud no longer accepts the password.")
+    await visitor.see("The cloud no longer accepts the stored sign-in.")
     await visitor.picture("password-refused")
     assert (await operator.openings())["Box"] == 0
 
@@ -93,7 +93,7 @@ async def _sign_in_again(visitor: Visitor, operator: Operator) -> None:
     await visitor.see("Reconfigure")
     await visitor.picture("asks-to-sign-in-again")
     await visitor.click("Reconfigure")
-    await visitor.see("The cloud no longer accepts the password of")
+    await visitor.see("The cloud no longer accepts the stored sign-in of")
     await visitor.picture("sign-in-again")
     await visitor.submit(password=NEW)
     await visitor.see("successful")

@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 
 
 class Browser:
-    """A peer connection that receives video and sound."""
+    """A peer connection that receives video and sound, and may have a microphone."""
 
-    def __init__(self) -> None:
+    def __init__(self, microphone: MediaStreamTrack | None = None) -> None:
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self.connection = RTCPeerConnection(configuration)
         self.audio = AudioStats()
         self._meter = AudioMeter(self.audio)
         self._tracks: dict[str, MediaStreamTrack] = {}
         self.connection.on("track", self._on_track)
-        for kind in ("audio", "video"):
-            self.connection.addTransceiver(kind, "recvonly")
+        if microphone is None:
+            self.connection.addTransceiver("audio", "recvonly")
+        else:
+            self.connection.addTransceiver(microphone, "sendrecv")
+        self.connection.addTransceiver("video", "recvonly")
 
     async def offer(self) -> str:
         """Return an offer with all candidates."""

@@ -35,9 +35,9 @@ def captured_offer(name: str) -> str:
 
 
 class Go2rtcPeer:
-    """A peer that receives video and sound; with `two_way` it also sends a tone."""
+    """A peer that receives video and sound; with `two_way` it also sends a voice, or a tone."""
 
-    def __init__(self, name: str = "whep") -> None:
+    def __init__(self, name: str = "whep", voice: MediaStreamTrack | None = None) -> None:
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self.connection = RTCPeerConnection(configuration)
         self.tracks: dict[str, MediaStreamTrack] = {}
@@ -50,7 +50,8 @@ class Go2rtcPeer:
         for kind in ("video", "audio"):
             self.connection.addTransceiver(kind, "recvonly")
         if name == "two_way":
-            self.connection.addTransceiver(ToneTrack(lambda: True, VOICE_HERTZ), "sendonly")
+            voice = voice or ToneTrack(lambda: True, VOICE_HERTZ)
+            self.connection.addTransceiver(voice, "sendonly")
 
     async def offer(self) -> str:
         """Return the captured offer with what belongs to this peer, and all its candidates."""

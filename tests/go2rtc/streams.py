@@ -14,9 +14,10 @@ from tests.go2rtc.peer import Go2rtcPeer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from aiortc.mediastreams import MediaStreamTrack
     from av import VideoFrame
 
-WHEP: Final = ("webrtc:http:", "webrtc:https:")
+SUPPORTED: Final = ("webrtc:http:", "webrtc:https:", "webrtc:ws:", "webrtc:wss:")
 SDP: Final = {"Content-Type": "application/sdp"}
 POST_TIMEOUT: Final = aiohttp.ClientTimeout(total=60)
 KINDS: Final = ("video", "audio")
@@ -30,19 +31,25 @@ class StreamError(Exception):
 
 
 class Source:
-    """One view by WHEP."""
+    """One view by WHEP, or by go2rtc's signaling; `can_talk`: the other side takes sound."""
 
-    def __init__(self) -> None:
-        self._peer = Go2rtcPeer()
+    can_talk = False
 
-    async def connect(self, session: aiohttp.ClientSession, url: URL) -> None:
+    def __init__(self, voice: MediaStreamTrack, url: URL) -> None:
+        self._url = url
+        self._signals = url.scheme in {"ws", "wss"}
+        self._peer = Go2rtcPeer("two_way", voice) if self._signals else Go2rtcPeer()
+
+    async def connect(self, session: aiohttp.ClientSession) -> None:
         """Send the offer and apply the answer; raises StreamError.
 
-        go2rtc looks neither at the status nor at `Location`.
+        With WHEP, go2rtc looks neither at the status nor at `Location`.
         """
+        exchange = _signal if self._signals else _post
         try:
-            answer = await _post(session, url, await self._peer.offer())
+            answer = await exchange(session, self._url, await self._peer.offer())
             await self._peer.set_answer(_parsed(answer))
+            self.can_talk = "a=recvonly" in answer
         except (InvalidStateError, OperationError, ValueError) as err:
             await self._peer.close()
             raise StreamError(str(err)) from err
@@ -71,19 +78,24 @@ class Dialer:
         self.session = aiohttp.ClientSession()
         self.attempts = 0
 
-    async def connect(self, url: URL) -> Source:
+    async def connect(self, url: URL, voice: MediaStreamTrack) -> Source:
         """Return a source that sends; raises StreamError."""
         self.attempts += 1
-        source = Source()
-        await source.connect(self.session, url)
+        source = Source(voice, url)
+        await source.connect(self.session)
         return source
 
 
 class Producer:
-    """A source of a stream by its URL; only `webrtc:http:` is supported."""
+    """A source of a stream by its URL; only `webrtc:` is supported.
+
+    `can_talk`: the source takes the sound that `voice` relays, which is that of all consumers.
+    """
 
     def __init__(self, url: str, dialer: Dialer) -> None:
         self.url = url
+        self.voice = TrackRelay("audio")
+        self.can_talk = False
         self.relays = {kind: TrackRelay(kind) for kind in KINDS}
         self._address = URL(url.removeprefix("webrtc:")).with_fragment(None)
         self._dialer = dialer
@@ -93,13 +105,13 @@ class Producer:
     @property
     def is_supported(self) -> bool:
         """Whether the stand-in can connect it."""
-        return self.url.startswith(WHEP)
+        return self.url.startswith(SUPPORTED)
 
     async def dial(self) -> None:
         """Connect the source, unless it is connected; raises StreamError."""
         async with self._lock:
             if self._task is None:
-                source = await self._dialer.connect(self._address)
+                source = await self._connect()
                 self._task = asyncio.create_task(self._run(source))
 
     async def stop(self) -> None:
@@ -119,11 +131,16 @@ class Producer:
             await source.relay(self.relays)
             source = await self._reconnect()
 
+    async def _connect(self) -> Source:
+        source = await self._dialer.connect(self._address, self.voice.subscribe())
+        self.can_talk = source.can_talk
+        return source
+
     async def _reconnect(self) -> Source:
         failures = 0
         while True:
             try:
-                return await self._dialer.connect(self._address)
+                return await self._connect()
             except StreamError:
                 await asyncio.sleep(self._dialer.retry_delay(failures))
                 failures += 1
@@ -194,6 +211,19 @@ class Stream:
 def retry_delay(failures: int) -> float:
     """Return the seconds before a source is tried again."""
     return next((delay for limit, delay in RETRY_DELAYS if failures < limit), LAST_RETRY_DELAY)
+
+
+async def _signal(session: aiohttp.ClientSession, url: URL, offer: str) -> str:
+    """Return the answer; the candidates of the other side are not needed."""
+    try:
+        async with session.ws_connect(url) as socket:
+            await socket.send_json({"type": "webrtc/offer", "value": offer})
+            answer = await socket.receive_json()
+    except (aiohttp.ClientError, TypeError) as err:
+        raise StreamError(str(err)) from err
+    if answer["type"] != "webrtc/answer":
+        raise StreamError(f"wrong answer: {answer['value']}")
+    return str(answer["value"])
 
 
 async def _post(session: aiohttp.ClientSession, url: URL, offer: str) -> str:

@@ -13,6 +13,8 @@ from tests.go2rtc.streams import KINDS, Stream, StreamError
 from tests.simulator.scripted import sections
 
 if TYPE_CHECKING:
+    from aiortc.mediastreams import MediaStreamTrack
+
     from tests.go2rtc.media import RelayedTrack
     from tests.go2rtc.streams import Producer
 
@@ -23,24 +25,29 @@ END_OF_CANDIDATES: Final = "a=end-of-candidates"
 
 
 class Viewer:
-    """Gets a stream's tracks; leaves the stream when its connection has ended."""
+    """Gets a stream's tracks; leaves the stream when its connection has ended.
+
+    Its sound goes to the source, if that takes sound when the viewer joins.
+    """
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._producer: Producer | None = None
         self._tracks: list[RelayedTrack] = []
+        self._talking: asyncio.Task[None] | None = None
         self._early: list[str] | None = []
         self._ended = asyncio.Event()
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_COMPAT)
         self._connection = RTCPeerConnection(configuration)
         self._connection.on("connectionstatechange", self._on_state)
+        self._connection.on("track", self._on_track)
 
     async def answer(self, offer: str) -> tuple[str, list[str]]:
         """Join the stream; return the answer and its candidates. Raises StreamError."""
         self._producer = await self._stream.add(self)
-        for kind in [each.kind for each in sections(offer)]:
-            if kind in KINDS:
-                self._add(kind)
+        for section in sections(offer):
+            if section.kind in KINDS:
+                self._add(section.kind, can_talk=self._producer.can_talk)
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
             await self._connection.setLocalDescription(await self._connection.createAnswer())
@@ -79,6 +86,8 @@ class Viewer:
     async def close(self) -> None:
         """Close the connection and leave the stream."""
         await self._connection.close()
+        if self._talking is not None:
+            self._talking.cancel()
         if self._producer is not None:
             for track in self._tracks:
                 self._producer.relays[track.kind].unsubscribe(track)
@@ -92,7 +101,11 @@ class Viewer:
         if self._connection.connectionState in {"failed", "closed"}:
             self._ended.set()
 
-    def _add(self, kind: str) -> None:
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        if track.kind == "audio" and self._producer is not None and self._producer.can_talk:
+            self._talking = asyncio.create_task(self._producer.voice.run(track))
+
+    def _add(self, kind: str, *, can_talk: bool) -> None:
         """Add a track of a kind; a second section of a kind is not used."""
         assert self._producer is not None
         if kind in {track.kind for track in self._tracks}:
@@ -100,7 +113,8 @@ class Viewer:
         else:
             track = self._producer.relays[kind].subscribe()
             self._tracks.append(track)
-            transceiver = self._connection.addTransceiver(track, "sendonly")
+            direction = "sendrecv" if can_talk and kind == "audio" else "sendonly"
+            transceiver = self._connection.addTransceiver(track, direction)
         able = RTCRtpSender.getCapabilities(kind).codecs
         transceiver.setCodecPreferences([each for each in able if each.mimeType in CODECS])
 

@@ -154,7 +154,7 @@ def leftovers() -> list[object]:
     return [*integration_tasks(), *integration_timers(asyncio.get_running_loop())]
 
 
-async def sign_in(hass: HomeAssistant, credentials: dict[str, str]) -> ConfigEntry[Any]:
+async def sign_in(hass: HomeAssistant, credentials: dict[str, Any]) -> ConfigEntry[Any]:
     """Add the account as a user does, and wait until it is set up."""
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     result = await hass.config_entries.flow.async_configure(flow["flow_id"], credentials)

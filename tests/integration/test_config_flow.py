@@ -151,7 +151,8 @@ async def test_wrong_password_then_right(
     result = await submit(hass, flow_id, {**credentials, CONF_PASSWORD: "wrong"})
     assert result["errors"] == {"base": "invalid_auth"}
     suggested = {"suggested_value": credentials[CONF_USERNAME]}
-    assert form_fields(result) == {CONF_USERNAME: suggested, CONF_PASSWORD: None}
+    fields = form_fields(result)
+    assert (fields[CONF_USERNAME], fields[CONF_PASSWORD]) == (suggested, None)
 
     result = await submit(hass, flow_id, credentials)
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -333,7 +334,8 @@ async def test_reauth_asks_for_the_password_only(
     assert list(form_fields(result)) == [CONF_PASSWORD]
 
     result = await submit(hass, flow_id, {CONF_PASSWORD: "wrong"})
-    assert result["errors"] == {"base": "invalid_auth"}
+    assert result["errors"] == {CONF_PASSWORD: "invalid_password"}
+    assert form_fields(result) == {CONF_PASSWORD: None}
     result = await submit(hass, flow_id, {CONF_PASSWORD: "new-password"})
 
     assert result["type"] is FlowResultType.ABORT
@@ -377,7 +379,8 @@ async def test_reconfigure_takes_a_new_address(
     )
     assert flow["step_id"] == "reconfigure"
     suggested = {"suggested_value": entry.data[CONF_USERNAME]}
-    assert form_fields(flow) == {CONF_USERNAME: suggested, CONF_PASSWORD: None}
+    fields = form_fields(flow)
+    assert (fields[CONF_USERNAME], fields[CONF_PASSWORD]) == (suggested, None)
 
     new = {CONF_USERNAME: "new@example.org", CONF_PASSWORD: "new-password"}
     result = await submit(hass, flow["flow_id"], {**new, CONF_PASSWORD: "wrong"})

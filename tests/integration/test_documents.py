@@ -11,7 +11,7 @@ from homeassistant.util.yaml import parse_yaml
 import pytest
 from pytest_homeassistant_custom_component.common import MockUser, async_mock_service
 
-from tests.integration.conftest import call_action, state_of, wait_idle, wait_until
+from tests.integration.conftest import wait_idle, wait_until
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -77,18 +77,6 @@ def examples() -> list[Any]:
     text = (DOCS / "automations.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     return [example for block in blocks if "triggers" in (example := parse_yaml(block))]
-
-
-@pytest.mark.usefixtures("online_entry")
-@pytest.mark.parametrize("example", examples(), ids=lambda example: example["alias"])
-async def test_examples_are_valid(hass: HomeAssistant, example: dict[str, Any]) -> None:
-    """Home Assistant disables an automation that it cannot read."""
-    assert await async_setup_component(hass, "doorbell", {})
-    assert await async_setup_component(hass, "automation", {"automation": [example]})
-    await wait_idle(hass)
-    (entity_id,) = hass.states.async_entity_ids("automation")
-    assert state_of(hass, entity_id) == "on"
-    await call_action(hass, "automation", "turn_off", entity_id)  # ends its timers
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ KINDS: Final = {
         *("binary_sensor.connection", "binary_sensor.push_connection"),
         *("camera.call_home", "button.next_panel", "button.reset_missed_calls"),
         *("sensor.last_boot", "sensor.last_call", "sensor.last_call_outcome"),
-        *("sensor.local_address", "sensor.missed_calls", "sensor.wifi_strength"),
+        *("sensor.local_address", "sensor.missed_calls", "sensor.stream_views"),
+        "sensor.wifi_strength",
     },
     "panel": RINGS | {"camera.camera", "image.last_call"},
     "picture": {"camera.camera", "image.last_call"},  # of an intercom without panels

@@ -14,6 +14,7 @@ from custom_components.bticino_classe.const import (
     CONF_LIGHTS_AS_DOORS,
     CONF_PULSE_TIME,
     CONF_SIMULATED_RINGS,
+    CONF_STREAMS,
 )
 from tests.integration.conftest import (
     call_action,
@@ -90,6 +91,7 @@ async def test_one_home(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
         CONF_DOORS_WITH_CODE,
         CONF_SIMULATED_RINGS,
         CONF_HISTORY,
+        CONF_STREAMS,
     ]
 
 
@@ -105,6 +107,7 @@ async def test_house_without_a_light(
         CONF_DOORS_WITH_CODE,
         CONF_SIMULATED_RINGS,
         CONF_HISTORY,
+        CONF_STREAMS,
     ]
 
 

@@ -37,6 +37,7 @@ async def test_sensors_of_the_intercom(
         "camera.classe_300x_call_home",
         "sensor.classe_300x_last_start",
         "sensor.classe_300x_local_address",
+        "sensor.classe_300x_stream_views",
         "select.classe_300x_professional_studio",
     }
     own = {key: e.entity_category for key, e in of_bridge.items() if "call" not in key}

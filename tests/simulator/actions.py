@@ -113,6 +113,7 @@ CALLS: Mapping[str, Types] = MappingProxyType(
         "reboot_seconds": NUMBER,
         "rescind_own": bool,
         "trickle": bool,
+        "fixed_payload_types": bool,
         "relayed_candidate": bool,
         "audio_requires": str,
     }

@@ -126,6 +126,10 @@ from .webrtc.session import (
 from .webrtc.signaling import (
     SignalingChannel,
 )
+from .webrtc.two_way import (
+    may_send,
+    without_sent_audio,
+)
 from .webrtc.whep import (
     Gathering,
     TrickleFragment,
@@ -134,6 +138,7 @@ from .webrtc.whep import (
     is_offer,
     missing_codec,
     parse_fragment,
+    sectionless_candidate,
     with_fixed_payload_types,
 )
 from .websocket.connection import (
@@ -233,12 +238,15 @@ __all__ = [
     "is_mac",
     "is_offer",
     "limited_homes",
+    "may_send",
     "missing_codec",
     "origin_of",
     "own_network",
     "parse_fragment",
     "redact",
+    "sectionless_candidate",
     "sends_audio",
     "with_fixed_payload_types",
     "with_reported_modules",
+    "without_sent_audio",
 ]

@@ -23,11 +23,17 @@ DEFAULT_SPAN: Final = timedelta(days=30)
 def span_of(start: datetime | None, end: datetime | None) -> tuple[float, float]:
     """Return the start and end of a time span in seconds; by default the last thirty days."""
     # No end by default: the cloud's clock may be ahead of ours.
-    until = math.inf if end is None else _seconds(end)
+    since, until = open_span(start, end)
     if start is not None:
-        return _seconds(start), until
+        return since, until
     newest = dt_util.utcnow().timestamp() if end is None else until
     return newest - DEFAULT_SPAN.total_seconds(), until
+
+
+def open_span(start: datetime | None, end: datetime | None) -> tuple[float, float]:
+    """Return the start and end of a time span in seconds; without one, there is no limit."""
+    since = -math.inf if start is None else _seconds(start)
+    return since, math.inf if end is None else _seconds(end)
 
 
 def exported(

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from ..client import Call, CallChange, Event, StillImage
     from ..house import House
+    from .reading import Stored
     from .records import CallRecord, ListedCall, Location
 
 CLEANUP_INTERVAL: Final = timedelta(hours=1)
@@ -227,6 +228,13 @@ class CallHistory(CallStore):
         await self._async_commit(lambda writer: writer.delete(ids), erase_damaged_before=math.inf)
         await self.picture_files.async_clear()
 
+    async def async_delete_of(self, span: tuple[float, float], module_id: str | None) -> None:
+        """Delete the calls that began within a span, at a panel or an intercom if one is given."""
+        await self._async_commit(
+            lambda writer: writer.delete_of(span, module_id), erase_damaged_before=math.inf
+        )
+        await self.picture_files.async_clear()
+
     async def async_delete_all(self) -> None:
         """Delete every call."""
         await self._async_commit(lambda writer: writer.delete_all(), erase_damaged_before=math.inf)
@@ -249,6 +257,10 @@ class CallHistory(CallStore):
         with suppress(HomeAssistantError):
             return await self.async_read(partial(reading.picture, call_id=call_id, kind=kind))
         return None
+
+    async def async_count(self) -> Stored:
+        """Count what is stored; HomeAssistantError: it cannot be read."""
+        return await self.async_read(reading.count)
 
     async def async_pages(
         self,

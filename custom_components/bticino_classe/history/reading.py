@@ -18,6 +18,7 @@ PAGE_SIZE: Final = 200  # records that are read in one query
 FIELDS: Final = tuple(field.name for field in fields(CallRecord) if field.name != "location")
 COLUMNS: Final = ", ".join(("location_id", "location_name", "home_id", "home_name", *FIELDS))
 IN_LIST: Final = "IN (SELECT value FROM json_each(?))"
+AT_MODULE: Final = "(:module_id IS NULL OR panel_id = :module_id OR bridge_id = :module_id)"
 HAS_PICTURE: Final = "(snapshot > 0 OR vignette > 0)"
 
 
@@ -52,6 +53,23 @@ class Layout:
         panels = json.dumps([m.id for m in modules.values() if m.kind is ModuleKind.PANEL])
         at_bridge = f"bridge_id = ? AND (panel_id IS NULL OR NOT panel_id {IN_LIST})"
         return f"{at_bridge} AND {shown}", (location_id, panels, excluded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """How much is stored."""
+
+    calls: int
+    pictures: int
+    picture_bytes: int
+
+
+def count(db: sqlite3.Connection) -> Stored:
+    """Count everything that is stored."""
+    (calls,) = db.execute("SELECT count(*) FROM calls").fetchone()
+    sql = "SELECT count(*), coalesce(sum(length(content)), 0) FROM pictures"
+    pictures, picture_bytes = db.execute(sql).fetchone()
+    return Stored(calls=calls, pictures=pictures, picture_bytes=picture_bytes)
 
 
 def as_record(row: tuple[Any, ...]) -> CallRecord:
@@ -107,7 +125,7 @@ def page(
     sql = (
         f"SELECT {COLUMNS}, number FROM calls"  # noqa: S608 - constants
         " WHERE (time, number) > (:time, :number) AND time < :until"
-        " AND (:module_id IS NULL OR panel_id = :module_id OR bridge_id = :module_id)"
+        f" AND {AT_MODULE}"
         " AND (:homes IS NULL OR home_id IN (SELECT value FROM json_each(:homes)))"
         " AND NOT coalesce(home_id, '') IN (SELECT value FROM json_each(:excluded_homes))"
         f" ORDER BY time, number LIMIT {PAGE_SIZE}"

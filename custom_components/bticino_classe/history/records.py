@@ -27,6 +27,7 @@ VIGNETTE: Final = "vignette"  # the close-up of a face
 KINDS: Final = (SNAPSHOT, VIGNETTE)
 GONE: Final = 0  # bytes: the picture was deleted or never came; it is not requested again
 DAY: Final = 86_400  # seconds
+MEGABYTE: Final = 1_000_000  # bytes
 MAX_CLOCK_DIFFERENCE: Final = 10.0  # seconds
 # iOS shows an attachment only if its address ends in the name of a picture.
 PICTURE_URL: Final = f"/api/{DOMAIN}/picture/{{entry_id}}/{{call_id}}/{{kind}}.jpg"

@@ -5,8 +5,8 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from ..client import SESSION_REUSE_SECONDS
-from .reading import COLUMNS, HAS_PICTURE, IN_LIST, as_row, by_ids, same_call
-from .records import DAY, GONE, KINDS, Limits, ListedCall, merged
+from .reading import AT_MODULE, COLUMNS, HAS_PICTURE, IN_LIST, as_row, by_ids, same_call
+from .records import DAY, GONE, KINDS, MEGABYTE, Limits, ListedCall, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .records import CallRecord
 
 EXCESS_DIVISOR: Final = 200  # above the limit, half a percent of the calls is deleted at once
-MEGABYTE: Final = 1_000_000  # bytes
 REMEMBERED_DAYS: Final = 90  # for a deletion at least: the cloud's list may go back that far
 # These texts are made of constants (S608).
 _VALUES: Final = ", ".join("?" * len(COLUMNS.split(",")))
@@ -126,6 +125,12 @@ class Writer:
         self._remember_deletions(f"id {IN_LIST}", listed)
         self._db.execute(f"DELETE FROM calls WHERE id {IN_LIST}", (listed,))  # noqa: S608 - constant
         self.changed.is_more = True
+
+    def delete_of(self, span: tuple[float, float], module_id: str | None) -> None:
+        """Delete the calls from the start until before the end of a span, and remember that."""
+        sql = f"SELECT id FROM calls WHERE time >= :since AND time < :until AND {AT_MODULE}"  # noqa: S608 - constants
+        values = {"since": span[0], "until": span[1], "module_id": module_id}
+        self.delete(call_id for (call_id,) in self._db.execute(sql, values).fetchall())
 
     def delete_all(self) -> None:
         """Delete every call up to now, also those that only the cloud lists.

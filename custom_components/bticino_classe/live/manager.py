@@ -19,6 +19,7 @@ from ..client import (
     LineBusyError,
     OfferTooLargeError,
     SignalingChannel,
+    missing_codec,
     origin_of,
     sends_audio,
 )
@@ -26,10 +27,12 @@ from ..const import LOGGER
 from ..errors import call_reason
 from ..issues import OFFER_TOO_LARGE, AccountIssues
 from ..listeners import ModuleListeners
+from .audience import Audience
 from .departures import Departures
+from .go2rtc import Go2rtcCameras
 from .ice_servers import IceServers
 from .indoor_unit import is_indoor_unit
-from .relays import RELAY_VIEW_SECONDS, Relays
+from .relays import Relays, async_relay_limits
 from .viewer_session import ViewerSession
 
 if TYPE_CHECKING:
@@ -77,10 +80,15 @@ class LiveViewManager:
         self._departures = Departures(hass, is_awaited=self._is_awaited, on_gone=self._on_gone)
         self._recent_offers: deque[int] = deque(maxlen=REMEMBERED_OFFERS)
         self.relays = Relays(
-            clock=hass.loop.time,
+            limits=async_relay_limits(hass, entry),
             calls=calls,
             departures=self._departures,
             viewers=lambda: tuple(self._viewers.values()),
+            notify=self._notify_at,
+        )
+        self.go2rtc = Go2rtcCameras(hass, entry)
+        self.audience = Audience(
+            clock=hass.loop.time, calls=calls, relays=self.relays, find_view=self.async_find
         )
         self.channel = SignalingChannel(coordinator.account.auth)
         self.ice_servers = IceServers(hass, entry, coordinator.account)
@@ -218,7 +226,7 @@ class LiveViewManager:
             on_over=self._on_over,
         )
         if viewer.relay is not None:
-            viewer.call.max_seconds = RELAY_VIEW_SECONDS
+            viewer.call.max_seconds = self.relays.limits.options.view_seconds
         return viewer
 
     def _on_connected(self, viewer: ViewerSession) -> None:
@@ -479,6 +487,8 @@ def _refusal(camera: Module, offer: str, access: EntityAccess) -> str | None:
     """
     if not access.may_read:
         return "call_watch_not_allowed"
+    if missing_codec(offer) is not None:
+        return "call_codec_missing"
     if sends_audio(offer):
         return None if access.may_control else "call_talk_not_allowed"
     return "call_home_needs_microphone" if is_indoor_unit(camera) else None

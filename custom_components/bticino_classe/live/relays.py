@@ -1,23 +1,63 @@
 """Relays, such as go2rtc or Frigate: programs that watch for others, and how often they may."""
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from homeassistant.core import callback
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.util.hass_dict import HassKey
+
+from ..const import (
+    CONF_PAUSE_SECONDS,
+    CONF_STREAMS,
+    CONF_VIEW_SECONDS,
+    CONF_VIEWS_PER_HOUR,
+    DEFAULT_PAUSE_SECONDS,
+    DEFAULT_VIEW_SECONDS,
+    DEFAULT_VIEWS_PER_HOUR,
+    DOMAIN,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from homeassistant.config_entries import ConfigEntry
 
     from ..calls.events import CallEvents
     from ..client import Call, Module
     from .departures import Departures
     from .viewer_session import ViewerSession
 
-RELAY_VIEW_SECONDS: Final = 120.0
-RELAY_PAUSE_SECONDS: Final = 10.0  # after a view
 RELAY_FAILURE_PAUSE_SECONDS: Final = 60.0  # after a call that was not set up
-RELAY_VIEWS_PER_HOUR: Final = 30
 _HOUR: Final = 3600.0
+
+
+# Who relays with a secret that only Home Assistant's go2rtc gets; no user has this id.
+GO2RTC_USER_ID: Final = "go2rtc"
+
+
+def relay_id(user_id: str | None, module_id: str) -> str:
+    """Return the identity of a user's relay at a camera."""
+    return f"{user_id} {module_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayOptions:
+    """The longest view, the pause after a view, and the number of views per hour."""
+
+    view_seconds: float = DEFAULT_VIEW_SECONDS
+    pause_seconds: float = DEFAULT_PAUSE_SECONDS
+    views_per_hour: int = DEFAULT_VIEWS_PER_HOUR
+
+    @classmethod
+    def of(cls, entry: ConfigEntry) -> RelayOptions:
+        """Return the options of an account, or the defaults."""
+        chosen = entry.options.get(CONF_STREAMS, {})
+        return cls(
+            view_seconds=float(chosen.get(CONF_VIEW_SECONDS, DEFAULT_VIEW_SECONDS)),
+            pause_seconds=float(chosen.get(CONF_PAUSE_SECONDS, DEFAULT_PAUSE_SECONDS)),
+            views_per_hour=int(chosen.get(CONF_VIEWS_PER_HOUR, DEFAULT_VIEWS_PER_HOUR)),
+        )
 
 
 class RelayLimits:
@@ -27,48 +67,65 @@ class RelayLimits:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        self.options = RelayOptions()
         self._clock = clock
         self._views: defaultdict[str, deque[float]] = defaultdict(deque)
-        self._paused_until: dict[str, float] = {}
-        self.refused = 0
+        # When the last call ended, and whether it had failed.
+        self._last_calls: dict[str, tuple[float, bool]] = {}
+        self._refused: Counter[str] = Counter()
 
     def refusal(self, intercom_id: str, *, replaces: bool) -> str | None:
         """Return the translation key of why a relay may not call now; None: it may.
 
         There is no pause for a view that `replaces` the relay's own.
         """
-        if len(self._recent(intercom_id)) >= RELAY_VIEWS_PER_HOUR:
+        if self._seconds_until_view(intercom_id) > 0:
             key = "call_relay_limit"
         elif not replaces and self._pause_left(intercom_id) > 0:
             key = "call_relay_pause"
         else:
             return None
-        self.refused += 1
+        self._refused[intercom_id] += 1
         return key
 
     def seconds_left(self, intercom_id: str) -> float:
         """Return the seconds until relays may call an intercom again."""
-        views = self._recent(intercom_id)
-        is_full = len(views) >= RELAY_VIEWS_PER_HOUR
-        until_view = views[-RELAY_VIEWS_PER_HOUR] + _HOUR - self._clock() if is_full else 0.0
-        return max(until_view, self._pause_left(intercom_id))
+        return max(self._seconds_until_view(intercom_id), self._pause_left(intercom_id))
 
     def add_view(self, intercom_id: str) -> None:
         """Count a view that has begun."""
         self._recent(intercom_id).append(self._clock())
 
-    def pause(self, intercom_id: str, *, has_failed: bool) -> None:
+    def add_end(self, intercom_id: str, *, has_failed: bool) -> None:
         """Start the pause after a call."""
-        seconds = RELAY_FAILURE_PAUSE_SECONDS if has_failed else RELAY_PAUSE_SECONDS
-        self._paused_until[intercom_id] = self._clock() + seconds
+        self._last_calls[intercom_id] = (self._clock(), has_failed)
 
-    @property
-    def views(self) -> int:
-        """The number of views in the last hour, of all intercoms."""
-        return sum(len(self._recent(intercom_id)) for intercom_id in tuple(self._views))
+    def views(self, intercom_id: str) -> int:
+        """Return the number of views in the last hour."""
+        return len(self._recent(intercom_id))
+
+    def refused(self, intercom_id: str) -> int:
+        """Return how many requests the limits have refused."""
+        return self._refused[intercom_id]
+
+    def seconds_until_change(self, intercom_id: str) -> float | None:
+        """Return the seconds until a view is an hour ago, or a pause over; None: neither."""
+        views = list(self._recent(intercom_id))[:1]
+        waits = [view + _HOUR - self._clock() for view in views]
+        waits.append(self.seconds_left(intercom_id))
+        return min((wait for wait in waits if wait > 0), default=None)
+
+    def _seconds_until_view(self, intercom_id: str) -> float:
+        views, allowed = self._recent(intercom_id), self.options.views_per_hour
+        return views[-allowed] + _HOUR - self._clock() if len(views) >= allowed else 0.0
 
     def _pause_left(self, intercom_id: str) -> float:
-        return max(0.0, self._paused_until.get(intercom_id, 0.0) - self._clock())
+        if intercom_id not in self._last_calls:
+            return 0.0
+        ended_at, has_failed = self._last_calls[intercom_id]
+        shortest = RELAY_FAILURE_PAUSE_SECONDS if has_failed else 0.0
+        pause = max(self.options.pause_seconds, shortest)
+        return max(0.0, ended_at + pause - self._clock())
 
     def _recent(self, intercom_id: str) -> deque[float]:
         views = self._views[intercom_id]
@@ -77,21 +134,36 @@ class RelayLimits:
         return views
 
 
+# Kept over reloads, by entry: otherwise each would give relays another hour's views.
+RELAY_LIMITS: Final[HassKey[dict[str, RelayLimits]]] = HassKey(f"{DOMAIN}_relay_limits")
+
+
+@callback
+def async_relay_limits(hass: HomeAssistant, entry: ConfigEntry) -> RelayLimits:
+    """Return the limits of an account with its present options."""
+    all_limits = hass.data.setdefault(RELAY_LIMITS, {})
+    limits = all_limits.setdefault(entry.entry_id, RelayLimits(hass.loop.time))
+    limits.options = RelayOptions.of(entry)
+    return limits
+
+
 class Relays:
     """The relays among the viewers of an account: they give way to people, and have limits.
 
-    `viewers` returns all sessions.
+    `viewers` returns all sessions; `notify` is called with the camera of a refused request.
     """
 
     def __init__(
         self,
         *,
-        clock: Callable[[], float],
+        limits: RelayLimits,
         calls: CallEvents,
         departures: Departures,
         viewers: Callable[[], Iterable[ViewerSession]],
+        notify: Callable[[Module], None],
     ) -> None:
-        self.limits = RelayLimits(clock)
+        self._notify = notify
+        self.limits = limits
         self._calls = calls
         self._departures = departures
         self._viewers = viewers
@@ -103,7 +175,17 @@ class Relays:
         if self.is_line_taken(camera):
             return "call_busy"
         replaces = any(viewer.relay == relay for viewer in self._viewers())
-        return self.limits.refusal(camera.intercom_id, replaces=replaces)
+        refusal = self.limits.refusal(camera.intercom_id, replaces=replaces)
+        if refusal is not None:
+            self._notify(camera)
+        return refusal
+
+    def refusal_of_person(self, camera: Module, *, may_control: bool) -> str | None:
+        """Return the translation key of why go2rtc may not call for a person; None: it may."""
+        if not may_control:
+            return self.refusal(camera, relay_id(GO2RTC_USER_ID, camera.id))
+        may_return = self._departures.has(camera.intercom_id)
+        return "call_busy" if self.is_line_taken(camera) and not may_return else None
 
     def is_line_taken(self, camera: Module) -> bool:
         """Whether an intercom rings, is in a conversation, or has a viewer who is no relay."""
@@ -141,6 +223,14 @@ class Relays:
 
     @callback
     def async_over(self, viewer: ViewerSession) -> None:
-        """Start a pause if the viewer is a relay that has called its intercom."""
-        if viewer.relay is not None and not viewer.is_in_line:
-            self.limits.pause(viewer.camera.intercom_id, has_failed=not viewer.was_connected)
+        """Start a pause if the viewer is a relay that has called its intercom.
+
+        A call that its relay replaces before it is set up counts as a view: the next one needs no
+        pause.
+        """
+        if viewer.relay is None or viewer.is_in_line:
+            return
+        is_replaced = any(other.relay == viewer.relay for other in self._viewers())
+        if is_replaced and not viewer.was_connected:
+            self.limits.add_view(viewer.camera.intercom_id)
+        self.limits.add_end(viewer.camera.intercom_id, has_failed=not viewer.was_connected)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from homeassistant.util.json import JsonObjectType
 
 WHEP_PATH: Final = f"/api/{DOMAIN}/whep"
+SIGNALING_PATH: Final = f"/api/{DOMAIN}/go2rtc"
 AUTH_PARAMETER: Final = "auth"  # Home Assistant hides its value in the log of go2rtc
 SECRET_BYTES: Final = 32
 
@@ -43,6 +44,16 @@ def async_renew_stream_secret(hass: HomeAssistant, entry: ConfigEntry, module_id
     return secret
 
 
+@callback
+def async_remove_stream_secret(hass: HomeAssistant, entry: ConfigEntry, module_id: str) -> None:
+    """Delete the secret of a camera, if it has one: its stream address is invalid."""
+    stored = dict(entry.data.get(CONF_STREAM_SECRETS, {}))
+    if stored.pop(module_id, None) is None:
+        return
+    data = {**entry.data, CONF_STREAM_SECRETS: stored}
+    hass.config_entries.async_update_entry(entry, data=data)
+
+
 def is_secret(given: str, secret: str | None) -> bool:
     """Whether somebody has given the secret of a camera."""
     expected = secret or ""
@@ -50,11 +61,25 @@ def is_secret(given: str, secret: str | None) -> bool:
     return is_equal and secret is not None
 
 
+def stream_url(base_url: str, entity_id: str, secret: str) -> str:
+    """Return the address of a camera."""
+    return _url(base_url, WHEP_PATH, entity_id, secret)
+
+
+def signaling_url(base_url: str, entity_id: str, secret: str) -> str:
+    """Return the address of a camera for go2rtc's signaling, by which it can also send sound."""
+    return re.sub("^http", "ws", _url(base_url, SIGNALING_PATH, entity_id, secret))
+
+
+def _url(base_url: str, path: str, entity_id: str, secret: str) -> str:
+    url = URL(base_url).joinpath(path[1:], entity_id)
+    return str(url.with_query({AUTH_PARAMETER: secret}))
+
+
 def stream_settings(base_url: str, entity_id: str, secret: str) -> JsonObjectType:
     """Return the address of a camera, and settings of programs with it."""
     name = entity_id.partition(".")[2]
-    url = URL(base_url).joinpath(WHEP_PATH[1:], entity_id)
-    address = str(url.with_query({AUTH_PARAMETER: secret}))
+    address = stream_url(base_url, entity_id, secret)
     source = f"webrtc:{address}"
     whep = re.sub("^http", "whep", address)
     return {
@@ -71,7 +96,7 @@ class StreamSecretFilter(logging.Filter):
     @override
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        if WHEP_PATH in message:
+        if WHEP_PATH in message or SIGNALING_PATH in message:
             record.msg, record.args = _SECRET.sub(r"\1**REDACTED**", message), ()
         return True
 

@@ -20,7 +20,6 @@ from ..client import (
     complete_answer,
     gathering,
     is_offer,
-    missing_codec,
     parse_fragment,
     sends_audio,
     with_fixed_payload_types,
@@ -28,9 +27,11 @@ from ..client import (
 from ..const import DOMAIN, LOGGER
 from ..errors import translated_error
 from ..permissions import Caller, EntityAccess
+from .relays import GO2RTC_USER_ID, relay_id
 from .stream_address import (
     AUTH_PARAMETER,
     WHEP_PATH,
+    async_remove_stream_secret,
     async_renew_stream_secret,
     is_secret,
     stream_secret,
@@ -75,6 +76,7 @@ _STATUSES: Final = {
     "call_answer_not_allowed": HTTPStatus.CONFLICT,
     "call_answered_elsewhere": HTTPStatus.CONFLICT,
     "call_busy": HTTPStatus.CONFLICT,
+    "call_codec_missing": HTTPStatus.UNPROCESSABLE_ENTITY,
     "call_home_needs_microphone": HTTPStatus.FORBIDDEN,
     "call_interrupted": HTTPStatus.CONFLICT,
     "call_ring_answered": HTTPStatus.CONFLICT,
@@ -103,13 +105,29 @@ class WhepCamera:
         """The secret of its stream address; None: it has none."""
         return stream_secret(self.entry, self.module_id)
 
+    def holder_of(self, secret: str) -> str | None:
+        """Return who has a secret of this camera; None: it is wrong."""
+        if is_secret(secret, self.secret):
+            return STREAM_USER_ID
+        for_go2rtc = None if self.live is None else self.live.go2rtc.secret_of(self.module_id)
+        return GO2RTC_USER_ID if is_secret(secret, for_go2rtc) else None
+
     @callback
     def async_renew_secret(self, hass: HomeAssistant) -> str:
         """Replace the secret, and end the views of those who have the one before."""
         secret = async_renew_stream_secret(hass, self.entry, self.module_id)
-        if self.live is not None:
-            self.live.relays.async_end(_relay_id(STREAM_USER_ID, self.module_id))
+        self._end_views()
         return secret
+
+    @callback
+    def async_remove_secret(self, hass: HomeAssistant) -> None:
+        """Switch the stream address off, and end the views of those who have it."""
+        async_remove_stream_secret(hass, self.entry, self.module_id)
+        self._end_views()
+
+    def _end_views(self) -> None:
+        if self.live is not None:
+            self.live.relays.async_end(relay_id(STREAM_USER_ID, self.module_id))
 
 
 type FindCamera = Callable[[HomeAssistant, str], WhepCamera | None]
@@ -183,11 +201,10 @@ class WhepClient:
 
     def answer(self) -> str:
         """Return the complete answer."""
-        answer = complete_answer(self._sdp, self._candidates)
-        return with_fixed_payload_types(answer) if FIXED_PAYLOAD_TYPES else answer
+        return as_sent(complete_answer(self._sdp, self._candidates))
 
 
-class _WhepView(HomeAssistantView):
+class StreamView(HomeAssistantView):
     """A view without the CORS of Home Assistant, whose OPTIONS handler would take our place.
 
     Home Assistant's own authorization is one of two, so it is checked here. A wrong secret is not a
@@ -209,8 +226,24 @@ class _WhepView(HomeAssistantView):
             handler = request_handler_factory(hass, self, _handled(getattr(self, method)))
             router.add_route(method, self.url, handler)
 
+    def _authorize(self, request: web.Request, entity_id: str) -> tuple[WhepCamera, EntityAccess]:
+        """Return the camera, and what a user or the holder of its secret may do with it."""
+        camera = self._find_camera(request.app[KEY_HASS], entity_id)
+        given = request.query.get(AUTH_PARAMETER, "")
+        if camera is not None and (holder := camera.holder_of(given)) is not None:
+            return camera, EntityAccess(user_id=holder, may_read=True, may_control=False)
+        if (user := request.get(KEY_HASS_USER)) is None:
+            headers: dict[str, str] = {hdrs.WWW_AUTHENTICATE: "Bearer"}
+            raise WhepError(HTTPStatus.UNAUTHORIZED, "Not authorized.", headers=headers)
+        if camera is None:
+            raise WhepError(HTTPStatus.NOT_FOUND, "There is no such camera.")
+        access = Caller(user).access_to(entity_id)
+        if not access.may_read:
+            raise WhepError(HTTPStatus.FORBIDDEN, "No permission to watch this camera.")
+        return camera, access
 
-class WhepView(_WhepView):
+
+class WhepView(StreamView):
     """The endpoint of a camera, where views begin."""
 
     url = f"{WHEP_PATH}/{{entity_id}}"
@@ -237,10 +270,7 @@ class WhepView(_WhepView):
         offer = await _read_offer(request)
         if camera.live is None or camera.module is None:
             raise WhepError(HTTPStatus.SERVICE_UNAVAILABLE, "The account is not connected.")
-        is_talking = sends_audio(offer)
-        # Only who talks may answer a ring: a program that watches must not.
-        access = replace(access, may_control=access.may_control and is_talking)
-        relay = None if is_talking else _relay_id(access.user_id, camera.module_id)
+        access, relay = as_viewer(camera, access, offer)
         client, session_id = WhepClient(offer, relay), secrets.token_urlsafe(SESSION_ID_BYTES)
         try:
             await camera.live.async_view(camera.module, offer, session_id, client, access)
@@ -253,24 +283,8 @@ class WhepView(_WhepView):
             raise _call_error(request.app[KEY_HASS], camera, client.failure)
         return _created(camera.live, client, f"{WHEP_PATH}/{entity_id}/{session_id}")
 
-    def _authorize(self, request: web.Request, entity_id: str) -> tuple[WhepCamera, EntityAccess]:
-        """Return the camera, and what a user or the holder of its secret may do with it."""
-        camera = self._find_camera(request.app[KEY_HASS], entity_id)
-        given = request.query.get(AUTH_PARAMETER, "")
-        if camera is not None and is_secret(given, camera.secret):
-            return camera, EntityAccess(user_id=STREAM_USER_ID, may_read=True, may_control=False)
-        if (user := request.get(KEY_HASS_USER)) is None:
-            headers: dict[str, str] = {hdrs.WWW_AUTHENTICATE: "Bearer"}
-            raise WhepError(HTTPStatus.UNAUTHORIZED, "Not authorized.", headers=headers)
-        if camera is None:
-            raise WhepError(HTTPStatus.NOT_FOUND, "There is no such camera.")
-        access = Caller(user).access_to(entity_id)
-        if not access.may_read:
-            raise WhepError(HTTPStatus.FORBIDDEN, "No permission to watch this camera.")
-        return camera, access
 
-
-class WhepSessionView(_WhepView):
+class WhepSessionView(StreamView):
     """A view that has begun; only the client that began it knows its address."""
 
     url = f"{WHEP_PATH}/{{entity_id}}/{{session_id}}"
@@ -321,17 +335,24 @@ class WhepSessionView(_WhepView):
         raise WhepError(HTTPStatus.NOT_FOUND, "There is no such view (any more).")
 
 
-def _relay_id(user_id: str | None, module_id: str) -> str:
-    """Return the identity of a user's relay at a camera."""
-    return f"{user_id} {module_id}"
+def as_viewer(
+    camera: WhepCamera, access: EntityAccess, offer: str
+) -> tuple[EntityAccess, str | None]:
+    """Return what the author of an offer may do, and the identity of a relay.
+
+    Only who talks may answer a ring: a program that watches is a relay, and must not.
+    """
+    if sends_audio(offer):
+        return access, None
+    return replace(access, may_control=False), relay_id(access.user_id, camera.module_id)
 
 
 def _handled(
-    handler: Callable[..., Awaitable[web.Response]],
-) -> Callable[..., Awaitable[web.Response]]:
+    handler: Callable[..., Awaitable[web.StreamResponse]],
+) -> Callable[..., Awaitable[web.StreamResponse]]:
     """Return a handler that responds to a WhepError with its problem (RFC 9457)."""
 
-    async def handle(request: web.Request, **parts: str) -> web.Response:
+    async def handle(request: web.Request, **parts: str) -> web.StreamResponse:
         try:
             return await handler(request, **parts)
         except WhepError as err:
@@ -350,11 +371,19 @@ def _handled(
 async def _read_offer(request: web.Request) -> str:
     _check_content_type(request, OFFER_TYPE, _ACCEPT_POST)
     offer = await _read(request)
-    if not is_offer(offer):
-        raise WhepError(HTTPStatus.BAD_REQUEST, "The body is not a usable SDP offer.")
-    if (codec := missing_codec(offer)) is not None:
-        raise WhepError(HTTPStatus.UNPROCESSABLE_ENTITY, f"The offer lacks the codec {codec}.")
+    check_offer(offer)
     return offer
+
+
+def as_sent(answer: str) -> str:
+    """Return an answer with the payload types that intercoms send."""
+    return with_fixed_payload_types(answer) if FIXED_PAYLOAD_TYPES else answer
+
+
+def check_offer(offer: str) -> None:
+    """Raise WhepError unless a text is an offer."""
+    if not is_offer(offer):
+        raise WhepError(HTTPStatus.BAD_REQUEST, "There is no usable SDP offer.")
 
 
 async def _read(request: web.Request) -> str:

@@ -138,7 +138,8 @@ class ProtocolRecorder:
         """Yield what is personal: names and ids with their kinds."""
         data = self._entry.data
         yield data[CONF_USERNAME], "email"
-        yield data[CONF_PASSWORD], "secret"
+        if CONF_PASSWORD in data:
+            yield data[CONF_PASSWORD], "secret"
         for token in (data.get(CONF_TOKEN) or {}).values():
             if isinstance(token, str):
                 yield token, "token"

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 OFFERS = Path(__file__).with_name("offers")
 NAMES = sorted(path.stem for path in OFFERS.glob("*.sdp"))
-BROWSERS = [name for name in NAMES if not name.startswith(("device_", "go2rtc_"))]
-# Offers of go2rtc 1.9.14: of its WHEP client, and of its own signaling, which also sends sound.
-RELAYS = [name for name in NAMES if name.startswith("go2rtc_")]
+# Offers of go2rtc 1.9.14: of its WHEP client, and of its own signaling, which also sends sound; of
+# GStreamer 1.22 as a WHEP client.
+RELAYS = [name for name in NAMES if name.startswith(("go2rtc_", "gstreamer_"))]
+BROWSERS = [name for name in NAMES if not name.startswith("device_") and name not in RELAYS]
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 SENDS = {"sendrecv", "sendonly"}
 RECEIVES = {"sendrecv", "recvonly"}

@@ -118,7 +118,8 @@ def test_both_answers_to_a_ring(name: str) -> None:
     to_device = viewer_answer_for_device(viewer, RING)
     to_viewer = device_offer_as_answer(RING, viewer)
     assert list(problems(RING, to_device)) == list(problems(viewer, to_viewer)) == []
-    assert numbers(to_device) == [{"96": "h264"}, {"101": "opus"}]
+    opus = "97" if name.startswith("gstreamer_") else "101"
+    assert numbers(to_device) == [{"96": "h264"}, {opus: "opus"}]
     assert directions(to_device) == ["recvonly", "sendrecv"]
     assert directions(to_viewer)[:2] == ["sendonly", "sendonly"]
 
@@ -127,9 +128,10 @@ def test_both_answers_to_a_ring(name: str) -> None:
 def test_candidates_of_both_sides(name: str) -> None:
     """They belong to the first section of each group."""
     viewer = read(name)
-    assert matching_section(viewer, ANSWER, "0", 0) == ("0", 0)
-    assert matching_section(RING, viewer, "0", 0) == ("video", 0)
-    assert matching_section(viewer, RING, "video", 0) == ("0", 0)
+    (first,) = values(sections(viewer)[1], "mid")
+    assert matching_section(viewer, ANSWER, "0", 0) == (first, 0)
+    assert matching_section(RING, viewer, first, 0) == ("video", 0)
+    assert matching_section(viewer, RING, "video", 0) == (first, 0)
 
 
 @pytest.mark.parametrize(("audio", "video"), [("101", "96"), ("111", "109"), ("101", "98")])

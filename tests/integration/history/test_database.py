@@ -148,6 +148,7 @@ async def test_history_that_cannot_be_switched_off(
     await called(hass, simulator, STREET, "miss")
     entry = get_entry(hass)
     form = await hass.config_entries.options.async_init(entry.entry_id)
+    configure = hass.config_entries.options.async_configure
     chosen = {"pulse_time": 5, CONF_HISTORY: {"keep": False}}
 
     def fail(_path: Path, **_how: object) -> None:
@@ -155,10 +156,12 @@ async def test_history_that_cannot_be_switched_off(
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "unlink", fail)
-        result = await hass.config_entries.options.async_configure(form["flow_id"], chosen)
-    assert result["errors"] == {"base": "history_not_deleted"}
+        await configure(form["flow_id"], chosen)
+        result = await configure(form["flow_id"], {})
+    assert (result["step_id"], result["errors"]) == ("init", {"base": "history_not_deleted"})
     assert len(await new_calls(hass)) == 1
-    result = await hass.config_entries.options.async_configure(form["flow_id"], chosen)
+    await configure(form["flow_id"], chosen)
+    result = await configure(form["flow_id"], {})
     assert result["type"] == "create_entry"
     assert files(hass) == []
     await wait_idle(hass)

@@ -80,6 +80,8 @@ async def set_history_options(hass: HomeAssistant, **history: Any) -> None:
     form = await hass.config_entries.options.async_init(entry.entry_id)
     chosen = {"pulse_time": 5, CONF_HISTORY: history}
     result = await hass.config_entries.options.async_configure(form["flow_id"], chosen)
+    if result.get("step_id") == "delete_history":
+        result = await hass.config_entries.options.async_configure(form["flow_id"], {})
     assert result["type"] == "create_entry"
     await wait_idle(hass)
     await wait_online(entry)

@@ -80,9 +80,9 @@ async def test_switch_off_in_an_outage(hass: HomeAssistant, simulator: Simulator
     simulator.take_down()
     entry = get_entry(hass)
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    await hass.config_entries.options.async_configure(
-        form["flow_id"], {"pulse_time": 5, "history": {"keep": False}}
-    )
+    configure = hass.config_entries.options.async_configure
+    await configure(form["flow_id"], {"pulse_time": 5, "history": {"keep": False}})
+    await configure(form["flow_id"], {})
     await wait_idle(hass)
     assert files(hass) == []
 

@@ -245,9 +245,9 @@ async def test_damaged_copy_that_cannot_be_deleted(
         unlink(path, **options)
 
     monkeypatch.setattr(Path, "unlink", fail)
-    result = await hass.config_entries.options.async_configure(
-        form["flow_id"], {"pulse_time": 5, CONF_HISTORY: {"keep": False}}
-    )
+    configure = hass.config_entries.options.async_configure
+    await configure(form["flow_id"], {"pulse_time": 5, CONF_HISTORY: {"keep": False}})
+    result = await configure(form["flow_id"], {})
     assert result["errors"] == {"base": "history_not_deleted"}
     call = await called(hass, simulator, YARD, "miss")
     assert [each.panel_id for each in await calls_of(hass)] == [call.panel_id]

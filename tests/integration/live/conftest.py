@@ -15,10 +15,20 @@ from custom_components.bticino_classe.live.departures import RECONNECT_GRACE_SEC
 from custom_components.bticino_classe.live.stream_address import WHEP_PATH
 from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import EventRecorder, state_of, wait_until
-from tests.integration.live.browser_client import STREET, BrowserClient, BrowserView, offer
+from tests.integration.live.browser_client import (
+    STREET,
+    BrowserClient,
+    BrowserView,
+    offer,
+    panel_id,
+)
+from tests.integration.live.go2rtc_server import Go2rtcServer, choose_cameras, set_up_go2rtc
 from tests.integration.live.whep_client import Whep, stream_path
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiohttp.test_utils import TestClient
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import (
@@ -95,6 +105,44 @@ async def _user(
 def quiet(seconds: float) -> dict[Gathering, float]:
     """Return QUIET_SECONDS for an intercom that sends its candidates right after its answer."""
     return dict.fromkeys(Gathering, seconds) | {Gathering.NOTHING: HANG_TIMEOUT}
+
+
+@pytest.fixture(name="loopback")
+async def _loopback(
+    hass: HomeAssistant,
+    online_entry: ConfigEntry[Any],  # noqa: ARG001 - the cameras work
+    quick_candidates: None,  # noqa: ARG001 - answers come at once
+    hass_client_no_auth: ClientSessionGenerator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> TestClient[Any, Any]:
+    """A client of Home Assistant's server, which programs on this machine reach, too."""
+    monkeypatch.setattr(manager, "BUSY_WAIT_SECONDS", 0.1)
+    await async_setup_component(hass, "websocket_api", {})  # not possible once there is a client
+    client: TestClient[Any, Any] = await hass_client_no_auth()
+    monkeypatch.setattr(hass.http, "server_port", client.server.port)
+    return client
+
+
+@pytest.fixture(name="go2rtc")
+async def _go2rtc(simulator: Simulator) -> AsyncIterator[Go2rtcServer]:
+    """A go2rtc server that Home Assistant does not know yet."""
+    async with Go2rtcServer(lambda: simulator.rtc.open) as server:
+        yield server
+
+
+@pytest.fixture(name="relayed")
+async def _relayed(
+    hass: HomeAssistant,
+    loopback: TestClient[Any, Any],  # noqa: ARG001 - go2rtc reaches Home Assistant
+    go2rtc: Go2rtcServer,
+    hass_ws_client: WebSocketGenerator,
+    simulator: Simulator,
+) -> BrowserClient:
+    """A browser that shows the street's camera, which go2rtc serves."""
+    await set_up_go2rtc(hass, go2rtc)
+    await choose_cameras(hass, panel_id(simulator, "Posto esterno strada"))
+    simulator.journal.clear()
+    return await BrowserClient.connect(hass_ws_client, STREET)
 
 
 def set_timeouts(entry: ConfigEntry[Any], **seconds: float) -> None:

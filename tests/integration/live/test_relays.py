@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 import pytest
 
+from custom_components.bticino_classe import const
 from custom_components.bticino_classe.diagnostics import async_get_config_entry_diagnostics
 from custom_components.bticino_classe.live import manager, relays, whep
 from custom_components.bticino_classe.live.stream_address import WHEP_PATH
@@ -201,7 +202,7 @@ async def test_longest_view(
     """Also if the intercom does not end it."""
     simulator.rtc.settings.view_seconds = 10_000
     location = await relay.watch()
-    advance_loop(monkeypatch, relays.RELAY_VIEW_SECONDS - 5)
+    advance_loop(monkeypatch, const.DEFAULT_VIEW_SECONDS - 5)
     await asyncio.sleep(0.01)
     assert len(simulator.rtc.open) == 1
     advance_loop(monkeypatch, 6)
@@ -220,7 +221,7 @@ async def test_pause_between_views(
         (session,) = simulator.rtc.open
         simulator.rtc.device_error(session, 0)
     await wait_gone(relay, simulator, location)
-    pause = int(relays.RELAY_PAUSE_SECONDS)
+    pause = const.DEFAULT_PAUSE_SECONDS
     await expect_retry(await relay.post(), 503, pause - 5, pause)
     assert simulator.rtc.offers == 1
     clock.ahead = pause
@@ -231,7 +232,7 @@ async def test_pause_between_views(
 async def test_pause_after_a_failure(relay: Whep, clock: Clock, simulator: Simulator) -> None:
     """It is longer, and does not count as a view."""
     simulator.rtc.settings.refuse_offers = 41
-    for number in range(1, relays.RELAY_VIEWS_PER_HOUR + 2):
+    for number in range(1, const.DEFAULT_VIEWS_PER_HOUR + 2):
         await expect_problem(await relay.post(), 503)
         assert simulator.rtc.offers == number
         pause = int(relays.RELAY_FAILURE_PAUSE_SECONDS)
@@ -243,12 +244,12 @@ async def test_pause_after_a_failure(relay: Whep, clock: Clock, simulator: Simul
 
 async def test_views_per_hour(relay: Whep, clock: Clock, simulator: Simulator) -> None:
     """A relay that is asked for a picture all the time is refused for the rest of the hour."""
-    for number in range(relays.RELAY_VIEWS_PER_HOUR):
+    for number in range(const.DEFAULT_VIEWS_PER_HOUR):
         location = await relay.watch()
         clock.ahead = 60.0 * number
     await expect_retry(await relay.post(), 429, 1200, 3600)
     assert (await relay.http.get(location)).status == 204, "the view goes on"
-    assert simulator.rtc.offers == relays.RELAY_VIEWS_PER_HOUR
+    assert simulator.rtc.offers == const.DEFAULT_VIEWS_PER_HOUR
     clock.ahead = 3700
     await relay.watch()
 
@@ -257,7 +258,7 @@ async def test_person_is_not_limited(
     relay: Whep, browser: BrowserClient, clock: Clock, simulator: Simulator
 ) -> None:
     """The limits are those of relays."""
-    for _ in range(relays.RELAY_VIEWS_PER_HOUR):
+    for _ in range(const.DEFAULT_VIEWS_PER_HOUR):
         await relay.watch()
         clock.ahead += 11
     await expect_retry(await relay.post(), 429, 1200, 3600)
@@ -278,11 +279,11 @@ async def test_client_that_retries_for_ever(
             await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
         else:
             clock.ahead += int(response.headers["Retry-After"])
-    assert statuses.count(201) <= relays.RELAY_VIEWS_PER_HOUR + 1
+    assert statuses.count(201) <= const.DEFAULT_VIEWS_PER_HOUR + 1
     assert set(statuses) == {201, 503, 429}
     found = await async_get_config_entry_diagnostics(hass, get_entry(hass))
     report = found["calls"]["relays"]
-    assert report["views_in_the_last_hour"] <= relays.RELAY_VIEWS_PER_HOUR
+    assert report["views_in_the_last_hour"] <= const.DEFAULT_VIEWS_PER_HOUR
     assert report["refused"] == len(statuses) - statuses.count(201)
 
 

@@ -1,5 +1,6 @@
 """The stream address of a camera: who gets it, who may use it, and where it never appears."""
 
+import asyncio
 import logging
 from pathlib import Path
 import re
@@ -9,18 +10,18 @@ from homeassistant.components.http.ban import KEY_FAILED_LOGIN_ATTEMPTS
 from homeassistant.components.persistent_notification import _async_get_or_create_notifications
 from homeassistant.core import Context
 from homeassistant.exceptions import ServiceValidationError, Unauthorized
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.network import NoURLAvailableError
 from homeassistant.util.yaml import parse_yaml
 import pytest
 from yarl import URL
 
-from custom_components.bticino_classe import services
+from custom_components.bticino_classe import async_remove_config_entry_device, services
 from custom_components.bticino_classe.const import DOMAIN
 from custom_components.bticino_classe.diagnostics import async_get_config_entry_diagnostics
 from custom_components.bticino_classe.live import stream_address, whep
 from custom_components.bticino_classe.live.stream_address import WHEP_PATH
-from tests.integration.conftest import get_entry, reload_entry
+from tests.integration.conftest import get_entry, reload_entry, wait_until
 from tests.integration.live.browser_client import STREET, YARD
 from tests.integration.live.conftest import quiet
 from tests.integration.live.whep_client import (
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from tests.simulator import Simulator
 
-ACTIONS = ["stream_address", "renew_stream_address"]
+ACTIONS = ["stream_address", "renew_stream_address", "remove_stream_address"]
 WRONG = {
     "empty": "",
     "word": "wrong",
@@ -141,7 +142,7 @@ async def test_only_administrators_see_it(
         await hass.services.async_call(
             *(DOMAIN, action, {"entity_id": STREET}),
             blocking=True,
-            return_response=True,
+            return_response=action != "remove_stream_address",
             context=Context(user_id=hass_read_only_user.id),
         )
     assert "stream_secrets" not in get_entry(hass).data
@@ -209,6 +210,75 @@ async def test_renewed_address(
     await expect_problem(await Whep(http=http, path=former).post(), 401)
     for path in (renewed, yard):
         assert (await http.get(path)).status == 204
+
+
+async def remove(hass: HomeAssistant, camera: str = STREET) -> None:
+    """Remove the stream address of a camera."""
+    data = {"entity_id": camera}
+    await hass.services.async_call(DOMAIN, "remove_stream_address", data, blocking=True)
+
+
+@pytest.mark.parametrize("state", ["loaded", "watching", "connecting", "not_loaded", "disabled"])
+async def test_removed_address(
+    hass: HomeAssistant, http: TestClient[Any, Any], simulator: Simulator, state: str
+) -> None:
+    """It is off until somebody asks for a new one, and its views end; others stay."""
+    simulator.rtc.settings.silent_answers = state == "connecting"
+    registry, entry_id = er.async_get(hass), get_entry(hass).entry_id
+    path, yard = await stream_path(hass), await stream_path(hass, YARD)
+    posting = None
+    if state in {"watching", "connecting"}:
+        posting = asyncio.create_task(Whep(http=http, path=path).post())
+        await simulator.rtc.wait_for(lambda: simulator.rtc.open)
+    if state == "watching" and posting is not None:
+        await posting
+    elif state == "not_loaded":
+        await hass.config_entries.async_unload(entry_id)
+    elif state == "disabled":
+        registry.async_update_entity(STREET, disabled_by=er.RegistryEntryDisabler.USER)
+    await remove(hass)
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
+    if posting is not None:
+        assert (await posting).status == (201 if state == "watching" else 503)
+    if state == "disabled":
+        registry.async_update_entity(STREET, disabled_by=None)
+        await reload_entry(hass, get_entry(hass))
+    await expect_problem(await Whep(http=http, path=path).post(), 401)
+    assert (await http.get(yard)).status == 204
+    if state == "not_loaded":
+        await hass.config_entries.async_setup(entry_id)
+    new = await stream_path(hass)
+    assert secret_of(new) != secret_of(path)
+    assert [(await http.get(each)).status for each in (path, new)] == [401, 204]
+
+
+@pytest.mark.usefixtures("online_entry")
+async def test_removal_without_an_address(hass: HomeAssistant) -> None:
+    """There is nothing to do, unless it is no camera with one."""
+    await remove(hass)
+    assert "stream_secrets" not in get_entry(hass).data
+    with pytest.raises(ServiceValidationError) as caught:
+        await remove(hass, "camera.none")
+    assert caught.value.translation_key == "no_such_camera"
+
+
+async def test_address_of_a_deleted_panel(
+    hass: HomeAssistant, http: TestClient[Any, Any], simulator: Simulator
+) -> None:
+    """It goes with the device: the panel has none if it comes back."""
+    path, yard = await stream_path(hass), await stream_path(hass, YARD)
+    entry = get_entry(hass)
+    panel = simulator.house.find("Posto esterno strada")
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, panel.id), entry.entry_id)
+    assert device is not None
+    for home in simulator.house.homes:
+        home.modules.pop(panel.id, None)
+    await reload_entry(hass, entry)
+    await wait_until(lambda: entry.runtime_data.coordinator.known_homes.is_gone(panel.id))
+    assert await async_remove_config_entry_device(hass, entry, device)
+    assert list(entry.data["stream_secrets"]) == [simulator.house.find("Posto esterno cortile").id]
+    await expect_problem(await http.get(path), 401)
+    assert (await http.get(yard)).status == 204
 
 
 async def test_address_of_an_account_that_is_not_loaded(

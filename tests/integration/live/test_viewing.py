@@ -117,6 +117,8 @@ async def test_candidates_are_exchanged(browser: BrowserClient, simulator: Simul
         "chromium_data_gathered",
         "firefox_watch_shaped",
         "firefox_talk_shaped",
+        "firefox_esr153_watch",
+        "firefox_esr153_talk",
         "safari_watch_shaped",
         "safari_talk_shaped",
         "desktop_shaped",

@@ -123,6 +123,12 @@ def parse_fragment(fragment: str, offer: str) -> TrickleFragment | None:
     return TrickleFragment(candidates=candidates, restarts_ice=restarts_ice)
 
 
+def sectionless_candidate(candidate: str, offer: str) -> Candidate:
+    """Return a candidate that came without its section: it is for the first one of the offer."""
+    _, sections = parse(offer)
+    return _candidate(f"a={candidate}", [section.mid for section in sections], None)
+
+
 def _candidate(line: str, mids: list[str | None], mid: str | None) -> Candidate:
     """Return a candidate for the offered section with this mid, else for the first."""
     index = mids.index(mid) if mid in mids else 0
