@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from .cloud import Cloud
 
 EXPIRED: Final = 1.0  # seconds since the epoch
-# During a call, or once the push connection is up, which happens in the background.
-AVAILABLE_LATER: Final = ("-next_panel", "-ringing", "-in_call")
+# Once the push connection is up, which happens in the background.
+AVAILABLE_LATER: Final = ("-ringing", "-in_call")
 # Settings of the intercom, which are requested in the background after the set-up.
 REQUESTED_LATER: Final = (
     "-do_not_disturb",
@@ -188,7 +188,7 @@ class _Resolver(AsyncResolver):
 
 
 def _check_availability(hass: HomeAssistant) -> None:
-    """Fail unless every entity is available, but for what needs a call or pushes."""
+    """Fail unless every entity is available, but for what needs pushes."""
     lasting = [
         entity.entity_id
         for entity in _enabled_entities(hass)

@@ -1,15 +1,17 @@
-"""Ringing, in call, and the connections between cloud, intercom and Home Assistant."""
+"""Bell and line of the panels, and the connections between cloud, intercom and Home Assistant."""
 
 from typing import TYPE_CHECKING, override
 
 from homeassistant.components.binary_sensor import BinarySensorDeviceClass, BinarySensorEntity
 from homeassistant.const import EntityCategory
+from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
 from .client import Module, ModuleKind
 from .entity import BticinoCallEntity, BticinoEntity, BticinoLocalEntity, async_add_for_modules
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from homeassistant.core import CALLBACK_TYPE, HomeAssistant
@@ -30,25 +32,24 @@ async def async_setup_entry(
     """Add the sensors of every intercom and panel."""
 
     def build(runtime: RuntimeData, module: Module) -> list[Entity]:
-        if module.kind is ModuleKind.PANEL:
-            return [
-                BticinoRinging(runtime, module, "ringing"),
-                BticinoInCall(runtime, module, "in_call"),
+        found: list[Entity] = []
+        if runtime.coordinator.data.shows_calls(module):
+            found += [
+                BticinoBell(runtime, module, "ringing"),
+                BticinoLine(runtime, module, "in_call"),
             ]
-        if module.kind is not ModuleKind.BRIDGE:
-            return []
-        return [
-            BticinoRinging(runtime, module, "ringing"),
-            BticinoInCall(runtime, module, "in_call"),
-            BticinoConnection(runtime, module, "connection"),
-            BticinoPushConnection(runtime, module, "push_connection"),
-        ]
+        if module.kind is ModuleKind.BRIDGE:
+            found += [
+                BticinoConnection(runtime, module, "connection"),
+                BticinoPushConnection(runtime, module, "push_connection"),
+            ]
+        return found
 
     async_add_for_modules(entry, async_add_entities, build)
 
 
-class BticinoRinging(BticinoCallEntity, BinarySensorEntity):
-    """On while a call rings at the panel; for an intercom, at any of its panels."""
+class BticinoBell(BticinoCallEntity, BinarySensorEntity):
+    """On while a call rings at the panel."""
 
     # Also how a blueprint finds it among the entities of the panel's device.
     _attr_device_class = BinarySensorDeviceClass.SOUND
@@ -65,10 +66,15 @@ class BticinoRinging(BticinoCallEntity, BinarySensorEntity):
         return self._runtime.calls.is_ringing_at(self.module.id)
 
 
-class BticinoInCall(BticinoLocalEntity, BinarySensorEntity):
-    """On while a viewer is connected here, or a call is answered here or elsewhere."""
+class BticinoLine(BticinoCallEntity, BinarySensorEntity):
+    """On while a viewer is connected here, or a call is answered here or elsewhere.
+
+    The line of an only panel is that of the intercom. Disabled by default: Activity would list each
+    call twice.
+    """
 
     _attr_translation_key = "in_call"
+    _attr_entity_registry_enabled_default = False
 
     def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
         super().__init__(runtime, module, key)
@@ -78,12 +84,23 @@ class BticinoInCall(BticinoLocalEntity, BinarySensorEntity):
     @override
     def available(self) -> bool:
         """Without pushes, only a viewer in Home Assistant is certain."""
-        return self._runtime.push.is_online or self._runtime.live.has_viewer(self.module.id)
+        return self._runtime.push.is_online or self._runtime.live.has_viewer(self._line_id)
 
     @property
     @override
     def is_on(self) -> bool:
-        return self._runtime.live.in_call(self.module.id)
+        live, panels = self._runtime.live, self.coordinator.panels_of(self.module.id)
+        return live.in_call(self._line_id) and not any(live.in_call(panel) for panel in panels)
+
+    @property
+    def _line_id(self) -> str:
+        module, house = self.module, self.coordinator.data
+        return module.intercom_id if house.is_only_panel(module) else module.id
+
+    @callback
+    @override
+    def _on_source(self, changed: Collection[str] | None) -> None:
+        super()._on_source(None if changed and self.module.intercom_id in changed else changed)
 
 
 class BticinoConnection(BticinoEntity, BinarySensorEntity):

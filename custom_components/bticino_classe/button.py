@@ -29,9 +29,10 @@ async def async_setup_entry(
 
     def build(runtime: RuntimeData, module: Module) -> list[Entity]:
         if module.kind is ModuleKind.BRIDGE:
+            has_one_panel = len(runtime.coordinator.panels_of(module.id)) == 1
             return [
                 BticinoResetButton(runtime, module, "reset_missed_calls"),
-                BticinoNextPanelButton(runtime, module, "next_panel"),
+                *([] if has_one_panel else [BticinoNextPanelButton(runtime, module, "next_panel")]),
             ]
         # A button asks for no code.
         has_button = is_door(entry, module) and door_code(entry, module.id) is None
@@ -62,18 +63,9 @@ class BticinoResetButton(BticinoLocalEntity, ButtonEntity):
 
 
 class BticinoNextPanelButton(BticinoEntity, ButtonEntity):
-    """Switches the current view to the intercom's next panel; available during a view."""
+    """Switches the current view to the intercom's next panel."""
 
     _attr_translation_key = "next_panel"
-
-    def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
-        super().__init__(runtime, module, key)
-        self._sources = (runtime.live.async_listen,)
-
-    @property
-    @override
-    def available(self) -> bool:
-        return super().available and self._runtime.live.is_watched(self.module.id)
 
     @override
     async def async_press(self) -> None:

@@ -87,11 +87,9 @@ class BticinoCalendar(CalendarEntity):
 
     @property
     @override
-    def event(self) -> CalendarEvent | None:
-        """The call in progress."""
-        calls = [call for call in self._in_progress() if call.location.home_id == self._home_id]
-        newest = max(calls, key=lambda call: call.time, default=None)
-        return None if newest is None else _event(newest, self._formatter(), _until_now(newest))
+    def event(self) -> None:
+        """None, so that the state is off: the panels' entities show the call in progress."""
+        return None
 
     @override
     async def async_get_events(

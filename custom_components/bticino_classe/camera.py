@@ -33,7 +33,7 @@ from .history.downloads import async_placeholder
 from .issues import PRELOAD_REFUSED, AccountIssues
 from .live.indoor_unit import indoor_unit
 from .markdown import escape_markdown
-from .naming import MODELS
+from .naming import model_name
 from .permissions import Caller
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class BticinoLiveCamera(BticinoEntity, Camera):
         super().__init__(runtime, module, key)
         self._sources = (runtime.live.async_listen, runtime.history.async_listen)
         self._shown = self._picture
-        self._attr_model = MODELS.get(module.type)
+        self._attr_model = model_name(runtime.coordinator.hass, module.type)
         if capabilities := getattr(core, "CameraEntityCapabilities", None):  # since 2026.11
             self._attr_camera_entity_capabilities = capabilities(two_way_audio=True)
 
@@ -117,8 +117,9 @@ class BticinoLiveCamera(BticinoEntity, Camera):
 
     @property
     @override
-    def is_streaming(self) -> bool:
-        return self._runtime.live.is_watched(self.target.id)
+    def extra_state_attributes(self) -> dict[str, bool]:
+        """Whether somebody watches; as a state, Activity would list it besides the call."""
+        return {"watched": self._runtime.live.is_watched(self.target.id)}
 
     @property
     def _picture(self) -> tuple[str, str] | None:
@@ -224,6 +225,7 @@ class BticinoCamera(BticinoNativeCamera):
     """
 
     _attr_name = None
+    _attr_translation_key = "camera"
 
     @override
     async def async_refresh_providers(self, *, write_state: bool = True) -> None:

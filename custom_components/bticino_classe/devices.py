@@ -11,7 +11,7 @@ from .client import Module, ModuleKind, is_mac
 from .commands import door_code
 from .const import DOMAIN, MANUFACTURER
 from .entity import is_door, unique_id
-from .naming import MODELS, DeviceNames
+from .naming import DeviceNames, model_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,12 +26,12 @@ _HAVE_DEVICES: Final = frozenset(ModuleKind) - {ModuleKind.RELAY, ModuleKind.UNK
 _OF_DOORS: Final = {(Platform.LOCK, "lock"), (Platform.BUTTON, "open")}
 _OF_LIGHTS: Final = {(Platform.LIGHT, "light")}
 _CAMERA: Final = (Platform.CAMERA, "camera")
-_OF_PANELS: Final = {
-    _CAMERA,
-    (Platform.BINARY_SENSOR, "ringing"),
-    (Platform.BINARY_SENSOR, "in_call"),
+_OF_CALLS: Final = {
+    *((Platform.BINARY_SENSOR, "ringing"), (Platform.BINARY_SENSOR, "in_call")),
+    *((Platform.EVENT, "doorbell"), (Platform.EVENT, "call")),
 }
-_PLATFORMS_OF_PANELS: Final = {Platform.EVENT, Platform.IMAGE}
+_NEXT_PANEL: Final = (Platform.BUTTON, "next_panel")
+_REPLACED: Final = {(Platform.SENSOR, "last_call")}  # by the panels' entities
 
 
 @callback
@@ -40,10 +40,11 @@ def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
     coordinator = entry.runtime_data.coordinator
     registered: dict[str, tuple[Module, str | None]] = {}
     was_confirmed = False
+    first = coordinator.data
 
     @callback
     def register() -> None:
-        nonlocal registered, was_confirmed
+        nonlocal registered, was_confirmed, first
         house, is_confirmed = coordinator.data, coordinator.known_homes.is_confirmed
         now = {m.id: (m, house.state(m.id).firmware) for m in house.modules.values()}
         if (now, is_confirmed) != (registered, was_confirmed):
@@ -51,6 +52,9 @@ def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
                 _cleanup_registry(hass, entry)
             _register_devices(hass, entry, house)
             registered, was_confirmed = now, is_confirmed
+            if _has_new_names(first, house):
+                first = house
+                hass.config_entries.async_schedule_reload(entry.entry_id)
 
     register()
     entry.async_on_unload(coordinator.async_add_listener(register))
@@ -99,13 +103,23 @@ def _fits(entry: BticinoConfigEntry, house: House, module: Module, domain: str, 
     if module.kind is ModuleKind.LIGHT:
         return entity in _OF_LIGHTS
     if module.kind is ModuleKind.PANEL:
-        return entity in _OF_PANELS or domain in _PLATFORMS_OF_PANELS
+        return entity in _OF_CALLS | {_CAMERA} or domain == Platform.IMAGE
     if module.kind is ModuleKind.CAMERA:
         return entity == _CAMERA
     if module.kind is ModuleKind.BRIDGE:
-        is_unused = entity == _CAMERA and house.panels_of(module.id)
-        return not is_unused and entity not in _OF_DOORS | _OF_LIGHTS
+        unused = {_CAMERA} if house.panels_of(module.id) else set()
+        if not house.shows_calls(module):
+            unused |= _OF_CALLS | {_NEXT_PANEL}
+        return entity not in unused | _OF_DOORS | _OF_LIGHTS | _REPLACED
     return True
+
+
+def _has_new_names(before: House, house: House) -> bool:
+    """Whether what an intercom without panels shows of calls is now that of unknown panels."""
+    return any(
+        not before.panels_of(bridge.id) and len(house.panels_of(bridge.id)) > 1
+        for bridge in before.bridges
+    )
 
 
 def _register_devices(hass: HomeAssistant, entry: BticinoConfigEntry, house: House) -> None:
@@ -115,19 +129,19 @@ def _register_devices(hass: HomeAssistant, entry: BticinoConfigEntry, house: Hou
     names = DeviceNames(hass, entry, house).choose(modules)
     device_ids: dict[str, str] = {}
     for module in sorted(modules, key=lambda m: m.kind is not ModuleKind.BRIDGE):
-        info = _device_info(house, module, names[module.id])
+        info = _device_info(hass, house, module, names[module.id])
         if module.bridge_id in device_ids:
             info["via_device_id"] = device_ids[module.bridge_id]
         device = registry.async_get_or_create(config_entry_id=entry.entry_id, **info)
         device_ids[module.id] = device.id
 
 
-def _device_info(house: House, module: Module, name: str) -> DeviceInfo:
+def _device_info(hass: HomeAssistant, house: House, module: Module, name: str) -> DeviceInfo:
     info = DeviceInfo(
         identifiers={(DOMAIN, module.id)},
         name=name,
         manufacturer=MANUFACTURER,
-        model=MODELS.get(module.type),
+        model=model_name(hass, module.type),
         model_id=module.type or None,
     )
     if module.kind is ModuleKind.BRIDGE and is_mac(module.id):

@@ -12,6 +12,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .calls.events import OFFERING_TYPES
 from .client import (
     ApiError,
     BticinoError,
@@ -38,6 +39,16 @@ if TYPE_CHECKING:
     from .runtime import BticinoConfigEntry, RuntimeData
 
 RELAYS: Final = (ModuleKind.LIGHT, ModuleKind.RELAY)  # which may be wired to a door
+
+# The translation keys of what an intercom shows of calls if it has several panels.
+OF_UNKNOWN_PANEL: Final = {
+    "call": "call_unknown_panel",
+    "doorbell": "doorbell_unknown_panel",
+    "in_call": "in_call_unknown_panel",
+    "last_call": "last_call_unknown_panel",
+    "last_call_close_up": "last_call_close_up_unknown_panel",
+    "ringing": "ringing_unknown_panel",
+}
 
 type Source = Callable[[ModuleListener], CALLBACK_TYPE]
 
@@ -98,11 +109,13 @@ def async_add_for_modules(
 ) -> None:
     """Add the entities of every module that is there, and of those that appear later."""
     runtime, adder = entry.runtime_data, EntityAdder(entry, async_add_entities)
-    known: set[tuple[str, ModuleKind]] = set()
+    known: set[tuple[str, ModuleKind, int]] = set()
 
     @callback
     def add_new() -> None:
-        now = {(m.id, m.kind): m for m in runtime.coordinator.data.modules.values()}
+        house = runtime.coordinator.data
+        # What an intercom has depends on the number of its panels, too.
+        now = {(m.id, m.kind, len(house.panels_of(m.id))): m for m in house.modules.values()}
         new = [module for key, module in now.items() if key not in known]
         known.clear()
         known.update(now)
@@ -220,11 +233,21 @@ class BticinoLocalEntity(BticinoEntity):
 
 
 class BticinoCallEntity(BticinoLocalEntity):
-    """An entity that follows the calls of its panel, or of all panels of its intercom.
+    """An entity that follows the calls of its panel, or of unknown panels of its intercom.
 
     Always available, unless a subclass says otherwise: an event entity that becomes available again
     would look like a new event.
     """
+
+    def __init__(
+        self, runtime: RuntimeData, module: Module, description: EntityDescription | str
+    ) -> None:
+        """That of an unknown panel is disabled by default if the model names its panels."""
+        super().__init__(runtime, module, description)
+        if self.coordinator.panels_of(module.id):
+            self._attr_translation_key = OF_UNKNOWN_PANEL[str(self.translation_key)]
+            if module.type in OFFERING_TYPES:
+                self._attr_entity_registry_enabled_default = False
 
     @override
     async def async_added_to_hass(self) -> None:

@@ -11,7 +11,7 @@ from homeassistant.components.event import (
 )
 from homeassistant.core import callback
 
-from .client import CallEventType, Module, ModuleKind
+from .client import CallEventType, Module
 from .entity import BticinoCallEntity, async_add_for_modules
 
 if TYPE_CHECKING:
@@ -44,9 +44,8 @@ DOORBELL: Final = BticinoEventDescription(
 CALL: Final = BticinoEventDescription(
     key="call",
     translation_key="call",
-    event_types=["incoming", "answered", "missed", "ended"],
+    event_types=["answered", "missed", "ended"],
     names={
-        CallEventType.RING: "incoming",
         CallEventType.ANSWERED: "answered",
         CallEventType.MISSED: "missed",
         CallEventType.ENDED: "ended",
@@ -59,10 +58,10 @@ async def async_setup_entry(
     entry: BticinoConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the events of every panel; an intercom has those of calls from unknown panels."""
+    """Add the events of every panel; those of unknown panels are at the intercom."""
 
     def build(runtime: RuntimeData, module: Module) -> list[Entity]:
-        if module.kind not in {ModuleKind.BRIDGE, ModuleKind.PANEL}:
+        if not runtime.coordinator.data.shows_calls(module):
             return []
         return [BticinoEvent(runtime, module, each) for each in (DOORBELL, CALL)]
 

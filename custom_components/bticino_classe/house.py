@@ -11,17 +11,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """The homes of an account that are in use, their modules by id, and the modules' states."""
+    """The homes of an account that are in use, their modules by id, and the modules' states.
+
+    `panels` are the ids of the panels behind each intercom that has any.
+    """
 
     homes: Mapping[str, Home]
     modules: Mapping[str, Module]
     states: Mapping[str, ModuleState]
+    panels: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def of(cls, homes: Iterable[Home], states: Mapping[str, ModuleState]) -> House:
         """Build a house from its homes."""
         by_id = {home.id: home for home in homes}
-        return cls(homes=by_id, modules=modules_of(by_id), states=states)
+        modules = modules_of(by_id)
+        panels: dict[str, tuple[str, ...]] = {}
+        for panel in modules.values():
+            if panel.kind is ModuleKind.PANEL and panel.bridge_id is not None:
+                panels[panel.bridge_id] = (*panels.get(panel.bridge_id, ()), panel.id)
+        return cls(homes=by_id, modules=modules, states=states, panels=panels)
 
     @property
     def bridges(self) -> tuple[Module, ...]:
@@ -30,8 +39,18 @@ class House:
 
     def panels_of(self, bridge_id: str) -> tuple[str, ...]:
         """Return the ids of the panels behind an intercom."""
-        panels = (m for m in self.modules.values() if m.kind is ModuleKind.PANEL)
-        return tuple(panel.id for panel in panels if panel.bridge_id == bridge_id)
+        return self.panels.get(bridge_id, ())
+
+    def is_only_panel(self, module: Module) -> bool:
+        """Whether a module is the only known panel of its intercom, whose calls are all its own."""
+        return self.panels_of(module.bridge_id or "") == (module.id,)
+
+    def shows_calls(self, module: Module) -> bool:
+        """Whether calls are shown at a module: a panel, or an intercom without an only panel."""
+        is_bridge = module.kind is ModuleKind.BRIDGE
+        return module.kind is ModuleKind.PANEL or (
+            is_bridge and len(self.panels_of(module.id)) != 1
+        )
 
     def location_of(self, panel_id: str | None, bridge_id: str) -> str:
         """Return the module where a call is shown: its panel if it is known, else the intercom."""

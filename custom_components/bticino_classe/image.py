@@ -10,7 +10,7 @@ from homeassistant.util import dt as dt_util
 
 from .client import ModuleKind
 from .const import DOMAIN
-from .entity import BticinoLocalEntity, EntityAdder, unique_id
+from .entity import OF_UNKNOWN_PANEL, BticinoLocalEntity, EntityAdder, unique_id
 from .history.downloads import async_placeholder
 from .history.records import SNAPSHOT, VIGNETTE
 
@@ -98,7 +98,8 @@ class BticinoLastCall(BticinoLocalEntity, ImageEntity):
     def __init__(self, runtime: RuntimeData, module: Module, kind: str) -> None:
         ImageEntity.__init__(self, runtime.coordinator.hass)
         super().__init__(runtime, module, KEYS[kind])
-        self._attr_translation_key = KEYS[kind]
+        has_panels = bool(self.coordinator.panels_of(module.id))
+        self._attr_translation_key = OF_UNKNOWN_PANEL[KEYS[kind]] if has_panels else KEYS[kind]
         self._kind = kind
         self._sources = (runtime.history.async_listen,)
         self._shown = self._call_id

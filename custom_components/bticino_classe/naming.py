@@ -20,20 +20,11 @@ if TYPE_CHECKING:
 
     from .house import House
 
-MODELS: Final = {
+PRODUCTS: Final = {
     "BNC1": "Classe 100X",
     "BNC3": "Classe 300X",
     "BNCX": "Classe 300EOS",
     "BDIY": "EasyKit",
-    "BNHY": "Hybrid",
-    "BFII": "IP indoor unit",
-    "BFIO": "IP outdoor unit",
-    "BNDL": "Door lock",
-    "BNSL": "Staircase light",
-    "BNEU": "Entrance panel",
-    "BCEPL": "Connected entrance panel",
-    "BNTVCC": "CCTV camera",
-    "BNOT": "Relay",
 }
 _NUMBERED: Final = re.compile(r"(.*?)(\d{1,9})(?: \(.+\))?")
 
@@ -46,6 +37,7 @@ class DeviceNames:
         self._templates = async_get_cached_translations(
             hass, hass.config.language, "device", DOMAIN
         )
+        self._hass = hass
         self._devices: dict[str, dr.DeviceEntry] = {
             key: device
             for device in dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
@@ -97,7 +89,7 @@ class DeviceNames:
         home = self._house.homes.get(module.home_id)
         suffix = f" ({home.name})" if home and home.name and len(self._house.homes) > 1 else ""
         is_bridge = module.kind is ModuleKind.BRIDGE
-        if name := module.name or (is_bridge and _model(module)) or None:
+        if name := module.name or (is_bridge and self._model(module)) or None:
             yield from [name, name + suffix] if module.name else [name + suffix]
             yield from (f"{name} {number}{suffix}" for number in count(2))
         key = f"component.{DOMAIN}.device.{module.kind.value}.name"
@@ -107,6 +99,12 @@ class DeviceNames:
             if not self._numbers & {(module.type, number), (prefix, number)}:
                 yield template.format(number=number) + suffix
 
+    def _model(self, module: Module) -> str:
+        return model_name(self._hass, module.type) or module.type or MANUFACTURER
 
-def _model(module: Module) -> str:
-    return MODELS.get(module.type, module.type) or MANUFACTURER
+
+def model_name(hass: HomeAssistant, module_type: str) -> str | None:
+    """Return the name of a model in Home Assistant's language; None if it is not known."""
+    texts = async_get_cached_translations(hass, hass.config.language, "common", DOMAIN)
+    key = f"component.{DOMAIN}.common.model_{module_type.lower()}"
+    return PRODUCTS.get(module_type) or texts.get(key)

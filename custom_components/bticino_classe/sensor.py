@@ -18,7 +18,6 @@ from homeassistant.util import dt as dt_util
 
 from .client import Module, ModuleKind, ModuleState, Setting, SettingKind
 from .entity import BticinoEntity, BticinoLocalEntity, async_add_for_modules
-from .history.history import CallHistory
 from .history.records import OUTCOMES
 from .setting_entity import BticinoSettingEntity, async_add_for_settings
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
     from homeassistant.helpers.typing import StateType
 
+    from .history.records import CallRecord
     from .runtime import BticinoConfigEntry, RuntimeData
 
 PARALLEL_UPDATES = 0
@@ -70,6 +70,7 @@ SENSORS: Final = (
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=SIGNAL_STRENGTH_DECIBELS_MILLIWATT,
         entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
         read=lambda state, _: state.wifi_strength,
     ),
     BticinoSensorDescription(
@@ -90,48 +91,6 @@ SENSORS: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class BticinoCallSensorDescription(SensorEntityDescription):
-    """A sensor whose value is read from the history of an intercom's calls."""
-
-    read: Callable[[CallHistory, str], Value]
-
-
-def last_call_time(history: CallHistory, bridge_id: str) -> datetime | None:
-    """Return the time of the last call."""
-    call = history.last(bridge_id)
-    return None if call is None else dt_util.utc_from_timestamp(call.time)
-
-
-def last_call_outcome(history: CallHistory, bridge_id: str) -> str | None:
-    """Return the outcome of the last call."""
-    call = history.last(bridge_id)
-    return call.outcome if call is not None and call.outcome in OUTCOMES else None
-
-
-CALL_SENSORS: Final = (
-    BticinoCallSensorDescription(
-        key="last_call",
-        translation_key="last_call",
-        device_class=SensorDeviceClass.TIMESTAMP,
-        read=last_call_time,
-    ),
-    BticinoCallSensorDescription(
-        key="last_call_outcome",
-        translation_key="last_call_outcome",
-        device_class=SensorDeviceClass.ENUM,
-        options=list(OUTCOMES),
-        read=last_call_outcome,
-    ),
-    BticinoCallSensorDescription(
-        key="missed_calls",
-        translation_key="missed_calls",
-        state_class=SensorStateClass.TOTAL,
-        read=CallHistory.missed,
-    ),
-)
-
-
 async def async_setup_entry(
     hass: HomeAssistant,  # noqa: ARG001 - Home Assistant's signature
     entry: BticinoConfigEntry,
@@ -143,8 +102,12 @@ async def async_setup_entry(
         if module.kind is not ModuleKind.BRIDGE:
             return []
         own = [BticinoSensor(runtime, module, description) for description in SENSORS]
-        calls = [BticinoCallSensor(runtime, module, each) for each in CALL_SENSORS]
-        return [*own, *calls, BticinoStreamViews(runtime, module, "stream_views")]
+        return [
+            *own,
+            BticinoLastCall(runtime, module, "last_call_outcome"),
+            BticinoMissedCalls(runtime, module, "missed_calls"),
+            BticinoStreamViews(runtime, module, "stream_views"),
+        ]
 
     def build_until(runtime: RuntimeData, bridge: Module, _: Setting) -> Entity:
         return BticinoDisturbUntil(runtime, bridge, "do_not_disturb_until")
@@ -183,20 +146,55 @@ class BticinoSensor(BticinoEntity, RestoreSensor):
 
 
 class BticinoCallSensor(BticinoLocalEntity, SensorEntity):
-    """A value from the history of calls."""
+    """A value from the history of an intercom's calls."""
 
-    entity_description: BticinoCallSensorDescription
-
-    def __init__(
-        self, runtime: RuntimeData, module: Module, description: SensorEntityDescription
-    ) -> None:
-        super().__init__(runtime, module, description)
+    def __init__(self, runtime: RuntimeData, module: Module, key: str) -> None:
+        super().__init__(runtime, module, key)
         self._sources = (runtime.history.async_listen,)
+
+
+class BticinoLastCall(BticinoCallSensor):
+    """How the last call ended that is not ringing any more, and when it began.
+
+    Disabled by default: the panels' entities tell the same, and Activity would list it twice.
+    """
+
+    _attr_translation_key = "last_call"
+    _attr_device_class = SensorDeviceClass.ENUM
+    _attr_entity_registry_enabled_default = False
 
     @property
     @override
-    def native_value(self) -> Value:
-        return self.entity_description.read(self._runtime.history, self.module.id)
+    def native_value(self) -> str | None:
+        return None if self._call is None else self._call.outcome
+
+    @property
+    @override
+    def options(self) -> list[str]:
+        return list(OUTCOMES)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, datetime] | None:
+        call = self._call
+        return None if call is None else {"time": dt_util.utc_from_timestamp(call.time)}
+
+    @property
+    def _call(self) -> CallRecord | None:
+        calls = self._runtime.history.last_two(self.module.id)
+        return next((call for call in calls if call.outcome in OUTCOMES), None)
+
+
+class BticinoMissedCalls(BticinoCallSensor):
+    """The number of unseen missed calls."""
+
+    _attr_translation_key = "missed_calls"
+    _attr_state_class = SensorStateClass.TOTAL
+
+    @property
+    @override
+    def native_value(self) -> int:
+        return self._runtime.history.missed(self.module.id)
 
 
 class BticinoStreamViews(BticinoLocalEntity, SensorEntity):

@@ -29,8 +29,8 @@ pytestmark = [
 
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
 CAMERA, YARD_CAMERA = "camera.posto_esterno_strada", "camera.posto_esterno_cortile"
-RINGING = "binary_sensor.posto_esterno_strada_ringing"
-PUSH = "binary_sensor.classe_300x_push_connection"
+RINGING = "binary_sensor.posto_esterno_strada_bell"
+PUSH = "binary_sensor.classe_300x_bell_connection"
 GUEST: Final = {"username": "guest", "password": "a password of a guest"}
 GROUP: Final = "guests"
 MEDIA: Final = "media-browser/browser/app%2Cmedia-source%3A%2F%2Fbticino_classe"

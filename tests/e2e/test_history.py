@@ -28,7 +28,7 @@ pytestmark = [
 ]
 
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
-PUSH = "binary_sensor.classe_300x_push_connection"
+PUSH = "binary_sensor.classe_300x_bell_connection"
 
 type Calls = list[dict[str, Any]]
 

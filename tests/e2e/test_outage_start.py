@@ -29,7 +29,7 @@ CLOUD = (
     *(paths.TOKEN, paths.HOMESDATA, paths.HOMESTATUS, paths.SETSTATE, paths.GETEVENTS),
     *(paths.GETCONFIGS, paths.TURN, paths.PUSH),
 )
-LOCK, RINGING = "lock.cancello", "binary_sensor.posto_esterno_strada_ringing"
+LOCK, RINGING = "lock.cancello", "binary_sensor.posto_esterno_strada_bell"
 
 
 async def test_restart_while_the_cloud_is_down(

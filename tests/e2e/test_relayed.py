@@ -41,7 +41,7 @@ pytestmark = [
 
 STREET: Final = "Posto esterno strada"
 CAMERA: Final = "camera.posto_esterno_strada"
-RINGING: Final = "binary_sensor.posto_esterno_strada_ringing"
+RINGING: Final = "binary_sensor.posto_esterno_strada_bell"
 OPTIONS_FLOW: Final = "api/config/config_entries/options/flow"
 ANNA: Final = {"username": "anna", "password": "a password of Anna's"}
 

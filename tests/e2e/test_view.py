@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 STREET, COURT = "Posto esterno strada", "Posto esterno cortile"
-IN_CALL = "binary_sensor.posto_esterno_strada_in_call"
+IN_CALL = "binary_sensor.posto_esterno_strada_line"
 EVENT = "event.posto_esterno_strada_call"
 
 
@@ -86,7 +86,7 @@ async def test_ring_is_answered_by_opening_the_camera(
     await operator.do("ring", panel=STREET)
     async with house.owner() as owner:
         await owner.sign_in()
-        await until_state(owner, "binary_sensor.posto_esterno_strada_ringing", "on")
+        await until_state(owner, "binary_sensor.posto_esterno_strada_bell", "on")
         await player.open_on_this_page(STREET)
         await player.plays()
         calls = await operator.calls()
@@ -111,7 +111,7 @@ async def test_door_is_opened_while_somebody_talks(
     await operator.do("ring", panel=STREET)
     async with house.owner() as owner:
         await owner.sign_in()
-        await until_state(owner, "binary_sensor.posto_esterno_strada_ringing", "on")
+        await until_state(owner, "binary_sensor.posto_esterno_strada_bell", "on")
         player = Player(visitor, await visitor.talk_and_open())
         await player.plays()
         calls = await operator.calls()

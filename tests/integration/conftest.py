@@ -10,6 +10,7 @@ from homeassistant.const import CONF_PASSWORD, CONF_USERNAME
 from homeassistant.core import State
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.entity import Entity
 from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import (
@@ -28,7 +29,7 @@ from tests.conftest import HANG_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import Event, HomeAssistant
@@ -119,6 +120,12 @@ async def entry(
     found = await sign_in(hass, credentials)
     simulator.journal.clear()
     return found
+
+
+@pytest.fixture(name="all_entities")
+def _all_entities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enable every entity, also those that are disabled by default."""
+    monkeypatch.setattr(Entity, "entity_registry_enabled_default", property(lambda _: True))
 
 
 @pytest.fixture(name="house_name")
@@ -267,6 +274,31 @@ def state_of(hass: HomeAssistant, entity_id: str) -> str:
     state = hass.states.get(entity_id)
     assert state is not None, f"no {entity_id} among {hass.states.async_entity_ids()}"
     return state.state
+
+
+def time_of_last_call(hass: HomeAssistant) -> datetime:
+    """Return the time that *Last call* of the 300X shows."""
+    state = hass.states.get("sensor.classe_300x_last_call")
+    assert state is not None
+    time: datetime = state.attributes["time"]
+    return time
+
+
+def call_entity(platform: str, location: str, name: str) -> str:
+    """Return the entity of a location that shows calls; those of intercoms are of unknown panels.
+
+    The houses' panels have no names of intercoms.
+    """
+    is_intercom = location in {"classe_300x", "easykit"}
+    return f"{platform}.{location}_{name}{'_panel_unknown' if is_intercom else ''}"
+
+
+def is_watched(hass: HomeAssistant, camera: str) -> bool:
+    """Whether a camera says that somebody watches."""
+    state = hass.states.get(camera)
+    assert state is not None
+    watched: bool = state.attributes["watched"]
+    return watched
 
 
 def device_id_of(hass: HomeAssistant, name: str) -> str:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 DOOR = "lock.cancello"
-CONNECTION = "binary_sensor.classe_300x_cloud_connection"
+CONNECTION = "binary_sensor.classe_300x_intercom_online"
 
 
 def logged_levels(caplog: pytest.LogCaptureFixture) -> list[str]:

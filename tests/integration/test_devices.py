@@ -365,7 +365,7 @@ async def test_deleted_intercom_returns(
     await poll(hass, freezer, TOPOLOGY_INTERVAL)
     await poll(hass, freezer)
     assert state_of(hass, "lock.cancello") == "locked"
-    assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "on"
+    assert state_of(hass, "binary_sensor.classe_300x_intercom_online") == "on"
 
 
 async def test_device_cannot_be_deleted_without_a_connection(
@@ -591,7 +591,7 @@ async def test_absurd_values_of_a_status(  # noqa: PLR0917 - fixtures and cases
         simulator.bridges()[0].extra = {field: value}
         await poll(hass, freezer)
         assert state_of(hass, "lock.cancello") == "locked"
-        assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "on"
+        assert state_of(hass, "binary_sensor.classe_300x_intercom_online") == "on"
     for value in ABSURD[:2]:
         simulator.bridges()[0].extra = {field: value}
         await reload_entry(hass, entry)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 BRIDGE, OTHER = "00:03:50:30:00:0a", "00:03:50:77:77:77"
-ADDRESS = "sensor.classe_300x_local_address"
+ADDRESS = "sensor.classe_300x_ip_address"
 
 
 async def discover(

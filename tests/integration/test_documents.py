@@ -41,7 +41,7 @@ async def entities(
 def documented(document: str) -> set[str]:
     """Return the entities that a document names and that could be ours."""
     text = (DOCS / document).read_text(encoding="utf-8")
-    ids = set(re.findall(r"\b[a-z_]+\.[a-z_]+\b", text))
+    ids = set(re.findall(r"\b[a-z_]+\.[a-z_0-9]+\b", text))
     devices = "classe_300x|posto_esterno|cancello|portone|box|luce_scale|casa_"
     return {each for each in ids if re.match(rf"[a-z_]+\.({devices})", each)}
 
@@ -60,7 +60,7 @@ async def test_every_entity_is_documented(entities: list[er.RegistryEntry]) -> N
     names = {
         name
         for row in re.findall(r"^\| ([^|`]+) \|", text, re.MULTILINE)
-        for name in row.split(", ")
+        for name in (row, *row.split(", "))
     }
     missing = {_name(entity) for entity in entities} - names
     assert missing == set()

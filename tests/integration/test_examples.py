@@ -21,7 +21,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.bticino_classe.const import DOMAIN
-from tests.integration.conftest import state_of, wait_idle, wait_until
+from tests.integration.conftest import is_watched, state_of, wait_idle, wait_until
 from tests.integration.live.browser_client import BrowserClient, offer
 from tests.integration.test_documents import DOCS
 
@@ -234,7 +234,7 @@ async def _television(world: World) -> None:
 async def _decline(world: World) -> None:
     """On a model that sends no offer, nothing is sent and it rings on."""
     call = world.ring()
-    ringing = world.named("binary_sensor.posto_esterno_strada_ringing")
+    ringing = world.named("binary_sensor.posto_esterno_strada_bell")
     if world.house == "easykit":
         await wait_until(lambda: state_of(world.hass, ringing) == "on")
         await wait_idle(world.hass)
@@ -257,7 +257,7 @@ async def _hang_up(world: World) -> None:
     camera = world.named("camera.posto_esterno_strada")
     browser = await BrowserClient.connect(world.connect, camera)
     view = await browser.watch(offer())
-    await wait_until(lambda: state_of(world.hass, camera) == "streaming")
+    await wait_until(lambda: is_watched(world.hass, camera))
     await open_door(world, "lock.cancello")
     assert (world.opened, view.received("error")) == (1, [])
     await later(world, timedelta(seconds=6))

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 #: The entities of a device, as domain and key, by what the device is.
 RINGS: Final = {"binary_sensor.in_call", "binary_sensor.ringing", "event.call", "event.doorbell"}
 KINDS: Final = {
-    "intercom": RINGS
-    | {
+    "intercom": {
         *("binary_sensor.connection", "binary_sensor.push_connection"),
-        *("camera.call_home", "button.next_panel", "button.reset_missed_calls"),
-        *("sensor.last_boot", "sensor.last_call", "sensor.last_call_outcome"),
+        *("camera.call_home", "button.reset_missed_calls"),
+        *("sensor.last_boot", "sensor.last_call_outcome"),
         *("sensor.local_address", "sensor.missed_calls", "sensor.stream_views"),
         "sensor.wifi_strength",
     },
+    "calls": RINGS | {"button.next_panel"},  # of an intercom that has not exactly one panel
     "panel": RINGS | {"camera.camera", "image.last_call"},
     "picture": {"camera.camera", "image.last_call"},  # of an intercom without panels
     "settings": {
@@ -80,7 +80,7 @@ DEVICES: Final = {
         "Casa calls: calendar",
     ],
     "classe_300x": [
-        "Classe 300X: intercom + settings",
+        "Classe 300X: intercom + calls + settings",
         "Posto esterno strada: panel",
         "Posto esterno cortile: panel",
         "Cancello: door",
@@ -124,7 +124,7 @@ DEVICES: Final = {
     ],
     "hybrid": ["Hybrid: intercom", "Cancello: panel", "Porta: door", "Casa calls: calendar"],
     "ip_units": [
-        "Posto interno: intercom",
+        "Posto interno: intercom + calls",
         "Ingresso: panel",
         "Entrance panel 1: panel",
         "Porta: door",
@@ -138,7 +138,7 @@ DEVICES: Final = {
         "Casa calls: calendar",
     ],
     "bpac": ["BPAC: intercom", "Cancello: panel", "Porta: door", "Casa calls: calendar"],
-    "bcepa": ["Ingresso: intercom + picture", "Casa calls: calendar"],
+    "bcepa": ["Ingresso: intercom + calls + picture", "Casa calls: calendar"],
     "bpvc": [
         "Classe 300X: intercom + settings",
         "Cancello: panel",
@@ -154,7 +154,7 @@ DEVICES: Final = {
         "Casa calls: calendar",
     ],
     "three_panels": [
-        "Classe 300X: intercom + settings",
+        "Classe 300X: intercom + calls + settings",
         "Posto esterno cancello: panel",
         "Posto esterno portone: panel",
         "Posto esterno box: panel",
@@ -164,7 +164,7 @@ DEVICES: Final = {
         "Casa calls: calendar",
     ],
     "easykit_three_panels": [
-        "EasyKit: intercom",
+        "EasyKit: intercom + calls",
         "Entrance panel 1: panel",
         "Entrance panel 2: panel",
         "Entrance panel 3: panel",
@@ -179,7 +179,7 @@ DEVICES: Final = {
     ],
     "two_homes": [
         "Classe 100X: intercom",
-        "Classe 300X: intercom + settings",
+        "Classe 300X: intercom + calls + settings",
         "Cancello (Casa): panel",
         "Porta: door",
         "Scale: light",

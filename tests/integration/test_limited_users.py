@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 STREET = "Posto esterno strada"
-RINGING = "binary_sensor.posto_esterno_strada_ringing"
+RINGING = "binary_sensor.posto_esterno_strada_bell"
 CAMERA, CALENDAR, LOCK = "camera.posto_esterno_strada", "calendar.casa_calls", "lock.cancello"
 LIGHT, RESET = "light.luce_scale", "button.classe_300x_reset_missed_calls"
 SPAN = {"start": "2020-01-01T00:00:00Z", "end": "2100-01-01T00:00:00Z"}

@@ -200,7 +200,7 @@ async def test_failure_inside_a_200_is_reported(
     assert await expect_refused(hass, "lock", "open", "lock.cancello") == "command_unreachable"
     await wait_idle(hass)
     assert state_of(hass, "lock.cancello") == "unavailable"
-    assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "off"
+    assert state_of(hass, "binary_sensor.classe_300x_intercom_online") == "off"
     assert len(simulator.journal.commands) == 1
     assert simulator.openings == []
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 STREET, CANCELLO = "Posto esterno strada", "Cancello"
-RINGING = "binary_sensor.posto_esterno_strada_ringing"
+RINGING = "binary_sensor.posto_esterno_strada_bell"
 ODD_IDS = ["..", ".hidden", "../../x", "a/b", "x" * 300]
 
 

@@ -15,6 +15,7 @@ from custom_components.bticino_classe.polling import STATUS_INTERVAL
 from tests.integration.conftest import (
     EventRecorder,
     advance,
+    call_entity,
     get_entry,
     poll,
     reload_entry,
@@ -38,12 +39,17 @@ if TYPE_CHECKING:
 
 STREET = "Posto esterno strada"
 COUNT_CALLS = "SELECT count(*) FROM calls WHERE session = ?"
-RINGING = "binary_sensor.posto_esterno_strada_ringing"
-PUSH = "binary_sensor.classe_300x_push_connection"
-OUTCOME = "sensor.classe_300x_outcome_of_the_last_call"
+RINGING = "binary_sensor.posto_esterno_strada_bell"
+PUSH = "binary_sensor.classe_300x_bell_connection"
+OUTCOME = "sensor.classe_300x_last_call"
 MISSED = "sensor.classe_300x_missed_calls"
-PLACES = ("binary_sensor.posto_esterno_strada", "binary_sensor.classe_300x")
+PLACES = ("posto_esterno_strada", "classe_300x")
 DOORBELL, CALL = "event.posto_esterno_strada_doorbell", "event.posto_esterno_strada_call"
+
+
+@pytest.fixture(autouse=True)
+def _enabled(all_entities: None) -> None:
+    """Enable also what is disabled by default."""
 
 
 async def disconnect(hass: HomeAssistant, simulator: Simulator) -> None:
@@ -67,7 +73,7 @@ async def test_reachability_is_pushed(
     """Without a poll; one refreshes the doors when the intercom returns."""
     simulator.unplug_bridge()
     await wait_until(lambda: state_of(hass, "lock.cancello") == "unavailable")
-    assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "off"
+    assert state_of(hass, "binary_sensor.classe_300x_intercom_online") == "off"
     assert simulator.journal.count(HOMESTATUS) == 0
     simulator.plug_bridge()
     await wait_until(lambda: state_of(hass, "lock.cancello") == "locked")
@@ -160,7 +166,7 @@ async def test_reconnection_keeps_ringing(
     await wait_frames(hass, 3)
     await disconnect(hass, simulator)
     await connect(hass, simulator)
-    assert (state_of(hass, RINGING), state_of(hass, OUTCOME)) == ("on", "ringing")
+    assert state_of(hass, RINGING) == "on"
     assert len(events.rings()) == 1
 
 
@@ -409,7 +415,7 @@ async def test_call_proves_that_its_intercom_is_connected(
     await wait_until(lambda: state_of(hass, "lock.cancello") == "locked")
     await wait_until(lambda: state_of(hass, "lock.box") == "locked")
     assert state_of(hass, "camera.posto_esterno_strada") != "unavailable"
-    assert state_of(hass, "binary_sensor.classe_300x_cloud_connection") == "on"
+    assert state_of(hass, "binary_sensor.classe_300x_intercom_online") == "on"
     response.set()
     await wait_until(lambda: simulator.journal.count(HOMESTATUS) == 1)
     await wait_idle(hass)
@@ -436,13 +442,15 @@ async def test_old_push_proves_no_connection(
 async def test_states_of_calls_while_no_pushes_arrive(
     hass: HomeAssistant, events: EventRecorder, simulator: Simulator, rings: bool
 ) -> None:
-    """*Ringing* and *In call* are unavailable; what has happened is still shown."""
+    """*Bell* and *Line* are unavailable; what has happened is still shown."""
     call = simulator.ring(STREET)
     await wait_frames(hass, 3)
     if not rings:
         simulator.miss(call)
         await wait_frames(hass, 4)
-    names = [f"{name}_{key}" for name in PLACES for key in ("ringing", "in_call")]
+    names = [
+        call_entity("binary_sensor", place, key) for place in PLACES for key in ("bell", "line")
+    ]
     before = [state_of(hass, name) for name in names]
     assert set(before) <= {"on", "off"}
     past = {name: state_of(hass, name) for name in (DOORBELL, CALL, OUTCOME, MISSED)}
@@ -472,4 +480,4 @@ async def test_intercom_that_is_no_longer_listed_is_not_connected(
 def connections(hass: HomeAssistant) -> list[State]:
     """Return the states of the intercoms' connections to the cloud."""
     states = hass.states.async_all("binary_sensor")
-    return [each for each in states if each.entity_id.endswith("cloud_connection")]
+    return [each for each in states if each.entity_id.endswith("intercom_online")]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tests.simulator import Simulator
 
-PUSH = "binary_sensor.classe_300x_push_connection"
+PUSH = "binary_sensor.classe_300x_bell_connection"
 
 
 def push_state(hass: HomeAssistant) -> State:

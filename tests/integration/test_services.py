@@ -32,6 +32,11 @@ STREET = "Posto esterno strada"
 MISSED = "sensor.classe_300x_missed_calls"
 
 
+@pytest.fixture(autouse=True)
+def _enabled(all_entities: None) -> None:
+    """Enable also what is disabled by default."""
+
+
 async def call_domain_action(
     hass: HomeAssistant, action: str, user: User | None = None, **data: Any
 ) -> None:
@@ -74,16 +79,15 @@ async def test_simulated_ring(
     await call_domain_action(
         hass, "simulate_ring", device_id=device_id_of(hass, STREET), outcome=outcome, seconds=1
     )
+    await wait_until(events.rings)
+    assert state_of(hass, "binary_sensor.posto_esterno_strada_bell") == "on"
     await wait_until(lambda: len(events.recorded()) == 2)
-    assert state_of(hass, "binary_sensor.posto_esterno_strada_ringing") == "on"
-    await wait_until(lambda: len(events.recorded()) == 3)
     assert events.recorded() == [
         ("event.posto_esterno_strada_doorbell", "ring"),
-        ("event.posto_esterno_strada_call", "incoming"),
         ("event.posto_esterno_strada_call", outcome),
     ]
-    assert state_of(hass, "binary_sensor.posto_esterno_strada_ringing") == "off"
-    assert events.simulated() == [True, True, True]
+    assert state_of(hass, "binary_sensor.posto_esterno_strada_bell") == "off"
+    assert events.simulated() == [True, True]
     assert len(simulator.journal) == 0
 
 
@@ -93,10 +97,10 @@ async def test_real_ring_is_not_marked(
     """Also after a simulated one."""
     await allow_simulated_rings(hass)
     await call_domain_action(hass, "simulate_ring", device_id=device_id_of(hass, STREET), seconds=1)
-    await wait_until(lambda: len(events.recorded()) == 3)
+    await wait_until(lambda: len(events.recorded()) == 2)
     simulator.miss(simulator.ring(STREET))
-    await wait_until(lambda: len(events.recorded()) == 6)
-    assert events.simulated() == [True] * 3 + [None] * 3
+    await wait_until(lambda: len(events.recorded()) == 4)
+    assert events.simulated() == [True] * 2 + [None] * 2
 
 
 async def test_simulated_ring_stays_marked_over_a_reload(
@@ -107,7 +111,7 @@ async def test_simulated_ring_stays_marked_over_a_reload(
     await call_domain_action(
         hass, "simulate_ring", device_id=device_id_of(hass, STREET), seconds=40
     )
-    await wait_until(lambda: len(events.recorded()) == 2)
+    await wait_until(events.rings)
     (call,) = online_entry.runtime_data.calls.ringing
     await reload_entry(hass, online_entry)
     (continued,) = online_entry.runtime_data.calls.ringing
@@ -121,7 +125,7 @@ async def test_simulated_ring_at_the_intercom(hass: HomeAssistant, events: Event
         hass, "simulate_ring", device_id=device_id_of(hass, "Classe 300X"), seconds=1
     )
     await wait_until(events.rings)
-    assert events.rings() == ["event.classe_300x_doorbell"]
+    assert events.rings() == ["event.classe_300x_doorbell_panel_unknown"]
 
 
 async def test_simulated_ring_ends_with_the_entry(

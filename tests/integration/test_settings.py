@@ -528,7 +528,7 @@ async def test_change_in_the_app_after_ours(hass: HomeAssistant, simulator: Simu
 
 
 @pytest.mark.parametrize(
-    "entity_id", [DND, DND_MINUTES, "binary_sensor.classe_300x_cloud_connection"]
+    "entity_id", [DND, DND_MINUTES, "binary_sensor.classe_300x_intercom_online"]
 )
 @pytest.mark.usefixtures("entry")
 async def test_update_entity_reads_the_settings(

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 API = (HOMESDATA, HOMESTATUS, GETEVENTS, GETCONFIGS, TURN)
 DOOR, PANEL = "lock.cancello", "Posto esterno strada"
 DOORBELL = "event.posto_esterno_strada_doorbell"
-PUSH_CONNECTION = "binary_sensor.classe_300x_push_connection"
+PUSH_CONNECTION = "binary_sensor.classe_300x_bell_connection"
 BOX = "30000a-0505-aa11bb22cc05"
 OUTAGES = {
     "503": Failure(status=503, html=True),
@@ -62,7 +62,7 @@ OUTAGES = {
 }
 NEEDS_THE_CLOUD = (
     *(DOOR, "button.cancello_open", "light.luce_scale", "camera.posto_esterno_strada"),
-    *("binary_sensor.classe_300x_cloud_connection", "sensor.classe_300x_wi_fi_strength"),
+    "binary_sensor.classe_300x_intercom_online",
 )
 ALWAYS_THERE = (
     *(DOORBELL, "event.posto_esterno_strada_call", "calendar.casa_calls"),
@@ -212,7 +212,7 @@ async def test_limit_is_respected_and_the_bell_rings(
     state = hass.states.get(DOORBELL)
     assert state is not None
     assert state.attributes["panel"] == PANEL
-    assert state_of(hass, "binary_sensor.posto_esterno_strada_ringing") == "on"
+    assert state_of(hass, "binary_sensor.posto_esterno_strada_bell") == "on"
     assert state_of(hass, "camera.posto_esterno_strada") != "unavailable"
     assert len(api_requests(simulator)) == before, "the pause is respected"
 
@@ -298,7 +298,7 @@ async def test_each_home_is_available_once_it_was_answered_for(
     states = {each: state_of(hass, each) for each in ("lock.porta", "lock.box")}
     assert sorted(states.values()) == ["locked", "unavailable"]
     connections = [
-        state_of(hass, f"binary_sensor.classe_{model}_cloud_connection")
+        state_of(hass, f"binary_sensor.classe_{model}_intercom_online")
         for model in ("100x", "300x")
     ]
     assert sorted(connections) == ["on", "unavailable"]

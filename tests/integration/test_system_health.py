@@ -29,7 +29,7 @@ async def test_system_health(
     }
     simulator.sockets.handshake_status = 502
     simulator.drop_connections()
-    await wait_until(lambda: state_of(hass, "binary_sensor.classe_300x_push_connection") == "off")
+    await wait_until(lambda: state_of(hass, "binary_sensor.classe_300x_bell_connection") == "off")
     socket = get_entry(hass).runtime_data.push.socket
     await wait_until(lambda: socket.last_disconnect and socket.last_disconnect.code == 502)
     found = await get_system_health_info(hass, DOMAIN)

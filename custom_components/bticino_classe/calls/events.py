@@ -10,6 +10,7 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.util.hass_dict import HassKey
 
 from ..client import (
+    STREAM,
     Call,
     CallChange,
     CallEventType,
@@ -145,16 +146,23 @@ class CallEvents:
         return (*self._tracker.ringing, *self._tracker.answered)
 
     def location_of(self, call: Call) -> str:
-        """Return the module where a call is shown: its panel, or else its intercom."""
-        return self._coordinator.data.location_of(call.panel_id, call.bridge_id)
+        """Return the module where a call is shown: its panel, or else its intercom.
+
+        An intercom with one known panel has no entities of its own for calls: a call from a panel
+        that is not listed yet is shown at the known one.
+        """
+        house = self._coordinator.data
+        panels = house.panels_of(call.bridge_id)
+        location = house.location_of(call.panel_id, call.bridge_id)
+        return panels[0] if location == call.bridge_id and len(panels) == 1 else location
 
     def is_at(self, call: Call, module_id: str) -> bool:
         """Whether a call belongs to a module: its panel, or its intercom."""
         return module_id in {self.location_of(call), call.bridge_id}
 
     def is_ringing_at(self, module_id: str) -> bool:
-        """Whether a call is ringing at a panel, or at any panel of an intercom."""
-        return any(self.is_at(call, module_id) for call in self._tracker.ringing)
+        """Whether a ring is shown at a module: its panel, or the intercom of an unknown panel."""
+        return any(self.location_of(call) == module_id for call in self._tracker.ringing)
 
     def is_answered_at(self, module_id: str) -> bool:
         """Whether a call is answered, here or elsewhere, at a panel or any panel of an intercom."""
@@ -212,7 +220,7 @@ class CallEvents:
         return LocalAnswers(
             clock=self._clock.monotonic,
             apply=self._apply,
-            answered=self._on_answered_here,
+            answered=self._on_answered,
             ended=self._on_ended,
         )
 
@@ -231,8 +239,10 @@ class CallEvents:
             self._past.async_answered_elsewhere(push.session_id)
         self._publish(changes)
 
-    def _on_answered_here(self, session_id: str) -> None:
-        self._publish(self._tracker.mark_answered_here(session_id))
+    def _on_answered(self, session_id: str, by: str) -> None:
+        tracker = self._tracker
+        mark = tracker.mark_streamed if by == STREAM else tracker.mark_answered_here
+        self._publish(mark(session_id))
 
     def _on_ended(self, session_id: str, by: str | None, at: float | None) -> None:
         self._publish(self._tracker.mark_ended(session_id, by=by, at=at))

@@ -12,6 +12,7 @@ from .auth import (
 )
 from .calls import (
     SESSION_REUSE_SECONDS,
+    STREAM,
     Call,
     CallChange,
     CallEventType,
@@ -156,6 +157,7 @@ from .websocket.push_channel import (
 __all__ = [
     "PRODUCTION",
     "SESSION_REUSE_SECONDS",
+    "STREAM",
     "Account",
     "AnsweredElsewhereError",
     "ApiError",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MINUTE: Final = 60  # seconds
 # The sensor and the calendar use the same text for an outcome.
-_OUTCOME: Final = f"component.{DOMAIN}.entity.sensor.last_call_outcome.state"
+_OUTCOME: Final = f"component.{DOMAIN}.entity.sensor.last_call.state"
 _TEXT: Final = f"component.{DOMAIN}.common"
 
 

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 RINGING = {
-    STREET: "binary_sensor.posto_esterno_strada_ringing",
-    YARD: "binary_sensor.posto_esterno_cortile_ringing",
+    STREET: "binary_sensor.posto_esterno_strada_bell",
+    YARD: "binary_sensor.posto_esterno_cortile_bell",
 }
 MONDAY_MORNING = datetime(2026, 11, 23, 9, 0, tzinfo=ROME)
 

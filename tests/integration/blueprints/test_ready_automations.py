@@ -143,7 +143,7 @@ async def test_screen(  # noqa: PLR0917 - fixtures and cases
     screens = [KITCHEN, TELEVISION, GONE]
     await automate("show_camera", doorbells=DOORBELLS, screens=screens, **inputs)
     call = simulator.ring(STREET)
-    ringing = "binary_sensor.posto_esterno_strada_ringing"
+    ringing = "binary_sensor.posto_esterno_strada_bell"
     await wait_until(lambda: state_of(hass, ringing) == "on")
     before = [("turn_on", turned_on)] if turned_on else []
     showing = [*before, ("play_media", shown)] if shown else []

@@ -20,7 +20,7 @@ from tests.integration.blueprints.conftest import (
     opened_doors,
     wait_finished,
 )
-from tests.integration.conftest import state_of, wait_until
+from tests.integration.conftest import is_watched, state_of, wait_until
 from tests.integration.live.browser_client import BrowserClient, offer
 from tests.integration.live.conftest import set_timeouts
 
@@ -63,7 +63,7 @@ async def _answer(
         call = simulator.ring(STREET)
         await wait_until(lambda: anna.sent)
         await browser.watch(offer())
-        await wait_until(lambda: state_of(hass, STREET_CAMERA) == "streaming")
+        await wait_until(lambda: is_watched(hass, STREET_CAMERA))
         return call
 
     return answer
@@ -89,7 +89,7 @@ async def test_buttons_stay_while_somebody_talks(  # noqa: PLR0917 - fixtures
     await wait_finished(hass)
     assert opened_doors(simulator) == ["Portone"]
     assert anna.texts[2:] == ["Open command sent to Portone."]
-    assert state_of(hass, STREET_CAMERA) == "streaming"
+    assert is_watched(hass, STREET_CAMERA)
 
 
 async def test_end_of_the_conversation(
@@ -155,13 +155,13 @@ async def test_hang_up_after_opening(  # noqa: PLR0917 - fixtures and cases
     await wait_until(lambda: anna.texts == [RINGS, TALKS])
     await anna.tap(anna.button("Open Portone"))
     await wait_until(lambda: len(anna.sent) == 3)
-    assert state_of(hass, STREET_CAMERA) == "streaming"
+    assert is_watched(hass, STREET_CAMERA)
     freezer.tick(timedelta(seconds=seconds + 1))
     async_fire_time_changed(hass)
     await wait_finished(hass)
     assert opened_doors(simulator) == ["Portone"]
     assert simulator.rtc.terminates == (1 if seconds else 0)
-    assert state_of(hass, STREET_CAMERA) == ("idle" if seconds else "streaming")
+    assert is_watched(hass, STREET_CAMERA) is not bool(seconds)
 
 
 async def test_hang_up_spares_the_next_call(  # noqa: PLR0917 - fixtures
@@ -179,13 +179,13 @@ async def test_hang_up_spares_the_next_call(  # noqa: PLR0917 - fixtures
     await anna.tap(anna.button("Open Portone"))
     await wait_until(lambda: len(anna.sent) == 2)
     simulator.hang_up(call)
-    await wait_until(lambda: state_of(hass, "binary_sensor.posto_esterno_strada_ringing") == "off")
+    await wait_until(lambda: state_of(hass, "binary_sensor.posto_esterno_strada_bell") == "off")
     browser = await BrowserClient.connect(hass_ws_client, STREET_CAMERA)
     await browser.watch(offer())
     freezer.tick(timedelta(seconds=11))
     async_fire_time_changed(hass)
     await wait_finished(hass)
-    assert state_of(hass, STREET_CAMERA) == "streaming"
+    assert is_watched(hass, STREET_CAMERA)
 
 
 @pytest.mark.parametrize(

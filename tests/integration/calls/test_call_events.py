@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import (
     async_mock_service,
@@ -16,6 +17,7 @@ from tests.integration.conftest import (
     get_entry,
     reload_entry,
     state_of,
+    time_of_last_call,
     wait_frames,
     wait_idle,
     wait_online,
@@ -35,10 +37,15 @@ if TYPE_CHECKING:
 
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
 DOORBELL, CALL = "event.posto_esterno_strada_doorbell", "event.posto_esterno_strada_call"
-RINGING = "binary_sensor.posto_esterno_strada_ringing"
-BRIDGE_DOORBELL = "event.classe_300x_doorbell"
-LAST, OUTCOME = "sensor.classe_300x_last_call", "sensor.classe_300x_outcome_of_the_last_call"
+RINGING = "binary_sensor.posto_esterno_strada_bell"
+BRIDGE_DOORBELL = "event.classe_300x_doorbell_panel_unknown"
+LAST = "sensor.classe_300x_last_call"
 MISSED = "sensor.classe_300x_missed_calls"
+
+
+@pytest.fixture(autouse=True)
+def _enabled(all_entities: None) -> None:
+    """Enable also what is disabled by default."""
 
 
 async def test_ring_is_one_event_at_its_panel(
@@ -49,10 +56,9 @@ async def test_ring_is_one_event_at_its_panel(
     await wait_frames(hass, 7)
     assert events.recorded() == [
         ("event.posto_esterno_cortile_doorbell", "ring"),
-        ("event.posto_esterno_cortile_call", "incoming"),
     ]
-    assert state_of(hass, "binary_sensor.posto_esterno_cortile_ringing") == "on"
-    assert state_of(hass, "binary_sensor.classe_300x_ringing") == "on"
+    assert state_of(hass, "binary_sensor.posto_esterno_cortile_bell") == "on"
+    assert state_of(hass, "binary_sensor.classe_300x_bell_panel_unknown") == "off"
     assert state_of(hass, RINGING) == "off"
     assert simulator.journal.count(HOMESTATUS) == simulator.journal.count(GETEVENTS) == 0
 
@@ -70,13 +76,13 @@ async def test_call_is_answered_elsewhere_and_ends(
     assert state_of(hass, RINGING) == "off"
     simulator.hang_up(call)
     await wait_frames(hass, 6)
-    assert [kind for _, kind in events.recorded()] == ["ring", "incoming", "answered", "ended"]
+    assert [kind for _, kind in events.recorded()] == ["ring", "answered", "ended"]
     last = hass.states.get(CALL)
     assert last is not None
     assert last.attributes["answered_by"] == "elsewhere"
     assert last.attributes["panel"] == STREET
     assert last.attributes["duration"] == 0
-    assert state_of(hass, OUTCOME) == "answered"
+    assert state_of(hass, LAST) == "answered"
 
 
 async def test_missed_calls_are_counted_until_reset(
@@ -86,10 +92,9 @@ async def test_missed_calls_are_counted_until_reset(
     for _ in range(2):
         simulator.miss(simulator.ring(STREET))
     await wait_frames(hass, 7)
-    assert [kind for _, kind in events.recorded()] == ["ring", "incoming", "missed"] * 2
+    assert [kind for _, kind in events.recorded()] == ["ring", "missed"] * 2
     assert state_of(hass, MISSED) == "2"
-    assert state_of(hass, OUTCOME) == "missed"
-    assert state_of(hass, LAST).startswith("20")
+    assert state_of(hass, LAST) == "missed"
 
     await reload_entry(hass, get_entry(hass))
     await wait_online(get_entry(hass))
@@ -107,7 +112,7 @@ async def test_missed_calls_are_counted_until_reset(
         ("easykit", None, "event.entrance_panel_1_doorbell"),
         ("classe_300eos", None, "event.entrance_panel_1_doorbell"),
         ("voice_only", None, None),
-        ("easykit_three_panels", None, "event.easykit_doorbell"),
+        ("easykit_three_panels", None, "event.easykit_doorbell_panel_unknown"),
     ],
 )
 async def test_every_model_rings(
@@ -157,10 +162,10 @@ async def test_late_push_does_not_ring(
     hass: HomeAssistant, events: EventRecorder, simulator: Simulator
 ) -> None:
     """*Last call* shows the call, but no event is fired."""
-    before = state_of(hass, LAST)
+    before = time_of_last_call(hass)
     simulator.ring(STREET, late=120, offer=False)
     await wait_frames(hass, 2)
-    assert state_of(hass, LAST) != before
+    assert time_of_last_call(hass) != before
     assert events.recorded() == []
 
 
@@ -193,7 +198,7 @@ async def test_wrong_clock_does_not_mute_a_ring(
     assert len(events.rings()) == 1
     simulator.miss(call)
     await wait_frames(hass, 3)
-    assert [kind for _, kind in events.recorded()] == ["ring", "incoming", "missed"]
+    assert [kind for _, kind in events.recorded()] == ["ring", "missed"]
     await reload_entry(hass, get_entry(hass))
     await wait_online(get_entry(hass))
     history = get_entry(hass).runtime_data.history
@@ -249,7 +254,7 @@ async def test_two_panels_ring_at_once(
     await wait_frames(hass, 6)
     assert len(events.rings()) == 2
     assert state_of(hass, RINGING) == "off"
-    assert state_of(hass, "binary_sensor.posto_esterno_cortile_ringing") == "on"
+    assert state_of(hass, "binary_sensor.posto_esterno_cortile_bell") == "on"
 
 
 async def test_ring_without_its_offer_is_shown_at_the_intercom(
@@ -261,7 +266,7 @@ async def test_ring_without_its_offer_is_shown_at_the_intercom(
     assert events.rings() == []
     await wait_until(events.rings)
     assert events.rings() == [BRIDGE_DOORBELL]
-    assert state_of(hass, "binary_sensor.classe_300x_ringing") == "on"
+    assert state_of(hass, "binary_sensor.classe_300x_bell_panel_unknown") == "on"
     assert state_of(hass, RINGING) == "off"
 
 
@@ -289,12 +294,12 @@ async def test_status_that_names_its_panel_rings_there(
     panel_id = simulator.house.panels()[panel].id
     call = simulator.ring(panel_id, offer=False, names_panel=True, receivers=3)
     await wait_frames(hass, 4)
-    assert state_of(hass, f"binary_sensor.{location}_ringing") == "on"
+    assert state_of(hass, f"binary_sensor.{location}_bell") == "on"
     simulator.miss(call)
     await wait_frames(hass, 7)
     doorbell, event = f"event.{location}_doorbell", f"event.{location}_call"
-    assert events.recorded() == [(doorbell, "ring"), (event, "incoming"), (event, "missed")]
-    assert state_of(hass, f"binary_sensor.{location}_ringing") == "off"
+    assert events.recorded() == [(doorbell, "ring"), (event, "missed")]
+    assert state_of(hass, f"binary_sensor.{location}_bell") == "off"
 
 
 def push_status(simulator: Simulator, call: Call, module_id: str) -> None:
@@ -350,7 +355,7 @@ async def test_status_names_a_panel_that_is_not_listed_yet(
         simulator.ring(panel.id, names_panel=True)
         await wait_frames(hass, 1 + count)
         await advance(hass, freezer, 11)  # requests are debounced
-    assert events.rings() == ["event.easykit_doorbell", "event.nuovo_doorbell"]
+    assert events.rings() == ["event.easykit_doorbell_panel_unknown", "event.nuovo_doorbell"]
     assert simulator.journal.count(HOMESDATA) == 1
 
 
@@ -371,7 +376,7 @@ async def test_offer_and_status_name_different_panels(
     await wait_frames(hass, 6)
     location = "posto_esterno_cortile" if status_first else "posto_esterno_strada"
     doorbell, event = f"event.{location}_doorbell", f"event.{location}_call"
-    assert events.recorded() == [(doorbell, "ring"), (event, "incoming"), (event, "missed")]
+    assert events.recorded() == [(doorbell, "ring"), (event, "missed")]
 
 
 async def test_late_offer_does_not_move_the_call(
@@ -385,8 +390,7 @@ async def test_late_offer_does_not_move_the_call(
     await wait_frames(hass, 4)
     assert events.recorded() == [
         (BRIDGE_DOORBELL, "ring"),
-        ("event.classe_300x_call", "incoming"),
-        ("event.classe_300x_call", "ended"),
+        ("event.classe_300x_call_panel_unknown", "ended"),
     ]
 
 
@@ -426,10 +430,11 @@ async def test_timestamp_in_the_future_does_not_hide_the_next_ring(
     extra = {"device_id": "00:03:50:30:00:0a", "session_id": "one", "timestamp": 1_789_999_990_000}
     simulator.push({"type": "Websocket", "push_type": "BNC3-incoming_call", "extra_params": extra})
     await wait_until(events.rings)
-    assert state_of(hass, LAST) < "2027"
+    call = get_entry(hass).runtime_data.history.last(extra["device_id"])
+    assert dt_util.utc_from_timestamp(call.time).year < 2027
     simulator.miss(simulator.ring(STREET))
     await wait_frames(hass, 5)
-    assert state_of(hass, OUTCOME) == "missed"
+    assert state_of(hass, LAST) == "missed"
 
 
 @pytest.mark.parametrize("house_name", ["two_homes"])

@@ -64,7 +64,6 @@ async def test_ring_is_in_the_logbook_of_its_panel(
     await get_instance(hass).async_block_till_done()
     assert await logbook_events(hass, hass_ws_client, device_id_of(hass, STREET)) == [
         ("event.posto_esterno_strada_doorbell", "ring"),
-        ("event.posto_esterno_strada_call", "incoming"),
         ("event.posto_esterno_strada_call", "missed"),
     ]
     assert await logbook_events(hass, hass_ws_client, device_id_of(hass, YARD)) == []

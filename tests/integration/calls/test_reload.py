@@ -39,9 +39,14 @@ if TYPE_CHECKING:
 
 STREET = "Posto esterno strada"
 DOORBELL, CALL = "event.posto_esterno_strada_doorbell", "event.posto_esterno_strada_call"
-RINGING, IN_CALL = (f"binary_sensor.posto_esterno_strada_{key}" for key in ("ringing", "in_call"))
-OUTCOME = "sensor.classe_300x_outcome_of_the_last_call"
+RINGING, IN_CALL = (f"binary_sensor.posto_esterno_strada_{key}" for key in ("bell", "line"))
+OUTCOME = "sensor.classe_300x_last_call"
 MISSED = "sensor.classe_300x_missed_calls"
+
+
+@pytest.fixture(autouse=True)
+def _enabled(all_entities: None) -> None:
+    """Enable also what is disabled by default."""
 
 
 class Fired:
@@ -105,11 +110,11 @@ async def test_reload_keeps_a_ring(
     known = len(await calls_of(hass))
     for _ in range(times):
         await reload(hass)
-    assert (state_of(hass, RINGING), state_of(hass, OUTCOME)) == ("on", "ringing")
+    assert state_of(hass, RINGING) == "on"
     simulator.miss(call)
     await wait_until(lambda: state_of(hass, RINGING) == "off")
     assert fired.kinds(DOORBELL) == ["ring"]
-    assert fired.kinds(CALL) == ["incoming", "missed"]
+    assert fired.kinds(CALL) == ["missed"]
     assert [each.outcome for each in (await calls_of(hass))[known - 1 :]] == ["missed"]
     assert state_of(hass, MISSED) == "1"
 
@@ -130,7 +135,7 @@ async def test_ring_can_be_answered_after_a_reload(
     await wait_until(lambda: state_of(hass, IN_CALL) == "on")
     assert state_of(hass, RINGING) == "off"
     await view.close()
-    assert fired.kinds(CALL)[:2] == ["incoming", "answered"]
+    assert fired.kinds(CALL)[:2] == ["answered"]
     (record,) = (await calls_of(hass))[-1:]
     assert (record.outcome, record.answered_by) == ("answered", "here")
 
@@ -146,7 +151,7 @@ async def test_conversation_of_a_phone_goes_on_after_a_reload(
     assert state_of(hass, IN_CALL) == "on"
     simulator.hang_up(call)
     await wait_until(lambda: state_of(hass, IN_CALL) == "off")
-    assert fired.kinds(CALL) == ["incoming", "answered", "ended"]
+    assert fired.kinds(CALL) == ["answered", "ended"]
 
 
 async def test_reload_in_a_conversation_is_its_end(
@@ -158,7 +163,7 @@ async def test_reload_in_a_conversation_is_its_end(
     await browser.watch(offer())
     await wait_until(lambda: state_of(hass, IN_CALL) == "on")
     await reload_and_connect(hass)
-    assert fired.kinds(CALL) == ["incoming", "answered", "ended"]
+    assert fired.kinds(CALL) == ["answered", "ended"]
     assert state_of(hass, IN_CALL) == "off"
     (record,) = (await calls_of(hass))[-1:]
     assert (record.outcome, record.ended_by) == ("answered", "here")
@@ -177,7 +182,7 @@ async def test_ring_ends_in_time_after_a_reload(
     assert state_of(hass, RINGING) == "on"
     await advance(hass, freezer, 2)
     assert state_of(hass, RINGING) == "off"
-    assert fired.kinds(CALL) == ["incoming", "ended"]
+    assert fired.kinds(CALL) == ["ended"]
 
 
 @pytest.mark.parametrize("seconds", [10, 50, 700])
@@ -199,7 +204,7 @@ async def test_ring_before_failing_set_ups(
     is_over = seconds > 45
     assert state_of(hass, RINGING) == ("off" if is_over else "on")
     assert fired.kinds(DOORBELL) == ["ring"]
-    assert fired.kinds(CALL) == ["incoming", "ended"][: 1 + is_over]
+    assert fired.kinds(CALL) == ["ended"][:is_over]
 
 
 async def test_changes_while_the_entities_are_unloaded(
@@ -307,7 +312,7 @@ async def test_push_that_is_sent_again_rings_nobody(
     assert fired.kinds(DOORBELL) == ["ring"]
     is_news = step == "missed" and outcome in {CallState.RINGING, CallState.ENDED}
     # A missed call that is only known from the history is shown where its push says.
-    fired_after = [*fired.kinds(CALL), *fired.kinds("event.classe_300x_call")]
+    fired_after = [*fired.kinds(CALL), *fired.kinds("event.classe_300x_call_panel_unknown")]
     assert fired_after == [*before, *["missed"] * is_news]
 
 
@@ -348,7 +353,7 @@ async def test_replay_after_many_other_calls_rings_nobody(
     counters = get_entry(hass).runtime_data.push.socket.counters
     for _ in range(300):
         simulator.miss(simulator.ring("Posto esterno cortile", pictures=False))
-    await wait_until(lambda: state_of(hass, "binary_sensor.posto_esterno_cortile_ringing") == "off")
+    await wait_until(lambda: state_of(hass, "binary_sensor.posto_esterno_cortile_bell") == "off")
     await wait_until(lambda: counters["frames"] >= 900)
     await wait_idle(hass)
     frames = counters["frames"]

@@ -193,41 +193,24 @@ async def test_ring_of_an_unknown_panel(
 
 
 @pytest.mark.usefixtures("freezer", "online_entry")
-async def test_on_during_a_call(
-    hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
+async def test_call_in_progress(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    freezer: FrozenDateTimeFactory,
+    simulator: Simulator,
 ) -> None:
-    """The calendar is on from the ring to the end of the call, however long."""
-    assert state_of(hass, CALENDAR) == "off"
+    """The call is an event from the ring on; the state stays off, as Activity would list it."""
     call = simulator.ring(STREET)
     await wait_frames(hass, 3)
-    state = hass.states.get(CALENDAR)
-    assert state is not None
-    assert state.state == "on"
-    assert state.attributes["message"] == "Ringing · Posto esterno strada"
-    assert state.attributes["location"] == ""
+    (event,) = await shown(hass_client)
+    assert event["summary"] == "Ringing · Posto esterno strada"
+    assert state_of(hass, CALENDAR) == "off"
     simulator.answer_elsewhere(call)
     await wait_frames(hass, 5)
-    for _ in range(5):
-        await advance(hass, freezer, 31)
-        state = hass.states.get(CALENDAR)
-        assert state is not None
-        assert state.state == "on"
-        assert state.attributes["message"] == "Answered · Posto esterno strada"
-    simulator.hang_up(call)
-    await wait_frames(hass, 6)
-    assert state_of(hass, CALENDAR) == "off"
-    assert "message" not in getattr(hass.states.get(CALENDAR), "attributes", {})
-
-
-@pytest.mark.usefixtures("freezer", "online_entry")
-async def test_off_if_no_end_is_reported(
-    hass: HomeAssistant, freezer: FrozenDateTimeFactory, simulator: Simulator
-) -> None:
-    """The calendar turns off when the ring expires."""
-    simulator.end_silently(simulator.ring(STREET))
-    await wait_frames(hass, 3)
-    assert state_of(hass, CALENDAR) == "on"
-    await advance(hass, freezer, 46)
+    await advance(hass, freezer, 31)
+    (event,) = await shown(hass_client)
+    assert event["summary"] == "Answered · Posto esterno strada"
+    assert seconds(event) > 31
     assert state_of(hass, CALENDAR) == "off"
 
 
@@ -280,7 +263,6 @@ async def test_one_calendar_for_each_home(
     """Calls are only in the calendar of their home."""
     simulator.ring("Cancello")
     await wait_frames(hass, 3)
-    assert (state_of(hass, CALENDAR), state_of(hass, BY_THE_SEA)) == ("on", "off")
     simulator.ring(STREET)
     await wait_frames(hass, 5)
     (here,) = await shown(hass_client)
@@ -335,7 +317,6 @@ async def test_renamed_and_restarted(
     await hass.async_block_till_done()
     call = simulator.ring(STREET)
     await wait_frames(hass, 3)
-    assert state_of(hass, "calendar.door") == "on"
     simulator.miss(call)
     await wait_frames(hass, 4)
     assert state_of(hass, "calendar.door") == "off"

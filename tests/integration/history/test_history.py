@@ -48,10 +48,15 @@ if TYPE_CHECKING:
     from tests.simulator import Call, Simulator
 
 STREET, YARD = "Posto esterno strada", "Posto esterno cortile"
-PUSH = "binary_sensor.classe_300x_push_connection"
+PUSH = "binary_sensor.classe_300x_bell_connection"
 MISSED = "sensor.classe_300x_missed_calls"
-OUTCOME = "sensor.classe_300x_outcome_of_the_last_call"
+OUTCOME = "sensor.classe_300x_last_call"
 FRAMES = {"miss": 1, "answer_elsewhere": 2, "hang_up": 1}  # pushes of each step
+
+
+@pytest.fixture(autouse=True)
+def _enabled(all_entities: None) -> None:
+    """Enable also what is disabled by default."""
 
 
 async def called(

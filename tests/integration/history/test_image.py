@@ -58,7 +58,7 @@ async def test_last_call_and_its_close_up(hass: HomeAssistant, simulator: Simula
     assert (await async_get_image(hass, IMAGE)).content == jpeg(first.picture_id("snapshot"))
     assert (await async_get_image(hass, CLOSE_UP)).content == jpeg(first.picture_id("vignette"))
     assert state_of(hass, "image.posto_esterno_cortile_last_call") == "unknown"
-    assert hass.states.get("image.classe_300x_last_call") is None
+    assert hass.states.get("image.classe_300x_last_call_panel_unknown") is None
 
     other = await called(hass, simulator, YARD, "miss")
     assert state_of(hass, IMAGE) == when
@@ -137,7 +137,7 @@ async def test_deleted_call_is_not_shown(hass: HomeAssistant, simulator: Simulat
 @pytest.mark.parametrize("house_name", ["easykit_three_panels"])
 async def test_call_of_an_unknown_panel(hass: HomeAssistant, simulator: Simulator) -> None:
     """The intercom gets an image once it has a picture."""
-    image = "image.easykit_last_call"
+    image = "image.easykit_last_call_panel_unknown"
     assert hass.states.get(image) is None
     call = simulator.ring()
     await wait_frames(hass, 2)

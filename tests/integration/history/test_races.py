@@ -47,6 +47,11 @@ def locked(path: Path) -> Iterator[None]:
         db.execute("ROLLBACK")
 
 
+@pytest.fixture(autouse=True)
+def _enabled(all_entities: None) -> None:
+    """Enable also what is disabled by default."""
+
+
 async def backup_platform(hass: HomeAssistant) -> Any:
     """Return the integration's backup platform."""
     return await hass.async_add_import_executor_job(
@@ -108,8 +113,10 @@ async def test_ring_while_the_list_is_being_stored(
         await simulator.journal.wait_for(GETEVENTS)
         await wait_until(lambda: history._pending_listed)
         simulator._push_incoming(call)
-        await wait_until(lambda: state_of(hass, "event.classe_300x_doorbell") != "unknown")
-    event = hass.states.get("event.classe_300x_doorbell")
+        await wait_until(
+            lambda: state_of(hass, "event.classe_300x_doorbell_panel_unknown") != "unknown"
+        )
+    event = hass.states.get("event.classe_300x_doorbell_panel_unknown")
     assert event is not None
     await wait_idle(hass)
     (known,) = await new_calls(hass)

@@ -39,13 +39,18 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
     from tests.simulator.calls import Call
 
-IN_CALL = "binary_sensor.posto_esterno_strada_in_call"
-RINGING = "binary_sensor.posto_esterno_strada_ringing"
+IN_CALL = "binary_sensor.posto_esterno_strada_line"
+RINGING = "binary_sensor.posto_esterno_strada_bell"
 CALL_EVENT = "event.posto_esterno_strada_call"
 # Failures in these helpers show the values that were compared.
 pytest.register_assert_rewrite("tests.integration.live.walk", "tests.integration.live.walk_model")
 
 CANDIDATE = "candidate:7 1 udp 2122260223 203.0.113.77 50000 typ host generation 0"
+
+
+@pytest.fixture(autouse=True)
+def _enabled(all_entities: None) -> None:
+    """Enable *Line*, and what intercoms show of unknown panels."""
 
 
 @pytest.fixture(params=["echo", "null", "absent"])

@@ -8,6 +8,7 @@ from custom_components.bticino_classe.const import DOMAIN
 from tests.integration.conftest import (
     call_action,
     get_entry,
+    is_watched,
     reload_entry,
     state_of,
     wait_frames,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from tests.integration.conftest import EventRecorder
     from tests.simulator import Simulator
 
-BRIDGE_RINGING = "binary_sensor.classe_300x_ringing"
+BRIDGE_RINGING = "binary_sensor.classe_300x_bell_panel_unknown"
 
 
 async def test_call_of_an_unknown_panel_ends_at_the_panel_that_answered(
@@ -58,7 +59,7 @@ async def test_camera_of_an_unreachable_intercom_ends_with_the_call(
     view = await browser.watch(offer())
     simulator.unplug_bridge()
     await wait_until(lambda: state_of(hass, "lock.cancello") == "unavailable")
-    assert state_of(hass, STREET) == "streaming"
+    assert is_watched(hass, STREET)
     await view.close()
     await hass.async_block_till_done()
     assert state_of(hass, STREET) == "idle"
@@ -87,7 +88,7 @@ async def test_reload_while_the_viewer_may_return(
     view = await browser.watch(offer())
     await view.close()
     await hass.async_block_till_done()
-    assert call_events(events) == ["incoming", "answered"]
+    assert call_events(events) == ["answered"]
     entry = get_entry(hass)
     await reload_entry(hass, entry)
     call = entry.runtime_data.history.last(simulator.house.bridges()[0].id)
@@ -106,10 +107,10 @@ async def test_viewer_returns_twice(
         view = await browser.watch(offer(version=version))
     await let_grace_period_pass(hass)
     assert state_of(hass, IN_CALL) == "on"
-    assert call_events(events) == ["incoming", "answered"]
+    assert call_events(events) == ["answered"]
     await view.close()
     await let_grace_period_pass(hass)
-    assert call_events(events) == ["incoming", "answered", "ended"]
+    assert call_events(events) == ["answered", "ended"]
     assert state_of(hass, IN_CALL) == "off"
 
 
@@ -123,10 +124,10 @@ async def test_browser_restarts_the_connection_of_an_answered_call(
     view = await browser.watch(restarted)
     await let_grace_period_pass(hass)
     assert state_of(hass, IN_CALL) == "on"
-    assert call_events(events) == ["incoming", "answered"]
+    assert call_events(events) == ["answered"]
     await view.close()
     await let_grace_period_pass(hass)
-    assert call_events(events) == ["incoming", "answered", "ended"]
+    assert call_events(events) == ["answered", "ended"]
 
 
 async def test_hang_up_by_action(
@@ -138,9 +139,9 @@ async def test_hang_up_by_action(
     await call_action(hass, DOMAIN, "hang_up", STREET)
     await view.wait_for("error")
     await hass.async_block_till_done()
-    assert call_events(events) == ["incoming", "answered", "ended"]
+    assert call_events(events) == ["answered", "ended"]
     await let_grace_period_pass(hass)
-    assert call_events(events) == ["incoming", "answered", "ended"]
+    assert call_events(events) == ["answered", "ended"]
     assert state_of(hass, IN_CALL) == "off"
 
 
@@ -157,7 +158,7 @@ async def test_end_is_reported_after_the_viewer_has_left(
     await wait_frames(hass, frames + 1)
     assert state_of(hass, IN_CALL) == "on"
     await let_grace_period_pass(hass)
-    assert call_events(events) == ["incoming", "answered", "ended"]
+    assert call_events(events) == ["answered", "ended"]
 
 
 @pytest.mark.parametrize("is_sending", [True, False])

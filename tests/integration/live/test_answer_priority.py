@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 EASYKIT_CAMERA = "camera.entrance_panel_1"
-EASYKIT_RINGING = "binary_sensor.entrance_panel_1_ringing"
+EASYKIT_RINGING = "binary_sensor.entrance_panel_1_bell"
 
 
 @pytest.fixture(name="tablet")

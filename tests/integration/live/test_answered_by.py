@@ -11,6 +11,7 @@ from custom_components.bticino_classe.const import DOMAIN
 from custom_components.bticino_classe.services import SIMULATE_RING
 from tests.integration.conftest import (
     call_action,
+    call_entity,
     device_id_of,
     expect_refused,
     get_entry,
@@ -132,7 +133,7 @@ async def test_end_of_an_answered_call(
     await end(hass, simulator, call, view)
     await let_grace_period_pass(hass)
     assert await last_call(hass, simulator) == ("answered", "here", ended_by)
-    assert call_events(events) == ["incoming", "answered", "ended"]
+    assert call_events(events) == ["answered", "ended"]
     assert answered_by(hass) == "here"
 
 
@@ -188,7 +189,7 @@ async def test_view_that_cannot_start_again(
     await again.wait_for("error")
     await let_grace_period_pass(hass)
     assert await last_call(hass, simulator) == ("answered", "here", "here")
-    assert call_events(events) == ["incoming", "answered", "ended"]
+    assert call_events(events) == ["answered", "ended"]
     assert state_of(hass, IN_CALL) == "off"
 
 
@@ -249,7 +250,11 @@ def entities_of(house_name: str) -> tuple[str, str, str]:
     """Return the camera to open, and the sensor and the event that show the ring."""
     location = "easykit" if house_name == "easykit_three_panels" else "entrance_panel_1"
     camera = "camera.entrance_panel_2" if location == "easykit" else "camera.entrance_panel_1"
-    return camera, f"binary_sensor.{location}_ringing", f"event.{location}_call"
+    return (
+        camera,
+        call_entity("binary_sensor", location, "bell"),
+        call_entity("event", location, "call"),
+    )
 
 
 WITHOUT_OFFERS = ["easykit", "classe_300eos", "easykit_three_panels"]
@@ -286,7 +291,7 @@ async def test_ringing_panel_is_dialled(
     await let_grace_period_pass(hass)
     assert await last_call(hass, simulator) == ("answered", "here", ended_by)
     kinds = [kind for entity_id, kind in events.recorded() if entity_id == event]
-    assert kinds == ["incoming", "answered", "ended"]
+    assert kinds == ["answered", "ended"]
 
 
 @pytest.mark.parametrize("house_name", WITHOUT_OFFERS)
@@ -306,7 +311,7 @@ async def test_talk_button_after_dialling_the_ringing_panel(
     view = await browser.watch(offer("chromium_talk"))
     await let_grace_period_pass(hass)
     kinds = [kind for entity_id, kind in events.recorded() if entity_id == event]
-    assert kinds == ["incoming", "answered"]
+    assert kinds == ["answered"]
     await view.close()
     await let_grace_period_pass(hass)
     assert await last_call(hass, simulator) == ("answered", "here", "here")
@@ -378,5 +383,5 @@ async def test_simulated_ring_is_answered(
     await wait_until(lambda: state_of(hass, RINGING) == "on")
     await browser.watch(offer())
     await hass.async_block_till_done()
-    assert call_events(events) == ["incoming", "answered"]
+    assert call_events(events) == ["answered"]
     assert await expect_refused(hass, DOMAIN, "decline_ring", STREET) == "nobody_rings"

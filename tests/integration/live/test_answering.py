@@ -67,7 +67,7 @@ async def test_opening_the_camera_answers_the_ring(
     await view.close()
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     await let_grace_period_pass(hass)
-    assert call_events(events) == ["incoming", "answered", "ended"]
+    assert call_events(events) == ["answered", "ended"]
     assert state_of(hass, IN_CALL) == "off"
     assert simulator.rtc.terminates == 1
 
@@ -86,7 +86,7 @@ async def test_talk_button_continues_the_answered_call(
     assert state_of(hass, IN_CALL) == "on"
     await let_grace_period_pass(hass)
     assert state_of(hass, IN_CALL) == "on"
-    assert call_events(events) == ["incoming", "answered"]
+    assert call_events(events) == ["answered"]
     await talking.close()
     await let_grace_period_pass(hass)
     assert call_events(events)[-1] == "ended"
@@ -102,7 +102,7 @@ async def test_call_ends_if_nobody_returns(
     await second.close()
     await first.close()
     await let_grace_period_pass(hass)
-    assert call_events(events) == ["incoming", "answered", "ended"]
+    assert call_events(events) == ["answered", "ended"]
     assert state_of(hass, IN_CALL) == "off"
     assert simulator.rtc.offers == 0
 
@@ -120,7 +120,7 @@ async def test_intercom_ends_the_answered_call(
     await wait_idle(hass)
     assert view.error_code == "call_over"
     assert len(view.received("error")) == 1
-    assert call_events(events) == ["incoming", "answered", "ended"]
+    assert call_events(events) == ["answered", "ended"]
 
 
 async def test_end_is_reported_by_push_only(
@@ -160,7 +160,7 @@ async def test_ring_ends_while_it_is_being_answered(
     simulator.rtc.release_acks()
     await view.wait_for("error")
     await hass.async_block_till_done()
-    assert call_events(events) == ["incoming", "answered", "ended"]
+    assert call_events(events) == ["answered", "ended"]
 
 
 async def test_viewer_leaves_while_the_ring_is_being_answered(
@@ -185,7 +185,7 @@ async def test_camera_is_reopened_while_the_ring_is_being_answered(
     simulator.rtc.release_acks()
     await browser.watch(offer(version=2))
     assert (simulator.rtc.answers, simulator.rtc.offers, simulator.rtc.terminates) == (1, 1, 1)
-    assert call_events(events) == ["incoming", "ended"]
+    assert call_events(events) == ["ended"]
     assert get_entry(hass).runtime_data.live.viewers == 1
 
 
@@ -219,7 +219,7 @@ async def test_viewer_leaves_as_the_answer_arrives(
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     await wait_until(lambda: state_of(hass, RINGING) == "off")
     assert simulator.rtc.terminates == 1
-    assert call_events(events) == ["incoming", "ended"]
+    assert call_events(events) == ["ended"]
     assert "Traceback" not in caplog.text
 
 

@@ -14,6 +14,7 @@ from tests.integration.conftest import (
     call_action,
     expect_refused,
     get_entry,
+    is_watched,
     reload_entry,
     state_of,
     wait_idle,
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
     from tests.simulator.house import House
 
 CALL_HOME = "camera.classe_300x_call_home"
-BRIDGE_RINGING = "binary_sensor.classe_300x_ringing"
-IN_CALL = "binary_sensor.classe_300x_in_call"
+BRIDGE_RINGING = "binary_sensor.classe_300x_bell_panel_unknown"
+IN_CALL = "binary_sensor.classe_300x_line_panel_unknown"
 TALK = "chromium_talk"
 
 
@@ -57,6 +58,11 @@ def _ack_mode() -> str:
     return "echo"
 
 
+@pytest.fixture(autouse=True)
+def _enabled() -> None:
+    """What is enabled by default; `online_entry` enables the rest."""
+
+
 @pytest.fixture(name="online_entry")
 async def _online_entry(
     hass: HomeAssistant,
@@ -64,12 +70,13 @@ async def _online_entry(
     entity_registry: er.EntityRegistry,
     simulator: Simulator,
 ) -> ConfigEntry[Any]:
-    """An account whose owner has enabled the camera to call home, which is disabled at first."""
+    """An account whose owner has enabled all entities; the camera to call home was disabled."""
     entities = er.async_entries_for_config_entry(entity_registry, online_entry.entry_id)
     (found,) = [each for each in entities if each.unique_id.endswith("-call_home")]
     assert found.disabled
     assert hass.states.get(found.entity_id) is None
-    entity_registry.async_update_entity(found.entity_id, disabled_by=None)
+    for each in entities:
+        entity_registry.async_update_entity(each.entity_id, disabled_by=None)
     await reload_entry(hass, online_entry)
     await wait_online(online_entry)
     simulator.journal.clear()
@@ -105,7 +112,7 @@ async def test_call(
     assert dialled(simulator) == [(bridge, bridge)]
     assert open_session(simulator).panel_id is None
     await hass.async_block_till_done()
-    assert (state_of(hass, CALL_HOME), state_of(hass, STREET)) == ("streaming", "idle")
+    assert (is_watched(hass, CALL_HOME), is_watched(hass, STREET)) == (True, False)
     assert (state_of(hass, IN_CALL), state_of(hass, BRIDGE_RINGING)) == ("on", "off")
     await view.close()
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
@@ -233,19 +240,25 @@ async def test_rights(
     assert simulator.rtc.offers == (1 if key is None else 0)
 
 
-@pytest.mark.parametrize("caller", ["Posto esterno strada", "Classe 300X"])
+@pytest.mark.parametrize(
+    ("caller", "bell"),
+    [
+        ("Posto esterno strada", "binary_sensor.posto_esterno_strada_bell"),
+        ("Classe 300X", BRIDGE_RINGING),
+    ],
+)
 async def test_ring_is_not_answered(
-    hass: HomeAssistant, home: BrowserClient, simulator: Simulator, caller: str
+    hass: HomeAssistant, home: BrowserClient, simulator: Simulator, caller: str, bell: str
 ) -> None:
     """Neither that of a panel nor one of an unknown panel; it goes on ringing."""
     call = simulator.ring(caller)
-    await wait_until(lambda: state_of(hass, BRIDGE_RINGING) == "on")
+    await wait_until(lambda: state_of(hass, bell) == "on")
     view = await home.open_view(offer(TALK))
     await view.wait_for("error")
     assert view.error_code == "call_busy"
     assert await expect_refused(hass, DOMAIN, "decline_ring", CALL_HOME) == "nobody_rings"
     assert (simulator.rtc.answers, call.answered) == (0, False)
-    assert state_of(hass, BRIDGE_RINGING) == "on"
+    assert state_of(hass, bell) == "on"
 
 
 @pytest.mark.parametrize("house_name", ["easykit"])
@@ -255,12 +268,12 @@ async def test_no_call_by_itself_after_a_ring(
     """A view is connected when the ringing has ended; a call would ring in the house."""
     simulator.rtc.settings.busy_while_ringing = True
     call = simulator.ring()
-    await wait_until(lambda: state_of(hass, "binary_sensor.easykit_ringing") == "on")
+    await wait_until(lambda: state_of(hass, "binary_sensor.entrance_panel_1_bell") == "on")
     view = await home.open_view(offer(TALK))
     await view.wait_for("error")
     assert view.error_code == "call_busy"
     simulator.miss(call)
-    await wait_until(lambda: state_of(hass, "binary_sensor.easykit_ringing") == "off")
+    await wait_until(lambda: state_of(hass, "binary_sensor.entrance_panel_1_bell") == "off")
     live = get_entry(hass).runtime_data.live
     await wait_until(lambda: not live.channel.in_use)
     assert (len(view.received("error")), simulator.rtc.offers) == (1, 2)
@@ -311,6 +324,6 @@ async def test_answered_call_is_not_continued(
     bridge = simulator.house.bridges()[0].id
     assert dialled(simulator) == [(bridge, bridge)]
     await let_grace_period_pass(hass)
-    assert state_of(hass, "binary_sensor.posto_esterno_strada_in_call") == "off"
+    assert state_of(hass, "binary_sensor.posto_esterno_strada_line") == "off"
     assert state_of(hass, IN_CALL) == "on"
     await view.close()

@@ -6,7 +6,13 @@ import pytest
 
 from custom_components.bticino_classe.const import DOMAIN
 from tests.client.answers import RING
-from tests.integration.conftest import EventRecorder, expect_refused, state_of, wait_until
+from tests.integration.conftest import (
+    EventRecorder,
+    expect_refused,
+    is_watched,
+    state_of,
+    wait_until,
+)
 from tests.integration.live.browser_client import BrowserClient, offer, open_session, panel_id
 
 if TYPE_CHECKING:
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.simulator import Simulator
 
-RINGING = "binary_sensor.classe_300x_ringing"
+RINGING = "binary_sensor.cancello_bell"
 GARDEN, GATE = "camera.giardino", "camera.cancello"
 pytestmark = pytest.mark.parametrize("house_name", ["cctv"])
 
@@ -33,14 +39,13 @@ async def _garden(
 async def test_camera_is_dialled(
     hass: HomeAssistant, garden: BrowserClient, simulator: Simulator
 ) -> None:
-    """By its own id; only its camera and its intercom are in use."""
+    """By its own id; only its camera and the intercom's line are in use."""
     view = await garden.watch(offer())
     session = open_session(simulator)
     assert session.panel_id == panel_id(simulator, "Giardino")
-    await wait_until(lambda: state_of(hass, GARDEN) == "streaming")
+    await wait_until(lambda: is_watched(hass, GARDEN))
     assert state_of(hass, GATE) == "idle"
-    assert state_of(hass, "binary_sensor.cancello_in_call") == "off"
-    assert state_of(hass, "binary_sensor.classe_300x_in_call") == "on"
+    assert state_of(hass, "binary_sensor.cancello_line") == "on"
     await view.close()
     await wait_until(lambda: not simulator.rtc.open)
 
@@ -67,11 +72,8 @@ async def test_ring_is_not_answered_by_a_cctv_camera(
     assert state_of(hass, RINGING) == "on"
 
 
-async def test_ring_that_names_a_cctv_camera(
-    hass: HomeAssistant, events: EventRecorder, simulator: Simulator
-) -> None:
-    """It is shown at the intercom."""
+async def test_ring_that_names_a_cctv_camera(events: EventRecorder, simulator: Simulator) -> None:
+    """It is shown at the only panel."""
     push_ring(simulator, "Giardino")
     await wait_until(events.rings)
-    assert events.rings() == ["event.classe_300x_doorbell"]
-    assert state_of(hass, "binary_sensor.cancello_ringing") == "off"
+    assert events.rings() == ["event.cancello_doorbell"]

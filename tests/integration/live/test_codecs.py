@@ -50,9 +50,7 @@ async def test_browser_without_a_codec(
     assert error["message"].startswith(MESSAGES[language])
     assert (simulator.rtc.offers, simulator.rtc.answers, simulator.rtc.terminates) == (0, 0, 0)
     assert get_entry(hass).runtime_data.live.viewers == 0
-    assert state_of(hass, "binary_sensor.posto_esterno_strada_ringing") == (
-        "on" if rings else "off"
-    )
+    assert state_of(hass, "binary_sensor.posto_esterno_strada_bell") == ("on" if rings else "off")
     await browser.watch(offer("chromium_talk"))
     assert (simulator.rtc.offers, simulator.rtc.answers) == ((0, 1) if rings else (1, 0))
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.bticino_classe.live import manager
-from tests.integration.conftest import get_entry, state_of, wait_until
+from tests.integration.conftest import get_entry, is_watched, wait_until
 from tests.integration.live.browser_client import STREET, BrowserClient, offer
 from tests.integration.live.conftest import set_timeouts
 
@@ -58,7 +58,7 @@ async def test_intercom_is_dialled_although_somebody_watches(  # noqa: PLR0917 -
     if is_over:
         await second.wait_for("answer")
         assert (await first.wait_for("error"))["code"] == "call_over"
-        assert state_of(hass, STREET) == "streaming"
+        assert is_watched(hass, STREET)
     else:
         assert (await second.wait_for("error"))["code"] == "call_busy"
         assert first.received("error") == []

@@ -144,7 +144,7 @@ async def test_answering_requires_control(
     hass: HomeAssistant, guest: Guest, simulator: Simulator, panel: str
 ) -> None:
     """Also if the ring can only be answered by a call to its panel (easykit)."""
-    ringing = f"binary_sensor.{panel}_ringing"
+    ringing = f"binary_sensor.{panel}_bell"
     call = simulator.ring()
     await wait_until(lambda: state_of(hass, ringing) == "on")
     client = await guest(READ_ALL)

@@ -11,6 +11,7 @@ from tests.integration.conftest import (
     call_action,
     expect_refused,
     get_entry,
+    is_watched,
     state_of,
     wait_until,
 )
@@ -61,7 +62,7 @@ async def test_two_viewers_one_call(
 ) -> None:
     """The intercom is called for the first viewer only."""
     await relayed.watch(offer())
-    assert state_of(hass, STREET) == "streaming"
+    assert is_watched(hass, STREET)
     other = await BrowserClient.connect(hass_ws_client, STREET)
     await other.watch(offer(version=2))
     assert len(go2rtc.stream.consumers) == 2
@@ -181,7 +182,7 @@ async def test_hang_up_and_next_panel(
         await call_action(hass, "bticino_classe", "next_panel", STREET)
     else:
         assert await expect_refused(hass, "bticino_classe", "next_panel", STREET) == "no_call"
-    assert state_of(hass, STREET) == "streaming"
+    assert is_watched(hass, STREET)
     await call_action(hass, "bticino_classe", "hang_up", STREET)
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     assert state_of(hass, STREET) == "idle"

@@ -10,7 +10,13 @@ from yarl import URL
 from custom_components.bticino_classe.diagnostics import async_get_config_entry_diagnostics
 from custom_components.bticino_classe.live import go2rtc as go2rtc_module
 from custom_components.bticino_classe.live.stream_address import SIGNALING_PATH, WHEP_PATH
-from tests.integration.conftest import get_entry, reload_entry, state_of, wait_idle, wait_until
+from tests.integration.conftest import (
+    get_entry,
+    is_watched,
+    reload_entry,
+    wait_idle,
+    wait_until,
+)
 from tests.integration.issues import issues_of
 from tests.integration.live.browser_client import STREET, YARD, BrowserClient, offer
 from tests.integration.live.go2rtc_server import (
@@ -108,7 +114,7 @@ async def test_not_the_stream_address(
     assert own.path != other
     await relayed.watch(offer())
     await expect_problem(await own.post(), 409)
-    assert state_of(hass, STREET) == "streaming"
+    assert is_watched(hass, STREET)
     assert (simulator.rtc.offers, simulator.rtc.terminates) == (1, 0)
     await stream_path(hass, renew=True)
     assert (await loopback.get(other)).status == 204
@@ -160,7 +166,7 @@ async def test_renamed_while_watched(
     await relayed.watch(offer(version=2))
     assert URL(go2rtc.stream.address).path == f"{SIGNALING_PATH}/camera.gate"
     assert (simulator.rtc.peak, len(simulator.rtc.open)) == (1, 1)
-    assert state_of(hass, "camera.gate") == "streaming"
+    assert is_watched(hass, "camera.gate")
 
 
 @pytest.mark.parametrize("end", ["remove", "disable", "unload", "option"])

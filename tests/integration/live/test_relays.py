@@ -15,6 +15,7 @@ from tests.integration.conftest import (
     call_action,
     expect_refused,
     get_entry,
+    is_watched,
     state_of,
     wait_idle,
     wait_until,
@@ -110,7 +111,7 @@ async def test_relay_waits_for_who_may_return(
     again = await browser.watch(offer("chromium_talk"))
     assert again.received("error") == []
     assert simulator.rtc.peak == 1
-    assert state_of(hass, STREET) == "streaming"
+    assert is_watched(hass, STREET)
 
 
 @pytest.mark.parametrize("panel", ["Posto esterno strada", "Posto esterno cortile"])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.simulator import Simulator
 
-BRIDGE_IN_CALL = "binary_sensor.classe_300x_in_call"
+BRIDGE_IN_CALL = "binary_sensor.classe_300x_line_panel_unknown"
 
 
 async def dialled(hass: HomeAssistant, simulator: Simulator) -> None:
@@ -31,7 +31,7 @@ async def answered(hass: HomeAssistant, simulator: Simulator) -> None:
 async def answered_unknown_panel(hass: HomeAssistant, simulator: Simulator) -> None:
     """The view answers a ring that is shown at the intercom."""
     simulator.ring("Classe 300X")
-    await wait_until(lambda: state_of(hass, "binary_sensor.classe_300x_ringing") == "on")
+    await wait_until(lambda: state_of(hass, "binary_sensor.classe_300x_bell_panel_unknown") == "on")
 
 
 type Beginning = Callable[[HomeAssistant, Simulator], Awaitable[None]]
@@ -59,11 +59,11 @@ async def test_in_call_stays_on(
     begin: Beginning,
     is_overlapping: bool,
 ) -> None:
-    """Of the panel and of its intercom, while the view starts again, however slowly."""
+    """While the view starts again, however slowly; the intercom's own line stays free."""
     await begin(hass, simulator)
     view = await browser.watch(offer())
     await hass.async_block_till_done()
-    assert state_of(hass, IN_CALL) == state_of(hass, BRIDGE_IN_CALL) == "on"
+    assert (state_of(hass, IN_CALL), state_of(hass, BRIDGE_IN_CALL)) == ("on", "off")
     states = states_in_call(hass, IN_CALL, BRIDGE_IN_CALL)
     simulator.rtc.hold_acks()
     if is_overlapping:
@@ -79,7 +79,7 @@ async def test_in_call_stays_on(
     assert states == []
     await again.close()
     await let_grace_period_pass(hass)
-    assert states == ["off", "off"]
+    assert states == ["off"]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ async def test_in_call_stays_on_with_every_model(
     hass: HomeAssistant, browser: BrowserClient, simulator: Simulator, panel: str
 ) -> None:
     """A view that was opened without a ring."""
-    browser.camera, in_call = f"camera.{panel}", f"binary_sensor.{panel}_in_call"
+    browser.camera, in_call = f"camera.{panel}", f"binary_sensor.{panel}_line"
     view = await browser.watch(offer())
     await hass.async_block_till_done()
     states = states_in_call(hass, in_call)

@@ -10,8 +10,10 @@ from custom_components.bticino_classe.errors import async_load_error_translation
 from custom_components.bticino_classe.live import manager
 from tests.integration.conftest import (
     advance,
+    call_entity,
     device_id_of,
     get_entry,
+    is_watched,
     state_of,
     wait_idle,
     wait_until,
@@ -51,7 +53,7 @@ async def _ringing(
     simulator.rtc.settings.busy_while_ringing = True
     browser.camera, location = HOUSES[house_name]
     call = simulator.ring(offer=False)
-    await wait_until(lambda: state_of(hass, f"binary_sensor.{location}_ringing") == "on")
+    await wait_until(lambda: state_of(hass, call_entity("binary_sensor", location, "bell")) == "on")
     return call
 
 
@@ -94,7 +96,7 @@ async def test_viewer_is_connected_after_the_ring(
     session = open_session(simulator)
     await simulator.rtc.wait_for(lambda: session.candidates)
     await hass.async_block_till_done()
-    assert state_of(hass, browser.camera) == "streaming"
+    assert is_watched(hass, browser.camera)
     await view.close()
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     assert (simulator.rtc.offers, simulator.rtc.terminates) == (3, 1)
@@ -188,7 +190,7 @@ async def test_viewer_leaves_while_it_rings(
     await (view.close() if how == "close" else browser.disconnect())
     await settle(hass)
     simulator.miss(ringing)
-    await wait_until(lambda: state_of(hass, "binary_sensor.entrance_panel_1_ringing") == "off")
+    await wait_until(lambda: state_of(hass, "binary_sensor.entrance_panel_1_bell") == "off")
     await settle(hass)
     assert (simulator.rtc.offers, simulator.rtc.terminates) == (2, 0)
 
@@ -326,7 +328,7 @@ async def test_ring_is_pushed_after_the_view_was_opened(
     view = await browser.open_view(offer())
     await simulator.rtc.wait_for(lambda: simulator.rtc.offers)
     simulator._push_incoming(call)
-    await wait_until(lambda: state_of(hass, "binary_sensor.entrance_panel_1_ringing") == "on")
+    await wait_until(lambda: state_of(hass, "binary_sensor.entrance_panel_1_bell") == "on")
     simulator.rtc.release_acks()
     await view.wait_for("error")
     assert view.error_code == NOT_ANSWERABLE
@@ -343,7 +345,7 @@ async def test_camera_of_a_panel_that_does_not_ring(
     simulator.rtc.settings.busy_while_ringing = True
     browser.camera = "camera.entrance_panel_3"
     call = simulator.ring(simulator.house.panels()[1].id, names_panel=True)
-    await wait_until(lambda: state_of(hass, "binary_sensor.entrance_panel_2_ringing") == "on")
+    await wait_until(lambda: state_of(hass, "binary_sensor.entrance_panel_2_bell") == "on")
     view = await browser.open_view(offer())
     await view.wait_for("error")
     assert view.error_code == NOT_ANSWERABLE
@@ -359,7 +361,7 @@ async def test_busy_intercom_without_such_a_ring(
     """While another panel rings whose ring can be answered, and during a simulated ring."""
     simulator.rtc.settings.slots = 0
     call = simulator.ring("Posto esterno strada")
-    await wait_until(lambda: state_of(hass, "binary_sensor.classe_300x_ringing") == "on")
+    await wait_until(lambda: state_of(hass, "binary_sensor.posto_esterno_strada_bell") == "on")
     browser.camera = YARD
     view = await browser.open_view(offer())
     await view.wait_for("error")
@@ -371,7 +373,7 @@ async def test_busy_intercom_without_such_a_ring(
     await wait_idle(hass)
     data: dict[str, Any] = {"device_id": device_id_of(hass, "Posto esterno cortile")}
     await hass.services.async_call(DOMAIN, "simulate_ring", data, blocking=True)
-    await wait_until(lambda: state_of(hass, "binary_sensor.posto_esterno_cortile_ringing") == "on")
+    await wait_until(lambda: state_of(hass, "binary_sensor.posto_esterno_cortile_bell") == "on")
     again = await browser.open_view(offer(version=2))
     await again.wait_for("error")
     assert (view.error_code, again.error_code) == ("call_busy", "call_busy")

@@ -12,7 +12,7 @@ from custom_components.bticino_classe.live import signaling as endpoint
 from custom_components.bticino_classe.live.stream_address import SIGNALING_PATH
 from tests.client.webrtc.descriptions import problems, sections
 from tests.conftest import HANG_TIMEOUT
-from tests.integration.conftest import get_entry, state_of, wait_until
+from tests.integration.conftest import get_entry, is_watched, wait_until
 from tests.integration.live.browser_client import STREET, YARD, open_session
 from tests.integration.live.conftest import (
     CANDIDATE as VIEWER_CANDIDATE,
@@ -74,7 +74,7 @@ async def test_view(hass: HomeAssistant, user: Whep, simulator: Simulator) -> No
     await hass.async_block_till_done()
     session = open_session(simulator)
     assert session.sdp.count("m=audio") == 1
-    assert state_of(hass, STREET) == "streaming"
+    assert is_watched(hass, STREET)
     assert (viewers(hass), simulator.rtc.terminates) == (1, 0)
 
 

@@ -11,12 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe.live import manager
-from tests.integration.conftest import (
-    get_entry,
-    skip_backoff,
-    state_of,
-    wait_until,
-)
+from tests.integration.conftest import get_entry, is_watched, skip_backoff, state_of, wait_until
 from tests.integration.live.browser_client import (
     STREET,
     YARD,
@@ -47,11 +42,11 @@ async def test_view(hass: HomeAssistant, browser: BrowserClient, simulator: Simu
     assert state_of(hass, STREET) == "idle"
     view = await browser.watch(offer())
     await hass.async_block_till_done()
-    assert state_of(hass, STREET) == "streaming"
+    assert is_watched(hass, STREET)
     assert state_of(hass, YARD) == "idle"
     assert state_of(hass, IN_CALL) == "on"
-    assert state_of(hass, "binary_sensor.classe_300x_in_call") == "on"
-    assert state_of(hass, "binary_sensor.posto_esterno_cortile_in_call") == "off"
+    assert state_of(hass, "binary_sensor.classe_300x_line_panel_unknown") == "off"
+    assert state_of(hass, "binary_sensor.posto_esterno_cortile_line") == "off"
     assert open_session(simulator).panel_id == panel_id(simulator, "Posto esterno strada")
     await view.close()
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
@@ -76,7 +71,7 @@ async def test_view_with_a_faulty_listener(
     get_entry(hass).runtime_data.live._listeners._listeners.insert(0, fail)
     view = await browser.watch(offer())
     await hass.async_block_till_done()
-    assert state_of(hass, STREET) == "streaming"
+    assert is_watched(hass, STREET)
     await view.close()
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     await hass.async_block_till_done()
@@ -160,7 +155,7 @@ async def test_talk_button_before_the_old_view_is_closed(
     assert simulator.rtc.terminates == 1
     assert second.received("error") == []
     await hass.async_block_till_done()
-    assert state_of(hass, STREET) == "streaming"
+    assert is_watched(hass, STREET)
 
 
 @pytest.mark.parametrize("camera", [STREET, YARD])
@@ -188,7 +183,7 @@ async def test_second_viewer_gets_a_busy_message(
     assert first.received("error") == []
     await second.close()
     await hass.async_block_till_done()
-    assert state_of(hass, STREET) == "streaming"
+    assert is_watched(hass, STREET)
 
 
 async def test_returning_viewer_comes_before_a_waiting_one(
@@ -375,7 +370,7 @@ async def test_lost_signaling_connection(
     channel = get_entry(hass).runtime_data.live.channel
     skip_backoff(channel)
     await wait_until(lambda: channel.socket.counters["connections_ended"])
-    assert state_of(hass, STREET) == "streaming"
+    assert is_watched(hass, STREET)
     await view.close()
     await simulator.rtc.wait_for(lambda: simulator.rtc.terminates)
     assert view.received("error") == []

@@ -11,7 +11,7 @@ from custom_components.bticino_classe.live import whep
 from custom_components.bticino_classe.live.stream_address import WHEP_PATH
 from tests.client.webrtc.descriptions import problems
 from tests.conftest import HANG_TIMEOUT
-from tests.integration.conftest import get_entry, state_of, wait_until
+from tests.integration.conftest import get_entry, is_watched, wait_until
 from tests.integration.live.browser_client import STREET, YARD, open_session, panel_id
 from tests.integration.live.conftest import CANDIDATE, quiet, set_timeouts
 from tests.integration.live.whep_client import (
@@ -53,7 +53,7 @@ async def test_view(hass: HomeAssistant, relay: Whep, simulator: Simulator) -> N
     location = response.headers["Location"]
     assert re.fullmatch(rf"{WHEP_PATH}/{STREET}/[\w-]{{32}}", location)
     await hass.async_block_till_done()
-    assert state_of(hass, STREET) == "streaming"
+    assert is_watched(hass, STREET)
     session = open_session(simulator)
     assert session.panel_id == panel_id(simulator, "Posto esterno strada")
     assert session.sdp_size < 2600

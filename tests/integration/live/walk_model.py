@@ -127,11 +127,12 @@ class Model:
     def check_ends(self) -> None:
         """Each call that rang ended exactly once, if a missed call counts as one end."""
         events = self.reported.events
-        for entity_id in {entity_id for entity_id, kind in events if kind == "incoming"}:
-            incoming, answered, ended, missed = (
-                events[entity_id, kind] for kind in ("incoming", "answered", "ended", "missed")
+        for doorbell in {entity_id for entity_id, kind in events if kind == "ring"}:
+            call = doorbell.replace("_doorbell", "_call")
+            answered, ended, missed = (
+                events[call, kind] for kind in ("answered", "ended", "missed")
             )
-            assert max(answered, ended) <= incoming <= ended + missed
+            assert max(answered, ended) <= events[doorbell, "ring"] <= ended + missed
 
     def check_history(self, records: Iterable[CallRecord]) -> None:
         """Each call is stored once, with an outcome that it had."""
