@@ -102,6 +102,34 @@ async def test_ring_is_answered_by_opening_the_camera(
         assert await event_type(owner) == "ended"
 
 
+async def test_door_is_opened_while_somebody_talks(
+    house: Development, running: Browser, operator: Operator
+) -> None:
+    """On the page of docs/dashboards.md: picture, sound, microphone, and the doors below."""
+    visitor, _ = await somebody(house, running)
+    await visitor.open_dashboard()
+    await operator.do("ring", panel=STREET)
+    async with house.owner() as owner:
+        await owner.sign_in()
+        await until_state(owner, "binary_sensor.posto_esterno_strada_bell", "on")
+        player = Player(visitor, await visitor.talk_and_open())
+        await player.plays()
+        calls = await operator.calls()
+        assert (calls["offers"], calls["answers"]) == (0, 1)
+        await player.start_talking()
+        await player.plays()
+        await player.hears(loud=True)
+        await operator.wait_for_calls(hears_tone)
+        await visitor.open_from_dashboard("Portone")
+        await visitor.expect_locked("Portone", locked=False)
+        await player.plays()
+        await visitor.picture("talk-and-open")
+        await until_state(owner, IN_CALL, "on")
+        await visitor.page.locator("hui-root ha-icon-button-arrow-prev").click()
+        await visitor.page.locator("hui-iframe-card").wait_for(state="detached")
+        await until_state(owner, IN_CALL, "off")
+
+
 async def test_two_viewers(house: Development, running: Browser, operator: Operator) -> None:
     """The second viewer gets a busy message; the first is not disturbed."""
     _, first = await somebody(house, running)
