@@ -39,9 +39,9 @@ class Extent:
     """How much is measured.
 
     `sizes` are numbers of modules, `runs` restarts of which the median is taken, `batches` of 1000
-    tokens. Leaks are counted between the first and the last of `ring_stops` and `view_stops`; the
-    first ring stop is beyond the pushes that the client remembers. `histories` are numbers of
-    calls.
+    tokens. Leaks are counted between the first and the last of `ring_stops`, `view_stops` and
+    `vanishing_stops`; the first ring stop is beyond the pushes that the client remembers.
+    `histories` are numbers of calls.
     """
 
     sizes: Sequence[int]
@@ -51,7 +51,7 @@ class Extent:
     rings: int
     ring_stops: Sequence[int]
     view_stops: tuple[int, int]
-    vanishing_clients: int
+    vanishing_stops: tuple[int, int]
     histories: Sequence[int]
     history_runs: int
     picture_rings: int
@@ -67,7 +67,7 @@ FULL: Final = Extent(
     rings=1000,
     ring_stops=range(2000, 10_001, 1000),
     view_stops=(80, 280),
-    vanishing_clients=200,
+    vanishing_stops=(200, 1000),
     histories=(100, 1000, 10_000),
     history_runs=5,
     picture_rings=50,
@@ -83,7 +83,7 @@ QUICK: Final = Extent(
     rings=50,
     ring_stops=(1500, 1750),
     view_stops=(80, 120),
-    vanishing_clients=40,
+    vanishing_stops=(20, 40),
     histories=(100, 1000),
     history_runs=1,
     picture_rings=5,
@@ -110,7 +110,7 @@ PARTS: Final[dict[str, Part]] = {
     ),
     "views": lambda cloud, folder, extent: views.measure(cloud, folder, *extent.view_stops),
     "streams": lambda cloud, folder, extent: streams.measure(
-        cloud, folder, extent.vanishing_clients
+        cloud, folder, *extent.vanishing_stops
     ),
     "pictures": lambda cloud, folder, extent: pictures.measure(cloud, folder, extent.picture_rings),
     "history": lambda cloud, folder, extent: history.measure(

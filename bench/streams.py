@@ -2,9 +2,10 @@
 
 import asyncio
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
+import tracemalloc
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
@@ -16,6 +17,7 @@ from custom_components.bticino_classe.live.stream_address import AUTH_PARAMETER,
 from custom_components.bticino_classe.service_helpers import async_whep_camera
 
 from .support.home_assistant import Installation, runtime_of, set_up
+from .support.leaks import Snapshot, growth_figures, take_snapshot
 from .support.report import Figure, counts, median_ms
 from .support.viewer import camera_of, offer_of, wait_terminated
 from .support.waiting import TIMEOUT_SECONDS, wait_idle, wait_until
@@ -45,16 +47,26 @@ STAGES: Final = (SessionState.OFFERED, SessionState.ACKED, SessionState.ANSWERED
 type Steps = Mapping[str, float]  # when each was reached
 
 
-def measure(cloud: Cloud, folder: Path, clients: int) -> Iterator[Figure]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterClients:
+    """What exists after a number of clients, and how their calls ended."""
+
+    clients: int
+    snapshot: Snapshot
+    calls: Mapping[str, int]
+    sessions: int
+
+
+def measure(cloud: Cloud, folder: Path, first: int, last: int) -> Iterator[Figure]:
     """View at one panel, whose intercom only plays a script; then let clients vanish."""
     installation = Installation.create(cloud, folder, HOUSE)
-    first, after = installation.run(partial(_view_twice, cloud=cloud))
-    yield from request_figures("stream_first", "first view by WHEP", first, handshakes=1)
-    yield from request_figures("stream_next", "next view by WHEP", after, handshakes=0)
+    first_view, next_view = installation.run(partial(_view_twice, cloud=cloud))
+    yield from request_figures("stream_first", "first view by WHEP", first_view, handshakes=1)
+    yield from request_figures("stream_next", "next view by WHEP", next_view, handshakes=0)
     cloud.configure_calls(ack_delay=SLOW_SECONDS, answer_delay=SLOW_SECONDS)
-    calls, left = installation.run(partial(_vanish, cloud=cloud, clients=clients))
+    results = installation.run(partial(_vanish, cloud=cloud, stops=(first, last)))
     cloud.configure_calls(ack_delay=0.0, answer_delay=0.0)
-    yield from _vanished_figures(clients, calls, left)
+    yield from _vanished_figures(*results)
 
 
 def measure_times(cloud: Cloud, folder: Path, times: int) -> Iterator[Figure]:
@@ -85,17 +97,21 @@ def _ours(steps: Steps) -> float:
     return steps["offer"] - steps["post"] + steps["created"] - steps["gathered"]
 
 
-def _vanished_figures(clients: int, calls: Mapping[str, int], left: int) -> Iterator[Figure]:
+def _vanished_figures(first: AfterClients, last: AfterClients) -> Iterator[Figure]:
+    text = f"{last.clients} WHEP clients who vanish"
+    calls = last.calls
     unended = abs(calls["offers"] - calls["terminates"])
-    return counts(
+    yield from counts(
         "vanished",
-        f"{clients} WHEP clients, of whom all but the last vanish",
+        text,
         ("offers", "calls that reached the intercom", calls["offers"], None),
         ("peak", "calls at the same time", calls["peak"], 1),
-        ("sessions", "sessions left", left, 0),
+        ("sessions", "sessions left", last.sessions, 0),
         ("held_slots", "calls still open at the intercom", calls["held_slots"], 0),
         ("unended", "calls not ended exactly once", unended, 0),
     )
+    text = f"{text}, from {first.clients} to {last.clients}"
+    yield from growth_figures("vanished", text, first.snapshot, last.snapshot)
 
 
 class _Relay:
@@ -114,7 +130,9 @@ class _Relay:
     async def post(self, offer: str) -> ClientResponse:
         """Send an offer an hour after the one before, as if by the clock of the limits."""
         self._ahead += HOUR_SECONDS
-        return await self.http.post(self._path, data=offer, headers=HEADERS)
+        # Not by the test client, which keeps every response.
+        url = self.http.make_url(self._path)
+        return await self.http.session.post(url, data=offer, headers=HEADERS)
 
 
 @asynccontextmanager
@@ -144,24 +162,52 @@ async def _view(relay: _Relay) -> None:
     await relay.http.delete(response.headers["Location"])
 
 
-async def _vanish(hass: HomeAssistant, cloud: Cloud, clients: int) -> tuple[dict[str, int], int]:
-    """Let all clients but the last vanish; return the calls, and the sessions left."""
+async def _vanish(
+    hass: HomeAssistant, cloud: Cloud, stops: tuple[int, int]
+) -> tuple[AfterClients, AfterClients]:
     before = cloud.calls()
-    with patch.dict(whep.QUIET_SECONDS, dict.fromkeys(whep.QUIET_SECONDS, SLOW_SECONDS)):
-        async with _relay(hass) as relay:
-            live = runtime_of(hass).live
-            # On a busy machine, a late acknowledgement must not cause a second terminate.
-            live.channel.timeouts = replace(live.channel.timeouts, terminated=TIMEOUT_SECONDS)
-            for number in range(clients - 1):
-                await _vanish_in(live, relay, STAGES[number % len(STAGES)])
-            await _view(relay)
-            await wait_until(lambda: live.viewers == 0)
-            await wait_terminated(hass)
-            await wait_idle(hass)
+    patience = patch.dict(whep.QUIET_SECONDS, dict.fromkeys(whep.QUIET_SECONDS, SLOW_SECONDS))
+    async with _relay(hass) as relay:
+        channel = runtime_of(hass).live.channel
+        # On a busy machine, a late acknowledgement must not cause a second terminate.
+        channel.timeouts = replace(channel.timeouts, terminated=TIMEOUT_SECONDS)
+        tracemalloc.start()
+        try:
+            with patience:
+                first, last = [
+                    await _vanish_until(hass, cloud, relay, before, start, end)
+                    for start, end in ((0, stops[0]), stops)
+                ]
+        finally:
+            tracemalloc.stop()
+    return first, last
+
+
+async def _vanish_until(  # noqa: PLR0913, PLR0917 - one stretch of a measurement
+    hass: HomeAssistant,
+    cloud: Cloud,
+    relay: _Relay,
+    before: Mapping[str, int],
+    start: int,
+    end: int,
+) -> AfterClients:
+    """Let clients vanish until there were `end`, of whom only the last ends its view; count."""
+    live = runtime_of(hass).live
+    for number in range(start, end - 1):
+        await _vanish_in(live, relay, STAGES[number % len(STAGES)])
+    await _view(relay)
+    await wait_until(lambda: live.viewers == 0)
+    await wait_terminated(hass)
+    await wait_idle(hass)
     cloud.requests()  # fails if the real cloud would reject one
     after = cloud.calls()
     counted = {name: after[name] - before[name] for name in ("offers", "terminates")}
-    return {**counted, "peak": after["peak"], "held_slots": after["held_slots"]}, live.viewers
+    return AfterClients(
+        clients=end,
+        snapshot=take_snapshot(hass, live, live.channel, live.relays, live.relays.limits),
+        calls={**counted, "peak": after["peak"], "held_slots": after["held_slots"]},
+        sessions=live.viewers,
+    )
 
 
 async def _vanish_in(live: LiveViewManager, relay: _Relay, stage: SessionState | None) -> None:

@@ -3,6 +3,7 @@
 Or live view through Home Assistant's go2rtc, for any number of viewers.
 """
 
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, override
@@ -36,7 +37,7 @@ from .naming import model_name
 from .permissions import Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from homeassistant.components.camera import CameraCapabilities, WebRTCSendMessage
     from homeassistant.components.stream import Stream
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
 
 PARALLEL_UPDATES = 0
 
-# Whether Home Assistant looks for a provider of streams, and nobody opens the camera.
-_IS_LOOKING: Final[ContextVar[bool]] = ContextVar("is_looking", default=False)
+# Whether the address is for go2rtc: Home Assistant looks for a provider, or passes on an offer.
+_IS_FOR_GO2RTC: Final[ContextVar[bool]] = ContextVar("is_for_go2rtc", default=False)
 
 
 async def async_setup_entry(
@@ -255,7 +256,8 @@ class BticinoRelayedCamera(BticinoLiveCamera):
             send_message(WebRTCError(key, translated_error(self.hass, key)))
             return
         audience.async_open(session_id, self.module, access)
-        await super().async_handle_async_webrtc_offer(offer_sdp, session_id, send_message)
+        with _for_go2rtc():
+            await super().async_handle_async_webrtc_offer(offer_sdp, session_id, send_message)
 
     @callback
     @override
@@ -279,23 +281,21 @@ class BticinoRelayedCamera(BticinoLiveCamera):
 
     @override
     async def stream_source(self) -> str | None:
-        """Return the address for go2rtc; HomeAssistantError: the person may not watch now."""
-        if not _IS_LOOKING.get():
-            if await self._async_refuse_preload():
-                raise self._refused("preload_refused")
-            # Home Assistant's commands for the player check no permission.
-            if not Caller.current().may(POLICY_READ, self.entity_id):
-                raise self._refused("call_watch_not_allowed")
-        return self._runtime.live.go2rtc.async_source(self.entity_id, self.module.id)
+        """Return the address, which has a secret, to go2rtc only.
+
+        HomeAssistantError: go2rtc is about to preload the stream.
+        """
+        if _IS_FOR_GO2RTC.get():
+            return self._runtime.live.go2rtc.async_source(self.entity_id, self.module.id)
+        if await self._async_refuse_preload():
+            raise self._refused("preload_refused")
+        return None
 
     @override
     async def async_refresh_providers(self, *, write_state: bool = True) -> None:
         await self._async_refuse_preload()  # the provider reads the preference next
-        token = _IS_LOOKING.set(True)
-        try:
+        with _for_go2rtc():
             await super().async_refresh_providers(write_state=write_state)
-        finally:
-            _IS_LOOKING.reset(token)
         self._runtime.live.go2rtc.async_check(self.module.id, is_relayed=True)
 
     async def _async_refuse_preload(self) -> bool:
@@ -331,6 +331,16 @@ class BticinoCallHomeCamera(BticinoNativeCamera):
     @override
     def target(self) -> Module:
         return indoor_unit(self.module)
+
+
+@contextmanager
+def _for_go2rtc() -> Iterator[None]:
+    """Give addresses to go2rtc, within what Home Assistant does here."""
+    token = _IS_FOR_GO2RTC.set(True)
+    try:
+        yield
+    finally:
+        _IS_FOR_GO2RTC.reset(token)
 
 
 class _FrontendClient:

@@ -32,6 +32,7 @@ CONF_HOMES_SINCE: Final = "homes_since"  # in the data: when homes were included
 CONF_HISTORY_OFF: Final = "history_off"  # in the data of the entry: calls were not kept
 CONF_STREAM_SECRETS: Final = "stream_secrets"  # in the data of the entry, by module
 CONF_STREAMS: Final = "streams"
+CONF_SHOWN_RINGS: Final = "shown_rings"  # by camera
 CONF_VIEW_SECONDS: Final = "view_seconds"
 CONF_PAUSE_SECONDS: Final = "pause_seconds"
 CONF_VIEWS_PER_HOUR: Final = "views_per_hour"

@@ -14,6 +14,8 @@ from .const import (
     CONF_GATES,
     CONF_GO2RTC_CAMERAS,
     CONF_LIGHTS_AS_DOORS,
+    CONF_SHOWN_RINGS,
+    CONF_STREAMS,
 )
 from .house import modules_of
 from .recording.file import async_read_recording
@@ -50,6 +52,8 @@ async def async_get_config_entry_diagnostics(
     for option, kind in _KINDS.items():
         for identifier in entry.options.get(option, []):
             pseudonyms.name(identifier, kind)
+    for identifier in entry.options.get(CONF_STREAMS, {}).get(CONF_SHOWN_RINGS, []):
+        pseudonyms.name(identifier, "panel")
     report = {
         "entry": {
             "state": entry.state.value,

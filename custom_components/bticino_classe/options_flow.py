@@ -39,6 +39,7 @@ from .const import (
     CONF_MEGABYTES,
     CONF_PAUSE_SECONDS,
     CONF_PULSE_TIME,
+    CONF_SHOWN_RINGS,
     CONF_SIMULATED_RINGS,
     CONF_STREAMS,
     CONF_VIEW_SECONDS,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 CODE = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 CODE_SCHEMA = vol.Schema({vol.Required(CONF_CODE): CODE})
 
+CAMERAS = (ModuleKind.PANEL, ModuleKind.CAMERA)
 RELAY_OPTIONS = {CONF_LIGHTS_AS_DOORS: ModuleKind.LIGHT, CONF_GATES: ModuleKind.RELAY}
 
 
@@ -160,13 +162,14 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         offers = {
             **{key: self._names(kind) for key, kind in RELAY_OPTIONS.items()},
             CONF_DOORS_WITH_CODE: self._doors(),
-            CONF_GO2RTC_CAMERAS: {} if obstacle else self._cameras(),
+            CONF_GO2RTC_CAMERAS: {} if obstacle else self._cameras(*CAMERAS),
             CONF_EXCLUDED_HOMES: {home.id: home.name or home.id for home in self._homes()},
         }
+        panels = {CONF_SHOWN_RINGS: self._cameras(ModuleKind.PANEL)}
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                _options_schema(offers), _existing_choices(values, offers)
+                _options_schema(offers, panels), _existing_choices(values, offers | panels)
             ),
             errors=errors,
             description_placeholders={
@@ -187,11 +190,11 @@ class BticinoOptionsFlow(OptionsFlowWithReload):
         is_kept = CONF_GO2RTC_CAMERAS in options and async_obstacle(self.hass) is not None
         return {CONF_GO2RTC_CAMERAS: options[CONF_GO2RTC_CAMERAS]} if is_kept else {}
 
-    def _cameras(self) -> dict[str, str]:
-        """Return the names of panels and CCTV cameras, and of intercoms without a panel."""
+    def _cameras(self, *kinds: ModuleKind) -> dict[str, str]:
+        """Return the names of modules of these kinds, and of intercoms without a panel."""
         modules = [module for home in self._homes() for module in home.modules.values()]
         with_panel = {m.bridge_id for m in modules if m.kind is ModuleKind.PANEL}
-        found = self._names(ModuleKind.PANEL, ModuleKind.CAMERA, ModuleKind.BRIDGE)
+        found = self._names(*kinds, ModuleKind.BRIDGE)
         return {module_id: name for module_id, name in found.items() if module_id not in with_panel}
 
     def _doors(self) -> dict[str, str]:
@@ -257,17 +260,15 @@ _HISTORY_SCHEMA = vol.Schema(
         ),
     }
 )
-_STREAMS_SCHEMA = vol.Schema(
-    {
-        vol.Required(CONF_VIEW_SECONDS, default=DEFAULT_VIEW_SECONDS): _integer(
-            10, 600, UnitOfTime.SECONDS
-        ),
-        vol.Required(CONF_PAUSE_SECONDS, default=DEFAULT_PAUSE_SECONDS): _integer(
-            5, 3600, UnitOfTime.SECONDS
-        ),
-        vol.Required(CONF_VIEWS_PER_HOUR, default=DEFAULT_VIEWS_PER_HOUR): _integer(1, 60),
-    }
-)
+_STREAM_LIMITS: dict[vol.Marker, Any] = {
+    vol.Required(CONF_VIEW_SECONDS, default=DEFAULT_VIEW_SECONDS): _integer(
+        10, 600, UnitOfTime.SECONDS
+    ),
+    vol.Required(CONF_PAUSE_SECONDS, default=DEFAULT_PAUSE_SECONDS): _integer(
+        5, 3600, UnitOfTime.SECONDS
+    ),
+    vol.Required(CONF_VIEWS_PER_HOUR, default=DEFAULT_VIEWS_PER_HOUR): _integer(1, 60),
+}
 
 
 def _stream_minutes(streams: Mapping[str, int]) -> float:
@@ -276,7 +277,9 @@ def _stream_minutes(streams: Mapping[str, int]) -> float:
     return seconds * streams.get(CONF_VIEWS_PER_HOUR, DEFAULT_VIEWS_PER_HOUR) / 60
 
 
-def _options_schema(offers: Mapping[str, Mapping[str, str]]) -> vol.Schema:
+def _options_schema(
+    offers: Mapping[str, Mapping[str, str]], panels: Mapping[str, Mapping[str, str]]
+) -> vol.Schema:
     """Return the form; modules and homes only where there is something to choose."""
     fields: dict[vol.Marker, Any] = {
         vol.Required(CONF_PULSE_TIME, default=DEFAULT_PULSE_TIME): _integer(
@@ -293,7 +296,9 @@ def _options_schema(offers: Mapping[str, Mapping[str, str]]) -> vol.Schema:
     fields[vol.Required(CONF_SIMULATED_RINGS, default=False)] = BooleanSelector()
     # If the section had a default, frontends would ignore the defaults of its fields.
     fields[vol.Required(CONF_HISTORY)] = section(_HISTORY_SCHEMA, {"collapsed": True})
-    fields[vol.Optional(CONF_STREAMS)] = section(_STREAMS_SCHEMA, {"collapsed": True})
+    shown = {vol.Optional(key, default=list): choice(names) for key, names in panels.items()}
+    streams = vol.Schema({**shown, **_STREAM_LIMITS})
+    fields[vol.Optional(CONF_STREAMS)] = section(streams, {"collapsed": True})
     return vol.Schema(fields)
 
 
@@ -301,10 +306,13 @@ def _existing_choices(
     values: Mapping[str, Any], offers: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
     """Return the previous values without modules and homes that no longer exist."""
-    return {
-        key: [each for each in value if each in offers[key]] if key in offers else value
-        for key, value in values.items()
-    }
+
+    def existing(key: str, value: Any) -> Any:
+        if key == CONF_STREAMS:
+            return _existing_choices(value, offers)
+        return [each for each in value if each in offers[key]] if key in offers else value
+
+    return {key: existing(key, value) for key, value in values.items()}
 
 
 def choice(names: Mapping[str, str]) -> SelectSelector:

@@ -15,6 +15,7 @@ from custom_components.bticino_classe.client.calls import (
     PANEL_WAIT_SECONDS,
     SESSION_REUSE_SECONDS,
     STATUS_WAIT_SECONDS,
+    STREAM,
     CallChange,
     CallEventType,
     CallState,
@@ -382,6 +383,48 @@ def test_steps_of_a_call(
     assert house.ringing() == []
     last = house.tracker.apply(replace(STATUS, vignette=Picture(url="w")))[0].call
     assert last.state is state
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [CallStep.RESCINDED, CallStep.ACCEPTED],
+        [CallStep.ACCEPTED, CallStep.TERMINATED],
+        [CallStep.TERMINATED],
+        [],
+    ],
+)
+def test_answer_for_the_picture(steps: list[CallStep]) -> None:
+    """The call rings on, whatever the cloud reports of our answer, and is missed in the end."""
+    house = House(GATE)
+    house.apply(OFFER)
+    (change,) = house.tracker.mark_streamed("one")
+    assert (change.type, change.call.answered_by) == (CallEventType.UPDATED, STREAM)
+    assert house.apply(*map(push, steps)) == []
+    assert house.ringing() == [YARD]
+    assert change.call.is_streamed
+    house.now += 46
+    (change,) = house.tracker.advance()
+    assert (change.type, change.call.answered_by) == (CallEventType.MISSED, STREAM)
+    assert not change.call.is_streamed
+    assert house.tracker.mark_streamed("one") == house.tracker.mark_streamed("unknown") == ()
+
+
+@pytest.mark.parametrize("way", ["here", "missed", "ended"])
+def test_end_of_a_call_that_was_answered_for_the_picture(way: str) -> None:
+    """A person answers, the cloud reports it as missed, or it is declined."""
+    house = House(GATE)
+    house.apply(OFFER)
+    house.tracker.mark_streamed("one")
+    if way == "here":
+        (change,) = house.tracker.mark_answered_here("one")
+        assert (change.type, change.call.answered_by) == (CallEventType.ANSWERED, "here")
+    elif way == "missed":
+        assert house.apply(push(CallStep.MISSED)) == [CallEventType.MISSED]
+    else:
+        (change,) = house.tracker.mark_ended("one", by="here")
+        assert (change.type, change.call.ended_by) == (CallEventType.ENDED, "here")
+    assert house.ringing() == []
 
 
 def test_answer_here_is_not_an_answer_elsewhere() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from homeassistant.core import callback
 
-from ..client import CallOverError, CallPush, CallStep
+from ..client import STREAM, CallOverError, CallPush, CallStep, NoAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +32,12 @@ class AnswerState(StrEnum):
 class _Answer:
     """An answer to a ring; `held` pushes wait until its outcome is known.
 
-    `hang_up` ends the viewer's session if it is the ring's own; None: the panel is dialled.
+    `hang_up` ends the viewer's session if it is the ring's own; None: the panel is dialled. `by` is
+    who answers, as in Call.
     """
 
     hang_up: Callable[[], None] | None
+    by: str = "here"
     state: AnswerState = AnswerState.SENDING
     held: list[CallPush] = field(default_factory=list)
     left_at: float | None = None
@@ -49,10 +51,13 @@ class LocalAnswers:
         *,
         clock: Callable[[], float],
         apply: Callable[[CallPush], None],
-        answered: Callable[[str], None],
+        answered: Callable[[str, str], None],
         ended: Callable[[str, str | None, float | None], None],
     ) -> None:
-        """`ended` gets the session, who ended it, and when by the clock; None for now."""
+        """`answered` gets the session and by whom.
+
+        `ended` gets the session, who ended it, and when by the clock; None for now.
+        """
         self._clock = clock
         self._apply = apply
         self._answered = answered
@@ -60,12 +65,14 @@ class LocalAnswers:
         self._answers: dict[str, _Answer] = {}
 
     @callback
-    def async_begin(self, session_id: str, hang_up: Callable[[], None] | None) -> None:
+    def async_begin(
+        self, session_id: str, hang_up: Callable[[], None] | None, *, by: str = "here"
+    ) -> None:
         """Register an answer that is about to be sent, or a ringing panel that is dialled.
 
         `hang_up` ends the viewer's session; None if the panel is dialled.
         """
-        self._answers[session_id] = _Answer(hang_up=hang_up)
+        self._answers[session_id] = _Answer(hang_up=hang_up, by=by)
 
     @callback
     def async_confirm(self, session_id: str) -> None:
@@ -77,7 +84,7 @@ class LocalAnswers:
         if answer.state is not AnswerState.SENDING:
             return
         answer.state = AnswerState.DIALLED if answer.hang_up is None else AnswerState.CONNECTED
-        self._answered(session_id)
+        self._answered(session_id, answer.by)
         if any(push.step is CallStep.TERMINATED for push in answer.held):
             self._hang_up(answer)
 
@@ -92,6 +99,8 @@ class LocalAnswers:
     def async_fail(self, session_id: str, err: BticinoError) -> None:
         """Register that an answer failed; the ring goes on unless it has ended at the intercom."""
         is_over = isinstance(err, CallOverError) and not self._is_dialled(session_id)
+        if isinstance(err, NoAnswerError) and err.sent:
+            self._mark_streamed(session_id)  # it is terminated at the intercom now
         self.async_withdraw(session_id)
         if is_over:
             self._ended(session_id, "elsewhere", None)
@@ -105,9 +114,13 @@ class LocalAnswers:
 
     @callback
     def async_end(self, session_id: str, *, by: str) -> None:
-        """Register that the viewer's session has ended for good, and by whom."""
+        """Register that the viewer's session has ended for good, and by whom.
+
+        A ring that was answered for its picture goes on.
+        """
+        self._mark_streamed(session_id)
         answer = self._answers.pop(session_id, None)
-        if answer is None:
+        if answer is None or answer.by == STREAM:
             return
         if answer.left_at is None:
             self._ended(session_id, by, None)
@@ -153,6 +166,12 @@ class LocalAnswers:
         """Whether an answer is not confirmed yet."""
         answer = self._answers.get(session_id)
         return answer is not None and answer.state is AnswerState.SENDING
+
+    def _mark_streamed(self, session_id: str) -> None:
+        """Report an answer for the picture that was sent: from now on, the panel is dialled."""
+        answer = self._answers.get(session_id)
+        if answer is not None and answer.by == STREAM and answer.state is AnswerState.SENDING:
+            self._answered(session_id, STREAM)
 
     def _is_dialled(self, session_id: str) -> bool:
         answer = self._answers.get(session_id)

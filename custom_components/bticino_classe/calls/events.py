@@ -10,6 +10,7 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.util.hass_dict import HassKey
 
 from ..client import (
+    STREAM,
     Call,
     CallChange,
     CallEventType,
@@ -219,7 +220,7 @@ class CallEvents:
         return LocalAnswers(
             clock=self._clock.monotonic,
             apply=self._apply,
-            answered=self._on_answered_here,
+            answered=self._on_answered,
             ended=self._on_ended,
         )
 
@@ -238,8 +239,10 @@ class CallEvents:
             self._past.async_answered_elsewhere(push.session_id)
         self._publish(changes)
 
-    def _on_answered_here(self, session_id: str) -> None:
-        self._publish(self._tracker.mark_answered_here(session_id))
+    def _on_answered(self, session_id: str, by: str) -> None:
+        tracker = self._tracker
+        mark = tracker.mark_streamed if by == STREAM else tracker.mark_answered_here
+        self._publish(mark(session_id))
 
     def _on_ended(self, session_id: str, by: str | None, at: float | None) -> None:
         self._publish(self._tracker.mark_ended(session_id, by=by, at=at))

@@ -12,6 +12,7 @@ from .auth import (
 )
 from .calls import (
     SESSION_REUSE_SECONDS,
+    STREAM,
     Call,
     CallChange,
     CallEventType,
@@ -127,6 +128,7 @@ from .webrtc.signaling import (
     SignalingChannel,
 )
 from .webrtc.two_way import (
+    may_send,
     without_sent_audio,
 )
 from .webrtc.whep import (
@@ -155,6 +157,7 @@ from .websocket.push_channel import (
 __all__ = [
     "PRODUCTION",
     "SESSION_REUSE_SECONDS",
+    "STREAM",
     "Account",
     "AnsweredElsewhereError",
     "ApiError",
@@ -237,6 +240,7 @@ __all__ = [
     "is_mac",
     "is_offer",
     "limited_homes",
+    "may_send",
     "missing_codec",
     "origin_of",
     "own_network",

@@ -21,6 +21,7 @@ BACKLOG_SECONDS: Final = 10.0  # old pushes may come so long after a subscriptio
 LATE_SECONDS: Final = 60.0  # a push so long after its expiry is too late to ring
 MAX_RING_SECONDS: Final = 45.0  # after which a call without an end push has ended
 MAX_TALK_SECONDS: Final = 600.0
+STREAM: Final = "stream"  # has answered a call: another program, for its picture
 SESSION_REUSE_SECONDS: Final = 3600.0  # after which a session id that returns is a new call
 
 
@@ -52,8 +53,9 @@ class Call:
     """One ring and its outcome; times are in seconds since 1970.
 
     `panel_id` is None if the cloud does not name the panel. `answered_by` and `ended_by` are "here"
-    or "elsewhere" (a phone, the intercom); `ended_by` is None if no end was reported. `simulated`
-    is whether nobody rang.
+    or "elsewhere" (a phone, the intercom); `ended_by` is None if no end was reported. `answered_by`
+    is "stream" if only another program has answered, which nobody talks to: the call rings on, and
+    is missed. `simulated` is whether nobody rang.
     """
 
     session_id: str
@@ -76,6 +78,11 @@ class Call:
         if self.ended_at is None or self.answered_at is None:
             return None
         return self.ended_at - self.answered_at
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the call rings, although it is answered for the cloud."""
+        return self.state is CallState.RINGING and self.answered_by == STREAM
 
     @property
     def is_over(self) -> bool:
@@ -192,12 +199,23 @@ class CallTracker:
             return self._begin(push) if push.step in _RINGS else self._apply_early(push)
         if push.step in _RINGS:
             return self._update(tracked, push)
+        if tracked.call.is_streamed and push.step is not CallStep.MISSED:
+            return ()  # it is about the answer for the picture
         return self._apply_step(tracked, push)
 
     def mark_answered_here(self, session_id: str) -> tuple[CallChange, ...]:
         """Return the changes of a call that is answered in Home Assistant."""
         tracked = self._tracked.get(session_id)
         return () if tracked is None else self._answer(tracked, "here")
+
+    def mark_streamed(self, session_id: str) -> tuple[CallChange, ...]:
+        """Return the changes of a ring that another program shows; it goes on for the others."""
+        tracked = self._tracked.get(session_id)
+        if tracked is None or tracked.call.state is not CallState.RINGING:
+            return ()
+        streamed = replace(tracked, call=replace(tracked.call, answered_by=STREAM))
+        self._track(streamed)
+        return (CallChange(type=CallEventType.UPDATED, call=streamed.call),)
 
     def mark_ended(
         self, session_id: str, *, by: str | None, at: float | None = None
@@ -371,6 +389,8 @@ class CallTracker:
         """End a call; `at` is None if no end was reported."""
         if tracked.call.is_over:
             return ()
+        if tracked.call.is_streamed and by is None:
+            return self._miss(tracked)  # the cloud does not report that
         ended = replace(tracked.call, state=CallState.ENDED, ended_at=at, ended_by=by)
         return self._change(CallEventType.ENDED, tracked, ended)
 

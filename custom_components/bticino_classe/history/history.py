@@ -13,7 +13,7 @@ from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import async_track_time_interval
 
-from ..client import SESSION_REUSE_SECONDS, CallState
+from ..client import SESSION_REUSE_SECONDS, STREAM, CallState
 from ..const import (
     CONF_HISTORY,
     CONF_HISTORY_OFF,
@@ -190,7 +190,9 @@ class CallHistory(CallStore):
         """Record that a call that rang before Home Assistant was started was answered."""
         now = self._clock()
         call = self.find(session_id, now)
-        if call is not None and call.outcome == CallState.ENDED and call.ended_at is None:
+        if call is None or call.answered_by == STREAM:
+            return
+        if call.outcome == CallState.ENDED and call.ended_at is None:
             answered = CallState.ANSWERED.value
             self._put(replace(call, outcome=answered, answered_at=now, answered_by="elsewhere"))
 

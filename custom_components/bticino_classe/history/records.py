@@ -6,7 +6,7 @@ import math
 import secrets
 from typing import TYPE_CHECKING, Any, Final, override
 
-from ..client import SESSION_REUSE_SECONDS, CallState
+from ..client import SESSION_REUSE_SECONDS, STREAM, CallState
 from ..const import (
     CONF_CALLS,
     CONF_DAYS,
@@ -192,6 +192,7 @@ def merged(known: CallRecord, news: CallRecord) -> CallRecord:
     The start stays as first reported, since clocks differ, unless it was much earlier: the push
     of a missed call reports its end. Id, pictures and `seen` are those of `known`.
     """
+    known, news = _without_answers_for_pictures(known, news)
     time = news.time if known.time - news.time > MAX_CLOCK_DIFFERENCE else known.time
     filled = {
         name: value
@@ -211,6 +212,24 @@ def merged(known: CallRecord, news: CallRecord) -> CallRecord:
         location=known.location if is_located else news.location,
         **filled,
     )
+
+
+def _without_answers_for_pictures(
+    known: CallRecord, news: CallRecord
+) -> tuple[CallRecord, CallRecord]:
+    """Return two records without the answer of a program, which the cloud lists like any other."""
+    if known.answered_by == STREAM:
+        answered_by = news.answered_by or STREAM  # a person may have taken the call over
+        return replace(known, answered_by=answered_by), _without_anonymous_answer(news)
+    if news.answered_by == STREAM:
+        return _without_anonymous_answer(known), news
+    return known, news
+
+
+def _without_anonymous_answer(record: CallRecord) -> CallRecord:
+    if record.answered_by is not None or record.outcome != CallState.ANSWERED:
+        return record
+    return replace(record, outcome=CallState.ENDED.value, answered_at=None)
 
 
 def _rank(outcome: str) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from homeassistant.core import callback
 
-from ..client import sends_audio
+from ..client import may_send
 from ..permissions import EntityAccess
 from .relays import GO2RTC_USER_ID, relay_id
 
@@ -61,8 +61,7 @@ class Audience:
         """Return the translation key of why somebody may not open a camera now; None: may."""
         if not access.may_read:
             return "call_watch_not_allowed"
-        is_talking = sends_audio(offer)
-        if is_talking and not access.may_control:
+        if may_send(offer) and not access.may_control:
             return "call_talk_not_allowed"
         view, is_ringing = self._view_of(camera.id), self._calls.ringing_at(camera) is not None
         if is_ringing and (view is None or view.answered_call is None):
@@ -70,7 +69,7 @@ class Audience:
         if view is None:
             return self._relays.refusal_of_person(camera, may_control=access.may_control)
         is_silent = not view.access.may_control and bool(self._people_at(camera.id))
-        return "call_relay_silent" if is_talking and is_silent else None
+        return "call_relay_silent" if is_silent and may_send(offer) else None
 
     @callback
     def async_open(self, session_id: str, camera: Module, access: EntityAccess) -> None:
@@ -85,12 +84,17 @@ class Audience:
 
     @callback
     def async_close(self, session_id: str) -> None:
-        """Unregister somebody; a person's view ends when nobody is left who may talk."""
+        """Unregister somebody; the view ends when nobody is left for whom it is.
+
+        A person's is for those who may talk. go2rtc leaves without a word.
+        """
         if (person := self._people.pop(session_id, None)) is None:
             return
         view = self._view_of(person.camera_id)
-        is_left = any(each.may_control for each in self._people_at(person.camera_id))
-        if view is not None and view.relay is None and not is_left:
+        if view is None:
+            return
+        is_relay = view.relay is not None
+        if not any(each.may_control or is_relay for each in self._people_at(person.camera_id)):
             view.leave()
 
     @callback

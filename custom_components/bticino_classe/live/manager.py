@@ -9,6 +9,7 @@ from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 
 from ..client import (
+    STREAM,
     AnsweredElsewhereError,
     BticinoError,
     CallError,
@@ -195,12 +196,14 @@ class LiveViewManager:
         """Decline a ring at a camera; BticinoError if the intercom did not receive it."""
         for viewer in [v for v in self._viewers.values() if v.answered_call == call.session_id]:
             viewer.end("call_hung_up")
-        if call.session_id not in {each.session_id for each in self._calls.ringing}:
+        ringing = {each.session_id: each for each in self._calls.ringing}
+        if call.session_id not in ringing:
             return  # an answer was being sent, so the ring was terminated with its viewer
         bridge_id = camera.sent_intercom_id
         session = CallSession(self.channel, CallObserver(), bridge_id=bridge_id, panel_id=None)
         with self._calls.declining(call):
-            await session.decline(offer)
+            if not ringing[call.session_id].is_streamed:  # else it is terminated already
+                await session.decline(offer)
 
     async def async_next_panel(self, camera: Module) -> bool:
         """Switch the viewers of a camera to the next panel; returns whether there are any.
@@ -352,15 +355,17 @@ class LiveViewManager:
         """Answer the ring at the viewer's camera, or dial its panel."""
         if viewer.over.is_set():
             return  # the viewer has left while waiting
-        if viewer.relay is not None and self.relays.is_line_taken(viewer.camera):
+        shown = self.relays.take_ring(viewer)
+        is_relay = viewer.relay is not None and shown is None
+        if is_relay and self.relays.is_line_taken(viewer.camera):
             raise LineBusyError
         viewer.is_in_line = False
         call = self._calls.ringing_at(viewer.camera)
-        if call is None:
+        if call is None or is_relay:
             await self._dial(viewer, offer)
-        elif not viewer.access.may_control:
+        elif not (viewer.access.may_control or shown):
             viewer.end("call_answer_not_allowed")
-        elif call.offer is None:  # it can only be answered by a call to its panel
+        elif call.offer is None or call.is_streamed:  # only a call to its panel can answer it
             dial = viewer.call.dial(offer, when_busy=partial(self._wait_for_ring_end, viewer))
             await self._answer(viewer, call.session_id, dial, None)
         else:
@@ -392,7 +397,8 @@ class LiveViewManager:
     ) -> None:
         """Answer a ring, and report the outcome to the owner of the call."""
         answers = self._calls.answers
-        answers.async_begin(session_id, hang_up)
+        by = "here" if viewer.relay is None else STREAM
+        answers.async_begin(session_id, hang_up, by=by)
         viewer.answered_call = session_id
         try:
             await work

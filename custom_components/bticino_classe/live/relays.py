@@ -9,6 +9,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from ..const import (
     CONF_PAUSE_SECONDS,
+    CONF_SHOWN_RINGS,
     CONF_STREAMS,
     CONF_VIEW_SECONDS,
     CONF_VIEWS_PER_HOUR,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .viewer_session import ViewerSession
 
 RELAY_FAILURE_PAUSE_SECONDS: Final = 60.0  # after a call that was not set up
+TAKEN_RINGS: Final = 64  # that are remembered
 _HOUR: Final = 3600.0
 
 
@@ -43,11 +45,15 @@ def relay_id(user_id: str | None, module_id: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayOptions:
-    """The longest view, the pause after a view, and the number of views per hour."""
+    """The longest view, the pause after a view, and the number of views per hour.
+
+    `shown_rings` are the cameras whose rings a relay answers for the picture.
+    """
 
     view_seconds: float = DEFAULT_VIEW_SECONDS
     pause_seconds: float = DEFAULT_PAUSE_SECONDS
     views_per_hour: int = DEFAULT_VIEWS_PER_HOUR
+    shown_rings: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, entry: ConfigEntry) -> RelayOptions:
@@ -57,6 +63,7 @@ class RelayOptions:
             view_seconds=float(chosen.get(CONF_VIEW_SECONDS, DEFAULT_VIEW_SECONDS)),
             pause_seconds=float(chosen.get(CONF_PAUSE_SECONDS, DEFAULT_PAUSE_SECONDS)),
             views_per_hour=int(chosen.get(CONF_VIEWS_PER_HOUR, DEFAULT_VIEWS_PER_HOUR)),
+            shown_rings=frozenset(chosen.get(CONF_SHOWN_RINGS, ())),
         )
 
 
@@ -164,13 +171,15 @@ class Relays:
     ) -> None:
         self._notify = notify
         self.limits = limits
+        # By session and time: an intercom may use its session ids again.
+        self._taken_rings: deque[tuple[str, float]] = deque(maxlen=TAKEN_RINGS)
         self._calls = calls
         self._departures = departures
         self._viewers = viewers
 
     def refusal(self, camera: Module, relay: str | None) -> str | None:
         """Return the translation key of why a relay may not call now; None: it may, or is none."""
-        if relay is None:
+        if relay is None or self._ring_to_show(camera) is not None:
             return None
         if self.is_line_taken(camera):
             return "call_busy"
@@ -188,18 +197,54 @@ class Relays:
         return "call_busy" if self.is_line_taken(camera) and not may_return else None
 
     def is_line_taken(self, camera: Module) -> bool:
-        """Whether an intercom rings, is in a conversation, or has a viewer who is no relay."""
-        line = camera.intercom_id
-        people = [v for v in self._viewers() if v.relay is None and not v.call.may_be_over]
-        return (
-            any(viewer.camera.intercom_id == line for viewer in people)
-            or self._departures.has(line)
-            or any(self._calls.is_at(call, line) for call in self._calls.in_progress)
-        )
+        """Whether an intercom rings, is in a conversation, or has a viewer who is no relay.
+
+        A ring that a relay has answered only rings on in Home Assistant.
+        """
+        calls = [call for call in self._calls_at(camera) if not call.is_streamed]
+        return bool(calls) or self._has_people(camera)
 
     def gives_way(self, viewer: ViewerSession, newer: ViewerSession) -> bool:
-        """Whether a viewer is a relay that ends for a person, or for a new view of its own."""
-        return viewer.relay is not None and newer.relay in {None, viewer.relay}
+        """Whether a viewer is a relay that ends for a person, or for a new view of its own.
+
+        A ring that it shows only ends for a person who may answer it.
+        """
+        if viewer.relay is None:
+            return False
+        may_answer = newer.access.may_control or viewer.answered_call is None
+        return may_answer if newer.relay is None else newer.relay == viewer.relay
+
+    def take_ring(self, viewer: ViewerSession) -> Call | None:
+        """Return the ring that a relay answers for the picture, once for each ring."""
+        ring = None if viewer.relay is None else self._ring_to_show(viewer.camera)
+        if ring is not None:
+            self._taken_rings.append((ring.session_id, ring.began_at))
+        return ring
+
+    def _ring_to_show(self, camera: Module) -> Call | None:
+        """Return the ring at a camera that a relay may answer; None: there is none.
+
+        It must be of this panel, and nobody else may be answering or talking.
+        """
+        ring = self._calls.ringing_at(camera)
+        is_shown = camera.id in self.limits.options.shown_rings
+        if not is_shown or ring is None or ring.offer is None or self._has_people(camera):
+            return None
+        is_taken = (ring.session_id, ring.began_at) in self._taken_rings
+        is_alone = self._calls_at(camera) == [ring] and not ring.simulated
+        is_here = self._calls.location_of(ring) == camera.id
+        return ring if is_here and is_alone and not is_taken else None
+
+    def _calls_at(self, camera: Module) -> list[Call]:
+        calls = self._calls.in_progress
+        return [call for call in calls if self._calls.is_at(call, camera.intercom_id)]
+
+    def _has_people(self, camera: Module) -> bool:
+        """Whether an intercom has a viewer who is no relay, or one who may return."""
+        line = camera.intercom_id
+        people = [v for v in self._viewers() if v.relay is None and not v.call.may_be_over]
+        is_watched = any(viewer.camera.intercom_id == line for viewer in people)
+        return is_watched or self._departures.has(line)
 
     @callback
     def async_end(self, relay: str) -> None:

@@ -116,10 +116,9 @@ class _Signaling:
             if offer is not None:
                 await self._serve_offer(camera, access, offer)
         except TimeoutError:
-            await self._send(_ERROR, "There was no offer in time.")
+            await self._refuse("There was no offer in time.")
         except WhepError as err:
-            LOGGER.debug("A signaling client was refused: %s", err.detail)
-            await self._send(_ERROR, err.detail)
+            await self._refuse(err.detail)
         finally:
             await self._socket.close()
 
@@ -149,11 +148,10 @@ class _Signaling:
 
     async def _send_frames(self, view: _View) -> None:
         """Send the frames of a view until its WebSocket is no longer needed."""
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(None) as limit:
                 while (frame := await view.client.frames.get()) is not None:
-                    if not await self._send(*frame):
-                        break
+                    await self._send(*frame)
                     if frame[0] == _ANSWER:
                         view.goes_on = True
                         limit.reschedule(self._hass.loop.time() + CONNECTED_SECONDS)
@@ -190,13 +188,15 @@ class _Signaling:
                 raise WhepError(HTTPStatus.TOO_MANY_REQUESTS, "There are too many frames.")
             yield _parsed(message)
 
-    async def _send(self, kind: str, value: str) -> bool:
-        """Send a frame; returns whether the client is still there."""
-        try:
-            await self._socket.send_json({"type": kind, "value": value})
-        except ConnectionError:
-            return False
-        return True
+    async def _refuse(self, detail: str) -> None:
+        """Send an error, if the client is still there."""
+        LOGGER.debug("A signaling client was refused: %s", detail)
+        with suppress(ConnectionError):
+            await self._send(_ERROR, detail)
+
+    async def _send(self, kind: str, value: str) -> None:
+        """Send a frame; ConnectionError: the client is gone."""
+        await self._socket.send_json({"type": kind, "value": value})
 
 
 class _View:

@@ -8,6 +8,7 @@ import pytest
 
 from custom_components.bticino_classe.client.models import Candidate
 from custom_components.bticino_classe.client.webrtc.sdp import (
+    MAX_DESCRIPTION_BYTES,
     device_answer_for_viewer,
     device_offer_as_answer,
     reduced_offer,
@@ -16,6 +17,7 @@ from custom_components.bticino_classe.client.webrtc.sdp import (
     with_sendrecv_audio,
 )
 from custom_components.bticino_classe.client.webrtc.two_way import (
+    may_send,
     moved_candidate,
     single_audio_offer,
     split_audio_answer,
@@ -23,6 +25,7 @@ from custom_components.bticino_classe.client.webrtc.two_way import (
 )
 from tests.client.webrtc.descriptions import (
     BROWSERS,
+    RELAYS,
     codecs,
     descriptions,
     direction,
@@ -281,6 +284,25 @@ def test_browser_that_may_not_talk(name: str) -> None:
     assert not sends_audio(offer)
     if not sends_audio(read(name)):
         assert offer == read(name)
+
+
+@pytest.mark.parametrize("name", [*BROWSERS, *RELAYS])
+def test_offer_that_sends_nothing(name: str) -> None:
+    """It is one in which nobody could read anything else."""
+    assert may_send(read(name)) is sends_audio(read(name))
+    assert not may_send(without_sent_audio(read(name)))
+
+
+@pytest.mark.parametrize(
+    "added", ["a=sendrecv\r\n", "a=x\ra=sendonly\r\n", "\ta=sendrecv\n", "A=SENDONLY\r\n"]
+)
+def test_offer_with_several_directions(added: str) -> None:
+    """Another program may take the last one; a section without any may send."""
+    offer = read("go2rtc_whep")
+    assert may_send(offer.replace("a=recvonly\r\n", f"a=recvonly\r\n{added}"))
+    assert may_send(offer.replace("a=recvonly\r\n", ""))
+    assert not may_send(offer.replace("t=0 0\r\n", f"t=0 0\r\n{added}"))
+    assert may_send(offer + " " * MAX_DESCRIPTION_BYTES)
 
 
 @settings(max_examples=150, deadline=None)

@@ -199,8 +199,11 @@ def is_relayed(hass: HomeAssistant, entity_id: str = STREET) -> bool:
     return provider is not None and provider.domain == "go2rtc"
 
 
-async def source_of(hass: HomeAssistant, entity_id: str = STREET) -> str:
+def source_of(hass: HomeAssistant, entity_id: str = STREET) -> str:
     """Return the source of a camera that go2rtc serves."""
-    found = await camera_entity(hass, entity_id).stream_source()
+    go2rtc = get_entry(hass).runtime_data.live.go2rtc
+    unique_id = (camera_entity(hass, entity_id).unique_id or "").removesuffix("-camera")
+    (module_id,) = [each for each in go2rtc.chosen if unique_id.endswith(each)]
+    found: str | None = go2rtc.async_source(entity_id, module_id)
     assert found is not None
     return found

@@ -22,11 +22,12 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 import pytest
 
-from custom_components.bticino_classe.live import relays, whep
+from custom_components.bticino_classe.live import whep
+from custom_components.bticino_classe.live.relays import RelayOptions
 from tests.conftest import HANG_TIMEOUT
 from tests.go2rtc.browser import Browser
 from tests.go2rtc.server import VERSION, Go2rtc
-from tests.integration.conftest import wait_idle, wait_until
+from tests.integration.conftest import get_entry, wait_idle, wait_until
 from tests.integration.live.browser_client import open_session
 from tests.integration.live.conftest import ring_and_wait
 
@@ -125,11 +126,9 @@ async def test_several_browsers_one_call(server: Go2rtc, simulator: Simulator) -
     assert (server.dialer.attempts, simulator.rtc.offers) == (2, 2)
 
 
-async def test_source_that_ends(
-    server: Go2rtc, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_source_that_ends(hass: HomeAssistant, server: Go2rtc, simulator: Simulator) -> None:
     """It is connected again while there are browsers, which go on."""
-    monkeypatch.setattr(relays, "RELAY_PAUSE_SECONDS", 0.0)
+    get_entry(hass).runtime_data.live.relays.limits.options = RelayOptions(pause_seconds=0.0)
     async with watching(server) as first, watching(server) as second:
         await first.see()
         simulator.rtc.device_error(open_session(simulator), 0)

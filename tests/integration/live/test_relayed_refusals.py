@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.components.camera import async_get_stream_source
 from homeassistant.components.camera.const import DATA_CAMERA_PREFS
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.exceptions import HomeAssistantError
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
 
 ISSUE = "preload_refused"
 PREFS = {"type": "camera/update_prefs", "entity_id": STREET}
+
+
+@pytest.fixture(autouse=True)
+async def _components(hass: HomeAssistant) -> None:
+    """What else in Home Assistant asks cameras for streams; not possible once there is a client."""
+    for domain in ("stream", "media_source"):
+        assert await async_setup_component(hass, domain, {})
 
 
 def is_preloaded(go2rtc: Go2rtcServer) -> bool:
@@ -141,11 +149,24 @@ async def test_stills(
     assert (simulator.rtc.offers, list(simulator.journal)) == (0, [])
 
 
+async def test_other_integrations_get_no_address(
+    hass: HomeAssistant, relayed: BrowserClient, simulator: Simulator
+) -> None:
+    """It has a secret, which HomeKit would log; only go2rtc knows what to do with it."""
+    assert await async_get_stream_source(hass, STREET) is None
+    await relayed.watch(offer())
+    assert await async_get_stream_source(hass, STREET) is None
+    browse = {"type": "media_source/browse_media", "media_content_id": "media-source://camera"}
+    result = (await relayed.request(browse))["result"]
+    assert result["children"] == []
+    assert result["not_shown"] == len(hass.states.async_entity_ids("camera"))
+    assert len(simulator.rtc.open) == 1
+
+
 async def test_no_hls(
     hass: HomeAssistant, relayed: BrowserClient, go2rtc: Go2rtcServer, simulator: Simulator
 ) -> None:
     """Nor recordings: there is a clear reason, and nothing is dialled."""
-    await async_setup_component(hass, "stream", {})
     text = translated_error(hass, "stream_not_supported")
     result = await relayed.request({"type": "camera/stream", "entity_id": STREET})
     assert result["error"] == {"code": "start_stream_failed", "message": text}
@@ -161,7 +182,6 @@ async def test_no_hls(
         "type": "media_source/resolve_media",
         "media_content_id": f"media-source://camera/{STREET}",
     }
-    await async_setup_component(hass, "media_source", {})
     assert not (await relayed.request(media))["success"]
     assert (simulator.rtc.offers, go2rtc.streams) == (0, {})
     assert state_of(hass, STREET) == "idle"

@@ -47,16 +47,16 @@ if TYPE_CHECKING:
 type Client = TestClient[Any, Any]
 
 
-async def address_of(hass: HomeAssistant, camera: str = STREET) -> URL:
+def address_of(hass: HomeAssistant, camera: str = STREET) -> URL:
     """Return the address of a camera that go2rtc serves."""
-    scheme, _, address = (await source_of(hass, camera)).partition(":")
+    scheme, _, address = source_of(hass, camera).partition(":")
     assert scheme == "webrtc"
     return URL(address)
 
 
-async def path_of(hass: HomeAssistant, camera: str = STREET) -> str:
+def path_of(hass: HomeAssistant, camera: str = STREET) -> str:
     """Return the path and secret of the address by WHEP, which has the same secret."""
-    return (await address_of(hass, camera)).path_qs.replace(SIGNALING_PATH, WHEP_PATH)
+    return address_of(hass, camera).path_qs.replace(SIGNALING_PATH, WHEP_PATH)
 
 
 @pytest.mark.usefixtures("relayed")
@@ -87,7 +87,7 @@ async def test_where_it_leads(
     monkeypatch.setattr(hass.http, "server_host", bound)
     monkeypatch.setattr(hass.data["go2rtc"], "url", go2rtc_url)
     port = 8765 if go2rtc_url.startswith(("http://192", "http://go2rtc")) else hass.http.server_port
-    address = await address_of(hass)
+    address = address_of(hass)
     assert (address.scheme, address.host, address.port) == ("ws", host, port)
     assert address.path == f"{SIGNALING_PATH}/{STREET}"
     assert len(address.query["auth"]) == 64
@@ -98,7 +98,8 @@ async def test_address_that_is_gone(hass: HomeAssistant, monkeypatch: pytest.Mon
     """There is no source; at the next change of the providers, the camera is the direct one."""
     monkeypatch.setattr(hass.data["go2rtc"], "url", "http://go2rtc.example/")
     monkeypatch.setattr(go2rtc_module, "get_url", raise_no_url)
-    assert await camera_entity(hass).stream_source() is None
+    go2rtc = get_entry(hass).runtime_data.live.go2rtc
+    assert [go2rtc.async_source(STREET, module_id) for module_id in go2rtc.chosen] == [None]
     await camera_entity(hass).async_refresh_providers()
     await wait_idle(hass)
     assert not is_relayed(hass)
@@ -109,7 +110,7 @@ async def test_not_the_stream_address(
     hass: HomeAssistant, relayed: BrowserClient, loopback: Client, simulator: Simulator
 ) -> None:
     """Two relays: neither replaces the other; while one watches, the line is busy."""
-    own, other = Whep(http=loopback, path=await stream_path(hass)), await path_of(hass)
+    own, other = Whep(http=loopback, path=await stream_path(hass)), path_of(hass)
     assert own.path != other
     await relayed.watch(offer())
     await expect_problem(await own.post(), 409)
@@ -125,11 +126,11 @@ async def test_secret_of_one_camera(
 ) -> None:
     """It is for watching this camera, and for nothing else."""
     assert relayed.camera == STREET
-    secret = (await address_of(hass)).query["auth"]
+    secret = address_of(hass).query["auth"]
     await expect_problem(await loopback.get(f"{WHEP_PATH}/{YARD}?auth={secret}"), 401)
     await expect_problem(await loopback.get(f"{WHEP_PATH}/{STREET}?auth={secret[:-1]}"), 401)
     await expect_problem(await loopback.get(f"{WHEP_PATH}/{STREET}?auth="), 401)
-    talking = Whep(http=loopback, path=await path_of(hass))
+    talking = Whep(http=loopback, path=path_of(hass))
     await expect_problem(await talking.post(talk_offer()), 403)
     bearer = {"Authorization": f"Bearer {secret}"}
     refused = await loopback.get(f"/api/camera_proxy/{STREET}?auth={secret}", headers=bearer)
@@ -142,10 +143,10 @@ async def test_reload_while_watched(
 ) -> None:
     """The call ends, the secret before is invalid, and the camera works again."""
     await relayed.watch(offer())
-    former = await path_of(hass)
+    former = path_of(hass)
     await reload_entry(hass, get_entry(hass))
     assert simulator.rtc.open == []
-    assert await path_of(hass) != former
+    assert path_of(hass) != former
     await expect_problem(await loopback.get(former), 401)
     Clock(hass).ahead = PAUSE_SECONDS
     await relayed.watch(offer(version=2))
@@ -181,7 +182,7 @@ async def test_nothing_is_left(
     """No call, no consumer, and no valid secret."""
     entry = get_entry(hass)
     await relayed.watch(offer())
-    path = await path_of(hass)
+    path = path_of(hass)
     if end == "remove":
         await hass.config_entries.async_remove(entry.entry_id)
     elif end == "disable":
@@ -215,10 +216,10 @@ async def test_it_appears_nowhere(
     assert is_relayed(hass)
     await relayed.watch(offer())
     await relayed.watch(offer(version=2))
-    await expect_problem(await loopback.get((await address_of(hass)).path_qs), 426)
+    await expect_problem(await loopback.get((address_of(hass)).path_qs), 426)
     await wait_idle(hass)
     entry = get_entry(hass)
-    secret = (await address_of(hass)).query["auth"]
+    secret = address_of(hass).query["auth"]
     assert [each.name for each in caplog.records if secret in each.getMessage()] == []
     assert "auth=**REDACTED**" in caplog.text
     assert secret not in str([state.as_dict() for state in hass.states.async_all()])

@@ -4,11 +4,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from custom_components.bticino_classe.errors import translated_error
 from custom_components.bticino_classe.live import audience
 from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import call_action, get_entry, state_of, wait_until
 from tests.integration.live.browser_client import STREET, BrowserClient, offer, open_session
-from tests.integration.live.conftest import IN_CALL, RINGING, ring_and_wait
+from tests.integration.live.conftest import (
+    IN_CALL,
+    RINGING,
+    let_grace_period_pass,
+    ring_and_wait,
+)
 from tests.integration.live.test_relayed_camera import PAUSE_SECONDS, WATCHING, expect_error
 from tests.integration.live.test_relays import Clock
 
@@ -59,6 +65,27 @@ async def test_user_who_may_only_watch(
     assert simulator.rtc.offers == 0
     await guest.watch(offer())
     assert not go2rtc.stream.can_talk
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("a=recvonly\r\n", "a=recvonly\r\na=sendrecv\r\n"),
+        ("a=recvonly\r\n", "a=recvonly\r\na=sendonly\r\n"),
+        ("a=recvonly\r\n", "a=recvonly\r\na=x\ra=sendrecv\r\n"),
+        ("a=recvonly\r\n", "a=recvonly\r\n a=sendrecv \r\n"),
+        ("a=recvonly\r\n", ""),
+    ],
+)
+async def test_ambiguous_offer_of_who_may_only_watch(
+    hass: HomeAssistant, guest: BrowserClient, go2rtc: Go2rtcServer, *, old: str, new: str
+) -> None:
+    """go2rtc might read another direction in it than Home Assistant."""
+    assert old in offer()
+    await expect_error(
+        hass, await guest.open_view(offer().replace(old, new)), "call_talk_not_allowed"
+    )
+    assert go2rtc.streams == {}
 
 
 async def test_user_who_may_only_watch_joins(
@@ -212,6 +239,34 @@ async def test_view_of_a_person_ends_with_them(
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     assert len(go2rtc.stream.consumers) == 1
     assert simulator.rtc.terminates == 1
+
+
+async def test_view_of_those_who_may_only_watch_ends_with_the_last(
+    guest: BrowserClient, go2rtc: Go2rtcServer, simulator: Simulator
+) -> None:
+    """go2rtc leaves without a word, so the intercom would stay occupied."""
+    first, second = await guest.watch(offer()), await guest.watch(offer(version=2))
+    await first.close()
+    await wait_until(lambda: len(go2rtc.stream.consumers) == 1)
+    assert len(simulator.rtc.open) == 1
+    await second.close()
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
+    assert (simulator.rtc.offers, simulator.rtc.terminates) == (1, 1)
+
+
+async def test_go2rtc_that_lost_its_connection(
+    hass: HomeAssistant, relayed: BrowserClient, go2rtc: Go2rtcServer, simulator: Simulator
+) -> None:
+    """Its next view ends the one before, which it has left without a word."""
+    await relayed.watch(offer())
+    assert (
+        await go2rtc.pull(go2rtc.stream) == f"wrong answer: {translated_error(hass, 'call_busy')}"
+    )
+    await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
+    await let_grace_period_pass(hass)
+    assert await go2rtc.pull(go2rtc.stream) is None
+    assert go2rtc.stream.can_talk
+    assert (simulator.rtc.offers, simulator.rtc.peak, len(simulator.rtc.open)) == (2, 1, 1)
 
 
 async def test_browser_that_vanishes(relayed: BrowserClient, simulator: Simulator) -> None:

@@ -84,6 +84,7 @@ async def test_candidates_of_the_client(
 ) -> None:
     """They may precede the offer, and belong to its first section."""
     async with signaling(user) as socket:
+        await socket.send("something/else", "")
         if is_early:
             await socket.send(CANDIDATE, VIEWER_CANDIDATE)
         await socket.send(OFFER, two_way_offer())

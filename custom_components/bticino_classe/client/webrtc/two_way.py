@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from .sdp import (
     DIRECTIONS,
     bundled_mids,
+    is_processable,
     matching_section,
     rejection,
     with_bundled_mids,
@@ -29,6 +30,7 @@ _PAIRS: Final = (["recvonly", "sendonly"], ["inactive", "recvonly"])
 _MEDIA_SOURCE: Final = re.compile(r"a=(?:ssrc|ssrc-group|msid):.*")
 _CANDIDATES: Final = re.compile(r"a=(?:candidate:|end-of-candidates).*")
 _PAYLOAD_TYPE: Final = re.compile(r"a=(?:rtpmap|fmtp|rtcp-fb):(\S+).*")
+_LINE_BREAK: Final = re.compile(r"[\r\n]")
 # By these extensions a packet names its section, which may be the one that the device never sees.
 _SECTION_NAME: Final = re.compile(
     r"a=extmap:\S+ urn:ietf:params:rtp-hdrext:sdes:(?:mid|(?:repaired-)?rtp-stream-id)\b.*"
@@ -76,6 +78,19 @@ def without_sent_audio(offer: str) -> str:
     """Return the offer of a viewer who may only listen: none of its sections sends sound."""
     session, sections = parse(offer)
     return serialize(session, map(_listening, sections))
+
+
+def may_send(offer: str) -> bool:
+    """Whether anybody could read in an offer that its author sends sound.
+
+    Of several directions in a section, or of lines with odd endings, another program may take
+    others than we do.
+    """
+    if not is_processable(offer):
+        return True
+    lines = (line.strip() for line in _LINE_BREAK.split(offer.lower()))
+    _, sections = parse("\n".join(lines))
+    return any(section.kind == "audio" and _may_send(section) for section in sections)
 
 
 def moved_candidate(candidate: Candidate, target: str, source: str) -> Candidate:
@@ -133,6 +148,12 @@ def _as_offered(section: SdpSection, offered: SdpSection) -> SdpSection:
     """Return an answered section with the payload type that was offered for its codec."""
     shared = None if section.is_rejected else with_shared_codecs(offered, section)
     return section.renumbered(shared.payload_types[0]) if shared else section
+
+
+def _may_send(section: SdpSection) -> bool:
+    found = (DIRECTION.fullmatch(without_eol(line)) for line in section.lines)
+    directions = {match[1] for match in found if match}
+    return not directions or not directions <= {"recvonly", "inactive"}
 
 
 def _listening(section: SdpSection) -> SdpSection:
