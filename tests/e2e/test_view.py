@@ -121,10 +121,10 @@ async def test_door_is_opened_while_somebody_talks(
         await visitor.expect_locked("Portone", locked=False)
         await player.plays()
         await visitor.picture("talk-and-open")
-        await until_state(owner, IN_CALL, "on")
+        await until_event(owner, "answered")
         await visitor.page.locator("hui-root ha-icon-button-arrow-prev").click()
         await visitor.page.locator("hui-iframe-card").wait_for(state="detached")
-        await until_state(owner, IN_CALL, "off")
+        await until_event(owner, "ended")
 
 
 async def test_two_viewers(house: Development, running: Browser, operator: Operator) -> None:
