@@ -26,6 +26,7 @@ pytestmark = [
 ]
 
 STREET, COURT = "Posto esterno strada", "Posto esterno cortile"
+CAMERA = "camera.posto_esterno_strada"
 IN_CALL = "binary_sensor.posto_esterno_strada_line"
 EVENT = "event.posto_esterno_strada_call"
 
@@ -124,10 +125,10 @@ async def test_door_is_opened_while_somebody_talks(
         await visitor.expect_locked("Portone", locked=False)
         await player.plays()
         await visitor.picture("talk-and-open")
-        await until_state(owner, IN_CALL, "on")
+        await until_state(owner, CAMERA, "streaming")
         await visitor.page.locator("hui-root ha-icon-button-arrow-prev").click()
         await visitor.page.locator("hui-iframe-card").wait_for(state="detached")
-        await until_state(owner, IN_CALL, "off")
+        await until_state(owner, CAMERA, "idle")
 
 
 async def test_two_viewers(house: Development, running: Browser, operator: Operator) -> None:
