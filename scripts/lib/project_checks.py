@@ -119,7 +119,7 @@ _COUNTED_NOUN: Final = re.compile(
 
 
 def check_translations(project: Project) -> Iterator[str]:
-    """Check that every language is there and complete, and each text by itself and against English."""
+    """Check that no language and no text is missing, and each text, also against English."""
     english = _flatten(project.json(ENGLISH))
     found = project.find(TRANSLATIONS, ".json")
     for language in sorted(LANGUAGES - {Path(name).stem for name in found}):
