@@ -34,7 +34,7 @@ pytestmark = [
 PANEL = "Posto esterno strada"
 DASHBOARD = "dev-intercom/doors"
 CAMERA = "camera.posto_esterno_strada"
-RINGING = "binary_sensor.posto_esterno_strada_ringing"
+RINGING = "binary_sensor.posto_esterno_strada_bell"
 VIDEO = "window.findAll('video')[0]"
 
 

@@ -30,9 +30,9 @@ def issues_of(hass: HomeAssistant, entry: ConfigEntry[Any]) -> dict[str, ir.Issu
 
 
 def texts_of(issue: ir.IssueEntry) -> list[str]:
-    """Return the texts of an issue in every language, with the placeholders filled in."""
+    """Return the texts of an issue in every language, English first, with the placeholders."""
     found: list[str] = []
-    for language in TRANSLATIONS:
+    for language in sorted(TRANSLATIONS, key=lambda path: path.stem != "en"):
         texts = json.loads(language.read_text(encoding="utf-8"))["issues"][issue.translation_key]
         step = texts.get("fix_flow", {}).get("step", {}).get("confirm", {})
         assert ("description" in texts) is not issue.is_fixable

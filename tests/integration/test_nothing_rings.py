@@ -7,6 +7,7 @@ from homeassistant.config_entries import SOURCE_REAUTH
 from homeassistant.core import CoreState
 import pytest
 
+from scripts.lib.project_checks import LANGUAGES
 from tests.integration.conftest import (
     advance,
     reload_entry,
@@ -127,7 +128,7 @@ async def test_reason(  # noqa: PLR0917 - fixtures and cases
     shown = [*texts_of(issue), *(issue.translation_placeholders or {}).values()]
     secrets = personal_data(simulator, online) - {online.title, simulator.house.homes[0].name}
     assert [secret for secret in secrets if any(secret in text for text in shown)] == []
-    assert len(set(texts_of(issue))) == 4
+    assert len(set(texts_of(issue))) == 2 * len(LANGUAGES)
 
 
 async def test_refused_credentials(

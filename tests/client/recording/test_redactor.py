@@ -28,6 +28,7 @@ from tests.client import answers
 from tests.simulator.pushes import DEVICE_SDP
 
 STARTED_AT = 1_790_000_000.0
+SHORT_NUMBER = 6  # digits
 QUICK = settings(max_examples=150, deadline=None)
 HOME, BRIDGE = "64a1b2c3d4e5f60718293a4b", "00:03:50:ab:cd:ef"
 CANDIDATE = "candidate:1 1 udp 2130706431 192.0.2.20 50000 typ host generation 0 ufrag abcd"
@@ -145,7 +146,9 @@ def test_unknown_number_does_not_survive(number: float) -> None:
     """A PIN, a position or a phone number; a single digit may be a mode."""
     shown = redact({"pin": number, "lat": [number], "coordinates": [number], "mode": 7})
     values = [shown["pin"], *shown["lat"], *shown["coordinates"]]
-    assert all(isinstance(each, str) and str(number) not in each for each in values)
+    # A pseudonym is random, and may have a few digits in common with a short number.
+    hidden = str(number) if len(str(number)) > SHORT_NUMBER else f" {number} "
+    assert all(isinstance(each, str) and hidden not in f" {each} " for each in values)
     assert shown["mode"] == 7
 
 

@@ -10,6 +10,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.bticino_classe.errors import translated_error
+from scripts.lib.project_checks import LANGUAGES
 from tests.integration.conftest import get_entry, reload_entry, state_of, wait_idle
 from tests.integration.issues import issues_of, texts_of
 from tests.integration.live.browser_client import STREET, BrowserClient, offer, panel_id
@@ -53,7 +54,7 @@ async def expect_refused_preload(
     command = {"type": "camera/get_prefs", "entity_id": STREET}
     assert (await browser.request(command))["result"]["preload_stream"] is False
     texts = texts_of(issues_of(hass, get_entry(hass))[ISSUE])
-    assert sum("Posto esterno strada" in text for text in texts) == 2
+    assert sum("Posto esterno strada" in text for text in texts) == len(LANGUAGES)
     assert not is_preloaded(go2rtc)
     assert simulator.rtc.offers == 0
     assert is_relayed(hass)
