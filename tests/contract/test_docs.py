@@ -5,6 +5,7 @@ from pathlib import Path
 import re
 
 from homeassistant.util.yaml import parse_yaml
+from jinja2 import Environment
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -201,10 +202,10 @@ def _untranslated(tree: object) -> object:
 
 
 def links_of(name: str) -> list[str]:
-    """Return the documents that the relative links of a document lead to, in their order."""
-    targets = [target for target, _ in _LINK.findall(prose_of(DOCUMENTS[name])) if target]
+    """Return the files that the relative links of a document lead to, in their order."""
+    targets = [target for target, _ in _LINK.findall(prose_of(DOCUMENTS[name]))]
     paths = [(ROOT / name).parent.joinpath(target).resolve() for target in targets]
-    return [str(path.relative_to(ROOT)) for path in paths]
+    return [str(path.relative_to(ROOT)) if path.is_file() else name for path in paths]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -248,13 +249,21 @@ def test_italian_documents_have_the_structure_of_the_english(english: str, itali
     assert structure_of(DOCUMENTS[italian]) == structure_of(DOCUMENTS[english])
 
 
+@pytest.mark.parametrize("name", ITALIAN.values())
+def test_templates_of_italian_examples(name: str) -> None:
+    """The translated texts of the examples are valid templates."""
+    for block in _YAML.findall(DOCUMENTS[name]):
+        Environment(autoescape=True).parse(block)
+
+
 @pytest.mark.parametrize(("english", "italian"), ITALIAN.items())
 def test_documents_link_their_other_language(english: str, italian: str) -> None:
-    """The line below the title leads to the other language, and from Italian nothing else does."""
-    assert links_of(english)[0] == italian
-    first, *others = links_of(italian)
-    assert first == english
-    assert ITALIAN.keys().isdisjoint(others)
+    """The line below the title leads to it; the other links stay in a language where they can."""
+    other, *links = links_of(english)
+    assert other == italian
+    other, *italian_links = links_of(italian)
+    assert other == english
+    assert sorted(italian_links) == sorted(ITALIAN.get(link, link) for link in links)
 
 
 @pytest.mark.parametrize(
