@@ -42,7 +42,7 @@ FOREIGN = frozenset(
             "create automation",
             "delete",
         ),
-        *("developer tools", "actions", "devices & services", "disable debug logging"),
+        *("tools", "actions", "devices & services", "disable debug logging"),
         *("disconnected", "doorbell rang", "download", "download diagnostics"),
         *("edit in yaml", "enable debug logging", "helpers", "import", "labs", "lock"),
         *("lock locked", "lock opened", "lock unlocked", "media", "preview", "re-import blueprint"),
