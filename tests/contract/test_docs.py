@@ -5,6 +5,7 @@ from pathlib import Path
 import re
 
 from homeassistant.util.yaml import parse_yaml
+from jinja2 import Environment
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -12,13 +13,22 @@ PACKAGE = ROOT / "custom_components" / "bticino_classe"
 BLUEPRINTS = ROOT / "blueprints" / "automation" / "bticino_classe"
 DOCUMENTS = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-    for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+    for path in (
+        *(ROOT / "README.md", ROOT / "CHANGELOG.md"),
+        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "docs" / "it").glob("*.md")),
+    )
 }
 OF_OWNERS = (  # documents whose italics quote the user interface
     *("README.md", "docs/automations.md", "docs/dashboards.md", "docs/entities.md"),
     *("docs/how_it_works.md", "docs/privacy.md", "docs/protocol.md", "docs/streams.md"),
     "docs/troubleshooting.md",
 )
+ITALIAN = {  # documents that exist in both languages
+    "README.md": "docs/it/README.md",
+    "docs/automations.md": "docs/it/automations.md",
+    "docs/troubleshooting.md": "docs/it/troubleshooting.md",
+}
 
 # What the documents quote of Home Assistant, its apps, HACS and the vendor's app, and emphasis.
 FOREIGN = frozenset(
@@ -32,7 +42,7 @@ FOREIGN = frozenset(
             "create automation",
             "delete",
         ),
-        *("developer tools", "actions", "devices & services", "disable debug logging"),
+        *("tools", "actions", "devices & services", "disable debug logging"),
         *("disconnected", "doorbell rang", "download", "download diagnostics"),
         *("edit in yaml", "enable debug logging", "helpers", "import", "labs", "lock"),
         *("lock locked", "lock opened", "lock unlocked", "media", "preview", "re-import blueprint"),
@@ -49,6 +59,25 @@ FOREIGN = frozenset(
         *("casa al mare", "posto esterno strada"),  # names in the simulated houses
     }
 )
+# The same in the Italian documents. Home Assistant leaves some of its texts in English.
+FOREIGN_ITALIAN = frozenset(
+    {
+        *("abilita la registrazione di debug", "disabilita la registrazione di debug"),
+        *("aggiornamenti", "aggiungi", "aggiungi da un collegamento github"),
+        *("aggiungi integrazione", "aggiungi repository personalizzato", "aiutanti", "anteprima"),
+        *("assistenti vocali", "automazioni e scenari", "azioni", "bloccato/a", "collega github"),
+        *("contatore", "crea automazione", "disconnesso", "disinstalla", "dispositivi e servizi"),
+        *("doorbell rang", "elimina", "esegui azioni", "esponi"),
+        *("failed to start the webrtc stream", "ignora", "importa progetto", "impostazioni"),
+        *("informazioni di sistema", "inizia a parlare", "installa", "integrazione", "laboratori"),
+        *("marketplace", "modifica in yaml", "precaricare il flusso della telecamera"),
+        *("reimporta il progetto", "repository personalizzati", "riconfigura", "riconfigurare"),
+        *("riparazioni", "ripristina l'ultimo valore noto all'avvio di home assistant", "salva"),
+        *("scarica", "scarica la diagnostica", "sistema", "strumenti", "tre puntini"),
+        *("two-way audio", "home + security", "door entry", "browser mod"),
+        *("blueprints", "non", "non aperta", "risposta non chiara"),
+    }
+)
 
 _FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]*`")
@@ -60,6 +89,11 @@ _PATH = re.compile(r"`((?:\w[\w.-]*/)+[\w.*-]*|\w+\.(?:py|json|yaml|yml|md|sh))`
 _OF_READER = frozenset(
     ["configuration.yaml", "open_door.py", "safe.json", "simulator.py", "tokens.json", "wifi.py"]
 )
+_HEADING = re.compile(r"^(#+) .+$", re.MULTILINE)
+_LIST_ITEM = re.compile(r"^( *)(?:-|\d+\.) ", re.MULTILINE)
+_EXTERNAL = re.compile(r"\]\((https?://[^)\s]+)\)")
+_YAML = re.compile(r"^```yaml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_TRANSLATED_KEYS = frozenset({"alias", "title", "message"})
 _ROOTS = (ROOT, PACKAGE, PACKAGE / "translations")
 
 
@@ -110,7 +144,7 @@ def _exists(root: Path, path: str) -> bool:
     return any(root.glob(path.rstrip("/")))
 
 
-def unknown_quotes(text: str, known: str) -> list[str]:
+def unknown_quotes(text: str, known: str, foreign: frozenset[str] = FOREIGN) -> list[str]:
     """Return what a document quotes and neither we nor Home Assistant show.
 
     Quotes are italic, or in bold with quotation marks; "…", "→" and numbers separate their parts.
@@ -118,7 +152,7 @@ def unknown_quotes(text: str, known: str) -> list[str]:
     text = _CODE.sub("", prose_of(text))
     quotes = {" ".join(quote.split()) for quote in _QUOTED.findall(text) + _ITALIC.findall(text)}
     parts = {part.strip(" .").lower() for quote in quotes for part in _SEPARATOR.split(quote)}
-    return sorted(part for part in parts - FOREIGN if part and not _is_shown(part, known))
+    return sorted(part for part in parts - foreign if part and not _is_shown(part, known))
 
 
 def _is_shown(part: str, known: str) -> bool:
@@ -126,11 +160,12 @@ def _is_shown(part: str, known: str) -> bool:
     return part in known if " " in part else f"\n{part}\n" in known
 
 
-def shown_texts() -> str:
+def shown_texts(language: str = "en") -> str:
     """Return everything that the integration and its blueprints show, one text per line."""
-    english = json.loads((PACKAGE / "translations" / "en.json").read_text(encoding="utf-8"))
+    file = PACKAGE / "translations" / f"{language}.json"
+    translations = json.loads(file.read_text(encoding="utf-8"))
     blueprints = [path.read_text(encoding="utf-8") for path in BLUEPRINTS.glob("*.yaml")]
-    trees = [english, *(parse_yaml(text.replace("!input", "")) for text in blueprints)]
+    trees = [translations, *(parse_yaml(text.replace("!input", "")) for text in blueprints)]
     return "\n".join(["", *_texts(trees), ""]).lower()
 
 
@@ -140,6 +175,37 @@ def _texts(tree: object) -> list[str]:
     if isinstance(tree, list):
         return [text for value in tree for text in _texts(value)]
     return [re.sub(r"\{\w+\}", "", str(tree)).strip(" .")]
+
+
+def structure_of(text: str) -> dict[str, list[object]]:
+    """Return what a document and its translation have in common."""
+    prose = prose_of(text)
+    return {
+        "headings": [len(level) for level in _HEADING.findall(prose)],
+        "rows": [_cells(row) for row in prose.splitlines() if row.startswith("|")],
+        "list items": [len(indent) for indent in _LIST_ITEM.findall(prose)],
+        "notes": re.findall(r"^> \[!(\w+)\]$", prose, re.MULTILINE),
+        "messages": ["" for _ in _QUOTED.findall(prose)],
+        "external links": sorted(_EXTERNAL.findall(prose)),
+        "yaml": [_untranslated(parse_yaml(block)) for block in _YAML.findall(text)],
+    }
+
+
+def _untranslated(tree: object) -> object:
+    """Replace the texts of an example that are translated."""
+    if isinstance(tree, dict):
+        return {
+            key: ... if key in _TRANSLATED_KEYS else _untranslated(value)
+            for key, value in tree.items()
+        }
+    return [_untranslated(value) for value in tree] if isinstance(tree, list) else tree
+
+
+def links_of(name: str) -> list[str]:
+    """Return the files that the relative links of a document lead to, in their order."""
+    targets = [target for target, _ in _LINK.findall(prose_of(DOCUMENTS[name]))]
+    paths = [(ROOT / name).parent.joinpath(target).resolve() for target in targets]
+    return [str(path.relative_to(ROOT)) if path.is_file() else name for path in paths]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -164,6 +230,40 @@ def test_paths(name: str) -> None:
 def test_quotes(name: str) -> None:
     """Every quoted message, name and menu is one that a person sees."""
     assert unknown_quotes(DOCUMENTS[name], shown_texts()) == []
+
+
+@pytest.mark.parametrize("name", ITALIAN.values())
+def test_italian_quotes(name: str) -> None:
+    """An Italian document quotes what the interface shows in Italian."""
+    assert unknown_quotes(DOCUMENTS[name], shown_texts("it"), FOREIGN_ITALIAN) == []
+
+
+def test_every_italian_document_has_an_english_one() -> None:
+    """Every file in docs/it is compared with its English document."""
+    assert sorted(ITALIAN.values()) == [name for name in DOCUMENTS if name.startswith("docs/it/")]
+
+
+@pytest.mark.parametrize(("english", "italian"), ITALIAN.items())
+def test_italian_documents_have_the_structure_of_the_english(english: str, italian: str) -> None:
+    """A change of one language that the other needs too is noticed."""
+    assert structure_of(DOCUMENTS[italian]) == structure_of(DOCUMENTS[english])
+
+
+@pytest.mark.parametrize("name", ITALIAN.values())
+def test_templates_of_italian_examples(name: str) -> None:
+    """The translated texts of the examples are valid templates."""
+    for block in _YAML.findall(DOCUMENTS[name]):
+        Environment(autoescape=True).parse(block)
+
+
+@pytest.mark.parametrize(("english", "italian"), ITALIAN.items())
+def test_documents_link_their_other_language(english: str, italian: str) -> None:
+    """The line below the title leads to it; the other links stay in a language where they can."""
+    other, *links = links_of(english)
+    assert other == italian
+    other, *italian_links = links_of(italian)
+    assert other == english
+    assert sorted(italian_links) == sorted(ITALIAN.get(link, link) for link in links)
 
 
 @pytest.mark.parametrize(
@@ -223,3 +323,46 @@ def test_missing_paths_are_found(text: str, found: list[str]) -> None:
 def test_unknown_quotes_are_found(text: str, found: list[str]) -> None:
     """Names, messages and menus."""
     assert unknown_quotes(text, shown_texts()) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            '*Chiamate perse*, *Impostazioni → Salva*, **"Questo account è già configurato."**',
+            [],
+        ),
+        ("*Bell connection*, *Settings → Repairs*", ["bell connection", "repairs", "settings"]),
+    ],
+)
+def test_unknown_italian_quotes_are_found(text: str, found: list[str]) -> None:
+    """Also what only the English interface shows."""
+    assert unknown_quotes(text, shown_texts("it"), FOREIGN_ITALIAN) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("# A\n\n### B\n", "headings"),
+        ("# A\n\n## B\n\n| a | b |\n|---|---|\n", "rows"),
+        ("# A\n\n## B\n\n- a\n", "list items"),
+        ("# A\n\n## B\n\n> [!NOTE]\n> a\n", "notes"),
+        ('# A\n\n## B\n\n**"Message."**\n', "messages"),
+        ("# A\n\n## B\n\n[a](https://example.com)\n", "external links"),
+        ("# A\n\n## B\n\n```yaml\nalias: a\nmode: single\n```\n", "yaml"),
+    ],
+)
+def test_differences_of_structure_are_found(text: str, part: str) -> None:
+    """One document has something that the other has not."""
+    other = structure_of("# A\n\n## B\n")
+    assert [name for name, value in structure_of(text).items() if value != other[name]] == [part]
+
+
+def test_texts_of_examples_may_differ() -> None:
+    """Nothing else of an example may."""
+    example = (
+        "```yaml\nalias: {alias}\nactions:\n  - entity_id: {entity}\n    message: {alias}\n```\n"
+    )
+    english = structure_of(example.format(alias="Hang up", entity="lock.cancello"))
+    assert english == structure_of(example.format(alias="Riaggancia", entity="lock.cancello"))
+    assert english != structure_of(example.format(alias="Hang up", entity="lock.portone"))

@@ -43,6 +43,8 @@ START_SECONDS = ", ".join(FIRST)
 SENTENCES = [
     ("README.md", f"up to the home's {MORE_EVENTS} newest events"),
     ("README.md", f"delay of up to {POLL} minutes"),
+    ("docs/it/README.md", f"fino ai {MORE_EVENTS} eventi più recenti della casa"),
+    ("docs/it/README.md", f"ritardo fino a {POLL} minuti"),
     ("docs/how_it_works.md", f"Newest {EVENTS} events of a home ({MORE_EVENTS} if"),
     ("docs/how_it_works.md", f"every {POLL} minutes, or every {POLL_WHILE_DOWN} minutes while"),
     ("docs/how_it_works.md", f"({SHORT} in {SHORT_SECONDS:.0f} seconds, {LONG} per hour)"),
@@ -60,6 +62,8 @@ SENTENCES = [
     ("docs/streams.md", f"later than {WORDS[int(whep.GATHER_SECONDS)]} seconds after its answer"),
     ("docs/troubleshooting.md", f"up to {MORE_EVENTS} of the home's newest events"),
     ("docs/troubleshooting.md", f"about {minutes(polling.OUTAGE_TOLERANCE)} minutes"),
+    ("docs/it/troubleshooting.md", f"fino a {MORE_EVENTS} eventi della casa, i più recenti"),
+    ("docs/it/troubleshooting.md", f"circa {minutes(polling.OUTAGE_TOLERANCE)} minuti"),
     ("docs/entities.md", f"up to {WORDS[int(http.WAIT_SECONDS)]} seconds, then answers *404*"),
     ("docs/entities.md", f"ends {calendar.UNKNOWN_END_SECONDS:.0f} seconds after"),
     ("docs/entities.md", f"{const.DEFAULT_PULSE_TIME} s (1 to 60)"),
