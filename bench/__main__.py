@@ -15,6 +15,7 @@ from . import (
     outage_starts,
     outages,
     pictures,
+    relayed,
     requests,
     ring_leaks,
     rings,
@@ -56,6 +57,7 @@ class Extent:
     history_runs: int
     picture_rings: int
     first_pictures: int
+    relayed_viewers: Sequence[int]
     outages: int
 
 
@@ -72,6 +74,7 @@ FULL: Final = Extent(
     history_runs=5,
     picture_rings=50,
     first_pictures=5,
+    relayed_viewers=(1, 2, 10),
     outages=100,
 )
 # At the first stop, every bounded collection of calls and pushes has to be full.
@@ -88,6 +91,7 @@ QUICK: Final = Extent(
     history_runs=1,
     picture_rings=5,
     first_pictures=1,
+    relayed_viewers=(1, 2),
     outages=2,
 )
 
@@ -123,6 +127,7 @@ PARTS: Final[dict[str, Part]] = {
     "stream_times": lambda cloud, folder, extent: streams.measure_times(
         cloud, folder, extent.first_pictures
     ),
+    "relayed": lambda cloud, folder, extent: relayed.measure(cloud, folder, extent.relayed_viewers),
     "ring_rate": lambda cloud, folder, _: rings.measure_rate(cloud, folder),
     "outages": lambda cloud, folder, extent: outages.measure(cloud, folder, extent.outages),
     "fleet": lambda *_: outages.measure_fleet(),

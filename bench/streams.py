@@ -136,6 +136,11 @@ class _Relay:
         assert runner.server is not None
         return bool(runner.server.connections)
 
+    @property
+    def url(self) -> str:
+        """The stream address."""
+        return str(self.http.make_url(self._path))
+
     async def post(self, offer: str) -> ClientResponse:
         """Send an offer an hour after the one before, as if by the clock of the limits."""
         self._ahead += HOUR_SECONDS
@@ -145,7 +150,8 @@ class _Relay:
 
 
 @asynccontextmanager
-async def _relay(hass: HomeAssistant) -> AsyncIterator[_Relay]:
+async def open_relay(hass: HomeAssistant) -> AsyncIterator[_Relay]:
+    """Set up the account, and serve the stream address of its first camera."""
     await set_up(hass)
     # A connection for each request: one that is kept would hide that a client has vanished.
     connector = TCPConnector(force_close=True)
@@ -154,7 +160,7 @@ async def _relay(hass: HomeAssistant) -> AsyncIterator[_Relay]:
 
 
 async def _view_twice(hass: HomeAssistant, cloud: Cloud) -> tuple[Requests, Requests]:
-    async with _relay(hass) as relay:
+    async with open_relay(hass) as relay:
         return await _requests(hass, cloud, relay), await _requests(hass, cloud, relay)
 
 
@@ -178,7 +184,7 @@ async def _vanish(
 ) -> tuple[AfterClients, AfterClients]:
     before = cloud.calls()
     patience = patch.dict(whep.QUIET_SECONDS, dict.fromkeys(whep.QUIET_SECONDS, SLOW_SECONDS))
-    async with _relay(hass) as relay:
+    async with open_relay(hass) as relay:
         channel = runtime_of(hass).live.channel
         # On a busy machine, a late acknowledgement must not cause a second terminate.
         channel.timeouts = replace(channel.timeouts, terminated=TIMEOUT_SECONDS)
@@ -246,7 +252,7 @@ async def _watch(hass: HomeAssistant) -> Steps:
     from tests.go2rtc import Go2rtcPeer  # noqa: PLC0415
 
     with patch("aioice.ice.get_host_addresses", lambda **_: [LOCALHOST]), _record() as steps:
-        async with _relay(hass) as relay, asyncio.timeout(TIMEOUT_SECONDS):
+        async with open_relay(hass) as relay, asyncio.timeout(TIMEOUT_SECONDS):
             peer = Go2rtcPeer()
             offer = await peer.offer()
             steps["post"] = perf_counter()

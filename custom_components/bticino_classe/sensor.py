@@ -156,7 +156,7 @@ class BticinoCallSensor(BticinoLocalEntity, SensorEntity):
 class BticinoLastCall(BticinoCallSensor):
     """How the last call ended that is not ringing any more, and when it began.
 
-    Disabled by default: the panels' entities tell the same, and Activity would list it twice.
+    Disabled by default: the entities of the panels show the same, and Activity would list it twice.
     """
 
     _attr_translation_key = "last_call"

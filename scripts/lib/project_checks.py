@@ -94,9 +94,20 @@ def _flatten(tree: Tree, prefix: str = "") -> dict[str, str]:
 
 # Languages: hassfest reads English only, and only after a push.
 
+LANGUAGES: Final = frozenset(
+    ["ca", "cs", "de", "el", "en", "es", "fr", "it", "nl", "pl", "pt", "pt-BR", "ro", "tr"]
+)
 SAME_AS_ENGLISH: Final = frozenset({"BTicino Classe", "E-mail", "Email", "Password", "Wi-Fi"})
 # By language: what else reads as in English.
-ALSO_SAME: Final[dict[str, frozenset[str]]] = {}
+ALSO_SAME: Final = {
+    "de": {"April {year}", "August {year}", "Code", "November {year}", "September {year}"},
+    "fr": {"Code", "Options"},
+    "nl": {
+        *("April {year}", "Camera", "Close-up", "Code", "December {year}", "Intercom online"),
+        *("November {year}", "September {year}"),
+    },
+    "ro": {"August {year}"},
+}
 MAX_NAME_LENGTH: Final = 32  # characters, in one line of a phone
 _NAME: Final = re.compile(r"(entity|device)\..*\.name")
 _BAD_TEXT: Final = re.compile(r"^$|^\s|\s$|</?[a-z]|://|\bwww\.|'\{\w+\}'|\[%", re.IGNORECASE)
@@ -108,9 +119,12 @@ _COUNTED_NOUN: Final = re.compile(
 
 
 def check_translations(project: Project) -> Iterator[str]:
-    """Check that every language is complete, and each text by itself and against English."""
+    """Check that no language and no text is missing, and each text, also against English."""
     english = _flatten(project.json(ENGLISH))
-    for name in project.find(TRANSLATIONS, ".json"):
+    found = project.find(TRANSLATIONS, ".json")
+    for language in sorted(LANGUAGES - {Path(name).stem for name in found}):
+        yield f"{TRANSLATIONS}/{language}.json is missing"
+    for name in found:
         texts = _flatten(project.json(name))
         for key, text in texts.items():
             yield from (f"{name}: {key} {fault}" for fault in _faults(key, text, english))
@@ -137,7 +151,7 @@ def _faults(key: str, text: str, english: dict[str, str]) -> Iterator[str]:
 
 
 def _untranslated(english: dict[str, str], texts: dict[str, str], language: str) -> Iterator[str]:
-    same = SAME_AS_ENGLISH | ALSO_SAME.get(language, frozenset())
+    same = SAME_AS_ENGLISH | ALSO_SAME.get(language, set())
     for key, text in texts.items():
         has_words = re.search(r"\w", _PLACEHOLDER.sub("", text))
         if text == english.get(key) and has_words and text not in same:

@@ -149,6 +149,8 @@ def write(root: Path) -> None:
         put(root, path, json.dumps(tree))  # JSON is YAML
     for path, text in _TEXTS.items():
         put(root, path, text)
+    for language in project_checks.LANGUAGES - {"en", "it"}:
+        put(root, ITALIAN.with_stem(language), json.dumps(_TREES[ITALIAN]))
 
 
 def put(root: Path, path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ DOCUMENTS = {
     for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
 }
 OF_OWNERS = (  # documents whose italics quote the user interface
-    *("README.md", "docs/automations.md", "docs/entities.md"),
+    *("README.md", "docs/automations.md", "docs/dashboards.md", "docs/entities.md"),
     *("docs/how_it_works.md", "docs/privacy.md", "docs/protocol.md", "docs/streams.md"),
     "docs/troubleshooting.md",
 )
@@ -44,6 +44,8 @@ FOREIGN = frozenset(
         *("home + security", "door entry", "user management", "browser mod"),
         *("idle", "locked", "on", "streaming", "unavailable", "unlocked"),
         *("busy", "not", "not opened", "success"),
+        *("dashboards", "add dashboard", "new dashboard from scratch", "raw configuration editor"),
+        *("entities", "talk and open"),  # the latter in the dashboard to paste
         *("casa al mare", "posto esterno strada"),  # names in the simulated houses
     }
 )

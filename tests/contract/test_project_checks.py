@@ -192,6 +192,12 @@ def test_correct_code_is_accepted(root: Path, line: str) -> None:
     assert find_problems(root) == []
 
 
+def test_no_language_is_missing(root: Path) -> None:
+    """The languages of the countries in which the intercoms are sold."""
+    (root / ENGLISH.with_name("el.json")).unlink()
+    assert has_problem(root, "translations/el.json is missing")
+
+
 def test_every_language_is_complete(root: Path) -> None:
     """Half a translation is a mixture of two languages."""
     sample.put(root, ENGLISH.with_name("de.json"), '{"exceptions": {}}')

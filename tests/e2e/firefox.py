@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 NAMES: Final = ("firefox-esr", "firefox")
 READY: Final = "WebDriver BiDi listening on "
-# A microphone that plays a tone, without a question; sound without a click.
+# A microphone that plays a tone, without a question; sound without a click. With hidden addresses
+# (the default), every other answer to a ring does not connect: both sides want to control ICE, and
+# Firefox ignores the role conflict (487) that aioice reports if its tie-breaker is larger.
 PREFERENCES: Final = {
     "media.navigator.streams.fake": True,
     "media.navigator.audio.fake_frequency": TONE,
     "media.navigator.permission.disabled": True,
+    "media.peerconnection.ice.obfuscate_host_addresses": False,
     "media.autoplay.default": 0,
     "datareporting.policy.dataSubmissionEnabled": False,
     "app.update.enabled": False,
@@ -51,12 +54,13 @@ FIND: Final = """
       .flatMap(root => root ? window.findAll(selector, root) : []),
   ];
 """
-PLACE: Final = """
-  (selector, text) => {
-    const found = window.findAll(selector).filter(each => (each.innerText || "").includes(text));
-    const box = found.at(0)?.getBoundingClientRect();
-    return box?.width ? {x: box.x + box.width / 2, y: box.y + box.height / 2} : null;
-  }
+SHOWS: Final = """
+  (selector, text) => window.findAll(selector).some(
+    each => (each.innerText || "").includes(text) && each.getBoundingClientRect().width)
+"""
+CLICK: Final = """
+  (selector, text) =>
+    window.findAll(selector).find(each => (each.innerText || "").includes(text)).click()
 """
 FILL: Final = """
   (selector, text) => {
@@ -166,37 +170,28 @@ class Page:
         return json.loads(found["result"]["value"])
 
     async def click(self, selector: str, text: str = "") -> None:
-        """Click an element that is there, or will be."""
-        place = await self.wait_for(selector, text)
-        at = {"type": "pointerMove", "x": round(place["x"]), "y": round(place["y"])}
-        press = [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
-        await self._act("pointer", [at, *press])
+        """Click an element that is there, or will be; it may move meanwhile."""
+        await self.wait_for(selector, text)
+        await self.run(CLICK, selector, text)
 
     async def fill(self, selector: str, text: str) -> None:
         """Enter a text into a field that is there, or will be."""
         await self.wait_for(selector)
         await self.run(FILL, selector, text)
 
-    async def wait_for(self, selector: str, text: str = "") -> dict[str, float]:
-        """Wait until an element is shown, and return its place."""
-        found: dict[str, float] = {}
+    async def wait_for(self, selector: str, text: str = "") -> None:
+        """Wait until an element is shown."""
 
         async def is_shown() -> bool:
-            found.update(await self.run(PLACE, selector, text) or {})
-            return bool(found)
+            return bool(await self.run(SHOWS, selector, text))
 
         await until(is_shown)
-        return found
 
     async def picture(self, name: str) -> None:
         """Take the page as it is."""
         ARTIFACTS.mkdir(exist_ok=True)
         taken = await self._command("browsingContext.captureScreenshot", context=self._context)
         (ARTIFACTS / f"{name}.png").write_bytes(base64.b64decode(taken["data"]))
-
-    async def _act(self, kind: str, actions: list[dict[str, Any]]) -> None:
-        source = {"type": kind, "id": kind, "actions": actions}
-        await self._command("input.performActions", context=self._context, actions=[source])
 
     async def _command(self, method: str, **parameters: object) -> dict[str, Any]:
         number = next(self._numbers)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from playwright.async_api import Browser, Page, StorageState
+    from playwright.async_api import Browser, Frame, Page, StorageState
 
     from tests.e2e.visitor import Visitor
 
@@ -109,11 +109,11 @@ def write_tone(path: Path) -> None:
 
 
 class Player:
-    """The dialogue of one camera."""
+    """The dialogue of one camera, on the visitor's page or in a frame of it."""
 
-    def __init__(self, visitor: Visitor) -> None:
+    def __init__(self, visitor: Visitor, frame: Frame | None = None) -> None:
         self._visitor = visitor
-        self._page = visitor.page
+        self._page = frame or visitor.page
         self._video = self._page.locator("ha-web-rtc-player video")
         self._talk = self._page.locator("more-info-camera #microphone-button ha-button")
         self.alert = self._page.locator("ha-web-rtc-player ha-alert")
@@ -160,7 +160,7 @@ class Player:
 
     async def close(self) -> None:
         """Close the dialogue."""
-        await self._page.keyboard.press("Escape")
+        await self._visitor.page.keyboard.press("Escape")
         await self._page.locator("ha-web-rtc-player").wait_for(state="detached")
 
     async def stats(self) -> dict[str, Any]:

@@ -42,6 +42,7 @@ pytestmark = [
 STREET: Final = "Posto esterno strada"
 CAMERA: Final = "camera.posto_esterno_strada"
 RINGING: Final = "binary_sensor.posto_esterno_strada_bell"
+OPTION: Final = "Live view through go2rtc"
 OPTIONS_FLOW: Final = "api/config/config_entries/options/flow"
 ANNA: Final = {"username": "anna", "password": "a password of Anna's"}
 
@@ -114,7 +115,8 @@ async def house(
 async def _choose_relay(visitor: Visitor) -> None:
     """Choose the street's camera in the options."""
     await visitor.open_options()
-    await visitor.page.locator("step-flow-form").get_by_text(STREET).click()
+    field = visitor.page.locator("step-flow-form ha-selector").filter(has_text=OPTION)
+    await field.get_by_text(STREET).click()
     await visitor.picture("relayed-option")
     await visitor.submit()
     await visitor.see("Success")

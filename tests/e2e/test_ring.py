@@ -68,6 +68,7 @@ async def test_ring_in_a_browser(
     await visitor.picture("ringing")
     await operator.do("miss")
     await visitor.expect_tile("Missed calls", "1")
+    await visitor.open_missed_calls("1")
 
     await operator.do("sockets", handshake_status=502)
     await operator.do("drop_connections")

@@ -26,7 +26,6 @@ pytestmark = [
 ]
 
 STREET, COURT = "Posto esterno strada", "Posto esterno cortile"
-IN_CALL = "binary_sensor.posto_esterno_strada_line"
 EVENT = "event.posto_esterno_strada_call"
 
 
@@ -91,15 +90,41 @@ async def test_ring_is_answered_by_opening_the_camera(
         await player.plays()
         calls = await operator.calls()
         assert (calls["offers"], calls["answers"]) == (0, 1)
-        since = (await until_state(owner, IN_CALL, "on"))["last_changed"]
+        since = (await until_event(owner, "answered"))["last_changed"]
         await visitor.picture("answered")
         await player.start_talking()
         await operator.wait_for_calls(hears_tone)
-        assert await event_type(owner) == "answered"
-        assert (await until_state(owner, IN_CALL, "on"))["last_changed"] == since
+        assert (await until_event(owner, "answered"))["last_changed"] == since
         await player.close()
-        await until_state(owner, IN_CALL, "off")
-        assert await event_type(owner) == "ended"
+        await until_event(owner, "ended")
+
+
+async def test_door_is_opened_while_somebody_talks(
+    house: Development, running: Browser, operator: Operator
+) -> None:
+    """On the page of docs/dashboards.md: picture, sound, microphone, and the doors below."""
+    visitor, _ = await somebody(house, running)
+    await visitor.open_dashboard()
+    await operator.do("ring", panel=STREET)
+    async with house.owner() as owner:
+        await owner.sign_in()
+        await until_state(owner, "binary_sensor.posto_esterno_strada_bell", "on")
+        player = Player(visitor, await visitor.talk_and_open())
+        await player.plays()
+        calls = await operator.calls()
+        assert (calls["offers"], calls["answers"]) == (0, 1)
+        await player.start_talking()
+        await player.plays()
+        await player.hears(loud=True)
+        await operator.wait_for_calls(hears_tone)
+        await visitor.open_from_dashboard("Portone")
+        await visitor.expect_locked("Portone", locked=False)
+        await player.plays()
+        await visitor.picture("talk-and-open")
+        await until_event(owner, "answered")
+        await visitor.page.locator("hui-root ha-icon-button-arrow-prev").click()
+        await visitor.page.locator("hui-iframe-card").wait_for(state="detached")
+        await until_event(owner, "ended")
 
 
 async def test_two_viewers(house: Development, running: Browser, operator: Operator) -> None:
@@ -176,7 +201,13 @@ async def until_state(owner: Owner, entity_id: str, wanted: str) -> dict[str, An
     return found
 
 
-async def event_type(owner: Owner) -> str:
-    """Return the type of the panel's last call event."""
-    found: str = (await owner.call("get", f"api/states/{EVENT}"))["attributes"]["event_type"]
+async def until_event(owner: Owner, wanted: str) -> dict[str, Any]:
+    """Wait until the panel's last call event is of a type, and return its state."""
+    found: dict[str, Any] = {}
+
+    async def is_so() -> bool:
+        found.update(await owner.call("get", f"api/states/{EVENT}"))
+        return bool(found["attributes"]["event_type"] == wanted)
+
+    await until(is_so)
     return found

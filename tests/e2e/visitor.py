@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from playwright.async_api import expect
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import Frame, Page
 
     from tests.e2e.development import Development
 
@@ -24,6 +24,7 @@ FLAGS: Final = (
 ARTIFACTS: Final = Path(__file__).parents[2] / "artifacts"
 DESKTOP: Final = (1280, 800)
 PHONE: Final = (390, 844)
+HOLD_MS: Final = 1_500  # milliseconds, more than the frontend needs for a long press
 TIMEOUT_MS: Final = 120_000  # milliseconds
 
 
@@ -91,6 +92,15 @@ class Visitor:
         await tile.get_by_text("Open door", exact=True).click()
         await tile.get_by_text("Really open?").click()
 
+    async def talk_and_open(self) -> Frame:
+        """From the dashboard to the page of the first panel; returns the frame of its camera."""
+        await self.page.locator("hui-tile-card").filter(has_text="Talk and open").first.click()
+        card = self.page.locator("hui-iframe-card iframe")
+        frame = await (await card.element_handle()).content_frame()
+        assert frame is not None
+        await frame.locator("ha-web-rtc-player").wait_for()
+        return frame
+
     async def expect_locked(self, door: str, *, locked: bool) -> None:
         """Wait until a door's tile shows what it should."""
         tile = self.page.locator("hui-tile-card").filter(has_text=door)
@@ -100,6 +110,17 @@ class Visitor:
         """Wait until a tile shows a text."""
         tile = self.page.locator("hui-tile-card").filter(has_text=name)
         await expect(tile.first).to_contain_text(text, timeout=TIMEOUT_MS)
+
+    async def open_missed_calls(self, count: str) -> None:
+        """A tap on their tile opens the latest calls; a long press sets the number to 0."""
+        tile = self.page.locator("hui-tile-card").filter(has_text="Missed calls")
+        await tile.click()
+        calls = self.page.locator("ha-media-player-browse .child")
+        await calls.filter(has_text="Missed").first.wait_for()
+        await self.open_dashboard()
+        await self.expect_tile("Missed calls", count)
+        await tile.click(delay=HOLD_MS)
+        await self.expect_tile("Missed calls", "0")
 
     async def browse_calls(self, *folders: str) -> list[str]:
         """Go down the media browser to the calls of a day, and return what is written there."""

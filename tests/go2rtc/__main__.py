@@ -13,11 +13,11 @@ PORT = 1984
 async def _run(port: int) -> None:
     server = Go2rtc()
     await server.start(port=port)
-    sys.stdout.write(f"go2rtc: {server.url}\n")
-    sys.stdout.flush()
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    sys.stdout.write(f"go2rtc: {server.url}\n")
+    sys.stdout.flush()
     await stop.wait()
     await server.stop()
 

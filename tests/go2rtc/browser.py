@@ -8,7 +8,7 @@ from aiortc.sdp import candidate_from_sdp
 from av import AudioFrame, VideoFrame
 
 from tests.simulator.audio import AudioMeter
-import tests.simulator.peer  # noqa: F401 - lets aiortc use the loopback address
+from tests.simulator.peer import close_connection  # the module lets aiortc use the loopback
 from tests.simulator.rtc_session import AudioStats
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Browser:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self.connection.close()
+        await close_connection(self.connection)
 
     async def _picture(self) -> bytes:
         frame = await self._tracks["video"].recv()

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcconfiguration import RTCBundlePolicy
+from aiortc.sdp import candidate_from_sdp
 from av import AudioFrame, VideoFrame
 
 from tests.simulator.audio import AudioMeter, ToneTrack
-import tests.simulator.peer  # noqa: F401 - lets aiortc use the loopback address
+from tests.simulator.peer import close_connection  # the module lets aiortc use the loopback
 from tests.simulator.rtc_session import AudioStats
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 OFFERS: Final = Path(__file__).parents[1] / "client" / "webrtc" / "offers"
 VOICE_HERTZ: Final = 700
+ENDED: Final = ("failed", "closed")
 _SESSION_IDS: Final = count(1)
 _OWN: Final = re.compile(r"a=(ice-ufrag|ice-pwd|fingerprint):.*")
 _CANDIDATE: Final = re.compile(r"a=candidate:.*\r\n")
@@ -44,9 +46,9 @@ class Go2rtcPeer:
         self.audio = AudioStats()
         self._captured = captured_offer(name)
         self._meter = AudioMeter(self.audio)
-        self._ended = asyncio.Event()
+        self._changed = asyncio.Event()
         self.connection.on("track", self._on_track)
-        self.connection.on("connectionstatechange", self._on_state)
+        self.connection.on("connectionstatechange", self._changed.set)
         for kind in ("video", "audio"):
             self.connection.addTransceiver(kind, "recvonly")
         if name == "two_way":
@@ -87,21 +89,39 @@ class Go2rtcPeer:
             assert isinstance(frame, AudioFrame)
             self._meter.measure(frame)
 
+    @property
+    def can_talk(self) -> bool:
+        """Whether the other side receives what it sends."""
+        directions = [each.currentDirection for each in self.connection.getTransceivers()]
+        return "sendonly" in directions
+
+    async def add_candidate(self, candidate: str) -> None:
+        """Add a candidate that came after the answer."""
+        parsed = candidate_from_sdp(candidate.removeprefix("candidate:"))
+        parsed.sdpMLineIndex = 0
+        await self.connection.addIceCandidate(parsed)
+
+    async def wait_connected(self) -> bool:
+        """Wait until the connection is there; False: it has ended."""
+        await self._wait_for("connected", *ENDED)
+        return self.connection.connectionState == "connected"
+
     async def wait_ended(self) -> None:
         """Wait until the connection has failed, or the other side has closed it."""
-        await self._ended.wait()
+        await self._wait_for(*ENDED)
 
     async def close(self) -> None:
         """Close the connection; nobody is told."""
-        await self.connection.close()
+        await close_connection(self.connection)
         await asyncio.sleep(0)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         self.tracks[track.kind] = track
 
-    def _on_state(self) -> None:
-        if self.connection.connectionState in {"failed", "closed"}:
-            self._ended.set()
+    async def _wait_for(self, *states: str) -> None:
+        while self.connection.connectionState not in states:
+            self._changed.clear()
+            await self._changed.wait()
 
 
 def _line(sdp: str, name: str) -> str:
@@ -109,3 +129,11 @@ def _line(sdp: str, name: str) -> str:
     found = re.search(rf"a={name}:[^\r]*", sdp)
     assert found is not None
     return found[0]
+
+
+def without_candidates(sdp: str) -> tuple[str, list[str]]:
+    """Return a description without its candidates, and these."""
+    lines = sdp.split("\r\n")
+    found = [line.removeprefix("a=") for line in lines if line.startswith("a=candidate:")]
+    kept = [line for line in lines if not line.startswith(("a=candidate:", "a=end-of-candidates"))]
+    return "\r\n".join(kept), list(dict.fromkeys(found))

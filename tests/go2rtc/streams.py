@@ -14,12 +14,12 @@ from tests.go2rtc.peer import Go2rtcPeer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from aiortc.mediastreams import MediaStreamTrack
     from av import VideoFrame
 
 SUPPORTED: Final = ("webrtc:http:", "webrtc:https:", "webrtc:ws:", "webrtc:wss:")
 SDP: Final = {"Content-Type": "application/sdp"}
 POST_TIMEOUT: Final = aiohttp.ClientTimeout(total=60)
+CONNECT_SECONDS: Final = 60.0
 KINDS: Final = ("video", "audio")
 # Seconds before a source is tried again, with the number of failures up to which they apply.
 RETRY_DELAYS: Final = ((5, 1.0), (10, 5.0), (20, 10.0))
@@ -31,31 +31,44 @@ class StreamError(Exception):
 
 
 class Source:
-    """One view by WHEP, or by go2rtc's signaling; `can_talk`: the other side takes sound."""
+    """One view, which sends its media and may receive a voice."""
 
-    can_talk = False
+    def __init__(self, voice: TrackRelay | None) -> None:
+        self._voice = voice
+        self._spoken = None if voice is None else voice.subscribe()
+        self._peer = Go2rtcPeer() if voice is None else Go2rtcPeer("two_way", self._spoken)
 
-    def __init__(self, voice: MediaStreamTrack, url: URL) -> None:
-        self._url = url
-        self._signals = url.scheme in {"ws", "wss"}
-        self._peer = Go2rtcPeer("two_way", voice) if self._signals else Go2rtcPeer()
+    @property
+    def can_talk(self) -> bool:
+        """Whether it receives a voice."""
+        return self._peer.can_talk
 
-    async def connect(self, session: aiohttp.ClientSession) -> None:
+    async def connect_by_whep(self, session: aiohttp.ClientSession, url: URL) -> None:
         """Send the offer and apply the answer; raises StreamError.
 
-        With WHEP, go2rtc looks neither at the status nor at `Location`.
+        go2rtc looks neither at the status nor at `Location`.
         """
-        exchange = _signal if self._signals else _post
+        answer = await _post(session, url, await self._peer.offer())
+        await self._peer.set_answer(_parsed(answer))
+
+    async def connect_by_signaling(self, session: aiohttp.ClientSession, url: URL) -> None:
+        """Do the same over go2rtc's own signaling, which is closed once there is a connection.
+
+        go2rtc sends its candidates after the offer; those of the loopback would not be passed on.
+        """
         try:
-            answer = await exchange(session, self._url, await self._peer.offer())
-            await self._peer.set_answer(_parsed(answer))
-            self.can_talk = "a=recvonly" in answer
-        except (InvalidStateError, OperationError, ValueError) as err:
-            await self._peer.close()
-            raise StreamError(str(err)) from err
-        except BaseException:
-            await self._peer.close()
-            raise
+            async with asyncio.timeout(CONNECT_SECONDS), session.ws_connect(url) as socket:
+                offer = await self._peer.offer()
+                await socket.send_json({"type": "webrtc/offer", "value": offer})
+                answer = await socket.receive_json()
+                if answer["type"] != "webrtc/answer":
+                    raise StreamError(f"wrong answer: {answer['value']}")
+                await self._peer.set_answer(answer["value"])
+                await self._wait_connected(socket)
+        except aiohttp.ClientConnectorError as err:
+            raise StreamError(_refused(url)) from err
+        except (aiohttp.ClientError, TypeError, TimeoutError) as err:
+            raise StreamError("websocket: bad handshake") from err
 
     async def relay(self, relays: dict[str, TrackRelay]) -> None:
         """Relay the tracks until the other side ends the view; closes the connection."""
@@ -67,7 +80,32 @@ class Source:
                 for task in running:
                     task.cancel()
         finally:
-            await self._peer.close()
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the connection without a word."""
+        await self._peer.close()
+        if self._voice is not None and self._spoken is not None:
+            self._voice.unsubscribe(self._spoken)
+
+    async def _wait_connected(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        connected = asyncio.create_task(self._peer.wait_connected())
+        reading = asyncio.create_task(self._read_candidates(socket))
+        try:
+            await asyncio.wait((connected, reading), return_when=asyncio.FIRST_COMPLETED)
+            if not connected.done() or not connected.result():
+                raise StreamError("webrtc: failed")
+        finally:
+            for task in (connected, reading):
+                task.cancel()
+            await asyncio.gather(connected, reading, return_exceptions=True)
+
+    async def _read_candidates(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Read until the other side closes the WebSocket."""
+        async for message in socket:
+            frame = message.json()
+            if frame["type"] == "webrtc/candidate":
+                await self._peer.add_candidate(frame["value"])
 
 
 class Dialer:
@@ -78,25 +116,31 @@ class Dialer:
         self.session = aiohttp.ClientSession()
         self.attempts = 0
 
-    async def connect(self, url: URL, voice: MediaStreamTrack) -> Source:
+    async def connect(self, url: URL, voice: TrackRelay) -> Source:
         """Return a source that sends; raises StreamError."""
         self.attempts += 1
-        source = Source(voice, url)
-        await source.connect(self.session)
+        is_two_way = url.scheme in {"ws", "wss"}
+        source = Source(voice if is_two_way else None)
+        connect = source.connect_by_signaling if is_two_way else source.connect_by_whep
+        try:
+            await connect(self.session, url)
+        except (InvalidStateError, OperationError, ValueError) as err:
+            await source.close()
+            raise StreamError(str(err)) from err
+        except BaseException:
+            await source.close()
+            raise
         return source
 
 
 class Producer:
-    """A source of a stream by its URL; only `webrtc:` is supported.
-
-    `can_talk`: the source takes the sound that `voice` relays, which is that of all consumers.
-    """
+    """A source of a stream by its URL, and what the consumers say to it."""
 
     def __init__(self, url: str, dialer: Dialer) -> None:
         self.url = url
+        self.relays = {kind: TrackRelay(kind) for kind in KINDS}
         self.voice = TrackRelay("audio")
         self.can_talk = False
-        self.relays = {kind: TrackRelay(kind) for kind in KINDS}
         self._address = URL(url.removeprefix("webrtc:")).with_fragment(None)
         self._dialer = dialer
         self._lock = asyncio.Lock()
@@ -126,15 +170,15 @@ class Producer:
         """Return what the API shows: of a connected source, the URL of the connection."""
         return {"url": str(self._address) if self._task else self.url}
 
+    async def _connect(self) -> Source:
+        source = await self._dialer.connect(self._address, self.voice)
+        self.can_talk = source.can_talk
+        return source
+
     async def _run(self, source: Source) -> None:
         while True:
             await source.relay(self.relays)
             source = await self._reconnect()
-
-    async def _connect(self) -> Source:
-        source = await self._dialer.connect(self._address, self.voice.subscribe())
-        self.can_talk = source.can_talk
-        return source
 
     async def _reconnect(self) -> Source:
         failures = 0
@@ -213,28 +257,18 @@ def retry_delay(failures: int) -> float:
     return next((delay for limit, delay in RETRY_DELAYS if failures < limit), LAST_RETRY_DELAY)
 
 
-async def _signal(session: aiohttp.ClientSession, url: URL, offer: str) -> str:
-    """Return the answer; the candidates of the other side are not needed."""
-    try:
-        async with session.ws_connect(url) as socket:
-            await socket.send_json({"type": "webrtc/offer", "value": offer})
-            answer = await socket.receive_json()
-    except (aiohttp.ClientError, TypeError) as err:
-        raise StreamError(str(err)) from err
-    if answer["type"] != "webrtc/answer":
-        raise StreamError(f"wrong answer: {answer['value']}")
-    return str(answer["value"])
-
-
 async def _post(session: aiohttp.ClientSession, url: URL, offer: str) -> str:
     try:
         async with session.post(url, data=offer, headers=SDP, timeout=POST_TIMEOUT) as response:
             return await response.text()
     except aiohttp.ClientConnectorError as err:
-        reason = f"dial tcp {url.host}:{url.port}: connect: connection refused"
-        raise StreamError(f'Post "{url}": {reason}') from err
+        raise StreamError(f'Post "{url}": {_refused(url)}') from err
     except (aiohttp.ClientError, TimeoutError) as err:
         raise StreamError(f'Post "{url}": EOF') from err
+
+
+def _refused(url: URL) -> str:
+    return f"dial tcp {url.host}:{url.port}: connect: connection refused"
 
 
 def _parsed(answer: str) -> str:

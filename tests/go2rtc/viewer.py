@@ -9,7 +9,9 @@ from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.sdp import candidate_from_sdp
 
+from tests.go2rtc.peer import without_candidates
 from tests.go2rtc.streams import KINDS, Stream, StreamError
+from tests.simulator.peer import close_connection
 from tests.simulator.scripted import sections
 
 if TYPE_CHECKING:
@@ -20,34 +22,29 @@ if TYPE_CHECKING:
 
 CODECS: Final = ("audio/opus", "video/H264")
 CONNECT_TIMEOUT: Final = 30.0  # seconds, after which go2rtc gives a consumer up
-CANDIDATE: Final = "a=candidate:"
-END_OF_CANDIDATES: Final = "a=end-of-candidates"
 
 
 class Viewer:
-    """Gets a stream's tracks; leaves the stream when its connection has ended.
-
-    Its sound goes to the source, if that takes sound when the viewer joins.
-    """
+    """Gets a stream's tracks; leaves the stream when its connection has ended."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._producer: Producer | None = None
         self._tracks: list[RelayedTrack] = []
-        self._talking: asyncio.Task[None] | None = None
         self._early: list[str] | None = []
         self._ended = asyncio.Event()
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_COMPAT)
         self._connection = RTCPeerConnection(configuration)
         self._connection.on("connectionstatechange", self._on_state)
         self._connection.on("track", self._on_track)
+        self._listening: list[asyncio.Task[None]] = []
 
     async def answer(self, offer: str) -> tuple[str, list[str]]:
         """Join the stream; return the answer and its candidates. Raises StreamError."""
         self._producer = await self._stream.add(self)
-        for section in sections(offer):
-            if section.kind in KINDS:
-                self._add(section.kind, can_talk=self._producer.can_talk)
+        for kind in [each.kind for each in sections(offer)]:
+            if kind in KINDS:
+                self._add(kind)
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
             await self._connection.setLocalDescription(await self._connection.createAnswer())
@@ -56,7 +53,7 @@ class Viewer:
         early, self._early = self._early, None
         for candidate in early or []:
             await self.add_candidate(candidate)
-        return _without_candidates(self._connection.localDescription.sdp)
+        return without_candidates(self._connection.localDescription.sdp)
 
     async def add_candidate(self, candidate: str) -> None:
         """Add a candidate of the browser, if it is a UDP one and not mDNS."""
@@ -85,9 +82,8 @@ class Viewer:
 
     async def close(self) -> None:
         """Close the connection and leave the stream."""
-        await self._connection.close()
-        if self._talking is not None:
-            self._talking.cancel()
+        await close_connection(self._connection)
+        await asyncio.gather(*self._listening)
         if self._producer is not None:
             for track in self._tracks:
                 self._producer.relays[track.kind].unsubscribe(track)
@@ -102,10 +98,11 @@ class Viewer:
             self._ended.set()
 
     def _on_track(self, track: MediaStreamTrack) -> None:
-        if track.kind == "audio" and self._producer is not None and self._producer.can_talk:
-            self._talking = asyncio.create_task(self._producer.voice.run(track))
+        """Pass the microphone on."""
+        if self._producer is not None and self._producer.can_talk and track.kind == "audio":
+            self._listening.append(asyncio.create_task(self._producer.voice.run(track)))
 
-    def _add(self, kind: str, *, can_talk: bool) -> None:
+    def _add(self, kind: str) -> None:
         """Add a track of a kind; a second section of a kind is not used."""
         assert self._producer is not None
         if kind in {track.kind for track in self._tracks}:
@@ -113,14 +110,8 @@ class Viewer:
         else:
             track = self._producer.relays[kind].subscribe()
             self._tracks.append(track)
-            direction = "sendrecv" if can_talk and kind == "audio" else "sendonly"
+            is_two_way = kind == "audio" and self._producer.can_talk
+            direction = "sendrecv" if is_two_way else "sendonly"
             transceiver = self._connection.addTransceiver(track, direction)
         able = RTCRtpSender.getCapabilities(kind).codecs
         transceiver.setCodecPreferences([each for each in able if each.mimeType in CODECS])
-
-
-def _without_candidates(sdp: str) -> tuple[str, list[str]]:
-    lines = sdp.split("\r\n")
-    found = [line.removeprefix("a=") for line in lines if line.startswith(CANDIDATE)]
-    kept = [line for line in lines if not line.startswith((CANDIDATE, END_OF_CANDIDATES))]
-    return "\r\n".join(kept), list(dict.fromkeys(found))

@@ -52,7 +52,7 @@ def logged_levels(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_unplugged_intercom_makes_its_doors_unavailable(
     hass: HomeAssistant, simulator: Simulator, freezer: FrozenDateTimeFactory
 ) -> None:
-    """*Cloud connection* shows why; everything returns with the intercom."""
+    """*Intercom online* shows why; everything returns with the intercom."""
     for shown in ("both", "errors"):
         simulator.unreachable_shown = "both" if shown == "both" else "errors"
         simulator.unplug_bridge()

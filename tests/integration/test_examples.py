@@ -178,10 +178,10 @@ async def test_example(world: World, alias: str) -> None:
 
 
 def test_every_block_is_run() -> None:
-    """The rest are a card, a script and an action, which the history's tests run."""
+    """The rest are a script and an action, which the history's tests run."""
     assert SCENARIOS.keys() == EXAMPLES.keys()
     others = [block.partition("\n")[0] for block in blocks() if alias_of(block) is None]
-    assert others == ["type: picture-entity", "sequence:", "action: bticino_classe.delete_calls"]
+    assert others == ["sequence:", "action: bticino_classe.delete_calls"]
 
 
 @scenario("Light in the hall when somebody rings in the dark")

@@ -119,10 +119,7 @@ class RealPeer:
 
     async def close(self) -> None:
         """Close the connection, the tracks and the receiving task."""
-        connecting = _tasks_of(self._connection)
-        await self._connection.close()
-        if connecting:
-            await asyncio.wait(connecting, timeout=CLOSE_SECONDS)
+        await close_connection(self._connection)
         self._video.stop()
         self._tone.stop()
         for receiver in self._receivers:
@@ -170,6 +167,15 @@ class RealPeer:
                 frame = await track.recv()
                 if isinstance(frame, AudioFrame):
                     self._meter.measure(frame)
+
+
+async def close_connection(connection: RTCPeerConnection) -> None:
+    """Close a connection; one that is being established is waited for."""
+    connecting = _tasks_of(connection)
+    # If somebody who waits for its end is cancelled, aiortc cannot end it.
+    await asyncio.shield(connection.close())
+    if connecting:
+        await asyncio.wait(connecting, timeout=CLOSE_SECONDS)
 
 
 def _tasks_of(connection: RTCPeerConnection) -> list[asyncio.Task[Any]]:

@@ -377,7 +377,7 @@ async def test_ring_that_is_over_opens_nothing(
 async def test_renamed_sensor_is_found(
     hass: HomeAssistant, opening_automation: Automate, simulator: Simulator
 ) -> None:
-    """*Ringing* belongs to the device of the doorbell."""
+    """*Bell* belongs to the device of the doorbell."""
     er.async_get(hass).async_update_entity(
         RINGING[STREET], new_entity_id="binary_sensor.bell", name="Campanello"
     )

@@ -191,8 +191,8 @@ async def test_hang_up_spares_the_next_call(  # noqa: PLR0917 - fixtures
 @pytest.mark.parametrize(
     ("inputs", "panel", "address"),
     [
-        ({"open_camera": True}, STREET, f"/?more-info-entity-id={STREET_CAMERA}"),
-        ({"open_camera": True}, YARD, f"/?more-info-entity-id={YARD_CAMERA}"),
+        ({"open_camera": True}, STREET, f"/home/overview?more-info-entity-id={STREET_CAMERA}"),
+        ({"open_camera": True}, YARD, f"/home/overview?more-info-entity-id={YARD_CAMERA}"),
         (
             {"open_camera": True, "dashboard": "/casa/porta"},
             STREET,

@@ -143,7 +143,7 @@ async def test_ring_can_be_answered_after_a_reload(
 async def test_conversation_of_a_phone_goes_on_after_a_reload(
     hass: HomeAssistant, fired: Fired, simulator: Simulator
 ) -> None:
-    """*In call* stays on until it ends."""
+    """*Line* stays busy until it ends."""
     call = await ring(hass, simulator)
     simulator.answer_elsewhere(call)
     await wait_until(lambda: state_of(hass, IN_CALL) == "on")

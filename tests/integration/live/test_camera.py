@@ -43,6 +43,11 @@ class Capabilities:
     two_way_audio: bool = False
 
 
+@pytest.fixture(autouse=True)
+def _enabled() -> None:
+    """Only what is enabled by default."""
+
+
 @pytest.mark.parametrize(
     ("house", "cameras"),
     [

@@ -1,4 +1,4 @@
-"""*In call* while the player's talk button starts the view again."""
+"""*Line* while the player's talk button starts the view again."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -169,7 +169,7 @@ async def test_in_call_goes_off_if_the_view_cannot_start_again(
 async def test_hang_up_after_the_viewer_has_left(
     hass: HomeAssistant, browser: BrowserClient, simulator: Simulator, *, is_ring: bool
 ) -> None:
-    """It ends the call at once, so that *In call* is right."""
+    """It ends the call at once, so that *Line* is right."""
     if is_ring:
         await ring_and_wait(hass, simulator)
     view = await browser.watch(offer())

@@ -118,11 +118,11 @@ async def test_relay_has_the_picture_while_it_rings(
     assert call.answered
     assert (simulator.rtc.offers, simulator.rtc.answers) == (0, 1)
     assert states(hass) == ("on", "on")
-    assert call_events(events) == ["incoming"]
+    assert call_events(events) == []
     assert await last_call(hass, simulator) == ("ringing", "stream", None)
     await advance(hass, freezer, 46)
     assert state_of(hass, RINGING) == "off"
-    assert call_events(events) == ["incoming", "missed"]
+    assert call_events(events) == ["missed"]
     assert answered_by(hass) == "stream"
     assert await last_call(hass, simulator) == ("missed", "stream", None)
     assert state_of(hass, MISSED) == "1"
@@ -162,7 +162,7 @@ async def test_ring_of_another_panel(
 ) -> None:
     """Who has the secret sees its panel, and no other."""
     simulator.ring("Posto esterno cortile")
-    await wait_until(lambda: state_of(hass, "binary_sensor.posto_esterno_cortile_ringing") == "on")
+    await wait_until(lambda: state_of(hass, "binary_sensor.posto_esterno_cortile_bell") == "on")
     await expect_busy(shown, simulator)
     yard = Whep(http=shown.http, path=await stream_path(hass, YARD))
     await expect_busy(yard, simulator)
@@ -171,7 +171,7 @@ async def test_ring_of_another_panel(
 async def test_ring_without_a_panel(hass: HomeAssistant, shown: Whep, simulator: Simulator) -> None:
     """It may be of another one."""
     simulator.ring(simulator.house.bridges()[0].id)
-    await wait_until(lambda: state_of(hass, "binary_sensor.classe_300x_ringing") == "on")
+    await wait_until(lambda: state_of(hass, "binary_sensor.classe_300x_bell_panel_unknown") == "on")
     await expect_busy(shown, simulator)
 
 
@@ -228,7 +228,7 @@ async def test_phone_was_faster(
     simulator.rtc.release_acks()
     await expect_retry(await posting, 409, 1, 60)
     await wait_until(lambda: state_of(hass, RINGING) == "off")
-    assert call_events(events) == ["incoming", "answered"]
+    assert call_events(events) == ["answered"]
     assert answered_by(hass) == "elsewhere"
 
 
@@ -314,7 +314,7 @@ async def test_person_takes_over(
     await view.close()
     await let_grace_period_pass(hass)
     assert await last_call(hass, simulator) == ("answered", "here", "here")
-    assert call_events(events) == ["incoming", "answered", "ended"]
+    assert call_events(events) == ["answered", "ended"]
 
 
 async def expect_answered_here(
@@ -323,7 +323,7 @@ async def expect_answered_here(
     """Expect one call that a person in Home Assistant has answered."""
     await wait_idle(hass)
     assert states(hass) == ("off", "on")
-    assert call_events(events) == ["incoming", "answered"]
+    assert call_events(events) == ["answered"]
     assert answered_by(hass) == "here"
     assert await last_call(hass, simulator) == ("answered", "here", None)
 
@@ -344,11 +344,11 @@ async def test_intercom_refuses_the_person(
     assert view.error_code == "call_busy"
     await wait_idle(hass)
     assert states(hass) == ("on", "off")
-    assert call_events(events) == ["incoming"]
+    assert call_events(events) == []
     simulator.rtc.settings.refuse_offers = None
     again = await browser.watch(offer("chromium_talk", version=2))
     assert again.received("error") == []
-    assert call_events(events) == ["incoming", "answered"]
+    assert call_events(events) == ["answered"]
     assert await last_call(hass, simulator) == ("answered", "here", None)
 
 
@@ -412,9 +412,9 @@ async def test_ring_goes_on_without_the_relay(
     await wait_until(lambda: get_entry(hass).runtime_data.live.viewers == 0)
     await wait_idle(hass)
     assert states(hass) == ("on", "off")
-    assert call_events(events) == ["incoming"]
+    assert call_events(events) == []
     await advance(hass, freezer, 46)
-    assert call_events(events) == ["incoming", "missed"]
+    assert call_events(events) == ["missed"]
     assert await last_call(hass, simulator) == ("missed", "stream", None)
 
 
@@ -427,7 +427,7 @@ async def test_declined(
     await simulator.rtc.wait_for(lambda: not simulator.rtc.open)
     assert simulator.rtc.terminates == 1
     assert states(hass) == ("off", "off")
-    assert call_events(events) == ["incoming", "ended"]
+    assert call_events(events) == ["ended"]
     assert await last_call(hass, simulator) == ("ended", "stream", "here")
 
 
