@@ -242,7 +242,7 @@ class Relays:
         is_shown = camera.id in self.limits.options.shown_rings
         if not is_shown or ring is None or ring.offer is None or self._has_people(camera):
             return None
-        is_taken = (ring.session_id, ring.began_at) in self._taken_rings
+        is_taken = ring.is_streamed or (ring.session_id, ring.began_at) in self._taken_rings
         is_alone = self._calls_at(camera) == [ring] and not ring.simulated
         is_here = self._calls.location_of(ring) == camera.id
         return ring if is_here and is_alone and not is_taken else None
