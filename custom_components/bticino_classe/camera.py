@@ -26,7 +26,7 @@ from homeassistant.exceptions import HomeAssistantError
 from webrtc_models import RTCConfiguration, RTCIceCandidateInit
 
 from .client import Candidate, ModuleKind
-from .const import DOMAIN, MANUFACTURER
+from .const import DOMAIN, LOGGER, MANUFACTURER
 from .entity import BticinoEntity, async_add_for_modules
 from .errors import call_errors, refused, translated_error
 from .history.downloads import async_placeholder
@@ -256,8 +256,12 @@ class BticinoRelayedCamera(BticinoLiveCamera):
             send_message(WebRTCError(key, translated_error(self.hass, key)))
             return
         audience.async_open(session_id, self.module, access)
-        with _for_go2rtc():
-            await super().async_handle_async_webrtc_offer(offer_sdp, session_id, send_message)
+        try:
+            with _for_go2rtc():
+                await super().async_handle_async_webrtc_offer(offer_sdp, session_id, send_message)
+        except Exception as err:  # noqa: BLE001 - core would log it with the secret of the source
+            LOGGER.warning("go2rtc did not take an offer: %s", type(err).__name__)
+            send_message(WebRTCError("go2rtc_failed", translated_error(self.hass, "go2rtc_failed")))
 
     @callback
     @override

@@ -28,7 +28,7 @@ OPENING_SECONDS: Final = 10.0
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Person:
-    """Somebody who has a camera open; `is_served`: go2rtc has connected since then."""
+    """Somebody who has a camera open; `is_served`: go2rtc is connected, or has been since then."""
 
     camera_id: str
     may_control: bool
@@ -73,13 +73,20 @@ class Audience:
 
     @callback
     def async_open(self, session_id: str, camera: Module, access: EntityAccess) -> None:
-        """Register somebody; go2rtc's view ends if they answer a ring, with its next one."""
-        self._people[session_id] = _Person(
-            camera_id=camera.id, may_control=access.may_control, opened_at=self._clock()
-        )
+        """Register somebody; go2rtc's view ends if they answer a ring, with its next one.
+
+        Who joins a view is served by it: what go2rtc begins after it answers nothing for them.
+        """
         view = self._view_of(camera.id)
         may_answer = access.may_control and self._calls.ringing_at(camera) is not None
-        if may_answer and view is not None and view.answered_call is None:
+        is_replaced = may_answer and view is not None and view.answered_call is None
+        self._people[session_id] = _Person(
+            camera_id=camera.id,
+            may_control=access.may_control,
+            opened_at=self._clock(),
+            is_served=view is not None and not is_replaced,
+        )
+        if view is not None and is_replaced:
             view.end("call_ring_answered")
 
     @callback

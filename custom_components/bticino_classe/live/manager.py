@@ -288,8 +288,7 @@ class LiveViewManager:
         self._listeners.async_notify({camera.id, camera.intercom_id})
 
     def _viewers_at(self, camera: Module) -> list[ViewerSession]:
-        viewers = self._viewers.values()
-        return [v for v in viewers if camera.id in {v.camera.id, v.camera.bridge_id}]
+        return [v for v in self._viewers.values() if camera.id in {v.camera.id, v.camera.bridge_id}]
 
     async def _wait_for_line(self, viewer: ViewerSession) -> None:
         """Wait until the earlier viewers are gone; LineBusyError if one stays."""
@@ -357,8 +356,9 @@ class LiveViewManager:
             return  # the viewer has left while waiting
         shown = self.relays.take_ring(viewer)
         is_relay = viewer.relay is not None and shown is None
-        if is_relay and self.relays.is_line_taken(viewer.camera):
-            raise LineBusyError
+        if is_relay and (refusal := self.relays.refusal_to_dial(viewer)):
+            viewer.end(refusal)
+            return
         viewer.is_in_line = False
         call = self._calls.ringing_at(viewer.camera)
         if call is None or is_relay:

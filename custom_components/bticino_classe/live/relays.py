@@ -181,9 +181,21 @@ class Relays:
         """Return the translation key of why a relay may not call now; None: it may, or is none."""
         if relay is None or self._ring_to_show(camera) is not None:
             return None
+        replaces = any(viewer.relay == relay for viewer in self._viewers())
+        return self._refusal(camera, replaces=replaces)
+
+    def refusal_to_dial(self, viewer: ViewerSession) -> str | None:
+        """Return the translation key of why a relay that has waited may not call; None: it may.
+
+        The intercom may have been called for another one since it came.
+        """
+        if viewer.replaces_own:
+            return "call_busy" if self.is_line_taken(viewer.camera) else None
+        return self._refusal(viewer.camera, replaces=False)
+
+    def _refusal(self, camera: Module, *, replaces: bool) -> str | None:
         if self.is_line_taken(camera):
             return "call_busy"
-        replaces = any(viewer.relay == relay for viewer in self._viewers())
         refusal = self.limits.refusal(camera.intercom_id, replaces=replaces)
         if refusal is not None:
             self._notify(camera)
@@ -230,7 +242,7 @@ class Relays:
         is_shown = camera.id in self.limits.options.shown_rings
         if not is_shown or ring is None or ring.offer is None or self._has_people(camera):
             return None
-        is_taken = (ring.session_id, ring.began_at) in self._taken_rings
+        is_taken = ring.is_streamed or (ring.session_id, ring.began_at) in self._taken_rings
         is_alone = self._calls_at(camera) == [ring] and not ring.simulated
         is_here = self._calls.location_of(ring) == camera.id
         return ring if is_here and is_alone and not is_taken else None
@@ -275,7 +287,9 @@ class Relays:
         """
         if viewer.relay is None or viewer.is_in_line:
             return
-        is_replaced = any(other.relay == viewer.relay for other in self._viewers())
-        if is_replaced and not viewer.was_connected:
+        successors = [other for other in self._viewers() if other.relay == viewer.relay]
+        for other in successors:
+            other.replaces_own = True
+        if successors and not viewer.was_connected:
             self.limits.add_view(viewer.camera.intercom_id)
         self.limits.add_end(viewer.camera.intercom_id, has_failed=not viewer.was_connected)

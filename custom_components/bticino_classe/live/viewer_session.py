@@ -51,12 +51,14 @@ class ViewerSession(CallObserver):
     """A viewer of a camera; `answered_call` is the session id of the ring that it has answered.
 
     `access` is what the viewer may do with the camera, `is_in_line` whether it waits for earlier
-    viewers of the intercom, `waits_for_ring` whether it waits for the end of a ring,
+    viewers of the intercom, `replaces_own` whether it has ended a call of the same relay,
+    `waits_for_ring` whether it waits for the end of a ring,
     `was_connected` whether media has flowed, `has_left` whether the viewer has ended it,
     `ended_by` who has, as in Call. `call_changed` is set when a call changes, and at the end of the
     session. `on_connected` is called when media may flow, `on_over` once, when the session is over.
     """
 
+    replaces_own = False
     waits_for_ring = False
 
     def __init__(  # noqa: PLR0913 - the parts of a session

@@ -23,6 +23,11 @@ from custom_components.bticino_classe.client.webrtc.sdp import (
     with_sendrecv_audio,
     without_foreign_codecs,
 )
+from custom_components.bticino_classe.client.webrtc.two_way import (
+    single_audio_offer,
+    split_audio_answer,
+)
+from custom_components.bticino_classe.client.webrtc.whep import is_offer
 from tests.client.running import until
 from tests.client.webrtc.scripted_intercom import (
     ANSWER,
@@ -61,6 +66,12 @@ SHAPES: dict[str, Callable[[int], str]] = {
             f"a=rtpmap:{k} H264/90000\r\na=fmtp:{k} packetization-mode=1\r\n" for k in range(n)
         )
     ),
+    "payload types of both directions": lambda n: (
+        f"{HEADER}{bundle(2)}"
+        f"m=audio 9 X {' '.join(map(str, range(n)))}\r\na=mid:0\r\na=recvonly\r\n"
+        f"m=audio 9 X {' '.join(map(str, range(n, 2 * n)))}\r\na=mid:1\r\na=sendonly\r\n"
+        + "".join(f"a=fmtp:{n + k} x=y\r\n" for k in range(n))
+    ),
     "session lines": lambda n: (
         HEADER + "".join(f"a=extmap:{k} urn:x\r\n" for k in range(n)) + n * "m=audio 9 X 111\r\n"
     ),
@@ -75,6 +86,8 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "device_answer_for_viewer": lambda sdp: device_answer_for_viewer(sdp, sdp),
     "viewer_answer_for_device": lambda sdp: viewer_answer_for_device(sdp, sdp),
     "device_offer_as_answer": lambda sdp: device_offer_as_answer(sdp, sdp),
+    "single_audio_offer": single_audio_offer,
+    "split_audio_answer": lambda sdp: split_audio_answer(sdp, single_audio_offer(sdp)),
     "matching_section": lambda sdp: matching_section(sdp, sdp, "0", 0),
 }
 
@@ -97,6 +110,16 @@ def test_cost_grows_with_the_size(shape: str, function: str) -> None:
     """Quadratic growth would be a factor of 64 instead of 8."""
     small, large = (cost(FUNCTIONS[function], SHAPES[shape](n)) for n in (100, 100 * FACTOR))
     assert large < 3 * FACTOR * max(small, 1e-4)
+
+
+def test_cost_of_a_long_session_does_not_grow_with_the_sections() -> None:
+    """The keys of a session may come after all its other lines."""
+    keys = "a=ice-ufrag:x\r\na=ice-pwd:y\r\na=fingerprint:z\r\n"
+    session = HEADER + 10_000 * "a=x\r\n" + keys
+    offers = [session + n * AUDIO for n in (1, MAX_SECTIONS - 1)]
+    assert all(map(is_offer, offers))
+    small, large = (cost(is_offer, each) for each in offers)
+    assert large < 5 * small
 
 
 def padded(sdp: str, size: int) -> str:

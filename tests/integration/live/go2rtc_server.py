@@ -61,6 +61,7 @@ class Go2rtcServer:
         self.preloads: set[str] = set()
         self.requests: Counter[str] = Counter()
         self.hold: asyncio.Event | None = None  # set it to respond
+        self.refuses_streams = False
         self._sockets: list[web.WebSocketResponse] = []
         app = web.Application(middlewares=[self._count])
         app.add_routes(
@@ -138,6 +139,8 @@ class Go2rtcServer:
         return web.json_response(found)
 
     async def _add(self, request: web.Request) -> web.Response:
+        if self.refuses_streams:
+            return web.Response(status=400, text="wrong source")
         self.streams[request.query["name"]] = Stream(request.query.getall("src"))
         return web.Response()
 

@@ -13,9 +13,10 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.bticino_classe import const
 from custom_components.bticino_classe.diagnostics import async_get_config_entry_diagnostics
+from custom_components.bticino_classe.live import manager
 from custom_components.bticino_classe.live.relays import RELAY_LIMITS, RelayOptions
 from tests.conftest import HANG_TIMEOUT, advance_loop
-from tests.integration.conftest import get_entry, reload_entry, wait_idle
+from tests.integration.conftest import get_entry, reload_entry, wait_idle, wait_until
 from tests.integration.live.conftest import set_timeouts
 from tests.integration.live.test_relays import Clock, expect_retry, wait_gone
 from tests.integration.test_config_flow import start_reauth
@@ -162,6 +163,64 @@ async def test_client_that_replaces_calls_before_they_are_set_up(
     assert simulator.rtc.offers == VIEWS + 1
     requests[-1].cancel()
     await asyncio.gather(requests[-1], return_exceptions=True)
+
+
+@pytest.mark.parametrize("ending", ["leaves", "refused"])
+@pytest.mark.parametrize("is_last_view", [False, True])
+async def test_relay_that_waits_for_another(
+    hass: HomeAssistant,
+    relay: Whep,
+    user: Whep,
+    clock: Clock,
+    simulator: Simulator,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+    ending: str,
+    is_last_view: bool,
+) -> None:
+    """The pause and the number of views count for both, also for one that came before them."""
+    monkeypatch.setattr(manager, "BUSY_WAIT_SECONDS", HANG_TIMEOUT)
+    for _ in range(VIEWS - 1 if is_last_view else 0):
+        await relay.http.delete(await relay.watch())
+        clock.ahead += 200
+    live = get_entry(hass).runtime_data.live
+    await wait_until(lambda: not live.channel.in_use)
+    simulator.rtc.hold_acks()
+    simulator.rtc.settings.refuse_offers = 41 if ending == "refused" else None
+    first = asyncio.create_task(relay.post())
+    before = simulator.rtc.offers
+    await simulator.rtc.wait_for(lambda: simulator.rtc.offers > before)
+    second = asyncio.create_task(user.post())
+    await wait_until(lambda: live.viewers == 2)
+    simulator.rtc.release_acks()
+    simulator.rtc.settings.refuse_offers = None
+    if ending == "leaves":
+        await relay.http.delete((await first).headers["Location"])
+    else:
+        assert (await first).status == 503
+    is_over = is_last_view and ending == "leaves"
+    await expect_retry(await second, 429 if is_over else 503, 50, 3600)
+    assert simulator.rtc.offers == before + 1
+
+
+async def test_relay_that_replaces_its_view_while_another_waits(
+    hass: HomeAssistant,
+    relay: Whep,
+    user: Whep,
+    clock: Clock,  # noqa: ARG001 - there is a pause
+    simulator: Simulator,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It goes on watching, as if nobody waited."""
+    monkeypatch.setattr(manager, "BUSY_WAIT_SECONDS", HANG_TIMEOUT)
+    await relay.watch()
+    second = asyncio.create_task(user.post())
+    live = get_entry(hass).runtime_data.live
+    await wait_until(lambda: live.viewers == 2)
+    await relay.watch()
+    await expect_retry(await second, 409, 1, 60)
+    assert simulator.rtc.offers == 2
 
 
 async def test_sensor(

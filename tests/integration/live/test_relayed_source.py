@@ -8,6 +8,7 @@ import pytest
 from yarl import URL
 
 from custom_components.bticino_classe.diagnostics import async_get_config_entry_diagnostics
+from custom_components.bticino_classe.errors import translated_error
 from custom_components.bticino_classe.live import go2rtc as go2rtc_module
 from custom_components.bticino_classe.live.stream_address import SIGNALING_PATH, WHEP_PATH
 from tests.integration.conftest import (
@@ -227,3 +228,21 @@ async def test_it_appears_nowhere(
     assert secret not in str(entry.as_dict())
     assert secret not in repr(entry.runtime_data)
     assert files_with(secret, hass_config_dir) == []
+
+
+async def test_it_is_in_no_error_of_go2rtc(
+    hass: HomeAssistant,
+    relayed: BrowserClient,
+    go2rtc: Go2rtcServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its client's errors have the address of the request, of which the source is a part."""
+    go2rtc.refuses_streams = True
+    view = await relayed.open_view(offer())
+    error = await view.wait_for("error")
+    assert error["message"] == translated_error(hass, "go2rtc_failed")
+    secret = address_of(hass).query["auth"]
+    assert secret not in caplog.text
+    assert secret not in str(view.messages)
+    go2rtc.refuses_streams = False
+    await relayed.watch(offer(version=2))

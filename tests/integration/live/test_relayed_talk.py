@@ -226,6 +226,32 @@ async def test_ring_after_the_camera_was_opened(
     assert state_of(hass, RINGING) == "on"
 
 
+@pytest.mark.parametrize("is_first_guest", [True, False])
+async def test_ring_after_somebody_joined_a_view(
+    hass: HomeAssistant,
+    relayed: BrowserClient,
+    guest: BrowserClient,
+    go2rtc: Go2rtcServer,
+    simulator: Simulator,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+    is_first_guest: bool,
+) -> None:
+    """Who joins opens the camera before the ring: go2rtc did not have to connect for them."""
+    monkeypatch.setattr(audience, "OPENING_SECONDS", HANG_TIMEOUT)
+    await (guest if is_first_guest else relayed).watch(offer())
+    await relayed.watch(offer(version=2))
+    await ring_and_wait(hass, simulator)
+    for session in simulator.rtc.open:
+        simulator.rtc.device_error(session, 0)
+    await wait_until(lambda: not get_entry(hass).runtime_data.live.viewers)
+    assert "wrong answer" in (await go2rtc.pull(go2rtc.stream) or "")
+    assert (simulator.rtc.answers, simulator.rtc.offers) == (0, 1)
+    assert state_of(hass, RINGING) == "on"
+    await relayed.watch(talk(3))
+    assert simulator.rtc.answers == 1
+
+
 async def test_view_of_a_person_ends_with_them(
     relayed: BrowserClient,
     guest: BrowserClient,

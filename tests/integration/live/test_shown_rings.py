@@ -468,3 +468,16 @@ async def test_diagnostics(hass: HomeAssistant, shown: Whep, simulator: Simulato
     assert "panel" in panel
     assert simulator.house.find(PANEL).id not in str(found)
     assert shown.path
+
+
+async def test_ring_that_was_shown_before_a_reload(
+    hass: HomeAssistant, shown: Whep, clock: Clock, simulator: Simulator
+) -> None:
+    """It is not shown again, so the limits count."""
+    await ring_and_show(hass, shown, simulator)
+    await reload_entry(hass, get_entry(hass))
+    await set_up(hass)
+    clock.ahead += 1
+    assert states(hass)[0] == "on"
+    await expect_retry(await shown.post(), 503, 1, 60)
+    assert (simulator.rtc.offers, simulator.rtc.answers) == (0, 1)

@@ -120,7 +120,9 @@ def _pair(session: SdpSection, sections: list[SdpSection]) -> tuple[int, int] | 
 def _merged(kept: SdpSection, dropped: SdpSection) -> SdpSection:
     """Return a section with both directions, and with the payload types of both."""
     direction = DIRECTIONS[kept.sends or dropped.sends, kept.receives or dropped.receives]
-    new = [number for number in dropped.payload_types if number not in kept.payload_types]
+    new = dict.fromkeys(dropped.payload_types)
+    for number in kept.payload_types:
+        new.pop(number, None)
     m_line = " ".join([*kept.m_line, *new]) + line_ending(kept.lines[0])
     lines = [
         line

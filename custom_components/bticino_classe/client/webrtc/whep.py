@@ -27,6 +27,7 @@ DEVICE_PAYLOAD_TYPES: Final = {"audio": "111", "video": "109"}
 _ICE_UFRAG: Final = re.compile(r"a=ice-ufrag:(.+)")
 _ICE_PWD: Final = re.compile(r"a=ice-pwd:(.+)")
 _FINGERPRINT: Final = re.compile(r"a=fingerprint:(.+)")
+_CONNECTION: Final = (_ICE_UFRAG, _ICE_PWD, _FINGERPRINT)  # what a connection needs
 _END_OF_CANDIDATES: Final = "a=end-of-candidates"
 _LINE: Final = re.compile(r"[a-z]=.+|")
 _CANDIDATE_TYPE: Final = re.compile(r"a=candidate:.* typ ([a-z]+).*")
@@ -63,9 +64,10 @@ def is_offer(sdp: str) -> bool:
         return False
     session, sections = parse(sdp)
     media = [section for section in sections if section.kind in SUPPORTED_CODECS]
-    needed = (_ICE_UFRAG, _ICE_PWD, _FINGERPRINT)
+    # What the session has counts for all of them.
+    missing = [each for each in _CONNECTION if session.value(each) is None]
     return bool(media) and all(
-        _value(session, section, attribute) is not None for section in media for attribute in needed
+        section.value(attribute) is not None for section in media for attribute in missing
     )
 
 
@@ -133,11 +135,6 @@ def _candidate(line: str, mids: list[str | None], mid: str | None) -> Candidate:
     """Return a candidate for the offered section with this mid, else for the first."""
     index = mids.index(mid) if mid in mids else 0
     return Candidate(candidate=line[2:], mid=mids[index] if mids else None, index=index)
-
-
-def _value(session: SdpSection, section: SdpSection, attribute: re.Pattern[str]) -> str | None:
-    """Return an attribute of a section, which may be that of the session."""
-    return section.value(attribute) or session.value(attribute)
 
 
 def _values(attribute: re.Pattern[str], *sections: SdpSection) -> set[str]:
