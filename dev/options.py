@@ -14,7 +14,7 @@ STAND_IN: Final = "stand-in"
 EPILOG: Final = (
     "Home Assistant logs to home-assistant.log in the state folder: follow it with "
     "'tail -f .dev/home-assistant.log'. To load changed code, restart Home Assistant "
-    "(Developer tools, Restart); the account is kept."
+    "(Settings, System, Restart); the account is kept."
 )
 
 
