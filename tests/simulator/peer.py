@@ -87,7 +87,16 @@ class RealPeer:
         self._add(self._tone, "sendrecv")
         self._add(self._video, "sendonly")
         await self._connection.setLocalDescription(await self._connection.createOffer())
+        self._yield_ice_role()
         return self._local_sdp(trickle=False)
+
+    def _yield_ice_role(self) -> None:
+        """Let the client control ICE: it has made an offer, too, whose answer is our offer.
+
+        Otherwise chance decides who does, and Firefox ignores the error of the other side.
+        """
+        for transceiver in self._connection.getTransceivers():
+            transceiver.sender.transport.transport._connection._tie_breaker = 0
 
     async def set_answer(self, answer: str) -> None:
         """Apply the client's answer to the offer; ValueError: it is not valid."""
