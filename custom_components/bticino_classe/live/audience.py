@@ -111,10 +111,13 @@ class Audience:
         It is the view of a person, which answers a ring, only if somebody who may has just opened
         the camera: a view that go2rtc begins again by itself answers nothing.
         """
-        people = self._people_at(camera_id)
+        people, view = self._people_at(camera_id), self._view_of(camera_id)
         since = self._clock() - OPENING_SECONDS
+        # go2rtc was restarted, and has left that view: nobody was served by it.
+        is_lost = view is not None and self._calls.ringing_at(view.camera) is None
         is_persons = any(
-            each.may_control and not each.is_served and each.opened_at >= since for each in people
+            each.may_control and (is_lost or not each.is_served) and each.opened_at >= since
+            for each in people
         )
         for each in people:
             each.is_served = True
