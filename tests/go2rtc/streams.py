@@ -191,7 +191,7 @@ class Producer:
 
 
 class Stream:
-    """Producers with a name, and whoever consumes what they send."""
+    """Producers with a name, and their consumers."""
 
     def __init__(self, urls: Sequence[str], dialer: Dialer) -> None:
         self._producers = [Producer(url, dialer) for url in urls]
@@ -225,7 +225,7 @@ class Stream:
             await self.remove(consumer)
 
     async def close(self) -> None:
-        """Close the sources, whoever watches."""
+        """Close the sources, also with consumers."""
         for producer in self._producers:
             await producer.stop()
 

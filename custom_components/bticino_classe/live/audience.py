@@ -113,7 +113,7 @@ class Audience:
         """
         people, view = self._people_at(camera_id), self._view_of(camera_id)
         since = self._clock() - OPENING_SECONDS
-        # go2rtc was restarted, and has left that view: nobody was served by it.
+        # It connects although it has a view: it was restarted, and has lost that one.
         is_lost = view is not None and self._calls.ringing_at(view.camera) is None
         is_persons = any(
             each.may_control and (is_lost or not each.is_served) and each.opened_at >= since

@@ -15,6 +15,8 @@ from yarl import URL
 from ..const import CONF_STREAM_SECRETS, DOMAIN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
     from homeassistant.util.json import JsonObjectType
@@ -30,27 +32,34 @@ _SECRET: Final = re.compile(rf"([?&]{AUTH_PARAMETER}=)[^&\s\"]+")
 @callback
 def stream_secret(entry: ConfigEntry, module_id: str) -> str | None:
     """Return the secret of a camera; None: it has no stream address."""
-    secret: str | None = entry.data.get(CONF_STREAM_SECRETS, {}).get(module_id)
-    return secret
+    return _stored(entry).get(module_id)
 
 
 @callback
 def async_renew_stream_secret(hass: HomeAssistant, entry: ConfigEntry, module_id: str) -> str:
     """Store a new secret of a camera and return it; the one before is no longer valid."""
     secret = secrets.token_hex(SECRET_BYTES)
-    stored = {**entry.data.get(CONF_STREAM_SECRETS, {}), module_id: secret}
-    data = {**entry.data, CONF_STREAM_SECRETS: stored}
-    hass.config_entries.async_update_entry(entry, data=data)
+    _store(hass, entry, {**_stored(entry), module_id: secret})
     return secret
 
 
 @callback
 def async_remove_stream_secret(hass: HomeAssistant, entry: ConfigEntry, module_id: str) -> None:
     """Delete the secret of a camera, if it has one: its stream address is invalid."""
-    stored = dict(entry.data.get(CONF_STREAM_SECRETS, {}))
-    if stored.pop(module_id, None) is None:
-        return
-    data = {**entry.data, CONF_STREAM_SECRETS: stored}
+    stored = dict(_stored(entry))
+    if stored.pop(module_id, None) is not None:
+        _store(hass, entry, stored)
+
+
+def _stored(entry: ConfigEntry) -> Mapping[str, str]:
+    """Return the secrets by module."""
+    found: Mapping[str, str] = entry.data.get(CONF_STREAM_SECRETS, {})
+    return found
+
+
+@callback
+def _store(hass: HomeAssistant, entry: ConfigEntry, stored: Mapping[str, str]) -> None:
+    data = {**entry.data, CONF_STREAM_SECRETS: dict(stored)}
     hass.config_entries.async_update_entry(entry, data=data)
 
 
@@ -59,11 +68,6 @@ def is_secret(given: str, secret: str | None) -> bool:
     expected = secret or ""
     is_equal = compare_digest(given.encode(errors="replace"), expected.encode())
     return is_equal and secret is not None
-
-
-def stream_url(base_url: str, entity_id: str, secret: str) -> str:
-    """Return the address of a camera."""
-    return _url(base_url, WHEP_PATH, entity_id, secret)
 
 
 def signaling_url(base_url: str, entity_id: str, secret: str) -> str:
@@ -79,7 +83,7 @@ def _url(base_url: str, path: str, entity_id: str, secret: str) -> str:
 def stream_settings(base_url: str, entity_id: str, secret: str) -> JsonObjectType:
     """Return the address of a camera, and settings of programs with it."""
     name = entity_id.partition(".")[2]
-    address = stream_url(base_url, entity_id, secret)
+    address = _url(base_url, WHEP_PATH, entity_id, secret)
     source = f"webrtc:{address}"
     whep = re.sub("^http", "whep", address)
     return {
