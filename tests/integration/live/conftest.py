@@ -26,11 +26,12 @@ from tests.integration.live.go2rtc_server import Go2rtcServer, choose_cameras, s
 from tests.integration.live.whep_client import Whep, stream_path
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from aiohttp.test_utils import TestClient
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockUser
     from pytest_homeassistant_custom_component.typing import (
         ClientSessionGenerator,
         WebSocketGenerator,
@@ -105,6 +106,23 @@ async def _user(
 ) -> Whep:
     """A client with the token of an administrator, and without a secret."""
     return Whep(http=await hass_client(), path=f"{WHEP_PATH}/{STREET}")
+
+
+@pytest.fixture(name="as_guest")
+def _as_guest(
+    user: Whep,
+    hass_client: ClientSessionGenerator,
+    hass_read_only_user: MockUser,
+    hass_read_only_access_token: str,
+) -> Callable[[dict[str, Any]], Awaitable[Whep]]:
+    """Return a client of a user with a policy for entities."""
+
+    async def as_guest(entities: dict[str, Any]) -> Whep:
+        hass_read_only_user.groups = []
+        hass_read_only_user.mock_policy({"entities": entities})
+        return Whep(http=await hass_client(hass_read_only_access_token), path=user.path)
+
+    return as_guest
 
 
 def quiet(seconds: float) -> dict[Gathering, float]:

@@ -31,10 +31,10 @@ from tests.integration.live.signaling_client import (
 from tests.integration.live.whep_client import Whep, expect_problem, relay_offer, talk_offer
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
-    from pytest_homeassistant_custom_component.common import MockUser
-    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
     from tests.simulator import Simulator
 
@@ -287,10 +287,7 @@ async def test_other_offers(user: Whep, simulator: Simulator, sdp: Any) -> None:
     ids=str,
 )
 async def test_permissions(
-    user: Whep,
-    hass_client: ClientSessionGenerator,
-    hass_read_only_user: MockUser,
-    hass_read_only_access_token: str,
+    as_guest: Callable[[dict[str, Any]], Awaitable[Whep]],
     simulator: Simulator,
     *,
     entities: dict[str, Any],
@@ -298,9 +295,7 @@ async def test_permissions(
     spoken: str,
 ) -> None:
     """A user who may only watch is heard by nobody."""
-    hass_read_only_user.groups = []
-    hass_read_only_user.mock_policy({"entities": entities})
-    guest = Whep(http=await hass_client(hass_read_only_access_token), path=user.path)
+    guest = await as_guest(entities)
     if status == 101:
         assert audio_directions(await watch(guest)) == ["sendonly", spoken]
     else:

@@ -23,10 +23,10 @@ from tests.integration.live.whep_client import (
 from tests.simulator import scripted
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
-    from pytest_homeassistant_custom_component.common import MockUser
-    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
     from tests.simulator import Simulator
 
@@ -326,19 +326,14 @@ async def test_user_talks(user: Whep, simulator: Simulator) -> None:
 )
 async def test_permissions(
     *,
-    user: Whep,
-    hass_client: ClientSessionGenerator,
-    hass_read_only_user: MockUser,
-    hass_read_only_access_token: str,
+    as_guest: Callable[[dict[str, Any]], Awaitable[Whep]],
     simulator: Simulator,
     entities: dict[str, Any],
     sdp: str,
     status: int,
 ) -> None:
     """Watching requires the permission to read, talking the one to control."""
-    hass_read_only_user.groups = []
-    hass_read_only_user.mock_policy({"entities": entities})
-    guest = Whep(http=await hass_client(hass_read_only_access_token), path=user.path)
+    guest = await as_guest(entities)
     response = await guest.post(sdp)
     assert response.status == status
     assert simulator.rtc.offers == (status == 201)
