@@ -1,0 +1,1 @@
+"""Runs that last longer, and are worse, than any house: `scripts/soak --help`."""
