@@ -1,6 +1,7 @@
 """Home Assistant as the story has it: started, stopped, killed, asked."""
 
 import asyncio
+from contextlib import suppress
 from http import HTTPStatus
 import json
 import os
@@ -31,6 +32,9 @@ DOMAIN: Final = "bticino_classe"
 SHIPPED: Final = ROOT / "custom_components" / DOMAIN
 OBSERVER: Final = HERE / "custom_components" / "year_observer"
 SEEN: Final = "seen.jsonl"
+OPTIONS_FLOW: Final = "api/config/config_entries/options/flow"
+BACKUPS: Final = "backup.local"
+RESTART: Final = 100  # the exit code with which Home Assistant asks for a start
 STOP_TIMEOUT: Final = 120.0
 PASSWORD: Final = "an-invented-one"
 
@@ -47,7 +51,6 @@ class House:
     """A Home Assistant with its configuration folder."""
 
     process: Process | None = None
-    owner: Owner | None = None
     token = ""
 
     def __init__(
@@ -79,17 +82,13 @@ class House:
         return self.process is not None and self.process.returncode is None
 
     async def start(self) -> None:
-        """Start Home Assistant and wait until everything is set up."""
-        self.starts += 1
-        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.leader.run(True)
-        try:
-            with its, self.log.open("a", encoding="utf-8") as log:
-                await self._spawn(its.fileno(), log.fileno())
-            self.leader.attach(ours)
-            await self._sign_in()
-        finally:
-            self.leader.run(False)
+        """Start Home Assistant and wait until everything is set up.
+
+        A start that restores a backup ends at once; then there is another one.
+        """
+        with self.leader.running():
+            while not await self._start_once():
+                pass
 
     async def stop(self) -> int:
         """Stop Home Assistant as a supervisor does; return its exit code."""
@@ -150,16 +149,69 @@ class House:
         assert result["type"] == "create_entry", result
         return str(result["result"]["entry_id"])
 
-    async def sign_in_again(self, password: str) -> int:
-        """Fill in all forms that ask for a password; return how many there were."""
+    async def sign_in_again(self, entry: str, password: str) -> int:
+        """Fill in the forms that ask for the password of an entry; return how many there were."""
         flows = await self.command("config_entries/flow/progress")
-        asked = [flow for flow in flows if flow["context"]["source"] == "reauth"]
-        for flow in asked:
-            form = await self.call("get", f"{FLOW}/{flow['flow_id']}")
-            body = {"password": password} if form["step_id"] != "reauth" else {}
-            result = await self.call("post", f"{FLOW}/{flow['flow_id']}", body)
+        contexts = [(flow["flow_id"], flow["context"]) for flow in flows]
+        asked = [
+            flow_id
+            for flow_id, context in contexts
+            if context["source"] == "reauth" and context.get("entry_id") == entry
+        ]
+        for flow_id in asked:
+            result = await self.call("post", f"{FLOW}/{flow_id}", {"password": password})
             assert result.get("reason") == "reauth_successful", result
         return len(asked)
+
+    async def save_options(self, entry: str, **changed: object) -> None:
+        """Save the options of an entry as the form does."""
+        flow = await self.call("post", OPTIONS_FLOW, {"handler": entry})
+        result = await self.call(
+            "post", f"{OPTIONS_FLOW}/{flow['flow_id']}", {"history": {}} | changed
+        )
+        assert result["type"] == "create_entry", result
+
+    async def watch(self, camera: str, offer: str, seconds: float) -> None:
+        """Open a camera as a page does, for some seconds; then the page is gone."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"{self.url}api/websocket") as connection,
+        ):
+            await connection.receive_json()
+            await connection.send_json({"type": "auth", "access_token": self.token})
+            await connection.receive_json()
+            asked = {"type": "camera/webrtc/offer", "entity_id": camera, "offer": offer}
+            await connection.send_json({"id": 1} | asked)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while True:
+                        await connection.receive_json()
+
+    async def make_backup(self) -> str:
+        """Make a backup and return its id."""
+        known = {each["backup_id"] for each in await self._backups()}
+        await self.command("backup/generate", agent_ids=[BACKUPS], include_database=False)
+        while not (new := {each["backup_id"] for each in await self._backups()} - known):
+            await asyncio.sleep(1)
+        return str(new.pop())
+
+    async def restore(self, backup: str) -> None:
+        """Restore a backup, for which Home Assistant restarts."""
+        process = self.process
+        assert process is not None
+        with self.leader.running():
+            asked = {"backup_id": backup, "agent_id": BACKUPS, "restore_database": False}
+            with suppress(TypeError, aiohttp.ClientError):
+                await self.command("backup/restore", **asked)
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await process.wait()
+            self.leader.detach()
+        self.process = None
+        await self.start()
+
+    async def _backups(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self.command("backup/info"))["backups"]
+        return found
 
     async def _spawn(self, descriptor: int, log: int) -> None:
         clouds = {
@@ -174,10 +226,11 @@ class House:
         seed = str(self._seed * 1_000 + self.starts)
         script = ("-P", str(HERE / "home_assistant.py"), str(self.config), str(descriptor))
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        self.leader.clock.catch_up()
         self.process = await asyncio.create_subprocess_exec(
             self.python,
             *script,
-            *(str(time.time()), seed, json.dumps(clouds)),
+            *(str(time.time()), str(time.monotonic()), seed, json.dumps(clouds)),
             cwd=self.config,
             env=inherited | {"PYTHONHASHSEED": "0", "TZ": "Europe/Rome"},
             stdin=asyncio.subprocess.DEVNULL,
@@ -187,28 +240,34 @@ class House:
             start_new_session=True,
         )
 
-    async def _sign_in(self) -> None:
-        owner = Owner(self.url, PASSWORD)
-        async with owner:
-            waiting = [asyncio.ensure_future(self._wait_for_end())]
-            waiting.append(asyncio.ensure_future(self._until_running(owner)))
-            done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in pending:
-                task.cancel()
-            for task in done:
-                task.result()
-
-    async def _wait_for_end(self) -> None:
+    async def _start_once(self) -> bool:
+        """Return whether Home Assistant runs; False: it wants to be started once more."""
+        self.starts += 1
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with its, self.log.open("a", encoding="utf-8") as log:
+            await self._spawn(its.fileno(), log.fileno())
+        self.leader.attach(ours)
         assert self.process is not None
-        code = await self.process.wait()
-        raise RuntimeError(f"Home Assistant exited with code {code} while it started")
+        ended = asyncio.ensure_future(self.process.wait())
+        running = asyncio.ensure_future(self._until_running())
+        await asyncio.wait((ended, running), return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            ended.cancel()
+            running.result()
+            return True
+        running.cancel()
+        self.leader.detach()
+        if ended.result() != RESTART:
+            raise RuntimeError(f"Home Assistant exited with code {ended.result()}; see {self.log}")
+        return False
 
-    async def _until_running(self, owner: Owner) -> None:
-        await owner.sign_in()
-        await owner.wait_until_running()
-        if not self.token:
-            fields = {"lifespan": 3650, "client_name": "story"}
-            self.token = await owner.send_command("auth/long_lived_access_token", **fields)
+    async def _until_running(self) -> None:
+        async with Owner(self.url, PASSWORD) as owner:
+            await owner.sign_in()
+            await owner.wait_until_running()
+            if not self.token:
+                fields = {"lifespan": 3650, "client_name": "story"}
+                self.token = await owner.send_command("auth/long_lived_access_token", **fields)
 
     async def _end(self, number: signal.Signals) -> int:
         process = self.process

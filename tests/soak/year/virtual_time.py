@@ -8,7 +8,7 @@ While Home Assistant starts or stops, which it partly does outside its event loo
 """
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 import math
 import random
@@ -49,9 +49,9 @@ ANSWER: Final = struct.Struct("<ddQ")
 class VirtualClock:
     """The time of this process; `install` replaces the real one for everything in it."""
 
-    def __init__(self, wall: float) -> None:
+    def __init__(self, wall: float, monotonic: float) -> None:
         self._real = time.monotonic
-        self._monotonic = FIRST_MONOTONIC
+        self._monotonic = monotonic
         self._since: float | None = None
         self._traveller = time_machine.travel(wall, tick=False).start()
 
@@ -168,10 +168,10 @@ class Follower(_Selector):
         self._is_asked = False
 
     def _poll(self, timeout: float | None) -> Events:
-        """Leave the orders where they are, as long as time stands still."""
+        """Obey first: what the leader did after it set the time happens at that time."""
         found = super()._poll(timeout)
         ours = [event for event in found if event[0] is not self._key]
-        if len(ours) < len(found) and self.clock.is_running:
+        if len(ours) < len(found):
             self._obey()
         return ours
 
@@ -183,26 +183,23 @@ class Follower(_Selector):
                 self._is_asked = False
                 self._orders.send(ANSWER.pack(self.clock.monotonic(), due, self.activity))
             found = self._poll(None)
-            if found:
+            if found or self.clock.is_running or self.clock.monotonic() >= due:
                 return found
-            self._obey()
-            if self.clock.is_running or self.clock.monotonic() >= due:
-                return []
 
     def _obey(self) -> None:
-        data = self._orders.recv(ORDER.size)
-        if not data:
+        with suppress(BlockingIOError):
+            while data := self._orders.recv(ORDER.size, socket.MSG_DONTWAIT):
+                order, number = ORDER.unpack(data)
+                match Order(order):
+                    case Order.ASK:
+                        self._is_asked = True
+                    case Order.SET:
+                        self.clock.set(number)
+                    case Order.SHIFT:
+                        self.clock.shift(number)
+                    case Order.RUN:
+                        self.clock.run(bool(number))
             raise SystemExit("the story has ended")
-        order, number = ORDER.unpack(data)
-        match Order(order):
-            case Order.ASK:
-                self._is_asked = True
-            case Order.SET:
-                self.clock.set(number)
-            case Order.SHIFT:
-                self.clock.shift(number)
-            case Order.RUN:
-                self.clock.run(bool(number))
 
 
 class Leader(_Selector):
@@ -233,7 +230,8 @@ class Leader(_Selector):
     def order(self, order: Order, number: float = 0.0) -> None:
         """Send an order to the follower, if there is one."""
         if self._follower is not None:
-            self._follower.send(ORDER.pack(order, number))
+            with suppress(BrokenPipeError):  # it has ended; the next poll detaches it
+                self._follower.send(ORDER.pack(order, number))
 
     def run(self, run: bool) -> None:
         """Let time run in both processes, or stop it in both."""
@@ -258,7 +256,10 @@ class Leader(_Selector):
 
     def _receive(self) -> None:
         assert self._follower is not None
-        data = self._follower.recv(ANSWER.size)
+        try:
+            data = self._follower.recv(ANSWER.size)
+        except ConnectionResetError:
+            data = b""  # it was killed before it had read everything
         if not data:
             self.detach()
             return
@@ -309,7 +310,7 @@ class Leader(_Selector):
 
 def lead(wall: float) -> Leader:
     """Replace the time of this process and return what leads it; for the next event loop."""
-    clock = VirtualClock(wall)
+    clock = VirtualClock(wall, FIRST_MONOTONIC)
     clock.install()
     leader = Leader(clock)
     leader.count_jobs()
@@ -317,9 +318,9 @@ def lead(wall: float) -> Leader:
     return leader
 
 
-def follow(wall: float, orders: socket.socket, seed: int) -> Follower:
+def follow(wall: float, monotonic: float, orders: socket.socket, seed: int) -> Follower:
     """Replace the time of this process, in which it runs until the leader stops it."""
-    clock = VirtualClock(wall)
+    clock = VirtualClock(wall, monotonic)
     clock.install()
     clock.run(True)
     random.seed(seed)

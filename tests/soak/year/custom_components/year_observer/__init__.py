@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.const import EVENT_STATE_CHANGED
@@ -27,7 +28,8 @@ SEEN: Final = "seen.jsonl"
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa: ARG001 - Home Assistant's signature
     """Start to write, and add the action `measure`."""
-    seen = Path(hass.config.path(SEEN)).open("a", buffering=1, encoding="utf-8")  # noqa: ASYNC230, SIM115 - before anything runs, and as long as Home Assistant does
+    # Outside the configuration folder, whose disk may be full and which may be restored.
+    seen = (Path(hass.config.config_dir).parent / SEEN).open("a", buffering=1, encoding="utf-8")  # noqa: ASYNC230, SIM115 - before anything runs, and as long as Home Assistant does
 
     @callback
     def write(event: Event[EventStateChangedData]) -> None:
@@ -37,7 +39,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa:
             return
         if new.state in {"unavailable", "unknown", old.state} or old.state == "unavailable":
             return
-        known = {"at": new.last_changed.timestamp(), "entity": new.entity_id}
+        known = {"monotonic": time.monotonic(), "entity": new.entity_id}
         kept = ("event_type", "simulated", "answered_by", "panel")
         told = {name: new.attributes[name] for name in kept if name in new.attributes}
         seen.write(json.dumps(known | told) + "\n")
