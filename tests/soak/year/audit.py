@@ -1,9 +1,9 @@
 """The end of a day: everything has recovered, and everything that must be true is compared."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 import re
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +13,7 @@ from .truth import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from .world import Account, World
 
@@ -37,7 +38,9 @@ class Report:
     """What a year was like, in numbers."""
 
     days: int = 0
-    incidents: dict[str, int] = field(default_factory=dict)
+    #: What was not as it must be on the last day.
+    faults: list[str] = field(default_factory=list)
+    incidents: Counter[str] = field(default_factory=Counter)
     rings: int = 0
     told: int = 0
     openings: int = 0
@@ -49,6 +52,26 @@ class Report:
     quiet_warnings: int = 0
     memory: list[int] = field(default_factory=list)
     jumps: int = 0
+
+    def figures(self) -> dict[str, Any]:
+        """Return the numbers of a table by their names."""
+        memory = self.memory or [0]
+        return {
+            "days": self.days,
+            "incidents": self.incidents.total(),
+            "rings": self.rings,
+            "rings told at once": self.told,
+            "doors opened": self.openings,
+            "starts of Home Assistant": self.starts,
+            "requests a day": round(self.requests / max(1, self.days)),
+            "sign-ins": self.logins,
+            "longest recovery in minutes": round(self.longest_recovery / 60),
+            "lines of log a day": round(self.log_lines / max(1, self.days), 1),
+            "warnings in the quiet month": self.quiet_warnings,
+            "MiB on the first evening": memory[0] // MEGABYTE,
+            "MiB on the last evening": memory[-1] // MEGABYTE,
+            "jumps of the clock": self.jumps,
+        }
 
 
 class Audit:
@@ -119,7 +142,7 @@ class Audit:
         self.report.openings += len(openings)
         return list(self.world.truth.faults_of_doors(openings))
 
-    async def _history(self, account: Account) -> list[tuple[float, str, str]]:
+    async def _history(self, account: Account) -> list[tuple[float, str, str | None]]:
         start = datetime.fromtimestamp(self.world.began, UTC).isoformat()
         answer = await self.world.house.ask(
             f"{DOMAIN}.export_calls", config_entry_id=account.entry, start=start
@@ -193,23 +216,3 @@ class Audit:
             account.cloud.clear_journal()
         truth, oldest = self.world.truth, time.time() - 100 * 86_400
         truth.rings = [r for r in truth.rings if r.at > oldest or r.stored is not Stored.MUST]
-
-
-def describe(report: Report) -> dict[str, Any]:
-    """Return the numbers of a report for a table."""
-    memory = report.memory or [0]
-    return {
-        "days": report.days,
-        "incidents": sum(report.incidents.values()),
-        "rings": report.rings,
-        "rings told at once": report.told,
-        "doors opened": report.openings,
-        "starts of Home Assistant": report.starts,
-        "requests a day": round(report.requests / max(1, report.days)),
-        "sign-ins": report.logins,
-        "longest recovery in minutes": round(report.longest_recovery / 60),
-        "lines of log a day": round(report.log_lines / max(1, report.days), 1),
-        "warnings in the quiet month": report.quiet_warnings,
-        "MiB first and last evening": f"{memory[0] // MEGABYTE} {memory[-1] // MEGABYTE}",
-        "jumps of the clock": report.jumps,
-    }

@@ -191,9 +191,11 @@ class House:
         """Make a backup and return its id."""
         known = {each["backup_id"] for each in await self._backups()}
         await self.command("backup/generate", agent_ids=[BACKUPS], include_database=False)
-        while not (new := {each["backup_id"] for each in await self._backups()} - known):
+        while True:
             await asyncio.sleep(1)
-        return str(new.pop())
+            new = {each["backup_id"] for each in await self._backups()} - known
+            if new:
+                return str(new.pop())
 
     async def restore(self, backup: str) -> None:
         """Restore a backup, for which Home Assistant restarts."""

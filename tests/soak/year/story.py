@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 import random
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
@@ -186,8 +186,9 @@ class Story:
         camera = entities.get((account.name, panel.id, "camera"))
         if camera is None:
             return
-        with suppress(aiohttp.ClientError, RefusedError, TypeError):
-            await self.house.watch(camera, OFFER.read_bytes().decode(), chance.uniform(1, 20))
+        async with account.line:  # to open a camera that rings answers it
+            with suppress(aiohttp.ClientError, RefusedError, TypeError):
+                await self.house.watch(camera, OFFER.read_bytes().decode(), chance.uniform(1, 20))
 
     async def do_not_disturb(self, chance: random.Random) -> None:
         """Somebody chooses do not disturb."""
@@ -341,7 +342,7 @@ class Story:
     async def socket_misbehaves(self, chance: random.Random) -> None:
         """The push connection is closed, refused, ignored, or slow to open."""
         account = self._any_account(chance)
-        settings: dict[str, object] = chance.choice(
+        settings: dict[str, Any] = chance.choice(
             (
                 {"handshake_status": 429, "handshake_retry_after": 60},
                 {"handshake_status": 403},
@@ -509,7 +510,7 @@ class Story:
             backup = await self.house.make_backup()
         await asyncio.sleep(chance.uniform(10 * MINUTE, 3 * HOUR))
         async with self.world.change():
-            if not self.house.is_up:
+            if self.house.process is None:
                 return
             for account in self.world.accounts.values():
                 self.truth.may_sign_in(account.name)

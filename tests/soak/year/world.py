@@ -4,7 +4,6 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 import json
-from pathlib import Path
 import subprocess
 import time
 from typing import TYPE_CHECKING, Final
@@ -13,14 +12,15 @@ import aiohttp
 
 from tests.e2e.development import free_ports
 from tests.simulator import Simulator
-from tests.simulator.houses import SEASIDE, classe_100x, easykit_three_panels, three_panels
 from tests.simulator.house import House as Modules
+from tests.simulator.houses import SEASIDE, classe_100x, easykit_three_panels, three_panels
 
 from .house import SEEN, House, RefusedError
 from .truth import Expected, Press, Ring, Told, Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from tests.simulator.house import Door, Panel
 
