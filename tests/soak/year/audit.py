@@ -8,6 +8,8 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.simulator.paths import TOKEN
+
 from .house import DOMAIN
 from .truth import Stored
 
@@ -23,6 +25,8 @@ LOOK_EVERY: Final = 60.0
 #: What may be more at the end of a day than after the first one of the same process.
 TOLERATED: Final = {"tasks": 4, "timers": 8, "threads": 8, "files": 12, "sockets": 4}
 MEGABYTE: Final = 1024 * 1024
+#: Evenings after which the memory of a process grows no more.
+WARM_UP: Final = 10
 GROWTH: Final = 24 * MEGABYTE
 #: Where tokens and passwords belong.
 ENTRIES: Final = "core.config_entries"
@@ -83,6 +87,7 @@ class Audit:
         self._since = 0.0
         self._log_read = 0
         self._first: tuple[int, dict[str, int]] | None = None
+        self._evenings = 0
 
     async def end_of_day(self, *, is_quiet: bool) -> list[str]:
         """Return everything that is not as it must be."""
@@ -99,6 +104,7 @@ class Audit:
             stored = await self._history(account)
             faults += self.world.truth.faults_of_history(account.name, stored, time.time())
             faults += self._calls(account)
+        self._allow_lost_tokens()
         logins = {name: each.cloud.account.logins for name, each in self.world.accounts.items()}
         faults += self.world.truth.faults_of_sign_ins(logins)
         faults += self._log(is_quiet=is_quiet)
@@ -160,6 +166,13 @@ class Audit:
             yield f"{account.name} holds {rtc.held_slots} lines"
         yield from (f"{account.name}: {each}" for each in account.cloud.violations)
 
+    def _allow_lost_tokens(self) -> None:
+        """Allow a sign-in for each answer with new tokens that did not arrive as it should."""
+        for account in self.world.accounts.values():
+            for entry in account.cloud.journal.of(TOKEN):
+                if entry.fault is not None:
+                    self.world.truth.may_sign_in(account.name)
+
     def _log(self, *, is_quiet: bool) -> list[str]:
         with self.world.house.log.open(encoding="utf-8") as log:
             log.seek(self._log_read)
@@ -196,16 +209,18 @@ class Audit:
         self.report.memory.append(now["memory"])
         starts = self.world.house.starts
         if self._first is None or self._first[0] != starts:
-            self._first = (starts, now)
-            return []
+            self._first, self._evenings = (starts, now), 0
         first = self._first[1]
+        self._evenings += 1
+        if self._evenings <= WARM_UP:
+            first["memory"] = max(first["memory"], now["memory"])
         faults = [
             f"{name}: {first[name]} on the first evening, {now[name]} now"
             for name, more in TOLERATED.items()
             if now[name] > first[name] + more
         ]
         if now["memory"] > first["memory"] + GROWTH:
-            faults.append(f"memory: {first['memory']} bytes on the first evening, {now['memory']}")
+            faults.append(f"memory: {first['memory']} bytes on the tenth evening, {now['memory']}")
         return faults
 
     def _forget(self) -> None:

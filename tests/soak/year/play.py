@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
+import logging
 import sys
 from typing import TYPE_CHECKING, Final
 
-from .audit import Audit, Report
+from .audit import MEGABYTE, Audit, Report
 from .story import QUIET_MONTH, Story, incidents_of
 from .world import World
 
@@ -32,6 +33,8 @@ class Plan:
 
 async def play(plan: Plan, folder: Path, leader: Leader) -> Report:
     """Play a plan in a new house and return what it was like."""
+    # The simulated cloud drops connections on purpose.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     report = Report()
     world = World(folder, leader, plan.seed)
     audit, story = Audit(world, report), Story(world)
@@ -41,7 +44,7 @@ async def play(plan: Plan, folder: Path, leader: Leader) -> Report:
             incidents = _chosen(plan, day)
             report.faults = await _day(story, audit, incidents, is_quiet=day in QUIET_MONTH)
             if plan.is_verbose or report.faults:
-                _show(plan.seed, day, incidents)
+                _show(plan.seed, day, incidents, report.memory[-1])
             if report.faults:
                 break
             report.days += 1
@@ -71,7 +74,9 @@ def _chosen(plan: Plan, day: int) -> dict[int, Incident]:
     return {n: each for n, each in numbered if plan.incidents is None or n in plan.incidents}
 
 
-def _show(seed: int, day: int, incidents: dict[int, Incident]) -> None:
+def _show(seed: int, day: int, incidents: dict[int, Incident], memory: int) -> None:
     lines = [f"  {number:3} {each}" for number, each in incidents.items()]
-    sys.stdout.write("\n".join([f"seed {seed}, day {day}:", *lines]) + "\n")
+    sys.stdout.write(
+        "\n".join([f"seed {seed}, day {day}, {memory / MEGABYTE:.1f} MiB:", *lines]) + "\n"
+    )
     sys.stdout.flush()

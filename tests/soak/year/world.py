@@ -206,10 +206,9 @@ class Disk:
 
     def fill(self) -> None:
         """Leave no space."""
-        with self._ballast.open("wb") as ballast, suppress(OSError):
-            while True:
-                ballast.write(bytes(4096))
-                ballast.flush()
+        with self._ballast.open("wb", buffering=0) as ballast, suppress(OSError):
+            while ballast.write(bytes(4096)):
+                pass
 
     def free(self) -> None:
         """Make space again."""
