@@ -12,6 +12,7 @@ from tests.simulator.paths import TOKEN
 
 from .house import DOMAIN
 from .truth import Stored
+from .world import LATITUDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,6 +33,8 @@ GROWTH: Final = 24 * MEGABYTE
 ENTRIES: Final = "core.config_entries"
 #: Shorter texts would be found by chance.
 SHORTEST_SECRET: Final = 6
+#: Signatures of picture links, names of media relays, the position of the homes.
+OTHER_SECRETS: Final = (rb"sig=[0-9a-f]{32}", rb"\b\d{10}:u\b", LATITUDE.encode())
 PROBLEM: Final = re.compile(r" (ERROR|CRITICAL) .*bticino_classe")
 FRAME: Final = re.compile(r'File ".*custom_components/bticino_classe/(.*)", line (\d+)')
 WARNING: Final = re.compile(r" (WARNING|ERROR|CRITICAL) .*\[custom_components\.bticino_classe")
@@ -192,7 +195,7 @@ class Audit:
     def _secrets(self) -> Iterator[str]:
         """Search the whole configuration folder and the log."""
         secrets = {each.encode() for each in self.world.secrets() if len(each) >= SHORTEST_SECRET}
-        pattern = re.compile(b"|".join(map(re.escape, sorted(secrets))))
+        pattern = re.compile(b"|".join([*map(re.escape, sorted(secrets)), *OTHER_SECRETS]))
         for path in self._files():
             for found in pattern.finditer(path.read_bytes()):
                 yield f"a secret of {len(found[0])} characters in {path}"

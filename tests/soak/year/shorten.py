@@ -8,19 +8,31 @@ from typing import TYPE_CHECKING, Final
 from .story import incidents_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 ROOT: Final = Path(__file__).parents[3]
 
 
-def shortest(seed: int, day: int) -> str:
+type Fails = Callable[[int, int, Sequence[int]], bool]
+
+
+def play_in_a_new_house(seed: int, day: int, incidents: Sequence[int]) -> bool:
+    """Return whether a day fails with these of its incidents alone."""
+    command = (sys.executable, "-m", "tests.soak.year", "--no-shorten")
+    run = subprocess.run(  # noqa: S603 - this module, with numbers
+        (*command, *_arguments(seed, day, incidents)), check=False, cwd=ROOT, capture_output=True
+    )
+    return run.returncode == 1
+
+
+def shortest(seed: int, day: int, fails: Fails = play_in_a_new_house) -> str:
     """Return how to repeat the faults of a day, with as few of its incidents as possible."""
     wanted = list(range(len(incidents_of(seed, day))))
-    if not _fails(seed, day, wanted):
+    if not fails(seed, day, wanted):
         return f"only after the days before: scripts/soak --seed {seed} --days {day + 1}"
     for number in tuple(wanted):
         fewer = [each for each in wanted if each != number]
-        if _fails(seed, day, fewer):
+        if fails(seed, day, fewer):
             wanted = fewer
     return "repeat with: scripts/soak " + " ".join(_arguments(seed, day, wanted))
 
@@ -31,11 +43,3 @@ def _arguments(seed: int, day: int, incidents: Sequence[int]) -> list[str]:
         *("--seed", str(seed), "--first-day", str(day), "--days", "1"),
         *("--incidents", *numbers, "--verbose"),
     ]
-
-
-def _fails(seed: int, day: int, incidents: Sequence[int]) -> bool:
-    command = (sys.executable, "-m", "tests.soak.year", "--no-shorten")
-    run = subprocess.run(  # noqa: S603 - this module, with numbers
-        (*command, *_arguments(seed, day, incidents)), check=False, cwd=ROOT, capture_output=True
-    )
-    return run.returncode == 1
