@@ -27,7 +27,7 @@ LOOK_EVERY: Final = 60.0
 TOLERATED: Final = {"tasks": 4, "timers": 8, "threads": 8, "files": 12, "sockets": 4}
 MEGABYTE: Final = 1024 * 1024
 #: Evenings after which the memory of a process grows no more.
-WARM_UP: Final = 10
+WARM_UP: Final = 16
 GROWTH: Final = 24 * MEGABYTE
 #: Where tokens and passwords belong.
 ENTRIES: Final = "core.config_entries"
@@ -227,7 +227,7 @@ class Audit:
             if now[name] > first[name] + more
         ]
         if now["memory"] > first["memory"] + GROWTH:
-            faults.append(f"memory: {first['memory']} bytes on the tenth evening, {now['memory']}")
+            faults.append(f"memory: {first['memory']} bytes after the first weeks, {now['memory']}")
         return faults
 
     def _forget(self) -> None:
