@@ -20,9 +20,9 @@ DOCUMENTS = {
     )
 }
 OF_OWNERS = (  # documents whose italics quote the user interface
-    *("README.md", "docs/automations.md", "docs/dashboards.md", "docs/entities.md"),
-    *("docs/how_it_works.md", "docs/privacy.md", "docs/protocol.md", "docs/streams.md"),
-    "docs/troubleshooting.md",
+    *("README.md", "docs/actions.md", "docs/automations.md", "docs/dashboards.md"),
+    *("docs/entities.md", "docs/how_it_works.md", "docs/privacy.md", "docs/protocol.md"),
+    *("docs/streams.md", "docs/troubleshooting.md"),
 )
 ITALIAN = {  # documents that exist in both languages
     "README.md": "docs/it/README.md",
