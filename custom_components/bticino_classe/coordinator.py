@@ -142,7 +142,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     @callback
     def async_set_reachable(self, module_id: str, *, reachable: bool | None) -> None:
-        """Show a module that came or went; poll if the cloud does not say which (None)."""
+        """Show that a module went online or offline; poll if it is not known which (None)."""
         module = self.data.modules.get(module_id)
         if module is None:
             self.async_expect_modules(module_id)
@@ -381,7 +381,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         known: House | None = self.data
         states = dict(known.states) if known is not None else {}
         modules = modules_of(self.known_homes.homes)
-        for is_own in (False, True):  # the module's own home knows best
+        for is_own in (False, True):  # the module's own home is authoritative
             for home_id, found in reported.items():
                 states |= {
                     key: state

@@ -83,11 +83,10 @@ SENTENCES = [
     ("docs/how_it_works.md", f"after {START_SECONDS} and {LAST_START_SECONDS} seconds, then every"),
     ("docs/how_it_works.md", f"each failure up to {backoff.SHORT_DELAY:.0f} seconds"),
     ("docs/how_it_works.md", f"waited so far, at most {backoff.LONGEST_DELAY:.0f} seconds"),
-    ("docs/benchmarks.md", f"has come for {QUIET[Gathering.RELAYED]} seconds after a relayed one"),
-    ("docs/benchmarks.md", f"{QUIET[Gathering.REFLEXIVE]} seconds after a public one"),
-    ("docs/benchmarks.md", f"or {QUIET[Gathering.HOST]:.0f} second after one"),
-    ("docs/benchmarks.md", f"limited to {backoff.SHORT_DELAY:.0f} s while less than a minute"),
-    ("docs/benchmarks.md", f"and to {backoff.LONGEST_DELAY:.0f} s in the end"),
+    ("docs/development.md", f"has come for {QUIET[Gathering.RELAYED]} seconds after a relayed one"),
+    ("docs/development.md", f"{QUIET[Gathering.REFLEXIVE]} seconds after a public one"),
+    ("docs/development.md", f"or {QUIET[Gathering.HOST]:.0f} second after one"),
+    ("docs/benchmarks.md", f"a bound of at most {backoff.LONGEST_DELAY:.0f} s"),
 ]
 
 
