@@ -30,6 +30,23 @@ ITALIAN = {  # documents that exist in both languages
     "docs/troubleshooting.md": "docs/it/troubleshooting.md",
 }
 
+SOUGHT = (  # what owners look for
+    *("README.md#remove", "docs/privacy.md#a-separate-account", "docs/privacy.md#delete"),
+    *("docs/automations.md#somebody-rings", "docs/automations.md#two-gates"),
+    "docs/automations.md#notifications-on-iphone-and-android",
+    "docs/entities.md#doors-with-homekit-alexa-google-and-assist",
+    "docs/dashboards.md#open-a-door-while-you-talk",
+    *(
+        f"docs/troubleshooting.md#{each}"
+        for each in (
+            *("the-bell-does-not-ring", "it-rings-twice", "the-camera-is-busy"),
+            *("there-is-no-picture", "there-is-no-talk-button", "browsers-and-apps"),
+            *("homekit-frigate-go2rtc", "a-door-does-not-open", "network-hosts-and-ports"),
+            *("home-assistant-asks-me-to-sign-in-again", "coming-from-another-integration"),
+        )
+    ),
+)
+
 # What the documents quote of Home Assistant, its apps, HACS and the vendor's app, and emphasis.
 FOREIGN = frozenset(
     {
@@ -208,6 +225,22 @@ def links_of(name: str) -> list[str]:
     return [str(path.relative_to(ROOT)) if path.is_file() else name for path in paths]
 
 
+def targets_of(name: str) -> set[str]:
+    """Return where the relative links of a document lead, as a file and a heading."""
+    targets = set()
+    for target, anchor in _LINK.findall(prose_of(DOCUMENTS[name])):
+        path = (ROOT / name).parent.joinpath(target).resolve() if target else ROOT / name
+        targets.add(f"{path.relative_to(ROOT)}#{anchor}".rstrip("#"))
+    return targets
+
+
+def two_clicks_from(name: str) -> set[str]:
+    """Return where one link leads, or two."""
+    first = targets_of(name)
+    pages = {target.partition("#")[0] for target in first} & DOCUMENTS.keys()
+    return first.union(*(targets_of(page) for page in pages))
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_tables(name: str) -> None:
     """Every row belongs to a table and fits it."""
@@ -264,6 +297,12 @@ def test_documents_link_their_other_language(english: str, italian: str) -> None
     other, *italian_links = links_of(italian)
     assert other == english
     assert sorted(italian_links) == sorted(ITALIAN.get(link, link) for link in links)
+
+
+@pytest.mark.parametrize("target", SOUGHT)
+def test_found_in_two_clicks(target: str) -> None:
+    """A link in README.md leads there, or one on a page that README.md links."""
+    assert target in two_clicks_from("README.md")
 
 
 @pytest.mark.parametrize(
