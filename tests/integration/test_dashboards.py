@@ -3,19 +3,12 @@
 from pathlib import Path
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
-from homeassistant.components import media_source
-from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import parse_yaml
 import pytest
 
-from tests.integration.conftest import state_of, wait_until
-
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
-
-    from tests.simulator import Simulator
 
 ROOT = Path(__file__).parents[2]
 TEXTS = {"title", "heading", "name"}
@@ -75,35 +68,3 @@ def test_entities_and_pages_exist(hass: HomeAssistant) -> None:
     assert hass.services.has_service("bticino_classe", "reset_missed_calls")
     pages = {view["path"] for view in english["views"]}
     assert {"strada", "cortile"} <= pages
-
-
-def card_of(tree: object, entity_id: str) -> dict[str, Any]:
-    """Return the first card of an entity."""
-    found = [each for each in cards(tree) if each.get("entity") == entity_id]
-    return found[0]
-
-
-def cards(tree: object) -> list[dict[str, Any]]:
-    """Return all mappings in a tree."""
-    if isinstance(tree, list):
-        return [card for each in tree for card in cards(each)]
-    if isinstance(tree, dict):
-        return [tree, *(card for each in tree.values() for card in cards(each))]
-    return []
-
-
-@pytest.mark.usefixtures("online_entry")
-@pytest.mark.parametrize("house_name", ["classe_300x", "easykit"])
-async def test_missed_calls(hass: HomeAssistant, simulator: Simulator, house_name: str) -> None:
-    """A tap leads to the calls, a long press sets the number to 0."""
-    assert await async_setup_component(hass, "media_source", {})
-    english, _ = published()
-    card = card_of(english, "sensor.classe_300x_missed_calls")
-    sensor = card["entity"].replace("classe_300x", house_name)
-    simulator.miss(simulator.ring(simulator.house.panels()[0].id))
-    await wait_until(lambda: state_of(hass, sensor) == "1")
-    folder = unquote(card["tap_action"]["navigation_path"]).rpartition(",")[2]
-    assert (await media_source.async_browse_media(hass, folder)).children
-    domain, action = card["hold_action"]["perform_action"].split(".")
-    await hass.services.async_call(domain, action, blocking=True)
-    assert state_of(hass, sensor) == "0"

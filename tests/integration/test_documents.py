@@ -4,7 +4,9 @@ import logging
 from pathlib import Path
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
+from homeassistant.components import media_source
 from homeassistant.core import Context
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
@@ -12,7 +14,7 @@ from homeassistant.util.yaml import parse_yaml
 import pytest
 from pytest_homeassistant_custom_component.common import MockUser, async_mock_service
 
-from tests.integration.conftest import sign_in, wait_idle, wait_until
+from tests.integration.conftest import sign_in, state_of, wait_idle, wait_until
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -142,3 +144,33 @@ async def test_documented_logging(
     assert any(
         each.name.startswith(ours) and each.levelno == logging.DEBUG for each in caplog.records
     )
+
+
+def cards(tree: object) -> list[dict[str, Any]]:
+    """Return all mappings in a tree."""
+    if isinstance(tree, list):
+        return [card for each in tree for card in cards(each)]
+    if isinstance(tree, dict):
+        return [tree, *(card for each in tree.values() for card in cards(each))]
+    return []
+
+
+@pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize("house_name", ["classe_300x", "easykit"])
+async def test_documented_card_of_missed_calls(
+    hass: HomeAssistant, simulator: Simulator, house_name: str
+) -> None:
+    """A tap leads to the calls, a long press sets the number to 0."""
+    assert await async_setup_component(hass, "media_source", {})
+    text = await hass.async_add_executor_job((DOCS / "dashboards.md").read_text)
+    documented = "sensor.classe_300x_missed_calls"
+    found = cards(parse_yaml(YAML.findall(text)[0]))
+    (card,) = [each for each in found if each.get("entity") == documented]
+    sensor = documented.replace("classe_300x", house_name)
+    simulator.miss(simulator.ring(simulator.house.panels()[0].id))
+    await wait_until(lambda: state_of(hass, sensor) == "1")
+    folder = unquote(card["tap_action"]["navigation_path"]).rpartition(",")[2]
+    assert (await media_source.async_browse_media(hass, folder)).children
+    domain, action = card["hold_action"]["perform_action"].split(".")
+    await hass.services.async_call(domain, action, blocking=True)
+    assert state_of(hass, sensor) == "0"

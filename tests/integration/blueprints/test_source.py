@@ -11,8 +11,6 @@ from tests.integration.blueprints.conftest import FOLDER
 
 REPOSITORY_PATH = "blueprints/automation/bticino_classe"
 REPOSITORY = "https://github.com/bticino-classe/bticino-classe"
-BADGE = "](https://my.home-assistant.io/badges/blueprint_import.svg)]"
-IMPORT = "https://my.home-assistant.io/redirect/blueprint_import/"
 BLUEPRINTS = [
     *("announce", "arrival_log", "light_at_ring", "missed_call", "open_by_itself"),
     *("ring_notification", "show_camera"),
@@ -61,10 +59,12 @@ def test_languages(name: str) -> None:
 
 @pytest.mark.parametrize("name", BLUEPRINTS)
 def test_source_url(name: str) -> None:
-    """Updates are imported from there, and both pages of automations have a button for it."""
+    """Updates are imported from there, and the documentation links to it."""
     about = load(name)["blueprint"]
     assert about["source_url"] == f"{REPOSITORY}/blob/main/{REPOSITORY_PATH}/{name}.yaml"
     assert about["homeassistant"]["min_version"] == "2026.10.0"
-    button = f"{BADGE}({IMPORT}?blueprint_url={quote(about['source_url'], safe='')})"
+    badge = "https://my.home-assistant.io/badges/blueprint_import.svg"
+    link = "https://my.home-assistant.io/redirect/blueprint_import/"
+    button = f"]({badge})]({link}?blueprint_url={quote(about['source_url'], safe='')})"
     for page in ("automations.md", "it/automations.md"):
         assert (FOLDER.parents[2] / "docs" / page).read_text().count(button) == 1, page
