@@ -1,9 +1,11 @@
 """README.md and docs/: links, paths, tables, and what they quote of the user interface."""
 
+from functools import cache
 import json
 from pathlib import Path
 import re
 
+from homeassistant.util import slugify
 from homeassistant.util.yaml import parse_yaml
 from jinja2 import Environment
 import pytest
@@ -209,13 +211,37 @@ def structure_of(text: str) -> dict[str, list[object]]:
 
 
 def _untranslated(tree: object) -> object:
-    """Replace the texts of an example that are translated."""
+    """Replace the texts of an example that are translated, and the names in ids of entities."""
     if isinstance(tree, dict):
         return {
             key: ... if key in _TRANSLATED_KEYS else _untranslated(value)
             for key, value in tree.items()
         }
-    return [_untranslated(value) for value in tree] if isinstance(tree, list) else tree
+    if isinstance(tree, list):
+        return [_untranslated(value) for value in tree]
+    return _english_id(tree) if isinstance(tree, str) else tree
+
+
+def _english_id(text: str) -> str:
+    """Return the id that an entity of an Italian house has in an English one."""
+    domain, _, name = text.partition(".")
+    for italian, english in _names_in_ids(domain).items():
+        if name.endswith(f"_{italian}"):
+            return f"{domain}.{name.removesuffix(italian)}{english}"
+    return text
+
+
+@cache
+def _names_in_ids(domain: str) -> dict[str, str]:
+    """Return what ids of Italian entities end in, and what it is in English."""
+    italian, english = (_names(domain, language) for language in ("it", "en"))
+    return {slugify(name): slugify(english[key]) for key, name in italian.items()}
+
+
+def _names(domain: str, language: str) -> dict[str, str]:
+    file = PACKAGE / "translations" / f"{language}.json"
+    entities = json.loads(file.read_text(encoding="utf-8"))["entity"].get(domain, {})
+    return {key: texts["name"] for key, texts in entities.items() if "name" in texts}
 
 
 def links_of(name: str) -> list[str]:
@@ -405,3 +431,13 @@ def test_texts_of_examples_may_differ() -> None:
     english = structure_of(example.format(alias="Hang up", entity="lock.cancello"))
     assert english == structure_of(example.format(alias="Riaggancia", entity="lock.cancello"))
     assert english != structure_of(example.format(alias="Hang up", entity="lock.portone"))
+
+
+def test_ids_of_examples_are_in_the_language_of_the_house() -> None:
+    """Home Assistant forms them from the translated names."""
+    english, italian, other = (
+        structure_of(f"```yaml\nentity_id: event.strada_{name}\n```\n")
+        for name in ("doorbell", "campanello", "chiamata")
+    )
+    assert english == italian
+    assert english != other

@@ -35,19 +35,26 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 TV: Final = "media_player.television"
-# What the documents call it, and what it is called in each house.
-NAMES: Final = {
-    "classe_300x": {},
-    "easykit": {
+type Page = tuple[str, str]  # a house and a language
+
+# The English page is run in both houses, the Italian in an Italian one: its examples differ in
+# texts and ids only. What the English page calls an entity, and what it is called on each page:
+NAMES: Final[dict[Page, dict[str, str]]] = {
+    ("classe_300x", "en"): {},
+    ("easykit", "en"): {
         "posto_esterno_strada": "entrance_panel_1",
         "posto_esterno_cortile": "entrance_panel_1",
         "cancello": "door_1",
         "portone": "door_1",
         "classe_300x": "easykit",
     },
+    ("classe_300x", "it"): {
+        "strada_call": "strada_chiamata",
+        "cortile_call": "cortile_chiamata",
+        "strada_bell": "strada_suoneria",
+        "intercom_online": "videocitofono_in_linea",
+    },
 }
-# The English page is run in both houses, the Italian in one: its examples differ in texts only.
-PAGES: Final = [("classe_300x", "en"), ("easykit", "en"), ("classe_300x", "it")]
 PANELS: Final = {"classe_300x": "Posto esterno strada", "easykit": "Entrance panel 1"}
 ACTIONS: Final = (
     *(("notify", "mobile_app_phone"), ("light", "turn_on"), ("tts", "speak")),
@@ -69,8 +76,8 @@ class World:
     connect: WebSocketGenerator
 
     def named(self, text: str) -> str:
-        """Return a text of the documents with the names of this house."""
-        for documented, real in NAMES[self.house].items():
+        """Return a text of the English page with the names of this house."""
+        for documented, real in NAMES[self.house, self.language].items():
             text = text.replace(documented, real)
         return text
 
@@ -136,14 +143,16 @@ EXAMPLES: Final = {
 }
 
 
-@pytest.fixture(name="page", params=PAGES, ids="-".join)
-def _page(request: pytest.FixtureRequest) -> tuple[str, str]:
-    page: tuple[str, str] = request.param
+@pytest.fixture(name="page", params=NAMES, ids="-".join)
+def _page(request: pytest.FixtureRequest, hass: HomeAssistant) -> Page:
+    """In a house of that language."""
+    page: Page = request.param
+    hass.config.language = page[1]
     return page
 
 
 @pytest.fixture(name="house_name")
-def _house_name(page: tuple[str, str]) -> str:
+def _house_name(page: Page) -> str:
     return page[0]
 
 
@@ -162,7 +171,7 @@ async def _world(  # noqa: PLR0917 - the parts of a world
     night: TickingDateTimeFactory,
     online_entry: ConfigEntry[Any],  # noqa: ARG001 - whose entities the examples use
     simulator: Simulator,
-    page: tuple[str, str],
+    page: Page,
     hass_ws_client: WebSocketGenerator,
 ) -> World:
     called: list[ServiceCall] = []
