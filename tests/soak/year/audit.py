@@ -1,18 +1,22 @@
 """The end of a day: everything has recovered, and everything that must be true is compared."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.simulator.paths import TOKEN
+
 from .house import DOMAIN
 from .truth import Stored
+from .world import LATITUDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from .world import Account, World
 
@@ -22,11 +26,15 @@ LOOK_EVERY: Final = 60.0
 #: What may be more at the end of a day than after the first one of the same process.
 TOLERATED: Final = {"tasks": 4, "timers": 8, "threads": 8, "files": 12, "sockets": 4}
 MEGABYTE: Final = 1024 * 1024
+#: Evenings after which the memory of a process grows no more.
+WARM_UP: Final = 10
 GROWTH: Final = 24 * MEGABYTE
 #: Where tokens and passwords belong.
 ENTRIES: Final = "core.config_entries"
 #: Shorter texts would be found by chance.
 SHORTEST_SECRET: Final = 6
+#: Signatures of picture links, names of media relays, the position of the homes.
+OTHER_SECRETS: Final = (rb"sig=[0-9a-f]{32}", rb"\b\d{10}:u\b", LATITUDE.encode())
 PROBLEM: Final = re.compile(r" (ERROR|CRITICAL) .*bticino_classe")
 FRAME: Final = re.compile(r'File ".*custom_components/bticino_classe/(.*)", line (\d+)')
 WARNING: Final = re.compile(r" (WARNING|ERROR|CRITICAL) .*\[custom_components\.bticino_classe")
@@ -37,7 +45,9 @@ class Report:
     """What a year was like, in numbers."""
 
     days: int = 0
-    incidents: dict[str, int] = field(default_factory=dict)
+    #: What was not as it must be on the last day.
+    faults: list[str] = field(default_factory=list)
+    incidents: Counter[str] = field(default_factory=Counter)
     rings: int = 0
     told: int = 0
     openings: int = 0
@@ -50,6 +60,26 @@ class Report:
     memory: list[int] = field(default_factory=list)
     jumps: int = 0
 
+    def figures(self) -> dict[str, Any]:
+        """Return the numbers of a table by their names."""
+        memory = self.memory or [0]
+        return {
+            "days": self.days,
+            "incidents": self.incidents.total(),
+            "rings": self.rings,
+            "rings told at once": self.told,
+            "doors opened": self.openings,
+            "starts of Home Assistant": self.starts,
+            "requests a day": round(self.requests / max(1, self.days)),
+            "sign-ins": self.logins,
+            "longest recovery in minutes": round(self.longest_recovery / 60),
+            "lines of log a day": round(self.log_lines / max(1, self.days), 1),
+            "warnings in the quiet month": self.quiet_warnings,
+            "MiB on the first evening": memory[0] // MEGABYTE,
+            "MiB on the last evening": memory[-1] // MEGABYTE,
+            "jumps of the clock": self.jumps,
+        }
+
 
 class Audit:
     """Compares the world with the truth."""
@@ -60,6 +90,7 @@ class Audit:
         self._since = 0.0
         self._log_read = 0
         self._first: tuple[int, dict[str, int]] | None = None
+        self._evenings = 0
 
     async def end_of_day(self, *, is_quiet: bool) -> list[str]:
         """Return everything that is not as it must be."""
@@ -76,6 +107,7 @@ class Audit:
             stored = await self._history(account)
             faults += self.world.truth.faults_of_history(account.name, stored, time.time())
             faults += self._calls(account)
+        self._allow_lost_tokens()
         logins = {name: each.cloud.account.logins for name, each in self.world.accounts.items()}
         faults += self.world.truth.faults_of_sign_ins(logins)
         faults += self._log(is_quiet=is_quiet)
@@ -119,7 +151,7 @@ class Audit:
         self.report.openings += len(openings)
         return list(self.world.truth.faults_of_doors(openings))
 
-    async def _history(self, account: Account) -> list[tuple[float, str, str]]:
+    async def _history(self, account: Account) -> list[tuple[float, str, str | None]]:
         start = datetime.fromtimestamp(self.world.began, UTC).isoformat()
         answer = await self.world.house.ask(
             f"{DOMAIN}.export_calls", config_entry_id=account.entry, start=start
@@ -136,6 +168,13 @@ class Audit:
         if rtc.held_slots:
             yield f"{account.name} holds {rtc.held_slots} lines"
         yield from (f"{account.name}: {each}" for each in account.cloud.violations)
+
+    def _allow_lost_tokens(self) -> None:
+        """Allow a sign-in for each answer with new tokens that did not arrive as it should."""
+        for account in self.world.accounts.values():
+            for entry in account.cloud.journal.of(TOKEN):
+                if entry.fault is not None:
+                    self.world.truth.may_sign_in(account.name)
 
     def _log(self, *, is_quiet: bool) -> list[str]:
         with self.world.house.log.open(encoding="utf-8") as log:
@@ -156,7 +195,7 @@ class Audit:
     def _secrets(self) -> Iterator[str]:
         """Search the whole configuration folder and the log."""
         secrets = {each.encode() for each in self.world.secrets() if len(each) >= SHORTEST_SECRET}
-        pattern = re.compile(b"|".join(map(re.escape, sorted(secrets))))
+        pattern = re.compile(b"|".join([*map(re.escape, sorted(secrets)), *OTHER_SECRETS]))
         for path in self._files():
             for found in pattern.finditer(path.read_bytes()):
                 yield f"a secret of {len(found[0])} characters in {path}"
@@ -173,16 +212,18 @@ class Audit:
         self.report.memory.append(now["memory"])
         starts = self.world.house.starts
         if self._first is None or self._first[0] != starts:
-            self._first = (starts, now)
-            return []
+            self._first, self._evenings = (starts, now), 0
         first = self._first[1]
+        self._evenings += 1
+        if self._evenings <= WARM_UP:
+            first["memory"] = max(first["memory"], now["memory"])
         faults = [
             f"{name}: {first[name]} on the first evening, {now[name]} now"
             for name, more in TOLERATED.items()
             if now[name] > first[name] + more
         ]
         if now["memory"] > first["memory"] + GROWTH:
-            faults.append(f"memory: {first['memory']} bytes on the first evening, {now['memory']}")
+            faults.append(f"memory: {first['memory']} bytes on the tenth evening, {now['memory']}")
         return faults
 
     def _forget(self) -> None:
@@ -193,23 +234,3 @@ class Audit:
             account.cloud.clear_journal()
         truth, oldest = self.world.truth, time.time() - 100 * 86_400
         truth.rings = [r for r in truth.rings if r.at > oldest or r.stored is not Stored.MUST]
-
-
-def describe(report: Report) -> dict[str, Any]:
-    """Return the numbers of a report for a table."""
-    memory = report.memory or [0]
-    return {
-        "days": report.days,
-        "incidents": sum(report.incidents.values()),
-        "rings": report.rings,
-        "rings told at once": report.told,
-        "doors opened": report.openings,
-        "starts of Home Assistant": report.starts,
-        "requests a day": round(report.requests / max(1, report.days)),
-        "sign-ins": report.logins,
-        "longest recovery in minutes": round(report.longest_recovery / 60),
-        "lines of log a day": round(report.log_lines / max(1, report.days), 1),
-        "warnings in the quiet month": report.quiet_warnings,
-        "MiB first and last evening": f"{memory[0] // MEGABYTE} {memory[-1] // MEGABYTE}",
-        "jumps of the clock": report.jumps,
-    }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[3]
 
 
-def use_simulated_clouds(config: Path, clouds: Mapping[str, Mapping[str, str]]) -> None:
+def use_simulated_clouds(config: Path, clouds: Mapping[str, Mapping[str, Any]]) -> None:
     """Make the client of each account, by its e-mail address, use a simulated cloud."""
     sys.path.insert(0, str(config))
     from custom_components.bticino_classe.client import AuthHandler, Endpoints  # noqa: PLC0415

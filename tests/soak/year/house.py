@@ -30,6 +30,9 @@ ROOT: Final = Path(__file__).parents[3]
 HERE: Final = Path(__file__).parent
 DOMAIN: Final = "bticino_classe"
 SHIPPED: Final = ROOT / "custom_components" / DOMAIN
+OLDEST: Final = ROOT / ".venv" / "bin" / "python"  # with the oldest supported Home Assistant
+OLDEST_HTTP: Final = 2  # version of the file with the settings of the web server
+NEWEST_HTTP: Final = 3
 OBSERVER: Final = HERE / "custom_components" / "year_observer"
 SEEN: Final = "seen.jsonl"
 OPTIONS_FLOW: Final = "api/config/config_entries/options/flow"
@@ -60,7 +63,8 @@ class House:
         self.log = folder / "home-assistant.log"
         self.leader = leader
         self.starts = 0
-        self.python = sys.executable
+        #: The interpreter of an environment with Home Assistant.
+        self.python = OLDEST if OLDEST.exists() else Path(sys.executable)
         self._seed = seed
         self._port = port
         self._clouds = clouds
@@ -70,7 +74,8 @@ class House:
         """Create the configuration folder."""
         components = self.config / "custom_components"
         components.mkdir(parents=True)
-        prepare_storage(self.config, self._port)
+        version = OLDEST_HTTP if self.python == OLDEST else NEWEST_HTTP
+        prepare_storage(self.config, self._port, http_version=version)
         shutil.copy(HERE / "configuration.yaml", self.config)
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(SHIPPED, components / DOMAIN, ignore=ignored)
@@ -171,8 +176,12 @@ class House:
         )
         assert result["type"] == "create_entry", result
 
-    async def watch(self, camera: str, offer: str, seconds: float) -> None:
-        """Open a camera as a page does, for some seconds; then the page is gone."""
+    async def watch(self, camera: str, offer: str, seconds: float) -> bool:
+        """Open a camera as a page does, for some seconds; then the page is gone.
+
+        Return whether the intercom has answered.
+        """
+        is_answered = False
         async with (
             aiohttp.ClientSession() as session,
             session.ws_connect(f"{self.url}api/websocket") as connection,
@@ -185,15 +194,19 @@ class House:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     while True:
-                        await connection.receive_json()
+                        message = await connection.receive_json()
+                        is_answered |= message.get("event", {}).get("type") == "answer"
+        return is_answered
 
     async def make_backup(self) -> str:
         """Make a backup and return its id."""
         known = {each["backup_id"] for each in await self._backups()}
         await self.command("backup/generate", agent_ids=[BACKUPS], include_database=False)
-        while not (new := {each["backup_id"] for each in await self._backups()} - known):
+        while True:
             await asyncio.sleep(1)
-        return str(new.pop())
+            new = {each["backup_id"] for each in await self._backups()} - known
+            if new:
+                return str(new.pop())
 
     async def restore(self, backup: str) -> None:
         """Restore a backup, for which Home Assistant restarts."""
@@ -228,7 +241,7 @@ class House:
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         self.leader.clock.catch_up()
         self.process = await asyncio.create_subprocess_exec(
-            self.python,
+            str(self.python),
             *script,
             *(str(time.time()), str(time.monotonic()), seed, json.dumps(clouds)),
             cwd=self.config,

@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 import random
+import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
@@ -43,6 +44,7 @@ ORDINARY: Final = {
     "missed": 1.5,
     "answered": 1.5,
     "answered_and_opened": 0.7,
+    "answered_here": 0.5,
     "unanswered": 0.3,
     "opened": 2.0,
     "opened_twice_at_once": 0.2,
@@ -85,6 +87,8 @@ BAD: Final = {
     "backup_restored": 0.01,
 }
 QUIET_MONTH: Final = range(150, 180)
+#: On this day Home Assistant is upgraded from the oldest supported release to the newest.
+UPGRADE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,8 @@ def incidents_of(seed: int, day: int) -> list[Incident]:
         for _ in range(number):
             at = chance.uniform(0, LAST_INCIDENT)
             found.append(Incident(at, name, chance.randrange(1_000_000)))
+    if day == UPGRADE:
+        found.append(Incident(LAST_INCIDENT, "upgraded", 0))
     return sorted(found, key=lambda each: each.at)
 
 
@@ -151,6 +157,17 @@ class Story:
             await asyncio.sleep(40)
             account.cloud.end_silently(call)
 
+    async def answered_here(self, chance: random.Random) -> None:
+        """Somebody answers by opening the camera in Home Assistant."""
+        async for account, call, ring in self._ring(chance):
+            await asyncio.sleep(5)
+            is_answered = False
+            camera = (await self._entities_if_up()).get((account.name, ring.panel, "camera"))
+            if camera is not None and not self.world.is_changing:
+                is_answered = await self._watch(camera, chance.uniform(5, 20))
+            ring.outcome = "answered" if is_answered else "missed"
+            account.cloud.hang_up(call) if is_answered else account.cloud.miss(call)
+
     async def answered_and_opened(self, chance: random.Random) -> None:
         """Somebody answers in the app and opens the door in Home Assistant."""
         async for account, call, ring in self._ring(chance):
@@ -186,8 +203,8 @@ class Story:
         camera = entities.get((account.name, panel.id, "camera"))
         if camera is None:
             return
-        with suppress(aiohttp.ClientError, RefusedError, TypeError):
-            await self.house.watch(camera, OFFER.read_bytes().decode(), chance.uniform(1, 20))
+        async with account.line:  # to open a camera that rings answers it
+            await self._watch(camera, chance.uniform(1, 20))
 
     async def do_not_disturb(self, chance: random.Random) -> None:
         """Somebody chooses do not disturb."""
@@ -341,7 +358,7 @@ class Story:
     async def socket_misbehaves(self, chance: random.Random) -> None:
         """The push connection is closed, refused, ignored, or slow to open."""
         account = self._any_account(chance)
-        settings: dict[str, object] = chance.choice(
+        settings: dict[str, Any] = chance.choice(
             (
                 {"handshake_status": 429, "handshake_retry_after": 60},
                 {"handshake_status": 403},
@@ -413,6 +430,13 @@ class Story:
         """Somebody restarts Home Assistant."""
         async with self.world.change():
             await self._stop()
+            await self._start()
+
+    async def upgraded(self, _: random.Random) -> None:
+        """Home Assistant is upgraded; nothing is stored anew."""
+        async with self.world.change():
+            await self._stop()
+            self.house.python = Path(sys.executable)
             await self._start()
 
     async def killed(self, chance: random.Random) -> None:
@@ -509,7 +533,7 @@ class Story:
             backup = await self.house.make_backup()
         await asyncio.sleep(chance.uniform(10 * MINUTE, 3 * HOUR))
         async with self.world.change():
-            if not self.house.is_up:
+            if self.house.process is None:
                 return
             for account in self.world.accounts.values():
                 self.truth.may_sign_in(account.name)
@@ -566,6 +590,12 @@ class Story:
             return await self.world.entities()
         except aiohttp.ClientError, TypeError:
             return {}  # killed meanwhile
+
+    async def _watch(self, camera: str, seconds: float) -> bool:
+        """Open a camera for some seconds; return whether the intercom has answered."""
+        with suppress(aiohttp.ClientError, RefusedError, TypeError):
+            return await self.house.watch(camera, OFFER.read_bytes().decode(), seconds)
+        return False
 
     async def _vanish(self, chance: random.Random, kind: str) -> None:
         account = self._any_account(chance)

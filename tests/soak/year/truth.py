@@ -117,7 +117,7 @@ class Truth:
         self.presses.clear()
 
     def faults_of_history(
-        self, account: str, stored: Collection[tuple[float, str, str]], now: float
+        self, account: str, stored: Collection[tuple[float, str, str | None]], now: float
     ) -> Iterable[str]:
         """Compare the rings of an account with its history: start, outcome and panel of each."""
         left = list(stored)
@@ -136,7 +136,7 @@ class Truth:
 
 
 def _faults_of_call(
-    ring: Ring, found: Collection[tuple[float, str, str]], now: float
+    ring: Ring, found: Collection[tuple[float, str, str | None]], now: float
 ) -> Iterable[str]:
     age = (now - ring.at) / DAY
     if len(found) > 1:

@@ -264,6 +264,8 @@ class Leader(_Selector):
             self.detach()
             return
         self._answer, self._is_asking = ANSWER.unpack(data), False
+        # It stops a little later than this process when running time ends.
+        self.clock.set(self._answer[0])
 
     def _wait(self, due: float) -> Events:
         known: tuple[float, float, int] | None = None

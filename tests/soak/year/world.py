@@ -4,7 +4,6 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 import json
-from pathlib import Path
 import subprocess
 import time
 from typing import TYPE_CHECKING, Final
@@ -13,14 +12,15 @@ import aiohttp
 
 from tests.e2e.development import free_ports
 from tests.simulator import Simulator
-from tests.simulator.houses import SEASIDE, classe_100x, easykit_three_panels, three_panels
 from tests.simulator.house import House as Modules
+from tests.simulator.houses import SEASIDE, classe_100x, easykit_three_panels, three_panels
 
 from .house import SEEN, House, RefusedError
 from .truth import Expected, Press, Ring, Told, Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from tests.simulator.house import Door, Panel
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Models whose pushes name no panel.
 NAMELESS: Final = ("BDIY", "BNCX")
+#: Of all homes; the cloud reports it, and it must not be found in any file.
+LATITUDE: Final = "45.48642"
 DISK_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -89,6 +91,8 @@ class World:
         """Start both clouds and Home Assistant, and set up the accounts."""
         for account in self.accounts.values():
             account.cloud.journal_pushes = False
+            for home in account.cloud.house.homes:
+                home.coordinates = (9.13571, float(LATITUDE))
             await account.cloud.start()
         self.disk.mount()
         self.house.prepare()
@@ -206,10 +210,9 @@ class Disk:
 
     def fill(self) -> None:
         """Leave no space."""
-        with self._ballast.open("wb") as ballast, suppress(OSError):
-            while True:
-                ballast.write(bytes(4096))
-                ballast.flush()
+        with self._ballast.open("wb", buffering=0) as ballast, suppress(OSError):
+            while ballast.write(bytes(4096)):
+                pass
 
     def free(self) -> None:
         """Make space again."""

@@ -1,6 +1,7 @@
 """Writes each ring and outcome as automations see them, and counts what Home Assistant holds."""
 
 import asyncio
+from contextlib import suppress
 import json
 import os
 from pathlib import Path
@@ -29,7 +30,7 @@ SEEN: Final = "seen.jsonl"
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa: ARG001 - Home Assistant's signature
     """Start to write, and add the action `measure`."""
     # Outside the configuration folder, whose disk may be full and which may be restored.
-    seen = (Path(hass.config.config_dir).parent / SEEN).open("a", buffering=1, encoding="utf-8")  # noqa: ASYNC230, SIM115 - before anything runs, and as long as Home Assistant does
+    seen = (Path(hass.config.config_dir).parent / SEEN).open("a", buffering=1, encoding="utf-8")
 
     @callback
     def write(event: Event[EventStateChangedData]) -> None:
@@ -60,7 +61,7 @@ async def _measure(call: ServiceCall) -> ServiceResponse:
     return {
         "memory": pages * os.sysconf("SC_PAGE_SIZE"),
         "tasks": len(asyncio.all_tasks()),
-        "timers": sum(not each.cancelled() for each in loop._scheduled),  # noqa: SLF001 - not public
+        "timers": sum(not each.cancelled() for each in loop._scheduled),
         "threads": threading.active_count(),
         "files": len(files),
         "sockets": sum(name.startswith("socket:") for name in files),
@@ -69,9 +70,7 @@ async def _measure(call: ServiceCall) -> ServiceResponse:
 
 def _open_files() -> list[str]:
     found = []
-    for entry in os.listdir("/proc/self/fd"):
-        try:
-            found.append(os.readlink(f"/proc/self/fd/{entry}"))
-        except FileNotFoundError:
-            continue  # the folder itself, already closed
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the folder itself is closed already
+            found.append(str(entry.readlink()))
     return found
