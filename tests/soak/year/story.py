@@ -24,7 +24,7 @@ from .truth import Expected, Stored
 from .virtual_time import Order
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from tests.simulator.calls import Call
     from tests.simulator.house import Home
@@ -86,6 +86,8 @@ BAD: Final = {
     "calls_deleted": 0.02,
     "backup_restored": 0.01,
 }
+#: How probable each of the things that people do is during a fault.
+MEANWHILE: Final = 0.5
 QUIET_MONTH: Final = range(150, 180)
 #: On this day Home Assistant is upgraded from the oldest supported release to the newest.
 UPGRADE: Final = 100
@@ -114,9 +116,19 @@ def incidents_of(seed: int, day: int) -> list[Incident]:
         for _ in range(number):
             at = chance.uniform(0, LAST_INCIDENT)
             found.append(Incident(at, name, chance.randrange(1_000_000)))
+            if name in BAD:
+                found += _meanwhile(at, chance)
     if day == UPGRADE:
         found.append(Incident(LAST_INCIDENT, "upgraded", 0))
     return sorted(found, key=lambda each: each.at)
+
+
+def _meanwhile(at: float, chance: random.Random) -> Iterator[Incident]:
+    """Yield what people do during a fault, or soon after it."""
+    for name in ("missed", "answered", "answered_here", "opened", "watched"):
+        if chance.random() < MEANWHILE:
+            later = at + chance.choice((2.0, 40.0, 5 * MINUTE, HOUR)) * chance.random()
+            yield Incident(later, name, chance.randrange(1_000_000))
 
 
 class Story:
@@ -269,11 +281,10 @@ class Story:
     async def cloud_refuses_connections(self, chance: random.Random) -> None:
         """Nothing listens at the address of the cloud."""
         account = self._any_account(chance)
-        async with account.line:
-            port = account.cloud.port
-            await account.cloud.stop()
-            await asyncio.sleep(chance.uniform(20, 2 * HOUR))
-            await account.cloud.start(port=port)
+        port = account.cloud.port
+        await account.cloud.stop()
+        await asyncio.sleep(chance.uniform(20, 2 * HOUR))
+        await account.cloud.start(port=port)
 
     async def requests_fail(self, chance: random.Random) -> None:
         """A few requests fail in one of many ways."""
