@@ -178,6 +178,8 @@ class Story:
             if camera is not None and not self.world.is_changing:
                 is_answered = await self._watch(camera, chance.uniform(5, 20))
             ring.outcome = "answered" if is_answered else "missed"
+            # Where a ring cannot be answered, opening the camera is a call of its own.
+            ring.is_reported = ring.is_named or not is_answered
             account.cloud.hang_up(call) if is_answered else account.cloud.miss(call)
 
     async def answered_and_opened(self, chance: random.Random) -> None:

@@ -123,6 +123,15 @@ def test_history(
     assert len([*truth.faults_of_history("rossi", kept, now)]) == faults
 
 
+def test_outcome_that_the_cloud_does_not_know() -> None:
+    """A restored history has the call without it, and with no other."""
+    unreported = ring()
+    unreported.is_reported = False
+    truth = Truth(rings=[unreported])
+    assert not [*truth.faults_of_history("rossi", [(AT, "ended", None)], AT)]
+    assert len([*truth.faults_of_history("rossi", [(AT, "answered", None)], AT)]) == 1
+
+
 def test_sign_ins() -> None:
     """Each sign-in has a reason."""
     truth = Truth()
