@@ -8,7 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from .audit import MEGABYTE, Audit, Report
-from .story import QUIET_MONTH, Story, incidents_of
+from .house import NEWEST
+from .story import QUIET_MONTH, UPGRADE, Story, incidents_of
 from .world import World
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ async def play(plan: Plan, folder: Path, leader: Leader) -> Report:
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     report = Report()
     world = World(folder, leader, plan.seed)
+    if plan.days[0] > UPGRADE:
+        world.house.python = NEWEST
     audit, story = Audit(world, report), Story(world)
     try:
         await world.begin()
