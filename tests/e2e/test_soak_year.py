@@ -19,16 +19,16 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200), pytest.mark.asyncio(lo
     [
         # A backup, a deletion, an outage, a damaged history, a power cut, a restart of the router
         (44, 311),
-        # Commands that fail, a full disk, a damaged history, a power cut, a dead line, double pushes
+        # A full disk, a damaged history, a power cut, a dead line, double pushes, failing commands
         (34, 261),
     ],
 )
 async def test_a_bad_day(tmp_path: Path, seed: int, day: int) -> None:
     """Whatever happens, in the evening everything is as it must be."""
     options = ("--seed", str(seed), "--first-day", str(day), "--days", "1", "--no-shorten")
-    options += ("--folder", str(tmp_path / "year"))
+    folder = ("--folder", str(tmp_path / "year"))
     process = await asyncio.create_subprocess_exec(
-        *(PYTHON, "-m", "tests.soak.year", *options), cwd=ROOT, stdout=PIPE, stderr=STDOUT
+        *(PYTHON, "-m", "tests.soak.year", *options, *folder), cwd=ROOT, stdout=PIPE, stderr=STDOUT
     )
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
