@@ -24,9 +24,10 @@ POLL_INTERVAL: Final = 0.1  # seconds
 class Owner:
     """Creates the owner on the first start and signs in on later ones."""
 
-    def __init__(self, url: str, password: str) -> None:
+    def __init__(self, url: str, password: str, language: str = "en") -> None:
         self.url = url
         self.password = password
+        self._language = language
         self._session = aiohttp.ClientSession()
         self._tokens: dict[str, Any] = {}
 
@@ -131,7 +132,7 @@ class Owner:
             "name": "Developer",
             "username": USER,
             "password": self.password,
-            "language": "en",
+            "language": self._language,
         }
         return str((await self._post("api/onboarding/users", owner))["auth_code"])
 
