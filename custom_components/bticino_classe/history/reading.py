@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from ..client import ModuleKind, StillImage
-from .records import CallRecord, Location
+from .records import KINDS, CallRecord, Location
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -21,7 +21,7 @@ PAGE_SIZE: Final = 200  # records that are read in one query
 FIELDS: Final = tuple(field.name for field in fields(CallRecord) if field.name != "location")
 COLUMNS: Final = ", ".join(("location_id", "location_name", "home_id", "home_name", *FIELDS))
 IN_LIST: Final = "IN (SELECT value FROM json_each(?))"
-HAS_PICTURE: Final = "(snapshot > 0 OR vignette > 0)"
+HAS_PICTURE: Final = "picture_bytes > 0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class Stored:
 
 def count(db: sqlite3.Connection) -> Stored:
     """Count everything that is stored."""
-    (calls,) = db.execute("SELECT count(*) FROM calls").fetchone()
+    (calls,) = db.execute("SELECT CAST(total(calls) AS INTEGER) FROM totals").fetchone()
     sql = "SELECT count(*), coalesce(sum(length(content)), 0) FROM pictures"
     pictures, picture_bytes = db.execute(sql).fetchone()
     return Stored(calls=calls, pictures=pictures, picture_bytes=picture_bytes)
@@ -130,7 +130,7 @@ def by_ids(db: sqlite3.Connection, ids: Iterable[str]) -> list[CallRecord]:
 
 def same_call(db: sqlite3.Connection, report: CallRecord) -> CallRecord | None:
     """Return the stored call that a report is about: same session, closest start."""
-    sql = "WHERE session = ?1 AND abs(time - ?2) <= ?3 ORDER BY abs(time - ?2) LIMIT 1"
+    sql = "WHERE session = ?1 AND time BETWEEN ?2 - ?3 AND ?2 + ?3 ORDER BY abs(time - ?2) LIMIT 1"
     found = select(db, sql, report.session, report.time, report.match_seconds)
     return found[0] if found else None
 
@@ -166,11 +166,26 @@ def newest_by_location(
     db: sqlite3.Connection, layout: Layout, *, has_picture: bool
 ) -> dict[str, CallRecord]:
     """Return the newest call at each location, or the newest with a picture."""
-    condition = f"WHERE {HAS_PICTURE}" if has_picture else ""
-    groups = "GROUP BY home_id, bridge_id, panel_id"
-    sql = f"SELECT {COLUMNS}, max(time) FROM calls {condition} {groups} ORDER BY time"  # noqa: S608 - constants
-    calls = [as_record(row[:-1]) for row in db.execute(sql)]
+    kinds = KINDS if has_picture else (None,)
+    places = db.execute("SELECT bridge_id, panel_id, home_id FROM totals").fetchall()
+    found = (call for place in places for kind in kinds for call in _newest_of(db, place, kind))
+    calls = sorted(found, key=attrgetter("time"))
     return {layout.location_of(call): call for call in calls if layout.shows(call)}
+
+
+def _newest_of(
+    db: sqlite3.Connection, place: tuple[str, str, str], kind: str | None
+) -> list[CallRecord]:
+    """Return the newest call of a row of totals, if it has one with such a picture."""
+    bridge_id, panel_id, home_id = place
+    picture = "" if kind is None else f" AND {kind} > 0"
+    at = (
+        "bridge_id = ?1 AND panel_id IS NULL"
+        if panel_id == ""
+        else "panel_id = ?2 AND bridge_id = ?1"
+    )
+    rest = f"WHERE {at} AND coalesce(home_id, '') = ?3{picture} ORDER BY time DESC LIMIT 1"
+    return select(db, rest, bridge_id, panel_id, home_id)
 
 
 def latest(

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 EXCESS_DIVISOR: Final = 200  # above the limit, half a percent of the calls is deleted at once
 REMEMBERED_DAYS: Final = 90  # for a deletion at least: the cloud's list may go back that far
 # These texts are made of constants (S608).
-_VALUES: Final = ", ".join("?" * len(COLUMNS.split(",")))
+_NAMES: Final = COLUMNS.split(", ")
+_VALUES: Final = ", ".join("?" * len(_NAMES))
 _INSERT: Final = f"INSERT INTO calls ({COLUMNS}) VALUES ({_VALUES})"  # noqa: S608
-_UPDATE: Final = f"UPDATE calls SET ({COLUMNS}) = ({_VALUES}) WHERE id = ?"  # noqa: S608
 _SET_SIZE: Final = {kind: f"UPDATE calls SET {kind} = ? WHERE id = ?" for kind in KINDS}  # noqa: S608
 _MARK_SEEN: Final = (
     "UPDATE calls SET seen = 1 WHERE bridge_id = ? AND outcome = 'missed' AND seen = 0"
@@ -34,19 +34,16 @@ _SET_DELETED_UNTIL: Final = (
 )
 _IS_UNWANTED: Final = (
     "SELECT ?2 < ?4"
-    " OR EXISTS (SELECT 1 FROM deletions WHERE session = ?1 AND abs(time - ?2) <= ?3)"
+    " OR EXISTS (SELECT 1 FROM deletions WHERE session = ?1 AND time BETWEEN ?2 - ?3 AND ?2 + ?3)"
     " OR EXISTS (SELECT 1 FROM meta WHERE name = 'deleted_until' AND value >= ?2)"
     " OR ?6 AND EXISTS (SELECT 1 FROM meta WHERE name = 'list_deleted_until' AND value > ?2)"
-    " OR (SELECT count(*) >= ?5 AND min(time) > ?2 FROM calls)"
+    " OR (SELECT total(calls) >= ?5 FROM totals) AND (SELECT min(time) > ?2 FROM calls)"
 )
 _END_RINGING: Final = (
     f"UPDATE calls SET outcome = 'ended' WHERE outcome = 'ringing' AND NOT session {IN_LIST}"  # noqa: S608
 )
-_PICTURE_BYTES: Final = f"SELECT total(snapshot) + total(vignette) FROM calls WHERE {HAS_PICTURE}"  # noqa: S608
-_EXCESS_PICTURES: Final = (
-    "SELECT number FROM (SELECT number, sum(coalesce(snapshot, 0) + coalesce(vignette, 0))"  # noqa: S608
-    f" OVER (ORDER BY time DESC, number DESC) AS bytes FROM calls WHERE {HAS_PICTURE})"
-    " WHERE bytes > ?"
+_OLDEST_PICTURES: Final = (
+    f"SELECT number, picture_bytes FROM calls WHERE {HAS_PICTURE} ORDER BY time, number"  # noqa: S608
 )
 
 
@@ -93,7 +90,7 @@ class Writer:
             if not self._is_unwanted(news):
                 self.insert(news)
         elif (record := merged(known, news)) != known:
-            self._db.execute(_UPDATE, (*as_row(record), known.id))
+            self._update(known, record)
             self.changed.add([known, record])
 
     def insert(self, call: CallRecord) -> None:
@@ -150,7 +147,7 @@ class Writer:
     def apply_limits(self) -> None:
         """Delete what exceeds the limits, and deletions that are no longer needed."""
         limits, oldest = self._limits, self._now - self._limits.days * DAY
-        (count,) = self._db.execute("SELECT count(*) FROM calls").fetchone()
+        (count,) = self._db.execute("SELECT CAST(total(calls) AS INTEGER) FROM totals").fetchone()
         # Deleting one call with each new one would write twice as much.
         excess = (
             count - limits.calls + limits.calls // EXCESS_DIVISOR if count > limits.calls else 0
@@ -161,15 +158,34 @@ class Writer:
         remembered_since = min(oldest, self._now - REMEMBERED_DAYS * DAY)
         self._db.execute("DELETE FROM deletions WHERE deleted_at < ?", (remembered_since,))
 
+    def _update(self, known: CallRecord, record: CallRecord) -> None:
+        """Write the columns that differ: SQLite writes the indexes of all that it is given."""
+        pairs = zip(_NAMES, as_row(known), as_row(record), strict=True)
+        changes = {name: after for name, before, after in pairs if after != before}
+        names = ", ".join(f"{name} = ?" for name in changes)
+        self._db.execute(f"UPDATE calls SET {names} WHERE id = ?", (*changes.values(), known.id))  # noqa: S608 - constants
+
     def _limit_pictures(self) -> None:
         """Delete the oldest pictures if all together are too large; the calls stay."""
         limit = self._limits.megabytes * MEGABYTE
-        if self._db.execute(_PICTURE_BYTES).fetchone()[0] > limit:
-            numbers = self._db.execute(_EXCESS_PICTURES, (limit,)).fetchall()
+        sql = "SELECT total(picture_bytes) - ? FROM totals"
+        (excess,) = self._db.execute(sql, (limit,)).fetchone()
+        if excess > 0:
+            numbers = self._oldest_pictures(excess)
             self._db.executemany("DELETE FROM pictures WHERE call = ?", numbers)
             gone = "snapshot = min(snapshot, 0), vignette = min(vignette, 0)"  # NULL stays NULL
             self._db.executemany(f"UPDATE calls SET {gone} WHERE number = ?", numbers)  # noqa: S608 - constant
             self.changed.is_more = True
+
+    def _oldest_pictures(self, size: float) -> list[tuple[int]]:
+        """Return the numbers of the oldest calls whose pictures have at least a size together."""
+        found = []
+        for number, picture_bytes in self._db.execute(_OLDEST_PICTURES):
+            found.append((number,))
+            size -= picture_bytes
+            if size <= 0:
+                break
+        return found
 
     def _remember_deletions(self, condition: str, value: object) -> None:
         sql = f"INSERT INTO deletions SELECT session, time, ? FROM calls WHERE {condition}"  # noqa: S608 - constants
