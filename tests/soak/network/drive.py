@@ -1,4 +1,4 @@
-"""Drives one case: turns the network bad and good again, rings, presses, and keeps account."""
+"""Runs one case: a bad network, then a good one, with rings and door commands in both."""
 
 import asyncio
 from contextlib import suppress
@@ -66,7 +66,7 @@ class Drive:
         self.outcome = Outcome(name=case.name, title=case.title)
 
     async def run(self) -> Outcome:
-        """Go through the case and return what was seen."""
+        """Run the case and return what was seen."""
         await self._prepare()
         await self._turn_bad()
         if self._case.is_usable:

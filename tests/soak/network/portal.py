@@ -1,4 +1,4 @@
-"""The web server of a captive portal: whatever is requested, it wants a sign-in of its own."""
+"""The web server of a captive portal, which answers every request with its own page."""
 
 from typing import TYPE_CHECKING, Final
 

@@ -1,4 +1,4 @@
-"""What must be true after every case; the simulator's journal is the witness."""
+"""What must be true after every case, by the simulator's journal and Home Assistant's log."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ async def faults(place: Place, presses: list[Press], rings: list[tuple[float, bo
 
 
 async def _doors(place: Place, presses: list[Press]) -> list[str]:
-    """No door opens twice for a press, late, or without a word."""
+    """A door opens once for a press, in time, and as reported."""
     openings = (await place.operator.openings())[DOOR]
     reported = sum(press.said == OPENED for press in presses)
     unclear = sum(UNCLEAR in press.said for press in presses)
