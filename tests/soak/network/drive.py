@@ -77,8 +77,7 @@ class Drive:
             await self._lose()
             await self._mend()
         else:
-            await self._lose()
-            await self._recover(self._loop.time())
+            await self._recover(await self._lose())
             await self._use()
             self._turn_good()
         await self._use_good_line()
@@ -117,8 +116,8 @@ class Drive:
         self.outcome.door = max([await self._press() for _ in range(REPEATS)])
         self._note_shown()
 
-    async def _lose(self) -> None:
-        """Ring and open while nobody knows that the line is dead; wait until it is noticed."""
+    async def _lose(self) -> float:
+        """Ring and open while nobody knows that the line is dead; return when it is noticed."""
         begun = self._loop.time()
         if self._case.existing is Existing.CUT:
             await self._place.operator.do("drop_connections")
@@ -134,22 +133,21 @@ class Drive:
             self.outcome.noticed = max(0.0, off.at - begun - self._case.idle)
         elif not self._case.is_unnoticed:
             self.outcome.faults.append("the lost connection was not noticed")
+        return self._loop.time() if off is None else off.at
 
     async def _mend(self) -> None:
-        """Mend the line; a person who has waited for it presses again at once."""
+        """Mend the line; nobody presses anything, which would connect at once."""
         await asyncio.sleep(HOLD)
         self._turn_good()
-        mended = self._loop.time()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._press())
-            tasks.create_task(self._recover(mended))
+        await self._recover(self._loop.time())
 
     async def _recover(self, since: float) -> None:
-        on = await self._screen.until(CONNECTION, _is_on, RECOVERY_LIMIT)
-        if on is None:
+        """Wait until the connection is back, which it may have been before this is called."""
+        if await self._screen.until(CONNECTION, _is_on, RECOVERY_LIMIT) is None:
             self.outcome.faults.append("the connection did not come back")
-        else:
-            self.outcome.recovered = max(0.0, on.at - since)
+            return
+        back = self._screen.first_since(since, CONNECTION, "on")
+        self.outcome.recovered = 0.0 if back is None else back.at - since
 
     async def _use_good_line(self) -> None:
         await self._expect_connected()

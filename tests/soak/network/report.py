@@ -2,12 +2,14 @@
 
 from typing import TYPE_CHECKING, Final
 
-from tests.soak.network.screen import BELL, CONNECTION, LOCK
+from tests.soak.network.screen import CONNECTION
+from tests.soak.network.truth import UNCLEAR
 
 if TYPE_CHECKING:
     from tests.soak.network.drive import Outcome
 
-HEADINGS: Final = ("Network", "Noticed", "Recovered", "Ring", "Door", "Shown meanwhile")
+HEADINGS: Final = ("Network", "Noticed", "Back", "Ring", "Door", "Bell connection", "Door command")
+NOT_SENT: Final = "was not sent"
 
 
 def table(outcomes: list[Outcome]) -> str:
@@ -23,7 +25,8 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
         _seconds(outcome.recovered),
         _seconds(outcome.ring),
         _seconds(outcome.door),
-        _shown(outcome),
+        _connection(outcome),
+        _command(outcome.said),
     )
 
 
@@ -33,9 +36,12 @@ def _seconds(value: float | None) -> str:
     return f"{value:.1f} s" if value < 9.95 else f"{value:.0f} s"
 
 
-def _shown(outcome: Outcome) -> str:
-    names = {CONNECTION: "bell connection", BELL: "bell", LOCK: "door"}
-    parts = [f"{names[entity]} {state}" for entity, state in outcome.shown.items()]
-    reason = [] if outcome.reason is None else [f"reason {outcome.reason}"]
-    said = [f"“{outcome.said}”"] if outcome.said else []
-    return ", ".join([*parts, *reason, *said])
+def _connection(outcome: Outcome) -> str:
+    state = outcome.shown.get(CONNECTION, "-")
+    return state if outcome.reason is None else f"{state}: {outcome.reason}"
+
+
+def _command(said: str) -> str:
+    if UNCLEAR in said:
+        return "outcome unknown"
+    return "not sent" if NOT_SENT in said else said or "opened"

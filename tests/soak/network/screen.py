@@ -84,6 +84,11 @@ class Screen:
                 return self.now[entity]
         return None
 
+    def first_since(self, at: float, entity: str, state: str) -> Seen | None:
+        """The first time since a moment that an entity came into a state."""
+        fitting = (each for each in self.seen if (each.entity, each.state) == (entity, state))
+        return next((each for each in fitting if each.at >= at), None)
+
     async def wait_for_ring(self, since: float, limit: float) -> Seen | None:
         """Wait until a ring is shown, and return it; None if none is in time."""
         await self.until(DOORBELL, lambda _: bool(self.rings_since(since)), limit)
