@@ -22,7 +22,7 @@ class Case:
 
     `is_usable`: rings arrive and doors open in spite of it, after `idle` seconds without a packet.
     `is_cut_off`: nothing can be expected until it is mended. With neither, the connection is lost
-    and comes back by itself. `is_unnoticed`: a lost connection cannot be told from a quiet one.
+    and comes back by itself. `lasts`: it is mended after this time, even if nobody has noticed it.
     `versions`: those of IP that the home has.
     """
 
@@ -34,7 +34,7 @@ class Case:
     versions: tuple[int, ...] = (4,)
     is_usable: bool = False
     is_cut_off: bool = False
-    is_unnoticed: bool = False
+    lasts: float | None = None
     idle: float = 0.0
     redirects: bool = False
 
@@ -70,6 +70,13 @@ CASES: Final = (
         title="32 kbit/s, shared by all connections",
         conditions=Conditions(rate=4000.0),
         is_usable=True,
+    ),
+    Case(
+        name="short-outage",
+        title="Nothing passes for 20 s",
+        conditions=Conditions(drops_to_cloud=True, drops_to_home=True),
+        is_cut_off=True,
+        lasts=20.0,
     ),
     Case(
         name="half-open",
@@ -166,7 +173,7 @@ CASES: Final = (
         title="MTU 1280 without ICMP: long packets vanish",
         conditions=Conditions(mtu=1280, reports_mtu=False),
         is_cut_off=True,
-        is_unnoticed=True,
+        lasts=60.0,
     ),
     Case(
         name="portal-redirect",

@@ -125,19 +125,20 @@ class Drive:
         async with asyncio.TaskGroup() as tasks:
             pressing = tasks.create_task(self._press())
             tasks.create_task(self._ring(must_show=False))
-            limit = HOLD if self._case.is_unnoticed else NOTICE_LIMIT
+            limit = self._case.lasts or NOTICE_LIMIT
             off = await self._screen.until(CONNECTION, _is_off, limit)
         self.outcome.door = pressing.result()
         self._note_shown()
         if off is not None:
             self.outcome.noticed = max(0.0, off.at - begun - self._case.idle)
-        elif not self._case.is_unnoticed:
+        elif self._case.lasts is None:
             self.outcome.faults.append("the lost connection was not noticed")
         return self._loop.time() if off is None else off.at
 
     async def _mend(self) -> None:
         """Mend the line; nobody presses anything, which would connect at once."""
-        await asyncio.sleep(HOLD)
+        if self._case.lasts is None:
+            await asyncio.sleep(HOLD)
         self._turn_good()
         await self._recover(self._loop.time())
 
