@@ -47,8 +47,9 @@ class CallFormatter:
         return f"{outcome} · {location}" if location else outcome
 
     def location(self, call: CallRecord) -> str | None:
-        """Return the name of the panel that rang, or of the intercom if the panel is unknown."""
-        return self.panel(call) or self.names.get(call.bridge_id) or call.location.name
+        """Return the name of the panel that rang, or of where a call of an unknown one is shown."""
+        shown = self.names.get(call.location.module_id or "")
+        return self.panel(call) or shown or self.names.get(call.bridge_id) or call.location.name
 
     def outcome(self, call: CallRecord) -> str:
         """Return the outcome of a call."""
