@@ -25,10 +25,15 @@ class Owner:
     """Creates the owner on the first start and signs in on later ones."""
 
     def __init__(
-        self, url: str, password: str, connector: aiohttp.BaseConnector | None = None
+        self,
+        url: str,
+        password: str,
+        language: str = "en",
+        connector: aiohttp.BaseConnector | None = None,
     ) -> None:
         self.url = url
         self.password = password
+        self._language = language
         self._session = aiohttp.ClientSession(connector=connector)
         self._tokens: dict[str, Any] = {}
 
@@ -139,7 +144,7 @@ class Owner:
             "name": "Developer",
             "username": USER,
             "password": self.password,
-            "language": "en",
+            "language": self._language,
         }
         return str((await self._post("api/onboarding/users", owner))["auth_code"])
 

@@ -146,7 +146,7 @@ async def _home_assistant(
     environment = {"HOME_ASSISTANT_URL": url, **ADDRESSES}
     server = Server(config, options.log, environment, home.command({"resolv.conf": resolver}))
     stack.push_async_callback(_cancel, asyncio.create_task(server.keep_running()))
-    owner = Owner(url, owner_password(config), _connector(home))
+    owner = Owner(url, owner_password(config), connector=_connector(home))
     await stack.enter_async_context(owner)
     await owner.sign_in()
     await owner.wait_until_running()

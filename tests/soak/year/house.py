@@ -31,6 +31,7 @@ HERE: Final = Path(__file__).parent
 DOMAIN: Final = "bticino_classe"
 SHIPPED: Final = ROOT / "custom_components" / DOMAIN
 OLDEST: Final = ROOT / ".venv" / "bin" / "python"  # with the oldest supported Home Assistant
+NEWEST: Final = Path(sys.executable)
 OLDEST_HTTP: Final = 2  # version of the file with the settings of the web server
 NEWEST_HTTP: Final = 3
 OBSERVER: Final = HERE / "custom_components" / "year_observer"
@@ -64,7 +65,7 @@ class House:
         self.leader = leader
         self.starts = 0
         #: The interpreter of an environment with Home Assistant.
-        self.python = OLDEST if OLDEST.exists() else Path(sys.executable)
+        self.python = OLDEST if OLDEST.exists() else NEWEST
         self._seed = seed
         self._port = port
         self._clouds = clouds

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 import random
-import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +18,7 @@ from tests.simulator.faults import Failure
 from tests.simulator.house import Door
 from tests.simulator.paths import SETSTATE
 
-from .house import RefusedError
+from .house import NEWEST, RefusedError
 from .truth import Expected, Stored
 from .virtual_time import Order
 
@@ -449,7 +448,7 @@ class Story:
         """Home Assistant is upgraded; nothing is stored anew."""
         async with self.world.change():
             await self._stop()
-            self.house.python = Path(sys.executable)
+            self.house.python = NEWEST
             await self._start()
 
     async def killed(self, chance: random.Random) -> None:
