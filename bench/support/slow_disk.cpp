@@ -1,9 +1,9 @@
 // Makes the disk under one folder slow: a library for LD_PRELOAD.
 //
-// An operation is a write that does not continue the one before in the same file, every 128 KiB of
-// a longer one, a sync, or a change of the size. Operations of all threads take turns on the one
-// device, and each blocks its caller. Reads are served by the page cache and cost nothing; so do
-// writes to SQLite's shared memory, which is never synced.
+// Writes are taken by the page cache at once, as reads are served by it. A sync writes what is dirty,
+// one operation for each run of pages up to 128 KiB, and one more for the file system's journal.
+// Operations of all threads take turns on the one device, and each blocks its caller. SQLite's shared
+// memory is never synced.
 // System calls are made directly, so that any C library can be below.
 
 #include <atomic>
@@ -19,16 +19,13 @@
 
 namespace {
 
-constexpr int kFiles = 4096;
-constexpr int64_t kLongestWrite = 128 * 1024;
+constexpr int kFiles = 1024;
+constexpr int64_t kPageBytes = 4096;
+constexpr int64_t kPages = 64 * 1024;  // of a file; larger files start over
+constexpr int64_t kLongestRun = 32;    // pages
 constexpr int64_t kSecond = 1000000000;
 
-struct Run {
-  std::atomic<int64_t> end{-1};
-  std::atomic<int64_t> length{0};
-};
-
-Run runs[kFiles];
+std::atomic<uint64_t> dirty[kFiles][kPages / 64];
 std::atomic<int64_t> period{0};
 std::atomic<int64_t> free_at{0};
 std::atomic<int64_t> operations{0};
@@ -66,22 +63,30 @@ void Operate(int64_t count) {
   }
 }
 
+int64_t TakeDirtyRuns(int file) {
+  int64_t runs = 0, length = 0;
+  for (auto& word : dirty[file]) {
+    const uint64_t pages = word.exchange(0);
+    for (int bit = 0; bit < 64; ++bit) {
+      const bool is_dirty = (pages >> bit & 1) != 0;
+      if (is_dirty && length % kLongestRun == 0) ++runs;
+      length = is_dirty ? length + 1 : 0;
+    }
+  }
+  return runs;
+}
+
 void Sync(int file) {
-  if (!IsSlow(file)) return;
-  if (file < kFiles) runs[file].end = -1;
-  Operate(1);
+  if (file < kFiles && IsSlow(file)) Operate(TakeDirtyRuns(file) + 1);
 }
 
 // Files without a position (`offset` is negative) are pipes and the like.
 void Write(int file, int64_t offset, int64_t size) {
   if (size <= 0 || offset < 0 || file >= kFiles || !IsSlow(file)) return;
-  Run& run = runs[file];
-  const int64_t before = run.end == offset ? run.length.load() : 0;
-  const int64_t turns = (before + size + kLongestWrite - 1) / kLongestWrite -
-                        (before + kLongestWrite - 1) / kLongestWrite;
-  run.end = offset + size;
-  run.length = before + size;
-  if (turns > 0) Operate(turns);
+  if (syscall(SYS_gettid) == getpid()) ++main_thread_operations;
+  for (int64_t page = offset / kPageBytes; page <= (offset + size - 1) / kPageBytes; ++page) {
+    dirty[file][page % kPages / 64] |= uint64_t{1} << page % 64;
+  }
 }
 
 }  // namespace
@@ -122,12 +127,5 @@ int fdatasync(int file) {
   Sync(file);
   return static_cast<int>(syscall(SYS_fdatasync, file));
 }
-
-int ftruncate(int file, off_t size) {
-  Sync(file);
-  return static_cast<int>(syscall(SYS_ftruncate, file, size));
-}
-
-int ftruncate64(int file, off_t size) { return ftruncate(file, size); }
 
 }  // extern "C"

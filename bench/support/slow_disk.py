@@ -1,8 +1,8 @@
 """A slow disk, and what is written to it: a library that another process loads before all others.
 
-The library makes writes and syncs wait for a device with few operations a second, as they wait
-for an SD card whose buffers are full; the page cache hides reads. A file system of our own in FUSE
-would do the same in several times the code, and would need root.
+Its syncs wait for a device with few operations a second, as they wait for an SD card; the page
+cache hides reads and takes writes. A file system of our own in FUSE would do the same in several
+times the code, and would need root.
 """
 
 import ctypes
@@ -40,7 +40,7 @@ def environment(library: Path | None, folder: Path) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
-    """Operations of the disk: all, and those that blocked the main thread, which runs the loop."""
+    """Operations of the disk; writes and syncs in the main thread, which runs the event loop."""
 
     total: int = 0
     blocking: int = 0
