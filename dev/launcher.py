@@ -54,12 +54,12 @@ async def _run(options: Options) -> None:
             asyncio.TaskGroup() as tasks,
         ):
             print(f"develop: starting Home Assistant; its log is {options.log}", file=sys.stderr)
-            environment = {**_home_assistant(options, url), **addresses(cloud), **go2rtc}
+            environment = {**home_assistant_environment(options, url), **addresses(cloud), **go2rtc}
             tasks.create_task(Server(config, options.log, environment).keep_running())
             await _announce(Owner(url, owner_password(config), options.language), options, cloud)
 
 
-def _home_assistant(options: Options, url: str) -> dict[str, str]:
+def home_assistant_environment(options: Options, url: str) -> dict[str, str]:
     """The other environment variables that dev/configuration.yaml uses."""
     return {
         "HOME_ASSISTANT_URL": url,

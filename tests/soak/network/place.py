@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
+from dev.launcher import home_assistant_environment
 from dev.options import Options
 from dev.owner import Owner
 from dev.server import Server
@@ -143,7 +144,7 @@ async def _home_assistant(
     resolver = _written(state / "resolv.conf", f"nameserver {server_address}\n")
     options, url = Options(state=state, port=PORT), f"http://127.0.0.1:{PORT}/"
     config = stack.enter_context(locked_config(options))
-    environment = {"HOME_ASSISTANT_URL": url, **ADDRESSES}
+    environment = {**home_assistant_environment(options, url), **ADDRESSES}
     server = Server(config, options.log, environment, home.command({"resolv.conf": resolver}))
     stack.push_async_callback(_cancel, asyncio.create_task(server.keep_running()))
     owner = Owner(url, owner_password(config), connector=_connector(home))
