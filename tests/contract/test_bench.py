@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+import re
 import subprocess
 import sys
 
 import pytest
+
+from bench.__main__ import PARTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,3 +121,10 @@ def test_a_quick_bench_counts_as_few_requests_as_promised(tmp_path: Path) -> Non
     found = {figure["key"]: figure for figure in json.loads(written.read_text())["figures"]}
     assert {key: found[key]["value"] for key in COUNTS if key in found} == COUNTS
     assert all(found[key]["text"] in ran.stdout for key in COUNTS)
+
+
+def test_the_document_says_how_to_repeat_every_part() -> None:
+    """docs/benchmarks.md names each part above its table, and no other."""
+    text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    named = {part for parts in re.findall(r"--only ([\w,]+)", text) for part in parts.split(",")}
+    assert named == {*PARTS}

@@ -1,4 +1,4 @@
-"""The life of every call: begun and ended here and nowhere else, reported to listeners."""
+"""The life of every call: only this module begins and ends calls; listeners get the changes."""
 
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -132,7 +132,7 @@ class CallEvents:
 
     @callback
     def async_listen(self, listener: CallListener) -> CALLBACK_TYPE:
-        """Call a listener with every change of a call; returns what removes it."""
+        """Call a listener with every change of a call; returns a function that removes it."""
         return self._listeners.async_add(listener)
 
     @property

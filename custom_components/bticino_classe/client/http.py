@@ -117,8 +117,8 @@ async def connect_websocket(
 ) -> aiohttp.ClientWebSocketResponse:
     """Open a WebSocket over the session's connector, without its cookies; times are in seconds.
 
-    aiohttp cannot be told to leave redirects of a handshake alone, which could send a token to
-    another host: WSServerHandshakeError.
+    Redirects raise WSServerHandshakeError: they could send a token to another host. aiohttp has no
+    option that disables them for a handshake.
     """
     async with aiohttp.ClientSession(
         connector=session.connector,

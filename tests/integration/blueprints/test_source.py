@@ -63,5 +63,8 @@ def test_source_url(name: str) -> None:
     about = load(name)["blueprint"]
     assert about["source_url"] == f"{REPOSITORY}/blob/main/{REPOSITORY_PATH}/{name}.yaml"
     assert about["homeassistant"]["min_version"] == "2026.10.0"
-    guide = (FOLDER.parents[2] / "docs" / "automations.md").read_text()
-    assert quote(about["source_url"], safe="") in guide
+    badge = "https://my.home-assistant.io/badges/blueprint_import.svg"
+    link = "https://my.home-assistant.io/redirect/blueprint_import/"
+    button = f"]({badge})]({link}?blueprint_url={quote(about['source_url'], safe='')})"
+    for page in ("automations.md", "it/automations.md"):
+        assert (FOLDER.parents[2] / "docs" / page).read_text().count(button) == 1, page

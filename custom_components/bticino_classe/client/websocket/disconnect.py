@@ -31,7 +31,7 @@ class Cause(Enum):
 
 
 class OfflineReason(StrEnum):
-    """Why a connection is not online, as people are told.
+    """Why a connection is not online, as it is shown to people.
 
     CONNECTING: no attempt has failed yet. REFUSED: for none of the other reasons. UNEXPECTED: an
     error of this software.
