@@ -161,8 +161,8 @@ class Fuzzer:
             if spent <= MAX_SECONDS:
                 break
             spent = min(spent, self._timed(run, log, case)[1])
-        self.report.slowest = max(self.report.slowest, spent)
         if spent <= MAX_SECONDS:
+            self.report.slowest = max(self.report.slowest, spent)
             return None
         return f"slow: more than 10 ms ({size_of(case) // 10_000}0 KB)", ""
 
@@ -171,10 +171,9 @@ class Fuzzer:
         for key, fault in tuple(self.report.faults.items()):
             if fault.kind.startswith("slow"):
                 spent = min(self._timed(run, log, fault.case)[1] for _ in range(20))
+                self.report.slowest = max(self.report.slowest, spent)
                 if spent <= MAX_SECONDS:
                     del self.report.faults[key]
-                else:
-                    self.report.slowest = spent
 
     def _check_lines(self, case: Any, lines: int) -> tuple[str, str] | None:
         allowed = BASE_LINES + LINES_PER_CHARACTER * size_of(case)
