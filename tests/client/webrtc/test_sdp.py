@@ -304,6 +304,13 @@ def test_answer_has_a_section_for_each_offered_one(line: str, hidden: str) -> No
     assert len(sections(split)) == count
 
 
+@pytest.mark.parametrize("hidden", ["\x85", "\u2028", "\x1c", "\r"])
+def test_hidden_separator_in_an_m_line(hidden: str) -> None:
+    """It separates fields, so that the kind of media stays."""
+    answer = device_offer_as_answer(f"m={hidden}a\r\n", "m=\r\n")
+    assert [section[0].split()[0] for section in sections(answer)[1:]] == ["m="]
+
+
 def test_device_answer_without_a_bundle_group() -> None:
     """It does not get one."""
     original = ANSWER.replace("a=group:BUNDLE 0 1\r\n", "")

@@ -254,8 +254,8 @@ def _with_plain_m_line(section: SdpSection) -> SdpSection:
     m_line = without_eol(section.lines[0])
     if m_line.isprintable():
         return section
-    plain = "".join(filter(str.isprintable, m_line)) + line_ending(section.lines[0])
-    return replace(section, lines=(plain, *section.lines[1:]))
+    plain = " ".join("".join(filter(str.isprintable, field)) for field in section.m_line)
+    return replace(section, lines=(plain + line_ending(section.lines[0]), *section.lines[1:]))
 
 
 def _size(sdp: str) -> int:
