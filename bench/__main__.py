@@ -2,7 +2,6 @@
 
 import argparse
 from dataclasses import dataclass
-import logging
 from pathlib import Path
 import sys
 from tempfile import TemporaryDirectory
@@ -19,12 +18,14 @@ from . import (
     requests,
     ring_leaks,
     rings,
+    size,
     starts,
     streams,
     tokens,
     views,
 )
 from .support.cloud import Cloud
+from .support.home_assistant import silence_loggers
 from .support.report import as_json, table
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Extent:
     `sizes` are numbers of modules, `runs` restarts of which the median is taken, `batches` of 1000
     tokens. Leaks are counted between the first and the last of `ring_stops`, `view_stops` and
     `vanishing_stops`; the first ring stop is beyond the pushes that the client remembers.
-    `histories` are numbers of calls.
+    `histories` are numbers of calls. In each of `houses` it rings `house_rings` times.
     """
 
     sizes: Sequence[int]
@@ -59,6 +60,8 @@ class Extent:
     first_pictures: int
     relayed_viewers: Sequence[int]
     outages: int
+    houses: Sequence[size.Size]
+    house_rings: int
 
 
 FULL: Final = Extent(
@@ -76,6 +79,16 @@ FULL: Final = Extent(
     first_pictures=5,
     relayed_viewers=(1, 2, 10),
     outages=100,
+    houses=(
+        size.Size(panels=1, calls=1000),
+        size.Size(panels=10, calls=1000),
+        size.Size(panels=100, calls=1000),
+        size.Size(panels=1, calls=100_000),
+        size.Size(panels=100, calls=100_000),
+        size.Size(panels=1, calls=1000, is_slow=True),
+        size.Size(panels=100, calls=100_000, is_slow=True),
+    ),
+    house_rings=50,
 )
 # At the first stop, every bounded collection of calls and pushes has to be full.
 QUICK: Final = Extent(
@@ -93,6 +106,8 @@ QUICK: Final = Extent(
     first_pictures=1,
     relayed_viewers=(1, 2),
     outages=2,
+    houses=(size.Size(panels=1, calls=100), size.Size(panels=1, calls=100, is_slow=True)),
+    house_rings=3,
 )
 
 type Part = Callable[[Cloud, Path, Extent], Iterator[Figure]]
@@ -120,6 +135,9 @@ PARTS: Final[dict[str, Part]] = {
     "history": lambda cloud, folder, extent: history.measure(
         cloud, folder, extent.histories, extent.history_runs
     ),
+    "size": lambda cloud, folder, extent: size.measure(
+        cloud, folder, extent.houses, extent.house_rings
+    ),
     "memory": lambda cloud, folder, extent: starts.measure_memory(cloud, folder, extent.sizes),
     "first_picture": lambda cloud, folder, extent: first_picture.measure(
         cloud, folder, extent.first_pictures
@@ -139,7 +157,7 @@ QUICK_PARTS: Final = [*PARTS][: [*PARTS].index("memory")]
 def main() -> int:
     """Measure and return 0, even if an aim is missed: times depend on the machine."""
     arguments = _arguments()
-    _silence_loggers()
+    silence_loggers()
     quick: bool = arguments.quick
     names = arguments.only or (QUICK_PARTS if quick else PARTS)
     figures = _measure(names, QUICK if quick else FULL)
@@ -167,17 +185,6 @@ def _part_names(text: str) -> list[str]:
     if unknown := [name for name in names if name not in PARTS]:
         raise argparse.ArgumentTypeError(f"no such part: {', '.join(unknown)}")
     return names
-
-
-def _silence_loggers() -> None:
-    logging.basicConfig(level=logging.WARNING)
-    # They warn about every custom integration, about the missing isal, and about the outages.
-    for name in (
-        "homeassistant.loader",
-        "aiohttp_fast_zlib",
-        "custom_components.bticino_classe",
-    ):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _measure(names: Collection[str], extent: Extent) -> list[Figure]:

@@ -8,15 +8,12 @@ from pathlib import Path
 import time
 from typing import TYPE_CHECKING, Final
 
-from homeassistant.components.media_source import BrowseMediaSource, MediaSourceItem
 from homeassistant.util import dt as dt_util
 
-from custom_components.bticino_classe.const import DOMAIN
 from custom_components.bticino_classe.history.history import CallHistory
 from custom_components.bticino_classe.house import House
-from custom_components.bticino_classe.media_source import async_get_media_source
 
-from .support.history_data import Place, file_of, fill
+from .support.history_data import Place, browse, file_of, fill
 from .support.home_assistant import Installation, entry_of, runtime_of, set_up
 from .support.loop_monitor import LoopUsage, blocked_figures, monitor_loop
 from .support.report import KIB, Figure, counts, median_ms
@@ -70,7 +67,7 @@ def measure(cloud: Cloud, folder: Path, sizes: Sequence[int], runs: int) -> Iter
     for calls in sizes:
         installation = Installation.create(cloud, folder / str(calls), HOUSE)
         place = installation.run(Place.find)
-        installation.run(partial(fill, calls=calls, place=place, now=time.time()))
+        installation.run(partial(fill, calls=calls, places=[place], now=time.time()))
         measured = partial(_measure, cloud=cloud, calls=calls, runs=runs)
         results.append(installation.run(measured))
         yield from _figures(results[-1])
@@ -139,21 +136,12 @@ def _count_calls(db: sqlite3.Connection) -> int:
 
 async def _browse(hass: HomeAssistant, runs: int) -> tuple[int, Timing]:
     """Open the media browser down to the oldest day; return the number of its pictures."""
-    source = await async_get_media_source(hass)
     days: list[Sequence[object]] = []
 
-    async def browse() -> None:
-        item = await source.async_browse_media(MediaSourceItem(hass, DOMAIN, "", None))
-        while item.children and item.children[-1].can_expand:
-            oldest = item.children[-1]
-            assert isinstance(oldest, BrowseMediaSource)
-            item = await source.async_browse_media(
-                MediaSourceItem(hass, DOMAIN, oldest.identifier or "", None)
-            )
-        assert item.children, "there is nothing to browse"
-        days.append(item.children)
+    async def open_day() -> None:
+        days.append(await browse(hass))
 
-    timing = await _time(runs, browse)
+    timing = await _time(runs, open_day)
     return len(days[-1]), timing
 
 

@@ -79,9 +79,17 @@ class Requests:
 
 
 class Cloud:
-    """A running simulator, controlled through its operator interface."""
+    """A running simulator, controlled through its operator interface.
 
-    def __init__(self) -> None:
+    With the `url` of one, it is used and not ended.
+    """
+
+    _process: subprocess.Popen[str] | None = None
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = url or self._start()
+
+    def _start(self) -> str:
         command = [sys.executable, "-m", "tests.simulator", "--port", "0"]
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
         assert self._process.stdout is not None
@@ -89,7 +97,7 @@ class Cloud:
         if started[:1] != ["Cloud:"]:
             self._end()
             raise RuntimeError("the simulator did not start")
-        self.url = started[1]
+        return started[1]
 
     def __enter__(self) -> Self:
         return self
@@ -98,6 +106,8 @@ class Cloud:
         self._end()
 
     def _end(self) -> None:
+        if self._process is None:
+            return
         self._process.terminate()
         self._process.communicate(timeout=TIMEOUT_SECONDS)
 

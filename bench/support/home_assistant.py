@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from functools import partialmethod
 import gc
+import logging
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any, Final, Self
 from unittest.mock import patch
@@ -42,6 +43,18 @@ REQUESTED_LATER: Final = (
     "-do_not_disturb_duration",
     "-do_not_disturb_until",
 )
+
+
+def silence_loggers() -> None:
+    """Leave out the warnings that every run would print."""
+    logging.basicConfig(level=logging.WARNING)
+    # They warn about every custom integration, about the missing isal, and about the outages.
+    for name in (
+        "homeassistant.loader",
+        "aiohttp_fast_zlib",
+        "custom_components.bticino_classe",
+    ):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import gc
 import time
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,7 @@ MAX_BLOCKED_MS: Final = 5.0
 
 @dataclass(slots=True, kw_only=True)
 class LoopUsage:
-    """Seconds: the longest callback, all callbacks together, and the latest timer.
+    """Seconds: the longest callback, all callbacks together, and how late each timer was.
 
     Callbacks are measured in processor time of the loop's thread, so that other processes do not
     count. Timers are also late if another thread holds Python's lock or the machine is busy.
@@ -27,7 +27,12 @@ class LoopUsage:
 
     longest_callback: float = 0.0
     busy: float = 0.0
-    lag: float = 0.0
+    lags: list[float] = field(default_factory=lambda: [0.0])
+
+    @property
+    def lag(self) -> float:
+        """How late the latest timer was."""
+        return max(self.lags)
 
 
 @asynccontextmanager
@@ -40,7 +45,7 @@ async def monitor_loop() -> AsyncIterator[LoopUsage]:
         nonlocal has_ticked
         has_ticked = True
         if not is_over:
-            usage.lag = max(usage.lag, loop.time() - due)
+            usage.lags.append(loop.time() - due)
             loop.call_at(loop.time() + TICK_SECONDS, tick, loop.time() + TICK_SECONDS)
 
     def timed_run(handle: asyncio.Handle) -> None:

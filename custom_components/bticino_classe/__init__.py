@@ -1,5 +1,6 @@
 """BTicino Classe video intercoms in Home Assistant."""
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from homeassistant.const import (
 from homeassistant.core import callback
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.loader import async_get_loaded_integration
 
 from .assumed_lights import ASSUMED_LIGHTS
 from .calls.events import async_forget_calls
@@ -91,7 +93,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: BticinoConfigEntry) -> b
     async_sync_devices(hass, entry)
     await runtime.history.async_load(runtime.calls.ringing)
     await async_load_error_translations(hass)
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    await _set_up_platforms(hass, entry)
     runtime.async_start(hass, entry)
     return True
 
@@ -140,6 +142,14 @@ async def async_remove_config_entry_device(
         runtime.coordinator.async_remove_module(module)
         async_remove_stream_secret(hass, entry, module)
     return True
+
+
+async def _set_up_platforms(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
+    """Set up the platforms in turns of the event loop: all at once, a large house keeps it long."""
+    await async_get_loaded_integration(hass, DOMAIN).async_get_platforms(PLATFORMS)
+    for platform in PLATFORMS:
+        await hass.config_entries.async_forward_entry_setups(entry, (platform,))
+        await asyncio.sleep(0)
 
 
 def _auth_handler(hass: HomeAssistant, entry: BticinoConfigEntry) -> AuthHandler:

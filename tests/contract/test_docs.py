@@ -74,6 +74,7 @@ FOREIGN = frozenset(
         *("idle", "locked", "on", "streaming", "unavailable", "unlocked"),
         *("busy", "not", "not opened", "success"),
         *("dashboards", "add dashboard", "new dashboard from scratch", "raw configuration editor"),
+        "done",  # on the tile of a door
         *("entities", "talk and open"),  # the latter in the dashboard to paste
         *("casa al mare", "posto esterno strada"),  # names in the simulated houses
     }

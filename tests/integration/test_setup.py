@@ -1,14 +1,20 @@
 """Set-up, restart and unload: the requests they send, the reason when they fail."""
 
 import asyncio
+from collections import defaultdict
 from functools import partial
 import threading
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import CookieJar
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
-from homeassistant.const import CONF_PASSWORD, CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
-from homeassistant.core import HassJob
+from homeassistant.const import (
+    CONF_PASSWORD,
+    CONF_TOKEN,
+    EVENT_HOMEASSISTANT_STOP,
+    EVENT_STATE_CHANGED,
+)
+from homeassistant.core import HassJob, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.event import async_call_later
 import pytest
@@ -30,7 +36,7 @@ from tests.simulator.paths import BLOB, GETCONFIGS, HOMESDATA, HOMESTATUS, PUSH,
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
-    from homeassistant.core import HomeAssistant
+    from homeassistant.core import Event, EventStateChangedData, HomeAssistant
 
     from tests.simulator import Simulator
 
@@ -298,3 +304,30 @@ async def test_setup_that_fails_after_the_platforms(
     assert online_entry.state is ConfigEntryState.SETUP_ERROR
     assert leftovers() == []
     assert not [each for each in threading.enumerate() if "bticino" in each.name]
+
+
+@pytest.mark.parametrize("house_name", ["panels_10"])
+async def test_platforms_are_set_up_in_turns_of_their_own(
+    hass: HomeAssistant, online_entry: ConfigEntry[Any]
+) -> None:
+    """In a large house, the entities of all platforms would keep the event loop too long."""
+    turn, added, is_over = 0, defaultdict[int, set[str]](set), False
+
+    def next_turn() -> None:
+        nonlocal turn
+        turn += 1
+        if not is_over:
+            hass.loop.call_soon(next_turn)
+
+    @callback
+    def on_state(event: Event[EventStateChangedData]) -> None:
+        added[turn].add(event.data["entity_id"].partition(".")[0])
+
+    await hass.config_entries.async_unload(online_entry.entry_id)
+    next_turn()
+    stop = hass.bus.async_listen(EVENT_STATE_CHANGED, on_state)
+    assert await hass.config_entries.async_setup(online_entry.entry_id)
+    stop()
+    is_over = True
+    assert {"event", "camera", "lock"} <= set[str]().union(*added.values())
+    assert max(map(len, added.values())) == 1, added

@@ -9,6 +9,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.setup import async_setup_component
 import pytest
 
+from custom_components.bticino_classe import PLATFORMS
 from custom_components.bticino_classe.client.websocket.backoff import Backoff
 from tests.integration.conftest import (
     EventRecorder,
@@ -92,7 +93,7 @@ def api_requests(simulator: Simulator) -> list[str]:
 def _requests_before_platforms(
     hass: HomeAssistant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> list[int]:
-    """The number of requests at the moment when the platforms are set up, at each set-up."""
+    """The number of requests at the moment when each platform was set up."""
     counts: list[int] = []
     forward = hass.config_entries.async_forward_entry_setups
 
@@ -123,7 +124,7 @@ async def test_outage(  # noqa: PLR0917 - fixtures and cases
     simulator.journal.clear()
     simulator.fail(path, outage, times=1000)
     await restart_entry(hass, entry)
-    assert requests_before_platforms == [0]
+    assert requests_before_platforms == [0] * len(PLATFORMS)
     assert entry.state is ConfigEntryState.LOADED
     assert set(hass.states.async_entity_ids()) == states
     assert shown(hass, ALWAYS_THERE) == set()

@@ -19,15 +19,37 @@ VACUUM_PAGES: Final = 1000  # in one step; reads and writes run between the step
 CHECKPOINT_PAGES: Final = 1000
 DAMAGED: Final = ".damaged-"  # in the names of renamed files, before the date
 SETTINGS: Final = (
-    "auto_vacuum = INCREMENTAL",
     "journal_mode = WAL",
     "synchronous = FULL",
     "secure_delete = ON",
     "foreign_keys = ON",
 )
 
-# Pictures have their own table, so that calls are read without them.
-_SCHEMA: Final = """
+# Pictures have their own table, so that calls are read without them. Triggers keep the totals of
+# each panel, so that nothing counts all calls.
+_TOTALS_OF: Final = (
+    "bridge_id = {0}.bridge_id AND panel_id = coalesce({0}.panel_id, '')"
+    " AND home_id = coalesce({0}.home_id, '')"
+)
+_ADD_NEW: Final = """
+    INSERT INTO totals VALUES (
+        new.bridge_id, coalesce(new.panel_id, ''), coalesce(new.home_id, ''),
+        1, new.is_unseen, new.picture_bytes
+    ) ON CONFLICT DO UPDATE SET
+        calls = calls + 1,
+        unseen = unseen + excluded.unseen,
+        picture_bytes = picture_bytes + excluded.picture_bytes;
+"""
+_SUBTRACT_OLD: Final = f"""
+    UPDATE totals SET
+        calls = calls - 1,
+        unseen = unseen - old.is_unseen,
+        picture_bytes = picture_bytes - old.picture_bytes
+    WHERE {_TOTALS_OF.format("old")};
+    DELETE FROM totals WHERE calls = 0 AND {_TOTALS_OF.format("old")};
+"""  # noqa: S608 - constants
+_IN_TOTALS: Final = "{0}.bridge_id, {0}.panel_id, {0}.home_id, {0}.is_unseen, {0}.picture_bytes"
+_SCHEMA: Final = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value REAL NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE calls (
     number INTEGER PRIMARY KEY,
@@ -47,15 +69,33 @@ CREATE TABLE calls (
     ended_by TEXT,
     snapshot INTEGER,
     vignette INTEGER,
-    seen INTEGER NOT NULL
+    seen INTEGER NOT NULL,
+    is_unseen INTEGER NOT NULL AS (outcome = 'missed' AND seen = 0),
+    picture_bytes INTEGER NOT NULL AS (coalesce(snapshot, 0) + coalesce(vignette, 0))
 ) STRICT;
 CREATE INDEX calls_by_time ON calls (time);
 CREATE INDEX calls_by_session ON calls (session, time);
 CREATE INDEX calls_by_bridge ON calls (bridge_id, time, panel_id);
 CREATE INDEX calls_by_panel ON calls (panel_id, time) WHERE panel_id IS NOT NULL;
-CREATE INDEX calls_unseen ON calls (bridge_id) WHERE outcome = 'missed' AND seen = 0;
-CREATE INDEX calls_pictured ON calls (bridge_id, time, panel_id, snapshot, vignette)
-    WHERE snapshot > 0 OR vignette > 0;
+CREATE INDEX calls_with_picture ON calls (time) WHERE picture_bytes > 0;
+CREATE INDEX snapshots_by_bridge ON calls (bridge_id, time) WHERE snapshot > 0;
+CREATE INDEX snapshots_by_panel ON calls (panel_id, time) WHERE snapshot > 0;
+CREATE INDEX vignettes_by_bridge ON calls (bridge_id, time) WHERE vignette > 0;
+CREATE INDEX vignettes_by_panel ON calls (panel_id, time) WHERE vignette > 0;
+CREATE TABLE totals (
+    bridge_id TEXT NOT NULL,
+    panel_id TEXT NOT NULL,
+    home_id TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    unseen INTEGER NOT NULL,
+    picture_bytes INTEGER NOT NULL,
+    PRIMARY KEY (bridge_id, panel_id, home_id)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER call_added AFTER INSERT ON calls BEGIN {_ADD_NEW} END;
+CREATE TRIGGER call_deleted AFTER DELETE ON calls BEGIN {_SUBTRACT_OLD} END;
+CREATE TRIGGER call_changed AFTER UPDATE ON calls
+    WHEN ({_IN_TOTALS.format("old")}) IS NOT ({_IN_TOTALS.format("new")})
+    BEGIN {_SUBTRACT_OLD} {_ADD_NEW} END;
 CREATE TABLE pictures (
     call INTEGER NOT NULL REFERENCES calls (number) ON DELETE CASCADE,
     kind TEXT NOT NULL,
@@ -67,6 +107,7 @@ CREATE TABLE deletions (
     session TEXT NOT NULL, time REAL NOT NULL, deleted_at REAL NOT NULL
 ) STRICT;
 CREATE INDEX deletions_by_session ON deletions (session, time);
+CREATE INDEX deletions_by_age ON deletions (deleted_at);
 """
 
 
@@ -265,11 +306,13 @@ def _prepare(path: Path) -> None:
 
 def _configure(connection: sqlite3.Connection) -> None:
     """Apply the settings; create the tables in one transaction if they are missing."""
-    for setting in SETTINGS:
-        connection.execute(f"PRAGMA {setting}")
     with closing(connection.execute("PRAGMA user_version")) as found:
         (version,) = found.fetchone()
     if version > VERSION:
         raise NewerVersionError
+    if version < VERSION:  # in a file that has tables, this would write at every start
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    for setting in SETTINGS:
+        connection.execute(f"PRAGMA {setting}")
     if version < VERSION:
         connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {VERSION};COMMIT;")

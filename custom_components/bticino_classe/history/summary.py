@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from ..client import SESSION_REUSE_SECONDS
-from .reading import HAS_PICTURE, by_ids, select
+from .reading import by_ids, select
 from .records import DAY, KINDS
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ type NewestKey = tuple[str, str | None]  # a module, and a kind of picture that 
 
 MAX_RECENT: Final = 500  # calls
 NEWEST: Final = 2  # the last call of a module and the one before
-_UNSEEN: Final = "SELECT bridge_id, count(*) FROM calls WHERE outcome = 'missed' AND seen = 0"
+_UNSEEN: Final = "SELECT bridge_id, sum(unseen) FROM totals"
 
 
 @dataclass(kw_only=True)
@@ -45,11 +45,9 @@ class Summary:
         last_day = "WHERE time > ? ORDER BY time DESC LIMIT ?"
         recent = select(db, last_day, now - DAY, MAX_RECENT)
         deletions = f"SELECT session, time FROM deletions {last_day}"  # noqa: S608 - constants
-        modules = {
-            *chain.from_iterable(db.execute("SELECT DISTINCT bridge_id, panel_id FROM calls"))
-        }
+        modules = {*chain.from_iterable(db.execute("SELECT bridge_id, panel_id FROM totals"))}
         return cls(
-            newest=_newest_of(db, modules - {None}),
+            newest=_newest_of(db, modules - {""}),
             unseen=Counter(dict(db.execute(f"{_UNSEEN} GROUP BY bridge_id").fetchall())),
             recent={record.id: record for record in recent},
             deletions=db.execute(deletions, (now - DAY, MAX_RECENT)).fetchall(),
@@ -62,7 +60,7 @@ class Summary:
         others = {id_: record for id_, record in self.recent.items() if id_ not in changed.ids}
         records = sorted([*others.values(), *by_ids(db, changed.ids)], key=_from_newest)
         counts = {
-            module_id: db.execute(f"{_UNSEEN} AND bridge_id = ?", (module_id,)).fetchone()[1]
+            module_id: db.execute(f"{_UNSEEN} WHERE bridge_id = ?", (module_id,)).fetchone()[1] or 0
             for module_id in changed.modules
         }
         return replace(
@@ -150,8 +148,7 @@ def _from_newest(record: CallRecord) -> float:
 
 
 def _newest(db: sqlite3.Connection, module_id: str, kind: str | None) -> tuple[CallRecord, ...]:
-    # The conditions are those of the indexes.
-    picture = "" if kind is None else f" AND {kind} > 0 AND {HAS_PICTURE}"
+    picture = "" if kind is None else f" AND {kind} > 0"
     order = "ORDER BY time DESC LIMIT ?"
     found = (
         record

@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from ..client import SESSION_REUSE_SECONDS
-from .reading import AT_MODULE, COLUMNS, HAS_PICTURE, IN_LIST, as_row, by_ids, same_call
+from .reading import COLUMNS, HAS_PICTURE, IN_LIST, as_row, by_ids, same_call
 from .records import DAY, GONE, KINDS, MEGABYTE, Limits, ListedCall, merged
 
 if TYPE_CHECKING:
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     import sqlite3
 
     from ..client import StillImage
+    from .reading import Condition
     from .records import CallRecord
 
 EXCESS_DIVISOR: Final = 200  # above the limit, half a percent of the calls is deleted at once
 REMEMBERED_DAYS: Final = 90  # for a deletion at least: the cloud's list may go back that far
 # These texts are made of constants (S608).
-_VALUES: Final = ", ".join("?" * len(COLUMNS.split(",")))
+_NAMES: Final = COLUMNS.split(", ")
+_VALUES: Final = ", ".join("?" * len(_NAMES))
 _INSERT: Final = f"INSERT INTO calls ({COLUMNS}) VALUES ({_VALUES})"  # noqa: S608
-_UPDATE: Final = f"UPDATE calls SET ({COLUMNS}) = ({_VALUES}) WHERE id = ?"  # noqa: S608
 _SET_SIZE: Final = {kind: f"UPDATE calls SET {kind} = ? WHERE id = ?" for kind in KINDS}  # noqa: S608
 _MARK_SEEN: Final = (
     "UPDATE calls SET seen = 1 WHERE bridge_id = ? AND outcome = 'missed' AND seen = 0"
@@ -33,19 +34,16 @@ _SET_DELETED_UNTIL: Final = (
 )
 _IS_UNWANTED: Final = (
     "SELECT ?2 < ?4"
-    " OR EXISTS (SELECT 1 FROM deletions WHERE session = ?1 AND abs(time - ?2) <= ?3)"
+    " OR EXISTS (SELECT 1 FROM deletions WHERE session = ?1 AND time BETWEEN ?2 - ?3 AND ?2 + ?3)"
     " OR EXISTS (SELECT 1 FROM meta WHERE name = 'deleted_until' AND value >= ?2)"
     " OR ?6 AND EXISTS (SELECT 1 FROM meta WHERE name = 'list_deleted_until' AND value > ?2)"
-    " OR (SELECT count(*) >= ?5 AND min(time) > ?2 FROM calls)"
+    " OR (SELECT total(calls) >= ?5 FROM totals) AND (SELECT min(time) > ?2 FROM calls)"
 )
 _END_RINGING: Final = (
     f"UPDATE calls SET outcome = 'ended' WHERE outcome = 'ringing' AND NOT session {IN_LIST}"  # noqa: S608
 )
-_PICTURE_BYTES: Final = f"SELECT total(snapshot) + total(vignette) FROM calls WHERE {HAS_PICTURE}"  # noqa: S608
-_EXCESS_PICTURES: Final = (
-    "SELECT number FROM (SELECT number, sum(coalesce(snapshot, 0) + coalesce(vignette, 0))"  # noqa: S608
-    f" OVER (ORDER BY time DESC, number DESC) AS bytes FROM calls WHERE {HAS_PICTURE})"
-    " WHERE bytes > ?"
+_OLDEST_PICTURES: Final = (
+    f"SELECT number, picture_bytes FROM calls WHERE {HAS_PICTURE} ORDER BY time, number"  # noqa: S608
 )
 
 
@@ -92,7 +90,7 @@ class Writer:
             if not self._is_unwanted(news):
                 self.insert(news)
         elif (record := merged(known, news)) != known:
-            self._db.execute(_UPDATE, (*as_row(record), known.id))
+            self._update(known, record)
             self.changed.add([known, record])
 
     def insert(self, call: CallRecord) -> None:
@@ -126,11 +124,11 @@ class Writer:
         self._db.execute(f"DELETE FROM calls WHERE id {IN_LIST}", (listed,))  # noqa: S608 - constant
         self.changed.is_more = True
 
-    def delete_of(self, span: tuple[float, float], module_id: str | None) -> None:
+    def delete_of(self, span: tuple[float, float], condition: Condition) -> None:
         """Delete the calls from the start until before the end of a span, and remember that."""
-        sql = f"SELECT id FROM calls WHERE time >= :since AND time < :until AND {AT_MODULE}"  # noqa: S608 - constants
-        values = {"since": span[0], "until": span[1], "module_id": module_id}
-        self.delete(call_id for (call_id,) in self._db.execute(sql, values).fetchall())
+        sql = f"SELECT id FROM calls WHERE time >= ? AND time < ? AND {condition[0]}"  # noqa: S608 - constants
+        found = self._db.execute(sql, (*span, *condition[1])).fetchall()
+        self.delete(call_id for (call_id,) in found)
 
     def delete_all(self) -> None:
         """Delete every call up to now, also those that only the cloud lists.
@@ -149,7 +147,7 @@ class Writer:
     def apply_limits(self) -> None:
         """Delete what exceeds the limits, and deletions that are no longer needed."""
         limits, oldest = self._limits, self._now - self._limits.days * DAY
-        (count,) = self._db.execute("SELECT count(*) FROM calls").fetchone()
+        (count,) = self._db.execute("SELECT CAST(total(calls) AS INTEGER) FROM totals").fetchone()
         # Deleting one call with each new one would write twice as much.
         excess = (
             count - limits.calls + limits.calls // EXCESS_DIVISOR if count > limits.calls else 0
@@ -160,15 +158,34 @@ class Writer:
         remembered_since = min(oldest, self._now - REMEMBERED_DAYS * DAY)
         self._db.execute("DELETE FROM deletions WHERE deleted_at < ?", (remembered_since,))
 
+    def _update(self, known: CallRecord, record: CallRecord) -> None:
+        """Write the columns that differ: SQLite writes the indexes of all that it is given."""
+        pairs = zip(_NAMES, as_row(known), as_row(record), strict=True)
+        changes = {name: after for name, before, after in pairs if after != before}
+        names = ", ".join(f"{name} = ?" for name in changes)
+        self._db.execute(f"UPDATE calls SET {names} WHERE id = ?", (*changes.values(), known.id))  # noqa: S608 - constants
+
     def _limit_pictures(self) -> None:
         """Delete the oldest pictures if all together are too large; the calls stay."""
         limit = self._limits.megabytes * MEGABYTE
-        if self._db.execute(_PICTURE_BYTES).fetchone()[0] > limit:
-            numbers = self._db.execute(_EXCESS_PICTURES, (limit,)).fetchall()
+        sql = "SELECT total(picture_bytes) - ? FROM totals"
+        (excess,) = self._db.execute(sql, (limit,)).fetchone()
+        if excess > 0:
+            numbers = self._oldest_pictures(excess)
             self._db.executemany("DELETE FROM pictures WHERE call = ?", numbers)
             gone = "snapshot = min(snapshot, 0), vignette = min(vignette, 0)"  # NULL stays NULL
             self._db.executemany(f"UPDATE calls SET {gone} WHERE number = ?", numbers)  # noqa: S608 - constant
             self.changed.is_more = True
+
+    def _oldest_pictures(self, size: float) -> list[tuple[int]]:
+        """Return the numbers of the oldest calls whose pictures have at least a size together."""
+        found = []
+        for number, picture_bytes in self._db.execute(_OLDEST_PICTURES):
+            found.append((number,))
+            size -= picture_bytes
+            if size <= 0:
+                break
+        return found
 
     def _remember_deletions(self, condition: str, value: object) -> None:
         sql = f"INSERT INTO deletions SELECT session, time, ? FROM calls WHERE {condition}"  # noqa: S608 - constants

@@ -18,12 +18,22 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 
+COUNTED = (
+    "SELECT bridge_id, coalesce(panel_id, ''), coalesce(home_id, ''), count(*),"
+    " count(iif(outcome = 'missed' AND seen = 0, 1, NULL)),"
+    " sum(coalesce(snapshot, 0) + coalesce(vignette, 0)) FROM calls GROUP BY 1, 2, 3"
+)
+
+
 async def check_summary(hass: HomeAssistant) -> None:
-    """Compare the summary with the database."""
+    """Compare the summary with the database, and the totals in it with its calls."""
     history = history_of(hass)
     await wait_idle(hass)
     stored = await history.async_read(lambda db: Summary.read(db, time.time()))
     assert history._summary == stored
+    sql = "SELECT * FROM totals ORDER BY bridge_id, panel_id, home_id"
+    totals = await history.async_read(lambda db: db.execute(sql).fetchall())
+    assert totals == await history.async_read(lambda db: db.execute(COUNTED).fetchall())
 
 
 async def count_statements(hass: HomeAssistant, simulator: Simulator) -> int:

@@ -8,7 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from .audit import MEGABYTE, Audit, Report
-from .story import QUIET_MONTH, Story, incidents_of
+from .house import NEWEST
+from .story import QUIET_MONTH, UPGRADE, Story, incidents_of
 from .world import World
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from .virtual_time import Leader
 
 DAY: Final = 86_400.0
+#: The kernel's probes find a dead connection within a minute of real time. Here it is found when
+#: the subscription is confirmed, after half an hour, or when a pause of an hour is over.
+SETTLED_AFTER: Final = 65 * 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,8 @@ async def play(plan: Plan, folder: Path, leader: Leader) -> Report:
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     report = Report()
     world = World(folder, leader, plan.seed)
+    if plan.days[0] > UPGRADE:
+        world.house.python = NEWEST
     audit, story = Audit(world, report), Story(world)
     try:
         await world.begin()
@@ -64,6 +70,7 @@ async def _day(
     began = loop.time()
     await asyncio.gather(*(story.play(each, began) for each in incidents.values()))
     await story.heal()
+    await asyncio.sleep(SETTLED_AFTER)
     faults = await audit.end_of_day(is_quiet=is_quiet)
     await asyncio.sleep(max(0.0, began + DAY - loop.time()))
     return faults
