@@ -82,7 +82,7 @@ def _restart(installation: Installation, condition: Condition) -> Start:
 async def _start(hass: HomeAssistant, cloud: Cloud) -> Start:
     started, _ = await begin_set_up(hass)
     elapsed = perf_counter() - started
-    # Nothing else runs in this process until the cloud has told what it received.
+    # Nothing else runs in this process until the cloud has reported what it received.
     requests = cloud.requests().by_path.total()
     check_set_up(hass)
     await wait_idle(hass)

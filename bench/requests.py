@@ -85,7 +85,7 @@ def _idle_figures_without_socket(sent: Requests) -> Iterator[Figure]:
         "idle hour without push connection",
         ("requests", IDLE_REQUESTS, sent.tokens + sent.events + sent.others, 13),
         ("events", "requests for events", sent.events, 0),
-        # No aim: the delays are random, up to five minutes.
+        # No aim: the delays are random.
         ("handshakes", "attempts to open one", sent.handshakes, None),
     )
 

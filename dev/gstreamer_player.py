@@ -97,7 +97,7 @@ class Player:
         return level, rises * RATE / len(samples)
 
     def close(self) -> None:
-        """Close the connection; nobody is told."""
+        """Close the connection, without ending the view at the endpoint."""
         self._pipeline.set_state(Gst.State.NULL)
 
     def end(self) -> None:

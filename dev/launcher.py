@@ -54,9 +54,18 @@ async def _run(options: Options) -> None:
             asyncio.TaskGroup() as tasks,
         ):
             print(f"develop: starting Home Assistant; its log is {options.log}", file=sys.stderr)
-            environment = {"HOME_ASSISTANT_URL": url, **addresses(cloud), **go2rtc}
+            environment = {**_home_assistant(options, url), **addresses(cloud), **go2rtc}
             tasks.create_task(Server(config, options.log, environment).keep_running())
-            await _announce(Owner(url, owner_password(config)), options, cloud)
+            await _announce(Owner(url, owner_password(config), options.language), options, cloud)
+
+
+def _home_assistant(options: Options, url: str) -> dict[str, str]:
+    """The other environment variables that dev/configuration.yaml uses."""
+    return {
+        "HOME_ASSISTANT_URL": url,
+        "HOME_ASSISTANT_LANGUAGE": options.language,
+        "HOME_ASSISTANT_DASHBOARD": f"dashboards/{options.language}.yaml",
+    }
 
 
 async def _announce(owner: Owner, options: Options, cloud: Simulator) -> None:

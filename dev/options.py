@@ -11,6 +11,7 @@ HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent
 STATE: Final = ROOT / ".dev"
 STAND_IN: Final = "stand-in"
+LANGUAGES: Final = ("en", "it")  # those of the dashboards
 EPILOG: Final = (
     "Home Assistant logs to home-assistant.log in the state folder: follow it with "
     "'tail -f .dev/home-assistant.log'. To load changed code, restart Home Assistant "
@@ -25,6 +26,7 @@ class Options:
     port: int = 8123
     simulator_port: int = 8124
     house: str = "classe_300x"
+    language: str = "en"
     configured: bool = False
     fresh: bool = False
     go2rtc: str | None = None
@@ -59,6 +61,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--house", default=defaults.house, choices=HOUSES, help="house of the simulated account"
+    )
+    parser.add_argument(
+        "--language",
+        default=defaults.language,
+        choices=LANGUAGES,
+        help="language of Home Assistant and its dashboard; keep it, or add --fresh",
     )
     parser.add_argument("--configured", action="store_true", help="set up the simulated account")
     parser.add_argument("--fresh", action="store_true", help="delete the state of earlier runs")

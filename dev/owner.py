@@ -1,7 +1,7 @@
 """The owner account of the development server, using the API that a browser uses."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -10,24 +10,31 @@ import aiohttp
 from .errors import DevelopError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
 USER: Final = "dev"
 DOMAIN: Final = "bticino_classe"
 FLOW: Final = "api/config/config_entries/flow"
 STREAM_ADDRESS: Final = f"api/services/{DOMAIN}/stream_address?return_response"
 CAMERA_SUFFIX: Final = "-camera"  # of unique ids; the camera to call the indoor unit has another
-START_TIMEOUT: Final = 120.0  # seconds
+START_TIMEOUT: Final = 300.0  # seconds, for a start on a slow machine
 POLL_INTERVAL: Final = 0.1  # seconds
 
 
 class Owner:
     """Creates the owner on the first start and signs in on later ones."""
 
-    def __init__(self, url: str, password: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        password: str,
+        language: str = "en",
+        connector: aiohttp.BaseConnector | None = None,
+    ) -> None:
         self.url = url
         self.password = password
-        self._session = aiohttp.ClientSession()
+        self._language = language
+        self._session = aiohttp.ClientSession(connector=connector)
         self._tokens: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:
@@ -109,12 +116,18 @@ class Owner:
 
     async def send_command(self, command: str, **fields: object) -> Any:
         """Send a command to the websocket API and return its result."""
+        async with self.connected() as socket:
+            await socket.send_json({"id": 1, "type": command, **fields})
+            return (await socket.receive_json())["result"]
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """Connect to the websocket API and sign in."""
         async with self._session.ws_connect(f"{self.url}api/websocket") as socket:
             await socket.receive_json()
             await socket.send_json({"type": "auth", "access_token": self._tokens["access_token"]})
             await socket.receive_json()
-            await socket.send_json({"id": 1, "type": command, **fields})
-            return (await socket.receive_json())["result"]
+            yield socket
 
     async def _is_new(self) -> bool:
         while True:
@@ -131,7 +144,7 @@ class Owner:
             "name": "Developer",
             "username": USER,
             "password": self.password,
-            "language": "en",
+            "language": self._language,
         }
         return str((await self._post("api/onboarding/users", owner))["auth_code"])
 

@@ -22,9 +22,17 @@ STOP_TIMEOUT: Final = 30.0  # seconds
 class Server:
     """Home Assistant with a configuration folder."""
 
-    def __init__(self, config: Path, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: Path,
+        log: Path,
+        environment: Mapping[str, str],
+        prefix: tuple[str, ...] = (),
+    ) -> None:
+        """`prefix`: a command that runs Home Assistant's in its place."""
         self._config = config
         self._log = log
+        self._prefix = prefix
         # Without PYTHONPATH, only the linked integration can be found.
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         self._environment = {**inherited, **environment}
@@ -50,6 +58,7 @@ class Server:
         script = ("-P", str(HERE / "home_assistant.py"))
         arguments = (*script, "--skip-pip", "--log-no-color", "--config")
         return await asyncio.create_subprocess_exec(
+            *self._prefix,
             sys.executable,
             *arguments,
             str(self._config),

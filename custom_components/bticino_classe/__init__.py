@@ -176,7 +176,7 @@ def _rate_limiter(hass: HomeAssistant, entry: BticinoConfigEntry) -> RateLimiter
 
 @callback
 def _on_state_change(hass: HomeAssistant, entry: BticinoConfigEntry, limiter: RateLimiter) -> None:
-    """Delete the issues of an account that is unloaded, and let a reload by a person pass pauses.
+    """Delete the issues of an account that is unloaded, and let a reload by a person skip pauses.
 
     Retries of a failed set-up do not unload the entry.
     """

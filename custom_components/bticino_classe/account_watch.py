@@ -1,4 +1,4 @@
-"""Raises the issues about an account's connection to the cloud, and deletes them by itself."""
+"""Raises and deletes the repair issues about an account's connection to the cloud."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -74,7 +74,7 @@ class LastingCondition:
 
     @callback
     def async_cancel(self) -> None:
-        """Wait no longer."""
+        """Stop waiting."""
         if self._cancel_timer is not None:
             self._cancel_timer()
             self._cancel_timer = None

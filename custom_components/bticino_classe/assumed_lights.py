@@ -60,7 +60,7 @@ class AssumedLights:
 
     @callback
     def async_switch(self, light_id: str, *, on: bool, seconds: float) -> None:
-        """Note that a light is on or off now; it goes off after so many seconds, 0: never."""
+        """Note that a light is on or off now; it goes off after these seconds, 0: never."""
         is_timed = on and seconds > 0
         off_at = dt_util.utcnow().timestamp() + seconds if is_timed else None
         self.async_set(light_id, AssumedState(on=on, off_at=off_at))
@@ -73,5 +73,5 @@ class AssumedLights:
 
     @callback
     def async_listen(self, listener: ModuleListener) -> CALLBACK_TYPE:
-        """Call a listener when a light was switched; returns what removes it."""
+        """Call a listener when a light was switched; returns a function that removes it."""
         return self._listeners.async_add(listener)

@@ -303,7 +303,7 @@ class BticinoRelayedCamera(BticinoLiveCamera):
         self._runtime.live.go2rtc.async_check(self.module.id, is_relayed=True)
 
     async def _async_refuse_preload(self) -> bool:
-        """Switch off the preference that would keep the intercom called; whether it was on."""
+        """Switch off preloading, which would call the intercom all the time; whether it was on."""
         settings = await get_dynamic_camera_stream_settings(self.hass, self.entity_id)
         if not settings.preload_stream:
             return False
@@ -339,7 +339,7 @@ class BticinoCallHomeCamera(BticinoNativeCamera):
 
 @contextmanager
 def _for_go2rtc() -> Iterator[None]:
-    """Give addresses to go2rtc, within what Home Assistant does here."""
+    """Let `stream_source` return addresses: in this block, Home Assistant asks for go2rtc."""
     token = _IS_FOR_GO2RTC.set(True)
     try:
         yield

@@ -3,7 +3,13 @@
 import asyncio
 from typing import TYPE_CHECKING, Any, override
 
-from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigFlowResult, OptionsFlow
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+    OptionsFlow,
+)
 from homeassistant.const import CONF_PASSWORD, CONF_TOKEN, CONF_USERNAME
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow
@@ -231,7 +237,10 @@ class BticinoConfigFlow(ConfigFlow, domain=DOMAIN):
         if entry.unique_id not in accounts:
             return self.async_abort(reason="wrong_account")
         data = {**_without_password(entry.data), **self._entry_data}
-        return self.async_update_reload_and_abort(entry, data=data)
+        # Home Assistant's own text for these exists in some languages only.
+        is_reconfigured = self.source == SOURCE_RECONFIGURE
+        reason = "reconfigure_successful" if is_reconfigured else "reauth_successful"
+        return self.async_update_reload_and_abort(entry, data=data, reason=reason)
 
     async def _async_sign_in(
         self, credentials: dict[str, Any]

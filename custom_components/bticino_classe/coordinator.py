@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from math import ceil
 from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.core import callback
@@ -28,7 +27,7 @@ from .const import CONF_EXCLUDED_HOMES, DOMAIN, LOGGER
 from .errors import reason
 from .house import House, is_of_home, modules_of
 from .known_homes import KnownHomes
-from .polling import STATUS_INTERVAL, HomePoller, LastAnswer, interval_of_start
+from .polling import STATUS_INTERVAL, HomePoller, LastAnswer, interval_after, interval_of_start
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -142,7 +141,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
 
     @callback
     def async_set_reachable(self, module_id: str, *, reachable: bool | None) -> None:
-        """Show a module that came or went; poll if the cloud does not say which (None)."""
+        """Show that a module went online or offline; poll if it is not known which (None)."""
         module = self.data.modules.get(module_id)
         if module is None:
             self.async_expect_modules(module_id)
@@ -206,7 +205,8 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         many homes for our own rate limiter.
         """
         if self._poller.retry_after is not None:
-            return min(timedelta(seconds=ceil(self._poller.retry_after)), STATUS_INTERVAL)
+            wanted = timedelta(seconds=interval_after(self._poller.retry_after))
+            return min(wanted, STATUS_INTERVAL)
         if not self._is_complete:
             return interval_of_start(self._incomplete_polls)
         is_pushed = self._push.is_online and not (self.failed_polls or self._poller.failing)
@@ -309,7 +309,8 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
                 return known
             # Logged above; the base class would log it a second time.
             self.last_update_success = False
-        retry_after = err.retry_after if isinstance(err, RateLimitError) else None
+        wait = err.retry_after if isinstance(err, RateLimitError) else None
+        retry_after = None if wait is None else interval_after(wait)
         raise UpdateFailed(
             translation_domain=DOMAIN, translation_key=reason(err), retry_after=retry_after
         ) from err
@@ -381,7 +382,7 @@ class BticinoCoordinator(DataUpdateCoordinator[House]):
         known: House | None = self.data
         states = dict(known.states) if known is not None else {}
         modules = modules_of(self.known_homes.homes)
-        for is_own in (False, True):  # the module's own home knows best
+        for is_own in (False, True):  # the module's own home is authoritative
             for home_id, found in reported.items():
                 states |= {
                     key: state

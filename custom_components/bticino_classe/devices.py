@@ -48,7 +48,7 @@ def async_sync_devices(hass: HomeAssistant, entry: BticinoConfigEntry) -> None:
         house, is_confirmed = coordinator.data, coordinator.known_homes.is_confirmed
         now = {m.id: (m, house.state(m.id).firmware) for m in house.modules.values()}
         if (now, is_confirmed) != (registered, was_confirmed):
-            if is_confirmed:  # nothing is removed on the strength of what is stored
+            if is_confirmed:  # what is stored is no reason to remove anything
                 _cleanup_registry(hass, entry)
             _register_devices(hass, entry, house)
             registered, was_confirmed = now, is_confirmed

@@ -67,7 +67,7 @@ async def async_get_config_entry_diagnostics(
         "counters": None if runtime is None else _counters(runtime),
     }
     found: dict[str, Any] = redact(pseudonyms.replace(report))
-    # It was redacted before it was written; its pseudonyms are its own.
+    # It was redacted before it was written, with other pseudonyms.
     return {**found, "recording": await async_read_recording(hass, entry.entry_id)}
 
 

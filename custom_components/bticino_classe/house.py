@@ -53,9 +53,23 @@ class House:
         )
 
     def location_of(self, panel_id: str | None, bridge_id: str) -> str:
-        """Return the module where a call is shown: its panel if it is known, else the intercom."""
+        """Return the module where a call is shown: its panel, or else its intercom.
+
+        An intercom with one known panel shows no calls itself: a call from a panel that is not
+        listed yet is shown at the known one.
+        """
         panel = self.modules.get(panel_id or "")
-        return bridge_id if panel is None or panel.kind is not ModuleKind.PANEL else panel.id
+        if panel is not None and panel.kind is ModuleKind.PANEL:
+            return panel.id
+        panels = self.panels_of(bridge_id)
+        return panels[0] if len(panels) == 1 else bridge_id
+
+    def call_sources(self, module_id: str) -> tuple[str, ...]:
+        """Return the panels and intercoms whose calls are those of a panel or an intercom."""
+        module = self.modules.get(module_id)
+        if module is not None and self.is_only_panel(module):
+            return module_id, module.intercom_id
+        return (module_id,)
 
     def state(self, module_id: str) -> ModuleState:
         """Return the last reported state; a module that never reported counts as reachable."""

@@ -24,8 +24,8 @@ _PLACEHOLDER: Final = "title"
 class Issue:
     """A kind of issue; `key` is the beginning of its id, and the key of its texts.
 
-    It is about what is so at the moment, and is deleted when the account is unloaded. A persistent
-    one stays, over restarts too, until the account is removed.
+    It describes the present state, and is deleted when the account is unloaded. A persistent one
+    stays over restarts, until the account is removed.
     """
 
     key: str

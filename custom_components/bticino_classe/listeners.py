@@ -21,7 +21,7 @@ class Listeners[*Args]:
 
     @callback
     def async_add(self, listener: Callable[[*Args], None]) -> CALLBACK_TYPE:
-        """Add a listener; returns what removes it."""
+        """Add a listener; returns a function that removes it."""
         self._listeners.append(listener)
         return partial(self._listeners.remove, listener)
 

@@ -244,8 +244,8 @@ async def _latest_items(entry: BticinoConfigEntry) -> list[tuple[float, BrowseMe
     visible = [key for key in await async_locations(history) if _may_see(entry, key)]
     found = []
     for call in await async_latest(history, visible, LATEST_CALLS):
-        moment, kind = formatter.moment(local_time(call), now), next(iter(call.pictures), None)
-        parts = (moment, formatter.location(call), formatter.outcome(call))
+        outcome, kind = formatter.outcome(call), next(iter(call.pictures), None)
+        parts = (formatter.dated(outcome, local_time(call), now), formatter.location(call))
         found.append((call.time, _item(entry, call, kind, " · ".join(filter(None, parts)))))
     return found
 
@@ -312,12 +312,14 @@ def _items(
 ) -> list[BrowseMediaSource]:
     """Return an item for each picture of a call, or one item without a picture."""
     at = local_time(call)
-    time = formatter.moment(at, dt_util.now()) if dated else f"{at:%H:%M}"
+    now = dt_util.now() if dated else at
     first, *others = call.pictures or (None,)
-    # Short, because frontends truncate long titles.
     return [
-        _item(entry, call, first, f"{time} · {formatter.outcome(call)}"),
-        *(_item(entry, call, kind, f"{time} · {formatter.close_up}") for kind in others),
+        _item(entry, call, first, formatter.dated(formatter.outcome(call), at, now)),
+        *(
+            _item(entry, call, kind, formatter.dated(formatter.close_up, at, now))
+            for kind in others
+        ),
     ]
 
 

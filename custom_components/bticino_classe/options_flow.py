@@ -1,5 +1,6 @@
 """The options of an account."""
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -227,7 +228,8 @@ async def _async_stored(history: CallHistory) -> dict[str, str]:
     return {
         "calls": str(stored.calls),
         "pictures": str(stored.pictures),
-        "megabytes": f"{stored.picture_bytes / MEGABYTE:.1f}",
+        # Whole numbers are written alike in all languages.
+        "megabytes": str(math.ceil(stored.picture_bytes / MEGABYTE)),
     }
 
 
@@ -242,18 +244,20 @@ async def _async_apply_keep(history: CallHistory, options: Mapping[str, Any]) ->
     return True
 
 
-def _integer(low: int, high: int, unit: str | None = None) -> vol.All:
-    """Return the field of an integer."""
+def _integer(low: int, high: int, unit: str | None = None, key: str | None = None) -> vol.All:
+    """Return the field of an integer; `key`: where the unit is translated."""
     config = NumberSelectorConfig(min=low, max=high, mode=NumberSelectorMode.BOX)
     if unit is not None:
         config["unit_of_measurement"] = unit
+    if key is not None:
+        config["translation_key"] = key
     return vol.All(NumberSelector(config), vol.Coerce(int))
 
 
 _HISTORY_SCHEMA = vol.Schema(
     {
         vol.Required(CONF_KEEP, default=True): BooleanSelector(),
-        vol.Required(CONF_DAYS, default=DEFAULT_DAYS): _integer(1, 3650, UnitOfTime.DAYS),
+        vol.Required(CONF_DAYS, default=DEFAULT_DAYS): _integer(1, 3650, "days", "history_days"),
         vol.Required(CONF_CALLS, default=DEFAULT_CALLS): _integer(10, 10_000),
         vol.Required(CONF_MEGABYTES, default=DEFAULT_MEGABYTES): _integer(
             1, 10_000, UnitOfInformation.MEGABYTES

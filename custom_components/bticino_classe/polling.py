@@ -152,6 +152,15 @@ def interval_of_start(polls: int) -> timedelta:
     return (*START_INTERVALS, STATUS_INTERVAL)[min(max(0, polls - 1), len(START_INTERVALS))]
 
 
+def interval_after(wait: float) -> int:
+    """Return the seconds until the poll that follows a wait, which the cloud or we have named.
+
+    Without a lower limit, a wait of nothing would repeat the poll over and over. The base class
+    counts from the last whole second, so one more second is added.
+    """
+    return math.ceil(max(wait, START_INTERVALS[0].total_seconds())) + 1
+
+
 def _is_local(err: BticinoError) -> TypeIs[RateLimitError]:
     return isinstance(err, RateLimitError) and err.is_local
 

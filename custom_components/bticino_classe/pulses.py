@@ -40,5 +40,5 @@ class DoorPulses:
 
     @callback
     def async_listen(self, listener: Callable[[str, Context | None], None]) -> CALLBACK_TYPE:
-        """Call a listener when a pulse begins; returns what removes it."""
+        """Call a listener when a pulse begins; returns a function that removes it."""
         return self._listeners.async_add(listener)

@@ -1,4 +1,4 @@
-"""What a click on a repair issue can do."""
+"""The dialogs of repair issues."""
 
 from typing import TYPE_CHECKING, Final, override
 

@@ -263,8 +263,9 @@ class BticinoStreamViews(BticinoLocalEntity, SensorEntity):
 
 
 class BticinoDisturbUntil(BticinoSettingEntity, SensorEntity):
-    """The end of a timed "do not disturb"."""
+    """The end of a timed "do not disturb", which the select has as an attribute."""
 
+    _attr_entity_registry_enabled_default = False
     _attr_entity_category = EntityCategory.DIAGNOSTIC
     _attr_device_class = SensorDeviceClass.TIMESTAMP
     _attr_translation_key = "do_not_disturb_until"

@@ -268,7 +268,7 @@ async def _delete(entries: Collection[BticinoConfigEntry], ids: Collection[str])
 
 
 async def _stream_address(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:
-    """Return the stream address of a camera, which exists from the first time on."""
+    """Return the stream address of a camera, which is created the first time."""
     camera = async_whep_camera(hass, call.data[ATTR_ENTITY_ID])
     if camera is None or not camera.module_id:
         raise refused("no_such_camera")

@@ -72,7 +72,7 @@ class IntercomSettings:
 
     @callback
     def async_listen(self, listener: ModuleListener) -> CALLBACK_TYPE:
-        """Call a listener after every read; returns what removes it."""
+        """Call a listener after every read; returns a function that removes it."""
         return self._listeners.async_add(listener)
 
     def find(self, bridge_id: str, kind: SettingKind) -> Setting | None:

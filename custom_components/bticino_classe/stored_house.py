@@ -73,7 +73,7 @@ _HOUSE: Final = vol.Schema(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredHomes:
-    """The homes of an account by id, and the ids of modules that the cloud lists no more."""
+    """The homes of an account by id, and the ids of modules that the cloud no longer lists."""
 
     homes: Mapping[str, Home]
     gone: frozenset[str] = frozenset()

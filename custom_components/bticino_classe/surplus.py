@@ -19,7 +19,7 @@ _SEPARATOR: Final = ","  # not in an id
 
 
 class SurplusModules:
-    """Modules that came with too many others: they go when the cloud no longer lists them.
+    """Modules that came with too many others: removed when the cloud no longer lists them.
 
     A repair issue shows that some were left out, and stores the modules over restarts.
     """

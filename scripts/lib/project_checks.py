@@ -22,6 +22,7 @@ MANIFEST: Final = f"{PACKAGE}/manifest.json"
 SERVICES: Final = f"{PACKAGE}/services.yaml"
 ICONS: Final = f"{PACKAGE}/icons.json"
 QUALITY_SCALE: Final = f"{PACKAGE}/quality_scale.yaml"
+BLUEPRINTS: Final = "blueprints"
 TRANSLATIONS: Final = f"{PACKAGE}/translations"
 ENGLISH: Final = f"{TRANSLATIONS}/en.json"
 ENDPOINTS: Final = f"{PACKAGE}/client/const.py"
@@ -34,6 +35,7 @@ def find_problems(root: Path) -> list[str]:
     """Return the problems of the repository at `root`, each as "file: problem"."""
     checks = (
         check_translations,
+        check_blueprints,
         check_keys,
         check_services_and_icons,
         check_hosts,
@@ -126,24 +128,26 @@ def check_translations(project: Project) -> Iterator[str]:
         yield f"{TRANSLATIONS}/{language}.json is missing"
     for name in found:
         texts = _flatten(project.json(name))
-        for key, text in texts.items():
-            yield from (f"{name}: {key} {fault}" for fault in _faults(key, text, english))
-        yield from (f"{name}: {key} is missing" for key in english if key not in texts)
-        if name != ENGLISH:
-            yield from (
-                f"{name}: {key} is not translated"
-                for key in _untranslated(english, texts, Path(name).stem)
-            )
-            yield from (f"{name}: {fault}" for fault in _inconsistent(english, texts))
+        yield from (f"{name}: {fault}" for fault in _wrong(english, texts, Path(name).stem))
+        yield from (f"{name}: {fault}" for fault in _inconsistent(english, texts))
+
+
+def _wrong(english: dict[str, str], texts: dict[str, str], language: str) -> Iterator[str]:
+    """Yield what is wrong with the texts of one language, each by its key."""
+    for key, text in texts.items():
+        yield from (f"{key} {fault}" for fault in _faults(key, text, english))
+    yield from (f"{key} is missing" for key in english if key not in texts)
+    if language != "en":
+        yield from (f"{key} is not translated" for key in _untranslated(english, texts, language))
 
 
 def _faults(key: str, text: str, english: dict[str, str]) -> Iterator[str]:
     if _BAD_TEXT.search(text):
         yield "is empty or has spaces around it, HTML, a URL or '{name}'"
     if key not in english:
-        yield "is not in en.json"
+        yield "is not in English"
     elif set(_PLACEHOLDER.findall(text)) != set(_PLACEHOLDER.findall(english[key])):
-        yield "has other placeholders than in en.json"
+        yield "has other placeholders than in English"
     if _COUNTED_NOUN.search(text):
         yield "has a word after a number, which would need plural forms"
     if _NAME.fullmatch(key) and len(text) > MAX_NAME_LENGTH:
@@ -168,6 +172,69 @@ def _inconsistent(english: dict[str, str], texts: dict[str, str]) -> Iterator[st
         kind = (key.partition(".")[0], key.endswith(".name"), english[key])
         if found.setdefault(kind, texts[key]) != texts[key]:
             yield f"{english[key]!r} is both {found[kind]!r} and {texts[key]!r}"
+
+
+# Blueprints: Home Assistant does not translate them. Each has a table of its texts.
+
+MAX_BUTTON_LENGTH: Final = 10  # characters beside the door's name; iPhones show about 20
+_TEXT_USE: Final = re.compile(r"\btext\.(\w+)")
+type Words = dict[tuple[str, str], str]  # by language and English text
+
+
+def check_blueprints(project: Project) -> Iterator[str]:
+    """Check that blueprints have all texts in all languages, with the words of the translations."""
+    words = _names(project)
+    for name, content in project.find(BLUEPRINTS, ".yaml").items():
+        blueprint = project.yaml(name)
+        used = {*_TEXT_USE.findall(content), *next(_values(blueprint, "own"), {})}
+        table: dict[str, Any] = next(
+            (each for each in _values(blueprint, "texts") if "en" in each), {"en": {}}
+        )
+        faults = [f"en: {key} is missing" for key in sorted(used - table["en"].keys())]
+        faults += [f"en: {key} is not used" for key in sorted(table["en"].keys() - used)]
+        if used:
+            faults += _unavailable(table, next(_values(blueprint, "languages"), []))
+            faults += _mistranslated(table, words)
+        yield from (f"{name}: {fault}" for fault in faults)
+
+
+def _names(project: Project) -> Words:
+    """Return the names of entities in each language."""
+    found = project.find(TRANSLATIONS, ".json")
+    texts = {Path(name).stem: _flatten(project.json(name)) for name in found}
+    return {
+        (language, text): by_key[key]
+        for key, text in texts["en"].items()
+        for language, by_key in texts.items()
+        if _NAME.fullmatch(key) and key in by_key
+    }
+
+
+def _values(tree: object, key: str) -> Iterator[Any]:
+    """Yield what is under a key anywhere in nested mappings and lists."""
+    if isinstance(tree, dict) and key in tree:
+        yield tree[key]
+    if isinstance(tree, dict | list):
+        for value in tree.values() if isinstance(tree, dict) else tree:
+            yield from _values(value, key)
+
+
+def _unavailable(table: dict[str, Any], choices: list[str]) -> Iterator[str]:
+    yield from (f"{language} cannot be chosen" for language in sorted(LANGUAGES - {*choices}))
+    yield from (f"{language} has no texts" for language in sorted({*choices} - table.keys()))
+
+
+def _mistranslated(table: dict[str, dict[str, str]], words: Words) -> Iterator[str]:
+    """Yield what is wrong with a table of texts; `words` gets its words."""
+    english = table["en"]
+    for language, texts in table.items():
+        yield from (f"{language}: {fault}" for fault in _wrong(english, texts, language))
+        for key in english.keys() & texts.keys():
+            word = words.setdefault((language, english[key]), texts[key])
+            if texts[key] != word:
+                yield f"{language}: {english[key]!r} is both {word!r} and {texts[key]!r}"
+        if len(_PLACEHOLDER.sub("", texts.get("button", ""))) > MAX_BUTTON_LENGTH:
+            yield f"{language}: button has more than {MAX_BUTTON_LENGTH} characters"
 
 
 # Translation keys: hassfest does not look for them in the code.
@@ -254,7 +321,7 @@ def check_release(project: Project) -> Iterator[str]:
     tested = re.sub(r"\.\d+$", ".0", distribution("homeassistant").version)
     if hacs.get("homeassistant") != tested:
         yield f"hacs.json: homeassistant is not {tested}, which the tests run on"
-    for name, text in project.find("blueprints", ".yaml").items():
+    for name, text in project.find(BLUEPRINTS, ".yaml").items():
         if f"min_version: {tested}\n" not in text:
             yield f"{name}: min_version is not {tested}, which the tests run on"
 

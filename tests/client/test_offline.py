@@ -67,7 +67,7 @@ CONNECTIONS: tuple[tuple[Script | Refusal, OfflineReason], ...] = (
     (answering("close"), OfflineReason.CLOSED),
     (cut, OfflineReason.CLOSED),
     (hold, OfflineReason.NO_REPLY),
-    (Refusal(status=200), OfflineReason.REFUSED),
+    *((Refusal(status=status), OfflineReason.UNREACHABLE) for status in (200, 204, 302, 307)),
     (Refusal(status=401), OfflineReason.REFUSED),
     (Refusal(status=403), OfflineReason.REFUSED),
     (Refusal(status=404), OfflineReason.REFUSED),

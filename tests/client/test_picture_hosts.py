@@ -1,7 +1,6 @@
 """Downloads from a store on the internet: the address that was checked is the one that is asked."""
 
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any, override
@@ -9,11 +8,6 @@ from typing import TYPE_CHECKING, Any, override
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 import pytest
 
 from custom_components.bticino_classe.client import (
@@ -24,6 +18,7 @@ from custom_components.bticino_classe.client import (
     StillImage,
     download_picture,
 )
+from tests.client.certificates import make_certificate
 from tests.simulator.pictures import jpeg
 
 if TYPE_CHECKING:
@@ -75,7 +70,7 @@ class Store:
         self.requests: list[web.Request] = []
         self.response = web.Response(body=jpeg("1-snapshot"))
         self.certificate = folder / "store.pem"
-        self.certificate.write_bytes(_certificate(name))
+        self.certificate.write_bytes(make_certificate(name))
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -98,25 +93,6 @@ class Store:
     async def _answer(self, request: web.Request) -> web.Response:
         self.requests.append(request)
         return self.response
-
-
-def _certificate(name: str) -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return private + signed.public_bytes(Encoding.PEM)
 
 
 async def download(

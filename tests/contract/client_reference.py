@@ -9,7 +9,7 @@ from enum import Enum
 import inspect
 from pathlib import Path
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeIs
 
 from custom_components.bticino_classe import client
 
@@ -41,22 +41,28 @@ def stub(name: str) -> str:
 
 
 def names() -> str:
-    """Return a table of what data classes and enums hold, and a list of the other names."""
+    """Return the enums with their members, the data classes, and the other names."""
     values = {name: getattr(client, name) for name in client.__all__ if not _is_error(name)}
-    held = {name: parts_of(value) for name, value in values.items()}
-    rows = [f"| `{name}` | {_quoted(parts)} |" for name, parts in held.items() if parts]
-    others = _quoted(name for name, parts in held.items() if not parts)
-    lines = ("| Name | Fields or members |", "|---|---|", *rows, "", f"Also: {others}.", "")
-    return "\n".join(lines)
+    enums = [name for name, value in values.items() if _is_enum(value)]
+    data = [
+        name for name, value in values.items() if isinstance(value, type) and is_dataclass(value)
+    ]
+    members = [f"- `{name}`: {_quoted(values[name].__members__)}" for name in enums]
+    others = _quoted(name for name in values if name not in {*enums, *data})
+    return "\n".join((*members, "", f"Data classes: {_quoted(data)}.", "", f"Other: {others}.", ""))
 
 
 def parts_of(value: object) -> list[str]:
     """Return the fields of a data class or the members of an enum; nothing for other values."""
     if not isinstance(value, type):
         return []
-    if issubclass(value, Enum):
+    if _is_enum(value):
         return list(value.__members__)
     return [each.name for each in fields(value)] if is_dataclass(value) else []
+
+
+def _is_enum(value: object) -> TypeIs[type[Enum]]:
+    return isinstance(value, type) and issubclass(value, Enum)
 
 
 def _is_error(name: str) -> bool:

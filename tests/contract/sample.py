@@ -130,6 +130,36 @@ _DIAGNOSTICS = """\
 async def async_get_config_entry_diagnostics(hass, entry):
     return {}
 """
+_ITALIAN_TEXTS = """\
+          title: Campanello
+          channel: Campanello
+          button: Apri {door}
+          door: Porta {number}
+"""
+_BLUEPRINT = f"""\
+blueprint:
+  homeassistant:
+    min_version: 2026.10.0
+  input:
+    language:
+      selector:
+        language:
+          languages: [{", ".join(sorted(project_checks.LANGUAGES))}]
+actions:
+  - variables:
+      own:
+        title: !input title
+      texts:
+        en:
+          title: Doorbell
+          channel: Doorbell
+          button: Open {{door}}
+          door: Door {{number}}
+"""
+_ACTION = """\
+  - action: notify.notify
+    data: "{{ [text.title, text.channel, text.button, text.door] }}"
+"""
 _TEXTS = {
     PACKAGE / "__init__.py": _INIT,
     PACKAGE / "config_flow.py": _CONFIG_FLOW,
@@ -137,7 +167,17 @@ _TEXTS = {
     PACKAGE / "diagnostics.py": _DIAGNOSTICS,
     PACKAGE / "brand" / "icon.png": "",
     ENDPOINTS: 'API = "https://app.netatmo.net"\n',
-    BLUEPRINT: "blueprint:\n  homeassistant:\n    min_version: 2026.10.0\n",
+    BLUEPRINT: "".join(
+        [
+            _BLUEPRINT,
+            *(
+                f"        {each}:\n{_ITALIAN_TEXTS}"
+                for each in sorted(project_checks.LANGUAGES - {"en"})
+            ),
+            _ACTION,
+        ]
+    ),
+    BLUEPRINT.with_stem("light"): "blueprint:\n  homeassistant:\n    min_version: 2026.10.0\n",
     Path("CHANGELOG.md"): "# Changes\n\n## 0.1.0 (not released)\n",
     Path("pyproject.toml"): "[tool.mypy]\nstrict = true\n",
 }

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+import re
 import shutil
 import subprocess
 import sys
 
 import pytest
 
+from bench.__main__ import PARTS
 from bench.size import STEPS
 
 ROOT = Path(__file__).parents[2]
@@ -134,3 +136,11 @@ def test_a_quick_bench_counts_as_few_requests_as_promised(tmp_path: Path) -> Non
     found = {figure["key"]: figure for figure in json.loads(written.read_text())["figures"]}
     assert {key: found[key]["value"] for key in COUNTS if key in found} == COUNTS
     assert all(found[key]["text"] in ran.stdout for key in COUNTS)
+
+
+def test_the_document_says_how_to_repeat_every_part() -> None:
+    """The documents name each part above its table, and no other."""
+    pages = ("benchmarks.md", "reliability.md")
+    text = "".join((ROOT / "docs" / page).read_text(encoding="utf-8") for page in pages)
+    named = {part for parts in re.findall(r"--only ([\w,]+)", text) for part in parts.split(",")}
+    assert named == {*PARTS}

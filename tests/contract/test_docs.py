@@ -1,9 +1,11 @@
 """README.md and docs/: links, paths, tables, and what they quote of the user interface."""
 
+from functools import cache
 import json
 from pathlib import Path
 import re
 
+from homeassistant.util import slugify
 from homeassistant.util.yaml import parse_yaml
 from jinja2 import Environment
 import pytest
@@ -20,15 +22,32 @@ DOCUMENTS = {
     )
 }
 OF_OWNERS = (  # documents whose italics quote the user interface
-    *("README.md", "docs/automations.md", "docs/dashboards.md", "docs/entities.md"),
-    *("docs/how_it_works.md", "docs/privacy.md", "docs/protocol.md", "docs/streams.md"),
-    "docs/troubleshooting.md",
+    *("README.md", "docs/actions.md", "docs/automations.md", "docs/dashboards.md"),
+    *("docs/entities.md", "docs/how_it_works.md", "docs/privacy.md", "docs/protocol.md"),
+    *("docs/streams.md", "docs/troubleshooting.md"),
 )
 ITALIAN = {  # documents that exist in both languages
     "README.md": "docs/it/README.md",
     "docs/automations.md": "docs/it/automations.md",
     "docs/troubleshooting.md": "docs/it/troubleshooting.md",
 }
+
+SOUGHT = (  # what owners look for
+    *("README.md#remove", "docs/privacy.md#a-separate-account", "docs/privacy.md#delete"),
+    *("docs/automations.md#somebody-rings", "docs/automations.md#two-gates"),
+    "docs/automations.md#notifications-on-iphone-and-android",
+    "docs/entities.md#doors-with-homekit-alexa-google-and-assist",
+    "docs/dashboards.md#open-a-door-while-you-talk",
+    *(
+        f"docs/troubleshooting.md#{each}"
+        for each in (
+            *("the-bell-does-not-ring", "it-rings-twice", "the-camera-is-busy"),
+            *("there-is-no-picture", "there-is-no-talk-button", "browsers-and-apps"),
+            *("homekit-frigate-go2rtc", "a-door-does-not-open", "network-hosts-and-ports"),
+            *("home-assistant-asks-me-to-sign-in-again", "coming-from-another-integration"),
+        )
+    ),
+)
 
 # What the documents quote of Home Assistant, its apps, HACS and the vendor's app, and emphasis.
 FOREIGN = frozenset(
@@ -55,6 +74,7 @@ FOREIGN = frozenset(
         *("idle", "locked", "on", "streaming", "unavailable", "unlocked"),
         *("busy", "not", "not opened", "success"),
         *("dashboards", "add dashboard", "new dashboard from scratch", "raw configuration editor"),
+        "done",  # on the tile of a door
         *("entities", "talk and open"),  # the latter in the dashboard to paste
         *("casa al mare", "posto esterno strada"),  # names in the simulated houses
     }
@@ -192,13 +212,37 @@ def structure_of(text: str) -> dict[str, list[object]]:
 
 
 def _untranslated(tree: object) -> object:
-    """Replace the texts of an example that are translated."""
+    """Replace the texts of an example that are translated, and the names in ids of entities."""
     if isinstance(tree, dict):
         return {
             key: ... if key in _TRANSLATED_KEYS else _untranslated(value)
             for key, value in tree.items()
         }
-    return [_untranslated(value) for value in tree] if isinstance(tree, list) else tree
+    if isinstance(tree, list):
+        return [_untranslated(value) for value in tree]
+    return _english_id(tree) if isinstance(tree, str) else tree
+
+
+def _english_id(text: str) -> str:
+    """Return the id that an entity of an Italian house has in an English one."""
+    domain, _, name = text.partition(".")
+    for italian, english in _names_in_ids(domain).items():
+        if name.endswith(f"_{italian}"):
+            return f"{domain}.{name.removesuffix(italian)}{english}"
+    return text
+
+
+@cache
+def _names_in_ids(domain: str) -> dict[str, str]:
+    """Return what ids of Italian entities end in, and what it is in English."""
+    italian, english = (_names(domain, language) for language in ("it", "en"))
+    return {slugify(name): slugify(english[key]) for key, name in italian.items()}
+
+
+def _names(domain: str, language: str) -> dict[str, str]:
+    file = PACKAGE / "translations" / f"{language}.json"
+    entities = json.loads(file.read_text(encoding="utf-8"))["entity"].get(domain, {})
+    return {key: texts["name"] for key, texts in entities.items() if "name" in texts}
 
 
 def links_of(name: str) -> list[str]:
@@ -206,6 +250,22 @@ def links_of(name: str) -> list[str]:
     targets = [target for target, _ in _LINK.findall(prose_of(DOCUMENTS[name]))]
     paths = [(ROOT / name).parent.joinpath(target).resolve() for target in targets]
     return [str(path.relative_to(ROOT)) if path.is_file() else name for path in paths]
+
+
+def targets_of(name: str) -> set[str]:
+    """Return where the relative links of a document lead, as a file and a heading."""
+    targets = set()
+    for target, anchor in _LINK.findall(prose_of(DOCUMENTS[name])):
+        path = (ROOT / name).parent.joinpath(target).resolve() if target else ROOT / name
+        targets.add(f"{path.relative_to(ROOT)}#{anchor}".rstrip("#"))
+    return targets
+
+
+def two_clicks_from(name: str) -> set[str]:
+    """Return where one link leads, or two."""
+    first = targets_of(name)
+    pages = {target.partition("#")[0] for target in first} & DOCUMENTS.keys()
+    return first.union(*(targets_of(page) for page in pages))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -264,6 +324,12 @@ def test_documents_link_their_other_language(english: str, italian: str) -> None
     other, *italian_links = links_of(italian)
     assert other == english
     assert sorted(italian_links) == sorted(ITALIAN.get(link, link) for link in links)
+
+
+@pytest.mark.parametrize("target", SOUGHT)
+def test_found_in_two_clicks(target: str) -> None:
+    """A link in README.md leads there, or one on a page that README.md links."""
+    assert target in two_clicks_from("README.md")
 
 
 @pytest.mark.parametrize(
@@ -366,3 +432,13 @@ def test_texts_of_examples_may_differ() -> None:
     english = structure_of(example.format(alias="Hang up", entity="lock.cancello"))
     assert english == structure_of(example.format(alias="Riaggancia", entity="lock.cancello"))
     assert english != structure_of(example.format(alias="Hang up", entity="lock.portone"))
+
+
+def test_ids_of_examples_are_in_the_language_of_the_house() -> None:
+    """Home Assistant forms them from the translated names."""
+    english, italian, other = (
+        structure_of(f"```yaml\nentity_id: event.strada_{name}\n```\n")
+        for name in ("doorbell", "campanello", "chiamata")
+    )
+    assert english == italian
+    assert english != other

@@ -62,6 +62,11 @@ class Operator:
         modules = [module for home in state["homes"] for module in home["modules"]]
         return {each["name"]: each["openings"] for each in modules if each["kind"] == "door"}
 
+    async def logins(self) -> int:
+        """How often the account was signed in with its password."""
+        async with self._session.get(f"{self._url}state") as answer:
+            return int((await answer.json())["account"]["logins"])
+
     async def violations(self) -> list[str]:
         """What the cloud found wrong with the client's requests."""
         async with self._session.get(f"{self._url}state") as answer:

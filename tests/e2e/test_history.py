@@ -91,9 +91,9 @@ async def _look(visitor: Visitor) -> None:
     latest = await visitor.browse_calls("Latest")
     await visitor.picture("history-latest")
     assert [title.split(" · ")[1:] for title in latest[:3]] == [
-        [STREET, "Missed"],
-        [YARD, "Answered"],
-        [STREET, "Missed"],
+        ["Missed", STREET],
+        ["Answered", YARD],
+        ["Missed", STREET],
     ]
     day = await browse_today(visitor, STREET)
     await visitor.picture("history-day")

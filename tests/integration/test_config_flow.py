@@ -340,6 +340,7 @@ async def test_reauth_asks_for_the_password_only(
 
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "reauth_successful"
+    assert result.get("translation_domain") is None  # the text is ours: core's is often English
     assert entry.data[CONF_PASSWORD] == "new-password"
     assert entry.state is ConfigEntryState.LOADED
     assert simulator.account.logins == 2
@@ -387,6 +388,7 @@ async def test_reconfigure_takes_a_new_address(
     assert result["errors"] == {"base": "invalid_auth"}
     result = await submit(hass, flow["flow_id"], new)
     assert result["reason"] == "reconfigure_successful"
+    assert result.get("translation_domain") is None
     assert {key: entry.data[key] for key in new} == new
     assert entry.state is ConfigEntryState.LOADED
 

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 import logging
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
@@ -35,6 +36,7 @@ from tests.simulator.paths import (
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
     from tests.simulator import Simulator
 
@@ -224,7 +226,7 @@ async def test_refused_poll_does_not_end_an_outage(
     await coordinator.async_refresh()
     assert state_of(hass, DOOR) == "unavailable"
     assert isinstance(coordinator.last_exception, UpdateFailed)
-    assert 2990 < (coordinator.last_exception.retry_after or 0) <= 3000
+    assert 2990 < (coordinator.last_exception.retry_after or 0) <= 3001
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
@@ -359,8 +361,42 @@ async def test_next_poll_waits_for_retry_after(
     await entry.runtime_data.coordinator.async_refresh()
     error = entry.runtime_data.coordinator.last_exception
     assert isinstance(error, UpdateFailed)
-    assert 2990 < (error.retry_after or 0) <= 3000
+    assert 2990 < (error.retry_after or 0) <= 3001
     assert state_of(hass, DOOR) == "unavailable"
+
+
+@pytest.mark.parametrize("seconds", [0, 0.2, 1, 2.5])
+@pytest.mark.parametrize("is_ours", [True, False])
+async def test_next_poll_comes_after_a_short_wait(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    simulator: Simulator,
+    freezer: FrozenDateTimeFactory,
+    *,
+    seconds: float,
+    is_ours: bool,
+) -> None:
+    """The base class counts from the last whole second; it must not poll at once, over and over."""
+    coordinator = entry.runtime_data.coordinator
+    pause = RateLimitError(status=429, retry_after=seconds)
+    refused = Failure(status=429, retry_after=ceil(seconds))
+    freezer.tick(16 * 60)
+    simulator.fail(HOMESTATUS, Failure(status=503), 1)
+    await coordinator.async_refresh()
+    if is_ours:
+        coordinator.account.auth.limiter.note(pause)
+    else:
+        simulator.fail(HOMESTATUS, refused, 100)
+    began = hass.loop.time()
+    await coordinator.async_refresh()
+    assert next_poll(coordinator) >= began + max(seconds, 1)
+
+
+def next_poll(coordinator: DataUpdateCoordinator[Any]) -> float:
+    """When the base class polls again, in the loop's time."""
+    cancel: Any = coordinator._unsub_refresh
+    when: float = cancel.__self__.when()
+    return when
 
 
 @pytest.mark.usefixtures("entry")

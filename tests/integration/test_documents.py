@@ -1,9 +1,12 @@
 """The entities and examples in docs/, with the simulated Classe 300X."""
 
+import logging
 from pathlib import Path
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
+from homeassistant.components import media_source
 from homeassistant.core import Context
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
@@ -11,7 +14,7 @@ from homeassistant.util.yaml import parse_yaml
 import pytest
 from pytest_homeassistant_custom_component.common import MockUser, async_mock_service
 
-from tests.integration.conftest import wait_idle, wait_until
+from tests.integration.conftest import sign_in, state_of, wait_idle, wait_until
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 DOCS = Path(__file__).parents[2] / "docs"
+YAML = re.compile(r"^```yaml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 STREET = "Posto esterno strada"
 CLOSE_UP = "image.posto_esterno_strada_last_close_up"
 # What the documents call an entity that has no name of its own.
@@ -75,8 +79,7 @@ def _name(entity: er.RegistryEntry) -> str:
 def examples() -> list[Any]:
     """Return the automations in automations.md."""
     text = (DOCS / "automations.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    return [example for block in blocks if "triggers" in (example := parse_yaml(block))]
+    return [example for block in YAML.findall(text) if "triggers" in (example := parse_yaml(block))]
 
 
 @pytest.mark.parametrize(
@@ -116,3 +119,58 @@ async def test_documented_button_opens_with_the_rights_of_the_user(
         await hass.async_block_till_done()
     assert len({*names}) == 2
     assert len(simulator.journal.commands) == (2 if opens else 0)
+
+
+def test_every_page_with_examples_is_known() -> None:
+    """Those of automations are run by test_examples, the dashboards by test_dashboards."""
+    paths = [*DOCS.parent.glob("*.md"), *DOCS.rglob("*.md")]
+    pages = {str(path.relative_to(DOCS)) for path in paths if YAML.search(path.read_text())}
+    english = {"automations.md", "dashboards.md", "troubleshooting.md"}
+    assert pages == english | {"it/automations.md", "it/troubleshooting.md"}
+
+
+@pytest.mark.parametrize("page", ["troubleshooting.md", "it/troubleshooting.md"])
+async def test_documented_logging(
+    hass: HomeAssistant, credentials: dict[str, str], caplog: pytest.LogCaptureFixture, page: str
+) -> None:
+    """The integration logs at level debug, other loggers do not."""
+    (block,) = YAML.findall(await hass.async_add_executor_job((DOCS / page).read_text))
+    configuration: Any = parse_yaml(block)
+    assert await async_setup_component(hass, "logger", configuration)
+    await wait_idle(hass)
+    assert not logging.getLogger("homeassistant.core").isEnabledFor(logging.DEBUG)
+    await sign_in(hass, credentials)
+    ours = "custom_components.bticino_classe"
+    assert any(
+        each.name.startswith(ours) and each.levelno == logging.DEBUG for each in caplog.records
+    )
+
+
+def cards(tree: object) -> list[dict[str, Any]]:
+    """Return all mappings in a tree."""
+    if isinstance(tree, list):
+        return [card for each in tree for card in cards(each)]
+    if isinstance(tree, dict):
+        return [tree, *(card for each in tree.values() for card in cards(each))]
+    return []
+
+
+@pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize("house_name", ["classe_300x", "easykit"])
+async def test_documented_card_of_missed_calls(
+    hass: HomeAssistant, simulator: Simulator, house_name: str
+) -> None:
+    """A tap leads to the calls, a long press sets the number to 0."""
+    assert await async_setup_component(hass, "media_source", {})
+    text = await hass.async_add_executor_job((DOCS / "dashboards.md").read_text)
+    documented = "sensor.classe_300x_missed_calls"
+    found = cards(parse_yaml(YAML.findall(text)[0]))
+    (card,) = [each for each in found if each.get("entity") == documented]
+    sensor = documented.replace("classe_300x", house_name)
+    simulator.miss(simulator.ring(simulator.house.panels()[0].id))
+    await wait_until(lambda: state_of(hass, sensor) == "1")
+    folder = unquote(card["tap_action"]["navigation_path"]).rpartition(",")[2]
+    assert (await media_source.async_browse_media(hass, folder)).children
+    domain, action = card["hold_action"]["perform_action"].split(".")
+    await hass.services.async_call(domain, action, blocking=True)
+    assert state_of(hass, sensor) == "0"

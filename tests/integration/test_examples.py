@@ -1,4 +1,4 @@
-"""The automations in docs/automations.md, loaded and run on a Classe 300X and on an EasyKit."""
+"""The examples in docs/automations.md, loaded and run on a Classe 300X and on an EasyKit."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -35,17 +35,27 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 TV: Final = "media_player.television"
-# What the documents call it, and what it is called in each house.
-NAMES: Final = {
-    "classe_300x": {},
-    "easykit": {
+type Page = tuple[str, str]  # a house and a language
+
+# The English page is run in both houses, the Italian in an Italian one: its examples differ in
+# texts and ids only. What the English page calls an entity, and what it is called on each page:
+NAMES: Final[dict[Page, dict[str, str]]] = {
+    ("classe_300x", "en"): {},
+    ("easykit", "en"): {
         "posto_esterno_strada": "entrance_panel_1",
         "posto_esterno_cortile": "entrance_panel_1",
         "cancello": "door_1",
         "portone": "door_1",
         "classe_300x": "easykit",
     },
+    ("classe_300x", "it"): {
+        "strada_call": "strada_chiamata",
+        "cortile_call": "cortile_chiamata",
+        "strada_bell": "strada_suoneria",
+        "intercom_online": "videocitofono_in_linea",
+    },
 }
+PANELS: Final = {"classe_300x": "Posto esterno strada", "easykit": "Entrance panel 1"}
 ACTIONS: Final = (
     *(("notify", "mobile_app_phone"), ("light", "turn_on"), ("tts", "speak")),
     *(("media_player", "media_pause"), ("media_player", "media_play")),
@@ -61,14 +71,20 @@ class World:
     simulator: Simulator
     clock: TickingDateTimeFactory
     house: str
+    language: str
     called: list[ServiceCall]
     connect: WebSocketGenerator
 
     def named(self, text: str) -> str:
-        """Return a text of the documents with the names of this house."""
-        for documented, real in NAMES[self.house].items():
+        """Return a text of the English page with the names of this house."""
+        for documented, real in NAMES[self.house, self.language].items():
             text = text.replace(documented, real)
         return text
+
+    @property
+    def panel(self) -> str:
+        """The name of the panel of the examples."""
+        return PANELS[self.house]
 
     def ring(self) -> Any:
         """Ring at the panel of the examples."""
@@ -108,25 +124,36 @@ def scenario(alias: str) -> Callable[[Scenario], Scenario]:
     return register
 
 
-def blocks() -> list[str]:
-    """Return the examples in automations.md."""
-    text = (DOCS / "automations.md").read_text(encoding="utf-8")
+def blocks(page: str) -> list[str]:
+    """Return the examples of a page."""
+    text = (DOCS / page).read_text(encoding="utf-8")
     return re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
-def alias_of(block: str) -> str | None:
-    """Return the alias of an automation."""
-    found = re.search("^alias: (.*)$", block, re.MULTILINE)
-    return None if found is None else found[1]
+def title_of(block: str) -> str:
+    """Return the alias of an automation, or the first line of another example."""
+    return block.partition("\n")[0].removeprefix("alias: ")
 
 
-EXAMPLES: Final = {alias: block for block in blocks() if (alias := alias_of(block))}
+ENGLISH: Final = blocks("automations.md")
+TITLES: Final = [title_of(block) for block in ENGLISH]
+EXAMPLES: Final = {
+    "en": dict(zip(TITLES, ENGLISH, strict=True)),
+    "it": dict(zip(TITLES, blocks("it/automations.md"), strict=True)),
+}
 
 
-@pytest.fixture(name="house_name", params=NAMES)
-def _house_name(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
+@pytest.fixture(name="page", params=NAMES, ids="-".join)
+def _page(request: pytest.FixtureRequest, hass: HomeAssistant) -> Page:
+    """In a house of that language."""
+    page: Page = request.param
+    hass.config.language = page[1]
+    return page
+
+
+@pytest.fixture(name="house_name")
+def _house_name(page: Page) -> str:
+    return page[0]
 
 
 @pytest.fixture(name="night")
@@ -144,7 +171,7 @@ async def _world(  # noqa: PLR0917 - the parts of a world
     night: TickingDateTimeFactory,
     online_entry: ConfigEntry[Any],  # noqa: ARG001 - whose entities the examples use
     simulator: Simulator,
-    house_name: str,
+    page: Page,
     hass_ws_client: WebSocketGenerator,
 ) -> World:
     called: list[ServiceCall] = []
@@ -156,32 +183,41 @@ async def _world(  # noqa: PLR0917 - the parts of a world
         hass=hass,
         simulator=simulator,
         clock=night,
-        house=house_name,
+        house=page[0],
+        language=page[1],
         called=called,
         connect=hass_ws_client,
     )
 
 
-@pytest.mark.parametrize("alias", EXAMPLES)
-async def test_example(world: World, alias: str) -> None:
+@pytest.mark.parametrize("title", TITLES)
+async def test_example(world: World, title: str) -> None:
     """It is loaded as it stands, but for the names, and does what it says."""
-    example = parse_yaml(world.named(EXAMPLES[alias]))
+    example: Any = parse_yaml(world.named(EXAMPLES[world.language][title]))
+    if "triggers" not in example:
+        await load_script(world, example)
+        await SCENARIOS[title](world)
+        return
     assert await async_setup_component(world.hass, "doorbell", {})
     assert await async_setup_component(world.hass, "automation", {"automation": [example]})
     await wait_idle(world.hass)
     (automation,) = world.hass.states.async_entity_ids("automation")
     assert state_of(world.hass, automation) == "on"
-    await SCENARIOS[alias](world)
+    await SCENARIOS[title](world)
     await world.hass.services.async_call(
         "automation", "turn_off", {"entity_id": automation}, blocking=True
     )
 
 
+async def load_script(world: World, example: dict[str, Any]) -> None:
+    """Set up a script that consists of an example."""
+    script = {"example": {"sequence": example.get("sequence", [example])}}
+    assert await async_setup_component(world.hass, "script", {"script": script})
+
+
 def test_every_block_is_run() -> None:
-    """The rest are a script and an action, which the history's tests run."""
-    assert SCENARIOS.keys() == EXAMPLES.keys()
-    others = [block.partition("\n")[0] for block in blocks() if alias_of(block) is None]
-    assert others == ["sequence:", "action: bticino_classe.delete_calls"]
+    """Each example has a scenario."""
+    assert sorted(SCENARIOS) == sorted(TITLES)
 
 
 @scenario("Light in the hall when somebody rings in the dark")
@@ -207,8 +243,8 @@ async def _who(world: World) -> None:
 async def _speaker(world: World) -> None:
     world.ring()
     call = await world.wait_for("tts.speak")
-    panels = {"classe_300x": "Posto esterno strada", "easykit": "Entrance panel 1"}
-    assert call.data["message"] == f"Somebody is at {panels[world.house]}."
+    said = {"en": f"Somebody is at {world.panel}.", "it": f"Qualcuno suona: {world.panel}."}
+    assert call.data["message"] == said[world.language]
 
 
 @scenario("Pause the television until the call is over")
@@ -302,7 +338,8 @@ async def _offline(world: World) -> None:
     await wait_until(lambda: connection(world) == "off")
     await later(world, timedelta(minutes=11))
     call = await world.wait_for("notify.mobile_app_phone")
-    assert call.data["title"] == "The intercom is offline"
+    titles = {"en": "The intercom is offline", "it": "Il videocitofono non è in linea"}
+    assert call.data["title"] == titles[world.language]
 
 
 @scenario("Open the front door from the bedside button")
@@ -321,8 +358,29 @@ async def _week(world: World) -> None:
     await wait_until(lambda: event_type(world) == "missed")
     await later(world, timedelta(hours=9))
     call = await world.wait_for("notify.mobile_app_phone")
-    panels = {"classe_300x": "Posto esterno strada", "easykit": "Entrance panel 1"}
-    assert call.data["message"].endswith(f"29.11. 23:30 {panels[world.house]}")
+    time = {"en": "29.11. 23:30", "it": "29/11 23:30"}[world.language]
+    assert call.data["message"].endswith(f"{time} {world.panel}")
+
+
+@scenario("sequence:")
+async def _newest_picture(world: World) -> None:
+    """Calls without a picture are passed over; without any, nothing is sent."""
+    await miss(world)
+    await run_script(world)
+    call = await world.wait_for("notify.mobile_app_phone")
+    assert call.data["message"].startswith(f"{world.panel}, ")
+    assert call.data["data"]["image"].endswith("/snapshot.jpg")
+    await world.hass.services.async_call(DOMAIN, "delete_calls", {"all": True}, blocking=True)
+    await run_script(world)
+    assert len(world.called) == 1
+
+
+@scenario("action: bticino_classe.delete_calls")
+async def _delete_all(world: World) -> None:
+    await miss(world)
+    assert await stored_calls(world) != []
+    await run_script(world)
+    assert await stored_calls(world) == []
 
 
 @scenario("Forget calls at the yard")
@@ -335,11 +393,7 @@ async def _forget(world: World) -> None:
     registry = er.async_get(world.hass)
     entity = registry.async_get(entity_id)
     assert entity is not None
-    found = await world.hass.services.async_call(
-        DOMAIN, "export_calls", {"device_id": entity.device_id}, blocking=True, return_response=True
-    )
-    assert found is not None
-    assert found["calls"] == []
+    assert await stored_calls(world, device_id=entity.device_id) == []
 
 
 ACTION: Final = "mobile_app_notification_action"
@@ -354,7 +408,7 @@ def event_type(world: World) -> str | None:
 
 def connection(world: World) -> str:
     """Return the state of the intercom's connection."""
-    found = re.search(r"binary_sensor\.classe_300x_\w+", EXAMPLES["Intercom offline"])
+    found = re.search(r"binary_sensor\.classe_300x_\w+", EXAMPLES["en"]["Intercom offline"])
     assert found is not None
     return state_of(world.hass, world.named(found[0]))
 
@@ -362,6 +416,28 @@ def connection(world: World) -> str:
 def opens(world: World, count: int) -> bool:
     """Whether so many commands were sent to doors."""
     return world.opened == count
+
+
+async def miss(world: World) -> None:
+    """Let a ring be missed; its call and picture are stored."""
+    world.simulator.miss(world.ring())
+    await wait_until(lambda: event_type(world) == "missed")
+    await wait_idle(world.hass)
+
+
+async def run_script(world: World) -> None:
+    """Run the example that is a script."""
+    await world.hass.services.async_call("script", "example", blocking=True)
+    await wait_idle(world.hass)
+
+
+async def stored_calls(world: World, **choice: Any) -> Any:
+    """Return the stored calls, by default of all devices."""
+    found = await world.hass.services.async_call(
+        DOMAIN, "export_calls", choice, blocking=True, return_response=True
+    )
+    assert found is not None
+    return found["calls"]
 
 
 async def open_door(world: World, lock: str) -> None:

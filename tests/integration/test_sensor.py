@@ -36,6 +36,7 @@ async def test_sensors_of_the_intercom(
         "camera.classe_300x_call_home",
         "event.classe_300x_call_panel_unknown",
         "event.classe_300x_doorbell_panel_unknown",
+        "sensor.classe_300x_do_not_disturb_until",
         "sensor.classe_300x_ip_address",
         "sensor.classe_300x_last_call",
         "sensor.classe_300x_last_restart",

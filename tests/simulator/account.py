@@ -5,7 +5,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.simulator.house import Json
 
@@ -55,6 +55,8 @@ class Account:
     client_retired: bool = False
     #: Number of password logins; each one mails the owner.
     logins: int = 0
+    #: When the newest tokens were issued.
+    issued_at: float = 0.0
     _access: dict[str, AccessToken] = field(default_factory=dict, repr=False)
     _refresh: dict[str, Family] = field(default_factory=dict, repr=False)
 
@@ -110,11 +112,17 @@ class Account:
         for family in self._refresh.values():
             family.revoked = True
 
+    def issued(self) -> Iterator[str]:
+        """Yield every access and refresh token that was ever issued."""
+        yield from self._access
+        yield from self._refresh
+
     def live_families(self) -> int:
         """Count the token families that can still be refreshed."""
         return len({id(each) for each in self._refresh.values() if not each.revoked})
 
     def _issue(self, family: Family) -> Json:
+        self.issued_at = self.clock()
         family.access, family.refresh = self._new_token(), self._new_token()
         lifetime = TOKEN_LIFETIME if self.token_lifetime is None else self.token_lifetime
         self._access[family.access] = AccessToken(family, self.clock() + lifetime)

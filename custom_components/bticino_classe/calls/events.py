@@ -1,4 +1,4 @@
-"""The life of every call: begun and ended here and nowhere else, reported to listeners."""
+"""The life of every call: only this module begins and ends calls; listeners get the changes."""
 
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -132,7 +132,7 @@ class CallEvents:
 
     @callback
     def async_listen(self, listener: CallListener) -> CALLBACK_TYPE:
-        """Call a listener with every change of a call; returns what removes it."""
+        """Call a listener with every change of a call; returns a function that removes it."""
         return self._listeners.async_add(listener)
 
     @property
@@ -146,15 +146,8 @@ class CallEvents:
         return (*self._tracker.ringing, *self._tracker.answered)
 
     def location_of(self, call: Call) -> str:
-        """Return the module where a call is shown: its panel, or else its intercom.
-
-        An intercom with one known panel has no entities of its own for calls: a call from a panel
-        that is not listed yet is shown at the known one.
-        """
-        house = self._coordinator.data
-        panels = house.panels_of(call.bridge_id)
-        location = house.location_of(call.panel_id, call.bridge_id)
-        return panels[0] if location == call.bridge_id and len(panels) == 1 else location
+        """Return the module where a call is shown."""
+        return self._coordinator.data.location_of(call.panel_id, call.bridge_id)
 
     def is_at(self, call: Call, module_id: str) -> bool:
         """Whether a call belongs to a module: its panel, or its intercom."""

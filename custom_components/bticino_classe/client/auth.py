@@ -181,7 +181,7 @@ class AuthHandler:
         self._listeners.notify(TokenEvent.REPLACED)
 
     def listen(self, listener: TokenListener) -> Callable[[], None]:
-        """Call a listener with what happens to the access token; returns what removes it.
+        """Call a listener with every token event; returns a function that removes it.
 
         It must return at once. Its exception is logged and does not affect others.
         """

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from .models import Picture, RingOffer
 
 MAX_CALLS: Final = 64
-PANEL_WAIT_SECONDS: Final = 0.7  # a ring waits so long for the push that names its panel
-STATUS_WAIT_SECONDS: Final = 1.5  # an offer that may be old waits so long for its status
-BACKLOG_SECONDS: Final = 10.0  # old pushes may come so long after a subscription
-LATE_SECONDS: Final = 60.0  # a push so long after its expiry is too late to ring
+PANEL_WAIT_SECONDS: Final = 0.7  # that a ring waits for the push that names its panel
+STATUS_WAIT_SECONDS: Final = 1.5  # that an offer, which may be old, waits for its status
+BACKLOG_SECONDS: Final = 10.0  # after a subscription, in which old pushes may come
+LATE_SECONDS: Final = 60.0  # after its expiry, a push is too late to ring
 MAX_RING_SECONDS: Final = 45.0  # after which a call without an end push has ended
 MAX_TALK_SECONDS: Final = 600.0
-STREAM: Final = "stream"  # has answered a call: another program, for its picture
+STREAM: Final = "stream"  # `answered_by` of a program that only shows the picture
 SESSION_REUSE_SECONDS: Final = 3600.0  # after which a session id that returns is a new call
 
 
@@ -54,8 +54,8 @@ class Call:
 
     `panel_id` is None if the cloud does not name the panel. `answered_by` and `ended_by` are "here"
     or "elsewhere" (a phone, the intercom); `ended_by` is None if no end was reported. `answered_by`
-    is "stream" if only another program has answered, which nobody talks to: the call rings on, and
-    is missed. `simulated` is whether nobody rang.
+    is "stream" if only another program has answered, in which nobody talks: the call rings on and
+    is missed. `simulated` calls did not come from an intercom.
     """
 
     session_id: str

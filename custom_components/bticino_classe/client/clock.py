@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KEPT_ANSWERS: Final = 5
-AGREEING_ANSWERS: Final = 3  # so many of the kept answers have to agree
+AGREEING_ANSWERS: Final = 3  # of the kept answers, at least
 AGREEMENT_SECONDS: Final = 10.0
 ROUNDING_SECONDS: Final = 2.0  # an answer has whole seconds, and takes time to arrive
 
@@ -49,7 +49,7 @@ class CloudClock:
         return self._monotonic()
 
     def age(self, moment: float) -> float:
-        """Return the seconds since a moment: the least that this or the machine's clock says."""
+        """Return the seconds since a moment, by this or the machine's clock: the smaller value."""
         return min(self.now(), self._wall_clock()) - moment
 
     def is_future(self, moment: float) -> bool:

@@ -27,8 +27,8 @@ class App:
 
 
 # The first one is used for everything; the cloud was seen to accept both (protocol.md 3.1, 3.2). If
-# it ever refuses the first, exchange them here. Nothing does so by itself: what a refused version
-# looks like is not known, and a second sign-in would send the password and mail the owner again.
+# it ever refuses the first, exchange them here. This is not automatic: nobody knows how the cloud
+# refuses a version, and a second sign-in would send the password and mail the owner again.
 APPS: Final = (
     App(version="26.9.1.0", build=500_000_026, device="16/Google/Pixel 7"),
     App(version="4.1.1.3", build=4_401_103, device="13/Google/sdk_gphone64_arm64"),

@@ -86,7 +86,7 @@ STATUSES: Final[Mapping[int, CodeMeaning]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: CodeMeaning(error=ServerError, is_overload=True),
 }
 
-# Verdicts of the vendor's API name a code. Without one, these come from something in front of it.
+# With these, the vendor's API names a code. Without one, they come from a proxy in front of it.
 _VERDICTS: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 
 # Numbers in `errors[]` of a successful answer are about single modules and mean other things.

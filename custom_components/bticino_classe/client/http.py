@@ -1,12 +1,15 @@
 """HTTP POST with the rules that hold for every request to the cloud."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookies import SimpleCookie
 import math
+import socket
+import struct
 import time
 from typing import TYPE_CHECKING, Any, Final, override
 from urllib.parse import urlencode, urlsplit
@@ -76,17 +79,32 @@ async def post(  # noqa: PLR0913 - a request has these parts
     The error is raised outside the `except`, so that its context holds no request headers.
     """
     body = _Body(form, payload, deadline)
-    options = {"data": body, "headers": _headers(bearer), **request_options(timeout)}
+    options = {"headers": _headers(bearer), **request_options(timeout)}
     number = tap.note_request(urlsplit(url).path, form or payload, body.size or 0)
     try:
-        timeout_at = asyncio.timeout_at(deadline.at if deadline else None)
-        async with timeout_at, session.post(url, **options) as response:
-            return _note_answer(tap, number, await _answer(response))
+        async with asyncio.timeout_at(deadline.at if deadline else None):
+            return _note_answer(tap, number, await _exchange(session, url, body, options))
     # RuntimeError: the session is closed.
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as err:
         failure = _failure(body, type(err).__name__)
     tap.note(API, TrafficKind.FAILURE, request=number, text=type(failure).__name__)
     raise failure
+
+
+async def _exchange(
+    session: aiohttp.ClientSession, url: str, body: _Body, options: Mapping[str, Any]
+) -> Answer:
+    """Send a request and return its answer; without one, its connection is reset.
+
+    Closed normally, the system would go on sending: the cloud could open a door minutes later.
+    """
+    try:
+        async with session.post(url, data=body, **options) as response:
+            answer = await _answer(response)
+            body.release_connection()
+            return answer
+    finally:
+        body.abort_connection()
 
 
 def _failure(body: _Body, reason: str) -> NoAnswerError:
@@ -117,8 +135,8 @@ async def connect_websocket(
 ) -> aiohttp.ClientWebSocketResponse:
     """Open a WebSocket over the session's connector, without its cookies; times are in seconds.
 
-    aiohttp cannot be told to leave redirects of a handshake alone, which could send a token to
-    another host: WSServerHandshakeError.
+    Redirects raise WSServerHandshakeError: they could send a token to another host. aiohttp has no
+    option that disables them for a handshake.
     """
     async with aiohttp.ClientSession(
         connector=session.connector,
@@ -154,6 +172,7 @@ class _Body(aiohttp.BytesPayload):
             raw, kind = orjson.dumps(payload), "application/json"
         super().__init__(raw, content_type=kind)
         self._deadline = deadline
+        self._transport: asyncio.WriteTransport | None = None
         self.is_sent = False
 
     @property
@@ -170,7 +189,26 @@ class _Body(aiohttp.BytesPayload):
         self.is_sent = True
         if self._deadline is not None:
             self._deadline.is_sent = True
+        self._transport = getattr(writer, "transport", None)  # not in aiohttp's abstract class
+        self._set_reset_on_close(True)
         await super().write_with_length(writer, content_length)
+
+    def release_connection(self) -> None:
+        """Leave the connection to the session: the request was answered."""
+        self._set_reset_on_close(False)
+        self._transport = None
+
+    def abort_connection(self) -> None:
+        """Reset the connection unless it was released."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _set_reset_on_close(self, on: bool) -> None:
+        """Let closing the socket discard what the cloud has not confirmed."""
+        tcp = None if self._transport is None else self._transport.get_extra_info("socket")
+        if tcp is not None:
+            with suppress(OSError):
+                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", on, 0))
 
 
 def request_options(timeout: float) -> dict[str, Any]:

@@ -30,7 +30,7 @@ _JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def image_type(raw: bytes) -> str | None:
-    """Return the content type of a picture; None if it is none, or has no sane size."""
+    """Return the content type of a picture; None if it is not one, or has an invalid size."""
     for content_type, read_size in _FORMATS.items():
         try:
             size = read_size(raw)

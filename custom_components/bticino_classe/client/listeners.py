@@ -23,7 +23,7 @@ class Listeners[Value]:
         self._listeners: list[Callable[[Value], None]] = []
 
     def add(self, listener: Callable[[Value], None]) -> Callable[[], None]:
-        """Add a listener; returns what removes it."""
+        """Add a listener; returns a function that removes it."""
         self._listeners.append(listener)
         return partial(self._remove, listener)
 

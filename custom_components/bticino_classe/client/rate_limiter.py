@@ -63,7 +63,7 @@ class RateLimiter:
         return max(0.0, max(self._named_until, self._tokens_until) - self._clock())
 
     def listen(self, listener: Callable[[float | None], None]) -> Callable[[], None]:
-        """Call a listener with every new `usage_limit_since`; returns what removes it."""
+        """Call a listener with each `usage_limit_since`; returns a function that removes it."""
         return self._listeners.add(listener)
 
     def admit(self, *, urgent: bool = False) -> None:

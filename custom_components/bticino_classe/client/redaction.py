@@ -94,7 +94,7 @@ READABLE_TEXTS: Final[Mapping[str, re.Pattern[str]]] = {
     )
     for field in fields.split()
 }
-# Words of the protocol tell nothing, even if somebody calls a door like that.
+# Words of the protocol reveal nothing, even if a door has such a name.
 PROTOCOL_WORDS: Final = frozenset(
     {
         *("accepted_call", "ack", "answer", "call", "candidate", "connection", "disconnection"),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .records import CallRecord
 
 _MINUTE: Final = 60  # seconds
+_SEPARATOR: Final = "\N{NO-BREAK SPACE}·\N{NO-BREAK SPACE}"
+_WITHOUT_YEAR: Final = timedelta(days=300)  # no doubt about the year of a short date
 # The sensor and the calendar use the same text for an outcome.
 _OUTCOME: Final = f"component.{DOMAIN}.entity.sensor.last_call.state"
 _TEXT: Final = f"component.{DOMAIN}.common"
@@ -45,8 +47,9 @@ class CallFormatter:
         return f"{outcome} · {location}" if location else outcome
 
     def location(self, call: CallRecord) -> str | None:
-        """Return the name of the panel that rang, or of the intercom if the panel is unknown."""
-        return self.panel(call) or self.names.get(call.bridge_id) or call.location.name
+        """Return the name of the panel that rang, or of where a call of an unknown one is shown."""
+        shown = self.names.get(call.location.module_id or "")
+        return self.panel(call) or shown or self.names.get(call.bridge_id) or call.location.name
 
     def outcome(self, call: CallRecord) -> str:
         """Return the outcome of a call."""
@@ -71,16 +74,23 @@ class CallFormatter:
         weekday = self._text(f"weekday_{day.isoweekday()}")
         return self._text("weekday_date", weekday=weekday, date=self._date(day, today))
 
-    def moment(self, time: datetime, now: datetime) -> str:
-        """Return a time with its day in words, as short as possible."""
+    def dated(self, text: str, time: datetime, now: datetime) -> str:
+        """Return a text with its time; on earlier days the day comes first, and the time last.
+
+        Frontends cut off titles at a space; a phone shows some 20 characters.
+        """
         day, today = time.date(), now.date()
         if day == today:
-            text = self._text("today")
-        elif day == today - timedelta(days=1):
-            text = self._text("yesterday")
-        else:
-            text = self._date(day, today)
-        return f"{text} {time:%H:%M}"
+            return f"{time:%H:%M}{_SEPARATOR}{text}"
+        return f"{self._short_date(day, today)}{_SEPARATOR}{text} · {time:%H:%M}"
+
+    def _short_date(self, day: date, today: date) -> str:
+        age = today - day
+        if age == timedelta(days=1):
+            return self._text("yesterday")
+        if age < _WITHOUT_YEAR:
+            return self._text("date_short", day=day.day, month=day.month)
+        return self._date(day, today)
 
     def _date(self, day: date, today: date) -> str:
         text = self._text(f"date_{day.month}", day=day.day)

@@ -5,9 +5,8 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-import json
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, override
 
 from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
@@ -27,6 +26,7 @@ from .picture_files import PictureFiles
 from .reading import Layout
 from .records import DAY, Limits, from_call, from_event, merged, session_hash
 from .store import CallStore, async_remove_files
+from .summary import NEWEST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
@@ -161,11 +161,22 @@ class CallHistory(CallStore):
 
     def last(self, module_id: str, kind: str | None = None) -> CallRecord | None:
         """Return the newest call of a panel or an intercom, or the newest with such a picture."""
-        return next(iter(self._summary.newest.get((module_id, kind), ())), None)
+        return next(iter(self._newest_of(module_id, kind)), None)
 
     def last_two(self, module_id: str) -> tuple[CallRecord, ...]:
         """Return the newest call of a panel or an intercom, and the one before."""
-        return self._summary.newest.get((module_id, None), ())
+        return self._newest_of(module_id)
+
+    def _newest_of(self, module_id: str, kind: str | None = None) -> tuple[CallRecord, ...]:
+        newest, sources = self._summary.newest, self._house().call_sources(module_id)
+        found = {call.id: call for each in sources for call in newest.get((each, kind), ())}
+        return tuple(sorted(found.values(), key=lambda call: -call.time)[:NEWEST])
+
+    @override
+    def _notify(self, changed: Collection[str]) -> None:
+        """Call the listeners, also with the panels at which calls of intercoms are shown."""
+        house = self._house()
+        super()._notify({*changed, *(house.location_of(None, each) for each in changed)})
 
     def missed(self, bridge_id: str) -> int:
         """Count the unseen missed calls of an intercom."""
@@ -232,8 +243,9 @@ class CallHistory(CallStore):
 
     async def async_delete_of(self, span: tuple[float, float], module_id: str | None) -> None:
         """Delete the calls that began within a span, at a panel or an intercom if one is given."""
+        condition = self.layout.of_device(module_id)
         await self._async_commit(
-            lambda writer: writer.delete_of(span, module_id), erase_damaged_before=math.inf
+            lambda writer: writer.delete_of(span, condition), erase_damaged_before=math.inf
         )
         await self.picture_files.async_clear()
 
@@ -276,15 +288,10 @@ class CallHistory(CallStore):
 
         `homes` None means all, also former homes; excluded homes are always left out.
         """
-        filters = {
-            "until": until,
-            "homes": None if homes is None else json.dumps([*homes]),
-            "excluded_homes": json.dumps(self._excluded_homes),
-            "module_id": module_id,
-        }
+        condition = self.layout.in_homes(homes, module_id)
         after = (since, -1)
         while True:
-            query = partial(reading.page, filters=filters, after=after)
+            query = partial(reading.page, condition=condition, until=until, after=after)
             calls, after = await self.async_read(query)
             if not calls:
                 return

@@ -1,6 +1,7 @@
 """Queries on the history: indexed and bounded. They block: the database's thread runs them."""
 
 from dataclasses import dataclass, fields
+from itertools import chain
 import json
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -9,16 +10,17 @@ from ..client import ModuleKind, StillImage
 from .records import KINDS, CallRecord, Location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator
     import sqlite3
 
     from ..house import House
+
+type Condition = tuple[str, tuple[str, ...]]  # in SQL, and its values
 
 PAGE_SIZE: Final = 200  # records that are read in one query
 FIELDS: Final = tuple(field.name for field in fields(CallRecord) if field.name != "location")
 COLUMNS: Final = ", ".join(("location_id", "location_name", "home_id", "home_name", *FIELDS))
 IN_LIST: Final = "IN (SELECT value FROM json_each(?))"
-AT_MODULE: Final = "(:module_id IS NULL OR panel_id = :module_id OR bridge_id = :module_id)"
 HAS_PICTURE: Final = "picture_bytes > 0"
 
 
@@ -40,19 +42,48 @@ class Layout:
         """Whether the home of a call is shown."""
         return record.location.home_id not in self.excluded_homes
 
-    def condition(self, location_id: str) -> tuple[str, tuple[str, ...]]:
-        """Return the SQL condition, and its values, of the shown calls at a location."""
+    def conditions(self, location_id: str) -> Iterator[Condition]:
+        """Yield the conditions of the shown calls at a location: indexed, and without overlap."""
+        shown, excluded = f"NOT coalesce(home_id, '') {IN_LIST}", json.dumps(self.excluded_homes)
+        for condition, values in self._at(location_id):
+            yield f"{condition} AND {shown}", (*values, excluded)
+
+    def of_device(self, module_id: str | None) -> Condition:
+        """Return the condition of the calls of a panel, or of an intercom with all its panels.
+
+        None: of all calls.
+        """
+        if module_id is None:
+            return "TRUE", ()
+        module = self.house.modules.get(module_id)
+        if module is None or module.kind is not ModuleKind.PANEL:
+            return "bridge_id = ?", (module_id,)
+        return _joined("OR", *self._at(module_id))
+
+    def in_homes(self, homes: Collection[str] | None, module_id: str | None) -> Condition:
+        """Return the condition of the calls of a device in some homes; None: of all."""
+        excluded = f"NOT coalesce(home_id, '') {IN_LIST}", (json.dumps(self.excluded_homes),)
+        listed = ("TRUE", ()) if homes is None else (f"home_id {IN_LIST}", (json.dumps([*homes]),))
+        return _joined("AND", self.of_device(module_id), excluded, listed)
+
+    def _at(self, location_id: str) -> Iterator[Condition]:
         modules = self.house.modules
-        here, shown = modules.get(location_id), f"NOT coalesce(home_id, '') {IN_LIST}"
-        excluded = json.dumps(self.excluded_homes)
+        here = modules.get(location_id)
         if here is None:
             gone = f"coalesce(location_id, panel_id, bridge_id) = ? AND NOT bridge_id {IN_LIST}"
-            return f"{gone} AND {shown}", (location_id, json.dumps([*modules]), excluded)
+            yield gone, (location_id, json.dumps([*modules]))
+            return
         if here.kind is ModuleKind.PANEL:
-            return f"panel_id = ? AND {shown}", (location_id, excluded)
-        panels = json.dumps([m.id for m in modules.values() if m.kind is ModuleKind.PANEL])
-        at_bridge = f"bridge_id = ? AND (panel_id IS NULL OR NOT panel_id {IN_LIST})"
-        return f"{at_bridge} AND {shown}", (location_id, panels, excluded)
+            yield "panel_id = ?", (location_id,)
+        if self.house.location_of(None, here.intercom_id) == location_id:
+            panels = json.dumps([m.id for m in modules.values() if m.kind is ModuleKind.PANEL])
+            unknown = f"bridge_id = ? AND (panel_id IS NULL OR NOT panel_id {IN_LIST})"
+            yield unknown, (here.intercom_id, panels)
+
+
+def _joined(operator: str, *conditions: Condition) -> Condition:
+    texts, values = zip(*conditions, strict=True)
+    return f"({f' {operator} '.join(texts)})", (*chain.from_iterable(values),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,22 +146,18 @@ def picture(db: sqlite3.Connection, call_id: str, kind: str) -> StillImage | Non
 
 
 def page(
-    db: sqlite3.Connection, filters: Mapping[str, object], after: tuple[float, int]
+    db: sqlite3.Connection, condition: Condition, until: float, after: tuple[float, int]
 ) -> tuple[list[CallRecord], tuple[float, int]]:
     """Return the next calls after a position, oldest first, and the position of the last one.
 
-    A position is a time and a row number. The filters are `until`, `module_id`, and JSON lists of
-    `homes` (None: all) and `excluded_homes`.
+    A position is a time and a row number.
     """
     sql = (
         f"SELECT {COLUMNS}, number FROM calls"  # noqa: S608 - constants
-        " WHERE (time, number) > (:time, :number) AND time < :until"
-        f" AND {AT_MODULE}"
-        " AND (:homes IS NULL OR home_id IN (SELECT value FROM json_each(:homes)))"
-        " AND NOT coalesce(home_id, '') IN (SELECT value FROM json_each(:excluded_homes))"
+        f" WHERE (time, number) > (?, ?) AND time < ? AND {condition[0]}"
         f" ORDER BY time, number LIMIT {PAGE_SIZE}"
     )
-    rows = db.execute(sql, {**filters, "time": after[0], "number": after[1]}).fetchall()
+    rows = db.execute(sql, (*after, until, *condition[1])).fetchall()
     calls = [as_record(row[:-1]) for row in rows]
     return calls, (calls[-1].time, rows[-1][-1]) if rows else after
 
@@ -165,21 +192,17 @@ def latest(
     db: sqlite3.Connection, layout: Layout, location_ids: Iterable[str], count: int
 ) -> list[CallRecord]:
     """Return the newest calls at some locations, newest first."""
-    found: list[CallRecord] = []
-    for location_id in location_ids:
-        condition, values = layout.condition(location_id)
-        rest = f"WHERE {condition} ORDER BY time DESC LIMIT ?"
-        found += select(db, rest, *values, count)
-    return sorted(found, key=attrgetter("time"), reverse=True)[:count]
+    rest = "ORDER BY time DESC LIMIT ?"
+    found = [call for each in location_ids for call in _select_at(db, layout, each, rest, count)]
+    return _newest_first(found)[:count]
 
 
 def at_location(
     db: sqlite3.Connection, layout: Layout, location_id: str, span: tuple[float, float]
 ) -> list[CallRecord]:
     """Return the calls at a location that began from the start until before the end of a span."""
-    condition, values = layout.condition(location_id)
-    rest = f"WHERE {condition} AND time >= ? AND time < ? ORDER BY time DESC"
-    return select(db, rest, *values, *span)
+    rest = "AND time >= ? AND time < ? ORDER BY time DESC"
+    return _newest_first(_select_at(db, layout, location_id, rest, *span))
 
 
 def newest_at(
@@ -191,8 +214,21 @@ def newest_at(
     has_picture: bool = False,
 ) -> CallRecord | None:
     """Return the newest call at a location in a span, or the newest with a picture."""
-    condition, values = layout.condition(location_id)
-    if has_picture:
-        condition = f"{condition} AND {HAS_PICTURE}"
-    rest = f"WHERE {condition} AND time >= ? AND time < ? ORDER BY time DESC LIMIT 1"
-    return next(iter(select(db, rest, *values, *span)), None)
+    pictured = f"AND {HAS_PICTURE}" if has_picture else ""
+    rest = f"{pictured} AND time >= ? AND time < ? ORDER BY time DESC LIMIT 1"
+    return next(iter(_newest_first(_select_at(db, layout, location_id, rest, *span))), None)
+
+
+def _select_at(
+    db: sqlite3.Connection, layout: Layout, location_id: str, rest: str, *values: object
+) -> list[CallRecord]:
+    """Return what is selected under each condition of a location."""
+    return [
+        call
+        for condition, own in layout.conditions(location_id)
+        for call in select(db, f"WHERE {condition} {rest}", *own, *values)
+    ]
+
+
+def _newest_first(calls: Iterable[CallRecord]) -> list[CallRecord]:
+    return sorted(calls, key=attrgetter("time"), reverse=True)

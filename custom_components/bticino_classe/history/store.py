@@ -32,7 +32,7 @@ from .summary import Summary, find_call
 from .writing import Writer, no_op
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
     import sqlite3
 
@@ -169,7 +169,10 @@ class CallStore:
             self._task = self._hass.async_create_task(
                 self._flush(), "bticino_classe history", eager_start=False
             )
-        self._listeners.async_notify(record.modules)
+        self._notify(record.modules)
+
+    def _notify(self, changed: Collection[str]) -> None:
+        self._listeners.async_notify(changed)
 
     async def _async_put_listed(self, calls: list[ListedCall]) -> None:
         """Store calls of the cloud's list, now or when the disk can be written."""
@@ -282,7 +285,7 @@ class CallStore:
             summary.put(call)
         self._summary = summary
         if changed := summary.modules_unlike(before):
-            self._listeners.async_notify(changed)
+            self._notify(changed)
 
     async def _async_replace(self, err: DamagedError | NewerVersionError) -> None:
         """Continue with a new file, or in memory; calls of the last day are stored again."""

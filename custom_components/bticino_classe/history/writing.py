@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from ..client import SESSION_REUSE_SECONDS
-from .reading import AT_MODULE, COLUMNS, HAS_PICTURE, IN_LIST, as_row, by_ids, same_call
+from .reading import COLUMNS, HAS_PICTURE, IN_LIST, as_row, by_ids, same_call
 from .records import DAY, GONE, KINDS, MEGABYTE, Limits, ListedCall, merged
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from ..client import StillImage
+    from .reading import Condition
     from .records import CallRecord
 
 EXCESS_DIVISOR: Final = 200  # above the limit, half a percent of the calls is deleted at once
@@ -123,11 +124,11 @@ class Writer:
         self._db.execute(f"DELETE FROM calls WHERE id {IN_LIST}", (listed,))  # noqa: S608 - constant
         self.changed.is_more = True
 
-    def delete_of(self, span: tuple[float, float], module_id: str | None) -> None:
+    def delete_of(self, span: tuple[float, float], condition: Condition) -> None:
         """Delete the calls from the start until before the end of a span, and remember that."""
-        sql = f"SELECT id FROM calls WHERE time >= :since AND time < :until AND {AT_MODULE}"  # noqa: S608 - constants
-        values = {"since": span[0], "until": span[1], "module_id": module_id}
-        self.delete(call_id for (call_id,) in self._db.execute(sql, values).fetchall())
+        sql = f"SELECT id FROM calls WHERE time >= ? AND time < ? AND {condition[0]}"  # noqa: S608 - constants
+        found = self._db.execute(sql, (*span, *condition[1])).fetchall()
+        self.delete(call_id for (call_id,) in found)
 
     def delete_all(self) -> None:
         """Delete every call up to now, also those that only the cloud lists.

@@ -1,8 +1,8 @@
 """The people who watch a camera through Home Assistant's go2rtc, which has one view for all.
 
-go2rtc connects by itself, and again and again; Home Assistant does not say for whom. So a view may
-do what the people may for whom it is: those who have the camera open in Home Assistant. Everybody's
-own offer is checked, because go2rtc passes on the sound of all of them.
+go2rtc connects and reconnects by itself, and Home Assistant does not say for whom. So its view has
+the permissions of the people who have the camera open in Home Assistant. The offer of each of them
+is checked, because go2rtc passes on the sound of all.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .relays import Relays
     from .viewer_session import ViewerSession
 
-# In which go2rtc connects for somebody who opens a camera: at once, or with its next attempt.
+# After somebody opened a camera; go2rtc connects for them at once, or with its next attempt.
 OPENING_SECONDS: Final = 10.0
 
 
@@ -58,7 +58,7 @@ class Audience:
         self._views: dict[str, str] = {}
 
     def refusal(self, camera: Module, access: EntityAccess, offer: str) -> str | None:
-        """Return the translation key of why somebody may not open a camera now; None: may."""
+        """Return why somebody may not open a camera now, as a translation key; None: allowed."""
         if not access.may_read:
             return "call_watch_not_allowed"
         if may_send(offer) and not access.may_control:
@@ -75,7 +75,7 @@ class Audience:
     def async_open(self, session_id: str, camera: Module, access: EntityAccess) -> None:
         """Register somebody; go2rtc's view ends if they answer a ring, with its next one.
 
-        Who joins a view is served by it: what go2rtc begins after it answers nothing for them.
+        A person who joins a view is served by it: the next view does not answer a ring for them.
         """
         view = self._view_of(camera.id)
         may_answer = access.may_control and self._calls.ringing_at(camera) is not None
@@ -91,9 +91,9 @@ class Audience:
 
     @callback
     def async_close(self, session_id: str) -> None:
-        """Unregister somebody; the view ends when nobody is left for whom it is.
+        """Unregister somebody; the view ends when nobody is left whom it serves.
 
-        A person's is for those who may talk. go2rtc leaves without a word.
+        A person's view serves those who may talk. go2rtc does not end a view itself.
         """
         if (person := self._people.pop(session_id, None)) is None:
             return
@@ -108,12 +108,12 @@ class Audience:
     def async_admit(self, camera_id: str) -> tuple[EntityAccess, str | None]:
         """Return what go2rtc's next view may do, and its identity as a relay; None: a person's.
 
-        It is the view of a person, which answers a ring, only if somebody who may has just opened
-        the camera: a view that go2rtc begins again by itself answers nothing.
+        It is a person's, which answers a ring, only if somebody who may control the camera has just
+        opened it: a view that go2rtc begins again by itself answers no ring.
         """
         people, view = self._people_at(camera_id), self._view_of(camera_id)
         since = self._clock() - OPENING_SECONDS
-        # It connects although it has a view: it was restarted, and has lost that one.
+        # It connects although it has a view, which it has lost in a restart.
         is_lost = view is not None and self._calls.ringing_at(view.camera) is None
         is_persons = any(
             each.may_control and (is_lost or not each.is_served) and each.opened_at >= since
@@ -130,7 +130,7 @@ class Audience:
 
     @callback
     def async_begin(self, camera_id: str, view_id: str) -> None:
-        """Register go2rtc's view; it has left the one before, without a word."""
+        """Register go2rtc's view; it has left the one before without ending it."""
         previous = self._view_of(camera_id)
         self._views[camera_id] = view_id
         if previous is not None and previous.relay is None:

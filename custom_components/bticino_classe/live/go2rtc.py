@@ -70,7 +70,7 @@ class Go2rtcCameras:
     def async_serves(self, module_id: str) -> bool:
         """Whether go2rtc serves a camera.
 
-        An issue says why it does not serve a chosen one; it goes when the account is reloaded.
+        An issue says why it does not serve a chosen one, until the account is reloaded.
         """
         if module_id not in self.chosen:
             return False
@@ -101,7 +101,7 @@ class Go2rtcCameras:
 
 @callback
 def async_obstacle(hass: HomeAssistant) -> str | None:
-    """Return the translation key of why go2rtc cannot serve cameras; None: it can."""
+    """Return why go2rtc cannot serve cameras, as a translation key; None: it can."""
     providers = [each for each in hass.data.get(DATA_WEBRTC_PROVIDERS, ()) if each.domain == GO2RTC]
     if not providers:
         return "go2rtc_missing"

@@ -112,7 +112,7 @@ class LiveViewManager:
 
     @callback
     def async_listen(self, listener: ModuleListener) -> CALLBACK_TYPE:
-        """Call a listener when a viewer or a call comes or goes; returns what removes it."""
+        """Call a listener when viewers or calls change; returns a function that removes it."""
         return self._listeners.async_add(listener)
 
     async def async_view(
@@ -462,7 +462,7 @@ class LiveViewManager:
         return {ring.session_id for ring in rings if ring.offer is None}
 
     def _reason(self, viewer: ViewerSession, err: BticinoError) -> str:
-        """Return the translation key of why a viewer could not be connected."""
+        """Return why a viewer could not be connected, as a translation key."""
         is_ring = isinstance(err, LineBusyError) and self._unanswerable_rings(viewer.camera)
         return "call_ring_not_answerable" if is_ring else call_reason(err)
 
@@ -487,7 +487,7 @@ class LiveViewManager:
 
 
 def _refusal(camera: Module, offer: str, access: EntityAccess) -> str | None:
-    """Return the translation key of why an offer is refused; None: it is not.
+    """Return why an offer is refused, as a translation key; None: it is not.
 
     The indoor unit rings when it is called, which takes somebody who wants to talk.
     """

@@ -34,7 +34,7 @@ TAKEN_RINGS: Final = 64  # that are remembered
 _HOUR: Final = 3600.0
 
 
-# Who relays with a secret that only Home Assistant's go2rtc gets; no user has this id.
+# The user id of Home Assistant's go2rtc, which has its own secret; no user has this id.
 GO2RTC_USER_ID: Final = "go2rtc"
 
 
@@ -82,7 +82,7 @@ class RelayLimits:
         self._refused: Counter[str] = Counter()
 
     def refusal(self, intercom_id: str, *, replaces: bool) -> str | None:
-        """Return the translation key of why a relay may not call now; None: it may.
+        """Return why a relay may not call now, as a translation key; None: it may.
 
         There is no pause for a view that `replaces` the relay's own.
         """
@@ -178,14 +178,14 @@ class Relays:
         self._viewers = viewers
 
     def refusal(self, camera: Module, relay: str | None) -> str | None:
-        """Return the translation key of why a relay may not call now; None: it may, or is none."""
+        """Return why a relay may not call now, as a translation key; None: it may, or is none."""
         if relay is None or self._ring_to_show(camera) is not None:
             return None
         replaces = any(viewer.relay == relay for viewer in self._viewers())
         return self._refusal(camera, replaces=replaces)
 
     def refusal_to_dial(self, viewer: ViewerSession) -> str | None:
-        """Return the translation key of why a relay that has waited may not call; None: it may.
+        """Return why a relay that has waited may not call, as a translation key; None: it may.
 
         The intercom may have been called for another one since it came.
         """
@@ -202,7 +202,7 @@ class Relays:
         return refusal
 
     def refusal_of_person(self, camera: Module, *, may_control: bool) -> str | None:
-        """Return the translation key of why go2rtc may not call for a person; None: it may."""
+        """Return why go2rtc may not call for a person, as a translation key; None: it may."""
         if not may_control:
             return self.refusal(camera, relay_id(GO2RTC_USER_ID, camera.id))
         may_return = self._departures.has(camera.intercom_id)

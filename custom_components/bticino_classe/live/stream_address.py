@@ -1,6 +1,6 @@
 """The stream address of a camera: where programs such as go2rtc get its picture by WHEP.
 
-The address has a secret of the camera's own. Who has it may watch this panel, and nothing else.
+The address has its own secret. Anybody who has it may watch this panel, and nothing else.
 """
 
 from hmac import compare_digest
@@ -64,7 +64,7 @@ def _store(hass: HomeAssistant, entry: ConfigEntry, stored: Mapping[str, str]) -
 
 
 def is_secret(given: str, secret: str | None) -> bool:
-    """Whether somebody has given the secret of a camera."""
+    """Whether a text is the secret of a camera."""
     expected = secret or ""
     is_equal = compare_digest(given.encode(errors="replace"), expected.encode())
     return is_equal and secret is not None

@@ -65,7 +65,7 @@ RETRY_SECONDS: Final = 60
 SESSION_ID_BYTES: Final = 24
 # Whether intercoms send 111 and 109 whatever was negotiated (protocol.md 3.9: not certain).
 FIXED_PAYLOAD_TYPES: Final[bool] = False
-# Who relays with the secret of a camera; no user has this id.
+# The user id of relays that have the secret of a camera; no user has this id.
 STREAM_USER_ID: Final = "stream_address"
 
 _ACCEPT_POST: Final = "Accept-Post"
@@ -183,7 +183,7 @@ class WhepClient:
         """Keep the client waiting: the response comes after the ring that keeps the line busy."""
 
     def failed(self, key: str) -> None:
-        """Keep the reason for the response; after it, nothing can be said."""
+        """Keep the reason for the response; after it, nothing can be sent."""
         self.failure = key
 
     async def wait_for_candidates(self) -> None:
@@ -205,10 +205,10 @@ class WhepClient:
 
 
 class StreamView(HomeAssistantView):
-    """A view without the CORS of Home Assistant, whose OPTIONS handler would take our place.
+    """A view without the CORS of Home Assistant, whose OPTIONS handler would replace ours.
 
     Home Assistant's own authorization is one of two, so it is checked here. A wrong secret is not a
-    failed login: relays retry for ever, and would lock out their machine or Home Assistant itself.
+    failed login: relays retry forever, and would lock out their machine or Home Assistant itself.
     """
 
     url: str
@@ -251,7 +251,7 @@ class WhepView(StreamView):
     methods = ("get", "options", "post")
 
     async def get(self, request: web.Request, entity_id: str) -> web.Response:
-        """Respond that the endpoint is there."""
+        """Respond that the endpoint exists."""
         self._authorize(request, entity_id)
         return web.Response(status=HTTPStatus.NO_CONTENT, headers={_ACCEPT_POST: OFFER_TYPE})
 
@@ -340,7 +340,7 @@ def as_viewer(
 ) -> tuple[EntityAccess, str | None]:
     """Return what the author of an offer may do, and the identity of a relay.
 
-    Only who talks may answer a ring: a program that watches is a relay, and must not.
+    Only a client that sends sound may answer a ring; one that only watches is a relay.
     """
     if sends_audio(offer):
         return access, None

@@ -17,9 +17,11 @@ DOMAIN: Final = "bticino_classe_dev"
 
 
 def _local_url(value: object) -> str:
-    if not isinstance(value, str) or URL(value).host != "127.0.0.1":
-        raise vol.Invalid("the host must be 127.0.0.1")
-    return value
+    """Accept this machine, and names that are never on the internet (RFC 6761)."""
+    host = URL(value).host if isinstance(value, str) else None
+    if host is None or not (host == "127.0.0.1" or host.endswith(".test")):
+        raise vol.Invalid("the host must be 127.0.0.1 or end with .test")
+    return str(value)
 
 
 CONFIG_SCHEMA: Final = vol.Schema(

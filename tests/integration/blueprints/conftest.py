@@ -12,13 +12,14 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
 from homeassistant.util import slugify
-from homeassistant.util.yaml import dump as yaml_dump
+from homeassistant.util.yaml import dump as yaml_dump, parse_yaml
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     MockUser,
 )
 
+from scripts.lib.project_checks import LANGUAGES
 from tests.integration.conftest import (
     request_values,
     state_of,
@@ -47,6 +48,7 @@ STREET_CAMERA, YARD_CAMERA = "camera.posto_esterno_strada", "camera.posto_estern
 AUTOMATION = "automation.under_test"
 LOOP_TURNS = 20  # of the event loop, in which a waiting automation handles an event
 ROME = ZoneInfo("Europe/Rome")
+in_each_language = pytest.mark.parametrize("language", sorted(LANGUAGES))
 type Automate = Callable[..., Coroutine[Any, Any, None]]
 
 
@@ -166,6 +168,20 @@ async def load_automation(hass: HomeAssistant, blueprint: dict[str, Any]) -> Non
     await hass.services.async_call("automation", "reload", blocking=True)
     await hass.async_block_till_done()
     assert state_of(hass, AUTOMATION) == "on"
+
+
+def load_blueprint(name: str) -> dict[str, Any]:
+    """Return a blueprint; inputs are replaced by their keys."""
+    blueprint = parse_yaml((FOLDER / f"{name}.yaml").read_text().replace("!input", ""))
+    assert isinstance(blueprint, dict)
+    return blueprint
+
+
+def texts_of(name: str, language: str, **values: str) -> dict[str, str]:
+    """Return the texts of a blueprint in one language, with the values of the placeholders."""
+    variables = [each.get("variables", {}) for each in load_blueprint(name)["actions"]]
+    (tables,) = [each["texts"] for each in variables if "texts" in each]
+    return {key: text.format_map(values) for key, text in tables[language].items()}
 
 
 def opened_doors(simulator: Simulator) -> list[str]:

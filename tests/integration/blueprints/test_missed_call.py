@@ -17,6 +17,8 @@ from tests.integration.blueprints.conftest import (
     YARD_CALL,
     Automate,
     Phone,
+    in_each_language,
+    texts_of,
     wait_finished,
 )
 from tests.integration.conftest import (
@@ -74,6 +76,24 @@ async def test_missed_call(
     assert anna.sent[0]["title"] == "Missed call"
     assert anna.sent[0]["data"]["image"] == "/api/image_proxy/image.visitor"
     assert [each["message"] for each in shown.values()] == anna.texts == bruno.texts
+
+
+@in_each_language
+async def test_languages(
+    hass: HomeAssistant, automate: Automate, simulator: Simulator, anna: Phone, *, language: str
+) -> None:
+    """Title, message, count and channel are in the chosen language."""
+    inputs = {"phones": [anna.device_id], "missed_calls": ["sensor.classe_300x_missed_calls"]}
+    await automate("missed_call", calls=[STREET_CALL], language=language, **inputs)
+    for count in (1, 2):
+        simulator.miss(simulator.ring(STREET))
+        await wait_until(lambda: len(anna.sent) == count)  # noqa: B023 - called in this turn
+    text = texts_of(
+        "missed_call", language, panel=STREET, time=event_time(hass, STREET_CALL), count="2"
+    )
+    sent = anna.sent[1]
+    assert (sent["title"], sent["message"]) == (text["title"], f"{text['message']} {text['count']}")
+    assert sent["data"]["channel"] == text["channel"]
 
 
 @pytest.mark.parametrize("pictures", [[], [STREET_CAMERA]], ids=str)

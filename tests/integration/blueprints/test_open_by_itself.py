@@ -24,7 +24,9 @@ from tests.integration.blueprints.conftest import (
     YARD,
     Automate,
     Phone,
+    in_each_language,
     opened_doors,
+    texts_of,
 )
 from tests.integration.conftest import (
     call_action,
@@ -271,6 +273,29 @@ async def test_failed_opening_is_reported_and_counted(
     assert sent["title"] == "Not opened by itself"
     assert "may not have opened" in sent["message"]
     assert state_of(hass, "counter.openings") == "1"
+
+
+@in_each_language
+@pytest.mark.parametrize("fails", [False, True])
+async def test_languages(
+    hass: HomeAssistant,
+    opening_automation: Automate,
+    simulator: Simulator,
+    anna: Phone,
+    language: str,
+    *,
+    fails: bool,
+) -> None:
+    """Title, message and channel are in the chosen language."""
+    await opening_automation(language=language)
+    if fails:
+        simulator.fail(SETSTATE, Failure(drop=True, executed=True))
+    await ring_and_hang_up(hass, simulator)
+    (sent,) = anna.sent
+    text = texts_of("open_by_itself", language, panel=STREET, door="Portone")
+    expected = ("failed_title", "failed") if fails else ("title", "message")
+    assert (sent["title"], sent["message"]) == tuple(text[key] for key in expected)
+    assert sent["data"]["channel"] == text["channel"]
 
 
 async def test_counter_that_does_not_count(

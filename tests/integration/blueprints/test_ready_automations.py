@@ -11,6 +11,7 @@ from pytest_homeassistant_custom_component.common import (
     async_mock_service,
 )
 
+from scripts.lib.project_checks import LANGUAGES
 from tests.integration.blueprints.conftest import (
     AUTOMATION,
     LOOP_TURNS,
@@ -20,7 +21,9 @@ from tests.integration.blueprints.conftest import (
     YARD_DOORBELL,
     Automate,
     Phone,
+    in_each_language,
     running_count,
+    texts_of,
     wait_finished,
 )
 from tests.integration.conftest import call_action, state_of, wait_until
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from tests.simulator import Simulator
 
 DOORBELLS = [STREET_DOORBELL, YARD_DOORBELL]
+ANNOUNCEMENTS = {each: texts_of("announce", each, panel=YARD) for each in sorted(LANGUAGES)}
 CHIME = "media-source://bticino_classe/chime"
 KITCHEN, TELEVISION, GONE = "media_player.kitchen", "media_player.tv", "media_player.gone"
 
@@ -85,6 +89,8 @@ async def test_chime(
         ({}, f"Somebody is ringing at {YARD}."),
         ({"language": "it"}, f"Suonano: {YARD}."),
         ({"language": "it", "message": "{panel}!"}, f"{YARD}!"),
+        ({"language": "unknown"}, f"Somebody is ringing at {YARD}."),
+        *(({"language": each}, text["message"]) for each, text in ANNOUNCEMENTS.items()),
     ],
     ids=str,
 )
@@ -245,13 +251,7 @@ async def test_light(
     assert len(lights["turn_on"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("language", "message"),
-    [
-        ("en", "opened by Bruno, just come home: Anna's phone"),
-        ("it", "aperto da Bruno, appena a casa: Anna's phone"),
-    ],
-)
+@in_each_language
 async def test_arrival(
     hass: HomeAssistant,
     automate: Automate,
@@ -260,7 +260,6 @@ async def test_arrival(
     freezer: FrozenDateTimeFactory,
     *,
     language: str,
-    message: str,
 ) -> None:
     """Who opened the door, and who has just come home."""
     logged = async_mock_service(hass, "logbook", "log")
@@ -282,7 +281,8 @@ async def test_arrival(
     await wait_until(lambda: logged)
     data = logged[0].data
     assert (data["name"], data["entity_id"]) == ("Portone", "lock.portone")
-    assert data["message"] == message
+    text = texts_of("arrival_log", language, person="Bruno", persons="Anna's phone")
+    assert data["message"] == f"{text['opened_by']}, {text['arrived']}"
 
 
 async def test_opening_by_an_automation_is_logged(hass: HomeAssistant, automate: Automate) -> None:

@@ -17,7 +17,9 @@ from tests.integration.blueprints.conftest import (
     YARD_DOORBELL,
     Automate,
     Phone,
+    in_each_language,
     opened_doors,
+    texts_of,
     wait_finished,
 )
 from tests.integration.conftest import is_watched, state_of, wait_until
@@ -90,6 +92,21 @@ async def test_buttons_stay_while_somebody_talks(  # noqa: PLR0917 - fixtures
     assert opened_doors(simulator) == ["Portone"]
     assert anna.texts[2:] == ["Open command sent to Portone."]
     assert is_watched(hass, STREET_CAMERA)
+
+
+@in_each_language
+async def test_languages(
+    notify: Callable[..., Awaitable[None]],
+    answer: Callable[[], Awaitable[Call]],
+    anna: Phone,
+    *,
+    language: str,
+) -> None:
+    """Both texts are in the chosen language."""
+    await notify(doors=["lock.portone"], language=language)
+    await answer()
+    text = texts_of("ring_notification", language, panel=STREET, door="Portone")
+    await wait_until(lambda: anna.texts == [text["message"], text["talking"]])
 
 
 async def test_end_of_the_conversation(
@@ -222,18 +239,3 @@ async def test_tap(  # noqa: PLR0917 - fixtures and cases
     await wait_until(lambda: anna.sent)
     data = anna.sent[0]["data"]
     assert data.get("url") == data.get("clickAction") == address
-
-
-async def test_language(
-    notify: Callable[..., Awaitable[None]], simulator: Simulator, anna: Phone
-) -> None:
-    """All texts that are not filled in, and the names of the channels."""
-    await notify(doors=["lock.portone"], language="it", title="Porta")
-    simulator.ring(STREET)
-    await wait_until(lambda: anna.sent)
-    (sent,) = anna.sent
-    assert (sent["title"], sent["message"]) == ("Porta", f"Suonano: {STREET}.")
-    assert sent["data"]["channel"] == "Citofono"
-    await anna.tap(anna.button("Apri Portone"))
-    await wait_until(lambda: len(anna.sent) == 2)
-    assert anna.texts[1] == "Comando di apertura inviato: Portone."

@@ -49,6 +49,7 @@ STREET, YARD, INTERCOM = "Posto esterno strada", "Posto esterno cortile", "Class
 STREET_CAMERA, YARD_CAMERA = "camera.posto_esterno_strada", "camera.posto_esterno_cortile"
 KINDS = ("snapshot", "vignette")
 ROOT = f"media-source://{DOMAIN}"
+UNBROKEN = "\N{NO-BREAK SPACE}"
 ROME = ZoneInfo("Europe/Rome")
 DAY = 86_400  # seconds
 
@@ -74,6 +75,8 @@ class Browser:
         answer = await self.request("browse_media", at)
         assert answer["success"], answer
         children: list[Item] = answer["result"]["children"]
+        for child in children:
+            child["title"] = child["title"].replace(UNBROKEN, " ")
         if not titles:
             return children
         (found,) = [child for child in children if child["title"] == titles[0]]
@@ -151,9 +154,11 @@ def day_of(at: datetime) -> str:
     return day if at.year == datetime.now(ROME).year else f"{day} {at.year}"
 
 
-def undated(titles: list[str]) -> list[str]:
-    """Return titles without "Today", which is "Yesterday" if midnight has passed in between."""
-    return [re.sub("^(Today|Yesterday) ", "", title) for title in titles]
+def newest(titles: list[str]) -> list[str]:
+    """Return titles as of today, even if midnight has passed since the calls."""
+    return [
+        re.sub(r"^(Yesterday|Ieri) · (.+) · (\d\d:\d\d)", r"\3 · \2", title) for title in titles
+    ]
 
 
 async def test_panel_month_day_call(
@@ -174,8 +179,7 @@ async def test_panel_month_day_call(
         f"{local(missed):%H:%M} · Missed",
     ]
     assert await browser.titles() == ["Latest", STREET, YARD]
-    titles = await browser.titles(STREET)
-    assert (undated(titles), undated(titles) != titles) == (calls, True)
+    assert newest(await browser.titles(STREET)) == calls
     old = await add_call(hass, simulator, days_ago=40)
     older = await add_call(hass, simulator, days_ago=75)
     oldest = await add_call(hass, simulator, days_ago=76 if older.day > 1 else 74)
@@ -185,7 +189,7 @@ async def test_panel_month_day_call(
         month_of(older),
     ]
     (title,) = await browser.titles(STREET, month_of(old))
-    assert re.fullmatch(rf"{old.day} {old:%B}( {old.year})? {old:%H:%M} · Missed", title)
+    assert title == f"{old.day}/{old.month} · Missed · {old:%H:%M}"
     days = await browser.titles(STREET, month_of(older))
     assert days == [day_of(at) for at in sorted((older, oldest), reverse=True)]
     assert await browser.titles(STREET, month_of(older), day_of(older)) == [
@@ -210,14 +214,14 @@ async def test_latest(
     assert len(older) == 18
     assert silent["thumbnail"] is None
     assert latest["thumbnail"] == item["thumbnail"] == yard["thumbnail"]
-    assert undated([item["title"]]) == [f"{local(call):%H:%M} · {YARD} · Answered"]
+    assert newest([item["title"]]) == [f"{local(call):%H:%M} · Answered · {YARD}"]
     assert urlsplit(await browser.link(item)).path == item["thumbnail"]
-    shown = [each["title"].split(" · ")[1:] for each in older]
-    assert shown == [[YARD if days % 2 else STREET, "Missed"] for days in range(3, 21)]
+    shown = [each["title"].split(" · ")[1::2] for each in older]
+    assert shown == [["Missed", YARD if days % 2 else STREET] for days in range(3, 21)]
     freezer.tick(2 * DAY)
     at = local(call)
     titles = await browser.titles("Latest")
-    assert re.match(rf"{at.day} {at:%B}( {at.year})? {at:%H:%M} · ", titles[1])
+    assert titles[1] == f"{at.day}/{at.month} · Answered · {at:%H:%M} · {YARD}"
 
 
 def newest_outcome(hass: HomeAssistant) -> str:
@@ -322,7 +326,7 @@ async def test_call_without_a_picture_is_listed(
     history = get_entry(hass).runtime_data.history
     await wait_until(lambda: [*history._summary.recent.values()][-1].outcome == "missed")
     (item,) = await browser.open(STREET)
-    assert undated([item["title"]]) == [f"{local(call):%H:%M} · Missed"]
+    assert newest([item["title"]]) == [f"{local(call):%H:%M} · Missed"]
     assert (item["can_play"], item["can_expand"], item["thumbnail"]) == (False, False, None)
     answer = await browser.request("resolve_media", item["media_content_id"])
     assert answer["error"]["message"] == "There is no picture of this call."
@@ -342,13 +346,9 @@ async def test_language_names_and_time_zone(
     moment = datetime.fromtimestamp(call.at, ZoneInfo("Pacific/Auckland"))
     for titles, names in (
         (await browser.titles("Via Roma"), ["Suona", "Ingrandimento"]),
-        (await browser.titles("Più recenti"), ["Via Roma · Suona"]),
+        (await browser.titles("Più recenti"), ["Suona · Via Roma"]),
     ):
-        assert [title.split(" ", 1)[0] in {"Oggi", "Ieri"} for title in titles] == [True] * len(
-            names
-        )
-        expected = [f"{moment:%H:%M} · {name}" for name in names]
-        assert [title.split(" ", 1)[1] for title in titles] == expected
+        assert newest(titles) == [f"{moment:%H:%M} · {name}" for name in names]
 
 
 @pytest.mark.parametrize("house_name", ["easykit_three_panels"])
@@ -524,7 +524,8 @@ async def test_only_calls_at_cameras_that_the_user_may_see(
     hass_admin_user.groups = []
     hass_admin_user.mock_policy({"entities": entities})
     latest = (await browser.request("browse_media", f"{ROOT}/latest"))["result"]["children"]
-    assert sorted(each["title"].split(" · ")[1] for each in latest) == sorted(listed)
+    panels = [each["title"].replace(UNBROKEN, " ").split(" · ")[-1] for each in latest]
+    assert sorted(panels) == sorted(listed)
     titles = await browser.titles()
     if len(listed) == 1:  # whose day is on the first page
         assert len(titles) == 2

@@ -23,7 +23,7 @@ from tests.integration.conftest import (
     wait_online,
     wait_until,
 )
-from tests.integration.issues import issues_of, texts_of
+from tests.integration.issues import TRANSLATIONS, issues_of, texts_of
 from tests.integration.live.browser_client import STREET, BrowserClient, offer, panel_id
 from tests.integration.live.go2rtc_server import (
     Go2rtcServer,
@@ -36,6 +36,8 @@ from tests.integration.live.test_relays import Clock
 from tests.integration.test_options import submit_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import WebSocketGenerator
@@ -70,6 +72,15 @@ async def expect_native(hass: HomeAssistant, browser: BrowserClient, camera: str
     assert result["frontend_stream_types"] == ["web_rtc"]
     view = await browser.watch(offer())
     await view.close()
+
+
+@pytest.mark.parametrize("language", TRANSLATIONS, ids=lambda path: path.stem)
+def test_reason_is_shown_with_the_streams(language: Path) -> None:
+    """Not above all options, for owners who have never heard of go2rtc."""
+    texts = json.loads(language.read_text(encoding="utf-8"))
+    step = texts["options"]["step"]["init"]
+    assert "description" not in step
+    assert step["sections"]["streams"]["description"].endswith(" {go2rtc}")
 
 
 @pytest.mark.parametrize(

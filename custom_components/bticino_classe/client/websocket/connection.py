@@ -488,7 +488,7 @@ class ReconnectingSocket:
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:
-    """Wait for an event, at most so long; None: without a limit."""
+    """Wait for an event, up to a number of seconds; None: without a limit."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

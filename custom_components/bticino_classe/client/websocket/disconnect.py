@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ..error_codes import meaning_of, status_error
@@ -31,7 +32,7 @@ class Cause(Enum):
 
 
 class OfflineReason(StrEnum):
-    """Why a connection is not online, as people are told.
+    """Why a connection is not online, as it is shown to people.
 
     CONNECTING: no attempt has failed yet. REFUSED: for none of the other reasons. UNEXPECTED: an
     error of this software.
@@ -96,11 +97,15 @@ def first_disconnect(group: BaseExceptionGroup[ConnectionEndedError]) -> Disconn
 
 
 def refused_handshake(err: aiohttp.WSServerHandshakeError) -> Disconnect:
-    """Return the disconnect of a refused handshake."""
+    """Return the disconnect of a refused handshake.
+
+    A page or a redirect is not from the cloud but from something before it: a captive portal.
+    """
+    is_foreign = err.status < HTTPStatus.BAD_REQUEST
     retry_after = retry_after_of(err.headers or {})
     return Disconnect(
         text="handshake refused",
-        reason=_refusal(status_error(err.status)),
+        reason=OfflineReason.UNREACHABLE if is_foreign else _refusal(status_error(err.status)),
         code=err.status,
         retry_after=limited_pause(retry_after),
     )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 KEEPALIVE_INTERVAL_SECONDS: Final = 5
 KEEPALIVE_PROBES: Final = 4
-# Linux counts this instead of the probes; they still have the time to be lost and repeated.
+# Linux uses this instead of the number of probes; there is time to repeat a lost one.
 UNACKNOWLEDGED_MILLISECONDS: Final = 45_000
 
 

@@ -106,17 +106,17 @@ class PushChannel:
         self.socket.retry_soon()
 
     def listen_pushes(self, listener: PushListener) -> Callable[[], None]:
-        """Call a listener with every push; returns what removes it."""
+        """Call a listener with every push; returns a function that removes it."""
         return self._push_listeners.add(listener)
 
     def listen_states(self, listener: StateListener) -> Callable[[], None]:
-        """Call a listener with every new state of the socket; returns what removes it."""
+        """Call a listener with every state of the socket; returns a function that removes it."""
         return self._state_listeners.add(listener)
 
     def listen_subscriptions(self, listener: SubscriptionListener) -> Callable[[], None]:
         """Call a listener after every subscription, also on the same connection.
 
-        It gets whether pushes may have been lost before. Returns what removes it.
+        It gets whether pushes may have been lost before. Returns a function that removes it.
         """
         return self._subscription_listeners.add(listener)
 
