@@ -6,7 +6,8 @@ from typing import Any
 from annotatedyaml import parse_yaml
 import pytest
 
-GITHUB = Path(__file__).parents[2] / ".github"
+ROOT = Path(__file__).parents[2]
+GITHUB = ROOT / ".github"
 CHECKS = {"./.github/workflows/test.yml", "./.github/workflows/validate.yml"}
 
 
@@ -58,6 +59,16 @@ def test_a_release_runs_all_checks() -> None:
         assert "workflow_call" in read(path.removeprefix("./.github/"))[True]
     assert jobs_of("test").keys() == {"check", "test"}
     assert jobs_of("validate").keys() == {"hassfest", "hacs"}
+
+
+def test_the_weekly_runs() -> None:
+    """Each part of scripts/soak, with another seed each week; the report is kept."""
+    job = jobs_of("soak")["soak"]
+    parts = {path.parent.name for path in (ROOT / "tests" / "soak").glob("*/__main__.py")}
+    assert set(job["strategy"]["matrix"]["part"]) == parts
+    run = job["steps"][-1]["run"]
+    assert 'scripts/soak "$PART" --seed "$GITHUB_RUN_NUMBER"' in run
+    assert '"$GITHUB_STEP_SUMMARY"' in run
 
 
 def test_a_failed_sign_in_is_reported_without_diagnostics() -> None:

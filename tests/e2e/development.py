@@ -41,6 +41,8 @@ class Development:
 
     process: Process
     ready: dict[str, str]
+    #: The language of the house and of those who use it.
+    language = "en"
     #: What a browser stores of a signed-in user, once one has signed in.
     signed_in: StorageState | None = None
 
@@ -63,7 +65,7 @@ class Development:
     async def launch(self, *options: str) -> None:
         """Start the server without waiting until it is ready."""
         ports = ("--port", str(self.port), "--simulator-port", str(self.simulator_port))
-        state = ("--state", str(self.state))
+        state = ("--state", str(self.state), "--language", self.language)
         self.process = await asyncio.create_subprocess_exec(
             PYTHON, "-m", "dev", *ports, *state, *options, cwd=ROOT, stdout=PIPE, stderr=PIPE
         )

@@ -9,7 +9,7 @@ import wave
 
 from playwright.async_api import async_playwright, expect
 
-from tests.e2e.visitor import ARTIFACTS, DESKTOP, FLAGS, TIMEOUT_MS
+from tests.e2e.visitor import ARTIFACTS, DESKTOP, FLAGS, PHONE, TIMEOUT_MS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -79,11 +79,22 @@ async def browser(path: str, folder: Path) -> AsyncIterator[Browser]:
         await running.close()
 
 
-async def new_page(running: Browser, signed_in: StorageState | None = None) -> Page:
+async def new_page(
+    running: Browser,
+    signed_in: StorageState | None = None,
+    *,
+    language: str = "en",
+    phone: bool = False,
+) -> Page:
     """A page of a person of its own, who may have signed in before."""
-    width, height = DESKTOP
+    width, height = PHONE if phone else DESKTOP
     context = await running.new_context(
-        viewport={"width": width, "height": height}, storage_state=signed_in
+        viewport={"width": width, "height": height},
+        is_mobile=phone,
+        has_touch=phone,
+        locale=language,
+        timezone_id="Europe/Rome",
+        storage_state=signed_in,
     )
     await context.add_init_script(KEEP_CONNECTIONS)
     return await context.new_page()

@@ -147,8 +147,9 @@ class Drive:
         if await self._screen.until(CONNECTION, _is_on, RECOVERY_LIMIT) is None:
             self.outcome.faults.append("the connection did not come back")
             return
-        back = self._screen.first_since(since, CONNECTION, "on")
-        self.outcome.recovered = 0.0 if back is None else back.at - since
+        if self.outcome.noticed is not None:
+            back = self._screen.first_since(since, CONNECTION, "on")
+            self.outcome.recovered = 0.0 if back is None else back.at - since
 
     async def _use_good_line(self) -> None:
         await self._expect_connected()

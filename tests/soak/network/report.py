@@ -14,8 +14,8 @@ NOT_SENT: Final = "was not sent"
 
 def table(outcomes: list[Outcome]) -> str:
     """Return the outcomes as a table for docs/reliability.md."""
-    rows = [HEADINGS, tuple("---" for _ in HEADINGS), *map(_row, outcomes)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    head, *rows = (f"| {' | '.join(row)} |" for row in (HEADINGS, *map(_row, outcomes)))
+    return "\n".join([head, "|---" * len(HEADINGS) + "|", *rows])
 
 
 def _row(outcome: Outcome) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Home Assistant as the story has it: started, stopped, killed, asked."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
 import json
 import os
@@ -20,7 +20,7 @@ from dev.state import prepare_storage
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from tests.simulator import Simulator
 
@@ -44,11 +44,16 @@ PASSWORD: Final = "an-invented-one"
 
 
 class RefusedError(Exception):
-    """Home Assistant answered with an error status."""
+    """Home Assistant answered with an error, or not at all."""
 
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(f"{status}: {text}")
-        self.status, self.text = status, text
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Raise RefusedError for everything that a request to a process that ends can raise."""
+    try:
+        yield
+    except (aiohttp.ClientError, TypeError, ValueError) as err:
+        raise RefusedError(repr(err)) from err
 
 
 class House:
@@ -105,17 +110,18 @@ class House:
         await self._end(signal.SIGKILL)
 
     async def call(self, method: str, path: str, body: object = None) -> Any:
-        """Call the REST API; RefusedError: an error status."""
+        """Call the REST API; RefusedError: an error status, or no answer."""
         headers = {"Authorization": f"Bearer {self.token}", "Connection": "close"}
         timeout = aiohttp.ClientTimeout(total=None)
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.request(method, self.url + path, json=body, headers=headers) as response,
-        ):
-            text = await response.text()
-            if response.status >= HTTPStatus.BAD_REQUEST:
-                raise RefusedError(response.status, text)
-            return json.loads(text)
+        with _answered():
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.request(method, self.url + path, json=body, headers=headers) as response,
+            ):
+                text = await response.text()
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    raise RefusedError(f"{response.status}: {text}")
+                return json.loads(text)
 
     async def act(self, action: str, **data: object) -> None:
         """Perform an action; RefusedError: it failed."""
@@ -127,18 +133,12 @@ class House:
         return (await self.call("post", path, data))["service_response"]
 
     async def command(self, command: str, **fields: object) -> Any:
-        """Send a command to the websocket API and return its result."""
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(f"{self.url}api/websocket") as connection,
-        ):
-            await connection.receive_json()
-            await connection.send_json({"type": "auth", "access_token": self.token})
-            await connection.receive_json()
+        """Send a command to the websocket API and return its result; RefusedError: it failed."""
+        async with self._connected() as connection:
             await connection.send_json({"id": 1, "type": command, **fields})
             answer = await connection.receive_json()
         if not answer["success"]:
-            raise RefusedError(0, str(answer["error"]))
+            raise RefusedError(str(answer["error"]))
         return answer["result"]
 
     async def states(self) -> dict[str, dict[str, Any]]:
@@ -183,13 +183,7 @@ class House:
         Return whether the intercom has answered.
         """
         is_answered = False
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(f"{self.url}api/websocket") as connection,
-        ):
-            await connection.receive_json()
-            await connection.send_json({"type": "auth", "access_token": self.token})
-            await connection.receive_json()
+        async with self._connected() as connection:
             asked = {"type": "camera/webrtc/offer", "entity_id": camera, "offer": offer}
             await connection.send_json({"id": 1} | asked)
             with suppress(TimeoutError):
@@ -198,6 +192,18 @@ class House:
                         message = await connection.receive_json()
                         is_answered |= message.get("event", {}).get("type") == "answer"
         return is_answered
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        with _answered():
+            async with (
+                aiohttp.ClientSession() as session,
+                session.ws_connect(f"{self.url}api/websocket") as connection,
+            ):
+                await connection.receive_json()
+                await connection.send_json({"type": "auth", "access_token": self.token})
+                await connection.receive_json()
+                yield connection
 
     async def make_backup(self) -> str:
         """Make a backup and return its id."""
@@ -215,7 +221,7 @@ class House:
         assert process is not None
         with self.leader.running():
             asked = {"backup_id": backup, "agent_id": BACKUPS, "restore_database": False}
-            with suppress(TypeError, aiohttp.ClientError):
+            with suppress(RefusedError):
                 await self.command("backup/restore", **asked)
             async with asyncio.timeout(STOP_TIMEOUT):
                 await process.wait()

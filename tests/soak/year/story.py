@@ -12,8 +12,6 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
-
 from tests.simulator.faults import Failure
 from tests.simulator.house import Door
 from tests.simulator.paths import SETSTATE
@@ -224,14 +222,14 @@ class Story:
         entities = await self._entities_if_up()
         found = [name for key, name in entities.items() if key[2] == "do_not_disturb"]
         for entity in found[:1]:
-            with suppress(RefusedError, aiohttp.ClientError):
+            with suppress(RefusedError):
                 option = chance.choice(("off", "always"))
                 await self.house.act("select.select_option", entity_id=entity, option=option)
 
     async def calls_reset(self, _: random.Random) -> None:
         """Somebody resets the missed calls."""
         if self.house.is_up:
-            with suppress(RefusedError, aiohttp.ClientError):
+            with suppress(RefusedError):
                 await self.house.act("bticino_classe.reset_missed_calls")
 
     async def reloaded(self, chance: random.Random) -> None:
@@ -532,7 +530,7 @@ class Story:
         async with account.line, self.world.lifecycle:
             if not self.house.is_up:
                 return
-            with suppress(RefusedError, aiohttp.ClientError):
+            with suppress(RefusedError):
                 action, entry = "bticino_classe.delete_calls", {"config_entry_id": account.entry}
                 await self.house.act(action, all=True, **entry)
                 self.truth.set_stored(account.name, Stored.GONE)
@@ -592,7 +590,7 @@ class Story:
         found = [name for key, name in entities.items() if key[1] == module]
         for entity in found:
             if entity.startswith(action.partition(".")[0]):
-                with suppress(RefusedError, aiohttp.ClientError):
+                with suppress(RefusedError):
                     await self.house.act(action, entity_id=entity)
 
     async def _entities_if_up(self) -> dict[tuple[str, str, str], str]:
@@ -600,12 +598,12 @@ class Story:
             return {}
         try:
             return await self.world.entities()
-        except aiohttp.ClientError, TypeError:
+        except RefusedError:
             return {}  # killed meanwhile
 
     async def _watch(self, camera: str, seconds: float) -> bool:
         """Open a camera for some seconds; return whether the intercom has answered."""
-        with suppress(aiohttp.ClientError, RefusedError, TypeError):
+        with suppress(RefusedError):
             return await self.house.watch(camera, OFFER.read_bytes().decode(), seconds)
         return False
 
