@@ -46,6 +46,7 @@ class DeviceNames:
         }
         self._taken: Counter[str] = Counter()
         self._numbers: set[tuple[str, int]] = set()
+        self._next_numbers: dict[tuple[str, ...], int] = {}
         for device in self._devices.values():
             for name in filter(None, (device.name, device.name_by_user)):
                 self._take(name, device.model_id)
@@ -91,13 +92,24 @@ class DeviceNames:
         is_bridge = module.kind is ModuleKind.BRIDGE
         if name := module.name or (is_bridge and self._model(module)) or None:
             yield from [name, name + suffix] if module.name else [name + suffix]
-            yield from (f"{name} {number}{suffix}" for number in count(2))
+            yield from (f"{name} {n}{suffix}" for n in self._count(module, 2, name, suffix))
         key = f"component.{DOMAIN}.device.{module.kind.value}.name"
         template = self._templates.get(key, f"{module.kind.value} {{number}}")
         prefix = template.partition("{number}")[0]
-        for number in count(1):
+        for number in self._count(module, 1, prefix, module.type, suffix):
             if not self._numbers & {(module.type, number), (prefix, number)}:
                 yield template.format(number=number) + suffix
+
+    def _count(self, module: Module, first: int, *key: str) -> Iterator[int]:
+        """Yield the numbers that may be free for a name.
+
+        Those that were not free for another new device are left out: names are never given back.
+        """
+        if module.id in self._devices:
+            yield from count(first)
+        for number in count(self._next_numbers.get(key, first)):
+            self._next_numbers[key] = number
+            yield number
 
     def _model(self, module: Module) -> str:
         return model_name(self._hass, module.type) or module.type or MANUFACTURER

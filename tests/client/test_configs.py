@@ -23,8 +23,9 @@ from custom_components.bticino_classe.client import (
     configs,
 )
 from tests.client.answers import BRIDGE, HOME, VALUES, damaged
+from tests.client.decoded import wrong_in
 from tests.client.signed_in import home_of, module_of, signed_in
-from tests.client.test_any_answer import QUICK, wrong_in
+from tests.client.test_any_answer import QUICK
 from tests.simulator import Failure
 from tests.simulator.paths import GETCONFIGS, SETCONFIGS
 

@@ -125,6 +125,19 @@ async def test_nothing_is_sent_without_a_subscription(auth: AuthHandler) -> None
         assert len(cloud.lines[0].frames) == 1
 
 
+@pytest.mark.parametrize("frame", [{"sdp": "\ud800"}, {"\udfff": 1}, {"n": 10**400}])
+async def test_frame_that_cannot_be_encoded(auth: AuthHandler, frame: dict[str, object]) -> None:
+    """It is not sent, and the connection stays."""
+    async with running(auth, obey) as (client, cloud):
+        await client.socket.resubscribe()
+        with pytest.raises(NoAnswerError) as raised:
+            await client.socket.send(frame)
+        assert not raised.value.sent
+        assert client.socket.state is SocketState.ONLINE
+        await client.socket.send({"number": 1})
+        await until(lambda: cloud.lines[0].frames[-1] == {"number": 1})
+
+
 async def test_connection_lost_before_sending(auth: AuthHandler) -> None:
     """The error says that nothing was written, although the socket has not noticed the loss."""
     async with running(auth, obey) as (client, cloud):

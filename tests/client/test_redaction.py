@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings, strategies as st
 import pytest
 
 from custom_components.bticino_classe.client.redaction import (
+    MAX_FIELDS,
     REDACTED,
     SECRET_KEYS,
     Pseudonyms,
@@ -16,6 +17,7 @@ from custom_components.bticino_classe.client.redaction import (
     shape_of,
 )
 from tests.client.answers import VALUES
+from tests.soak.frames.coverage import Coverage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,12 +214,21 @@ def test_structure_of_a_nested_value(depth: int, wrap: Callable[[object], object
     [
         {f"{'abcdefghij'[n % 10] * (n // 10 + 1)}": n for n in range(320)},
         {letter: dict.fromkeys(ascii_lowercase, 1) for letter in ascii_lowercase},
+        {f"00:03:50:{n}": 1 for n in range(MAX_FIELDS + 1)},
+        {f"00:03:50:{n}": {f"{m}": {} for m in range(40)} for n in range(40)},
     ],
-    ids=["wide", "nested"],
+    ids=["wide", "nested", "ids", "nested ids"],
 )
 def test_structure_of_a_large_value(value: object) -> None:
-    """It would fill the diagnostics."""
+    """It would fill the diagnostics, or keep the event loop busy."""
     assert shape_of(value) == "dict"
+
+
+def test_work_for_the_structure_of_a_large_value() -> None:
+    """It does not grow with the frame: an unknown one may have 256 KB."""
+    with Coverage(counts_all=True) as coverage:
+        shape_of({f"{n}": {f"{m}": n for m in range(100)} for n in range(200)})
+    assert coverage.executed < 20 * MAX_FIELDS
 
 
 @pytest.mark.parametrize(

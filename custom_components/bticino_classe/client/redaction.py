@@ -1,12 +1,13 @@
 """Removes secrets from what is logged, shown in diagnostics or captured."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 import re
 from typing import Any, Final
 
 REDACTED: Final = "**REDACTED**"
 MAX_DEPTH: Final = 16  # levels of a structure
 MAX_SHAPE_LENGTH: Final = 4000  # characters
+MAX_FIELDS: Final = 1000  # of a frame whose structure is shown
 
 # Names of fields and kinds of pushes; ids, names and tokens do not match.
 _FIELD_NAME: Final = re.compile(r"[a-z_]{1,32}")
@@ -168,18 +169,21 @@ def shape_of(value: object) -> object:
 
     Levels below MAX_DEPTH are left out.
     """
-    shape = _shape_of(value, MAX_DEPTH)
-    return shape if len(str(shape)) <= MAX_SHAPE_LENGTH else type(value).__name__
+    left = iter(range(MAX_FIELDS))
+    shape = _shape_of(value, MAX_DEPTH, left)
+    is_large = next(left, None) is None or len(str(shape)) > MAX_SHAPE_LENGTH
+    return type(value).__name__ if is_large else shape
 
 
-def _shape_of(value: object, depth: int) -> object:
+def _shape_of(value: object, depth: int, left: Iterator[int]) -> object:
+    """Return a structure with as many fields as are `left`."""
     if isinstance(value, Mapping) and depth:
         return {
-            key if _FIELD_NAME.fullmatch(str(key)) else "?": _shape_of(item, depth - 1)
-            for key, item in value.items()
+            key if _FIELD_NAME.fullmatch(str(key)) else "?": _shape_of(item, depth - 1, left)
+            for (key, item), _ in zip(value.items(), left, strict=False)
         }
     if isinstance(value, list | tuple) and depth:
-        return [_shape_of(item, depth - 1) for item in value[:1]]
+        return [_shape_of(item, depth - 1, left) for item in value[:1]]
     if isinstance(value, str) and _PUSH_KIND.fullmatch(value):
         return value
     return type(value).__name__

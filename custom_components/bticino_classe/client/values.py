@@ -67,6 +67,8 @@ def is_mac(module_id: str) -> bool:
 
 def as_spelled(value: object) -> str | None:
     """Return a module's id as the cloud writes it, for requests; None if that is `as_id`."""
+    if isinstance(value, str) and _PLAIN_ID.fullmatch(value):
+        return None  # nearly all ids; the cloud's answers have thousands
     found = as_key(value)
     return None if found == as_id(value) else found
 

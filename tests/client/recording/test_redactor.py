@@ -4,6 +4,7 @@ import base64
 from collections import Counter
 import json
 import re
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ import pytest
 
 from custom_components.bticino_classe.client.recording.pseudonyms import RandomPseudonyms
 from custom_components.bticino_classe.client.recording.redactor import (
+    CHARACTERS_PER_VALUE,
     MAX_DEPTH,
     MAX_ITEMS,
     MAX_VALUES,
@@ -409,6 +411,35 @@ def test_huge_messages_are_cut(message: object) -> None:
     assert HOME not in shown
     assert len(shown) < 40 * MAX_VALUES
     assert MAX_ITEMS * MAX_DEPTH < MAX_VALUES
+
+
+@pytest.mark.parametrize("key", ["new", "message", "url", "urls", "candidate", "name", "id"])
+def test_long_texts_are_several_values(key: str) -> None:
+    """A frame may have hundreds of them."""
+    length = 480
+    shown = json.dumps(redactor().redact([[{key: "x" * length}] * MAX_ITEMS] * MAX_ITEMS))
+    assert shown.count("{") <= MAX_VALUES * CHARACTERS_PER_VALUE / length + 1
+    assert "<dict>" in shown
+
+
+@pytest.mark.parametrize("word", ["x", "-", "é"])
+@pytest.mark.parametrize("end", ["", "@"])
+def test_search_for_ids_in_one_long_word(word: str, end: str) -> None:
+    """It is as fast as in many short ones: no character is tried as the start of an address."""
+    parts = {size: (word * size)[:size] + end for size in (8, 400)}
+    spent = {size: _seconds(" ".join([part] * (400 // size))) for size, part in parts.items()}
+    assert spent[400] < 1.7 * spent[8]
+
+
+def _seconds(text: str) -> float:
+    """Return the least processor time of several searches."""
+    hides, spent = redactor(), []
+    for _ in range(20):
+        start = time.process_time()
+        for _ in range(20):
+            hides.redact({"new": text})
+        spent.append(time.process_time() - start)
+    return min(spent)
 
 
 @pytest.mark.parametrize("message", [None, True, 5, "text", [], {}, "", float("nan"), 1.5])

@@ -20,6 +20,10 @@ from custom_components.bticino_classe.client.webrtc.sdp import (
     without_header_extensions,
     without_useless_candidates,
 )
+from custom_components.bticino_classe.client.webrtc.two_way import (
+    single_audio_offer,
+    split_audio_answer,
+)
 from tests.client.webrtc.descriptions import (
     BROWSERS,
     codecs,
@@ -280,6 +284,31 @@ def test_device_answer_with_rejected_sections() -> None:
     assert answer == original.replace("BUNDLE 0 1", "BUNDLE 0")
     nothing = original.replace("m=audio 50000", "m=audio 0")
     assert "BUNDLE" not in device_answer_for_viewer(read("chromium_talk"), nothing)
+
+
+@pytest.mark.parametrize("hidden", ["\u202e", "\x00", "\r", "\x85", "\u2028", "\ud800"])
+@pytest.mark.parametrize("line", ["m={0}", "m={0}audio 9 X 111", "m=audio 9 X{0} 111"])
+def test_answer_has_a_section_for_each_offered_one(line: str, hidden: str) -> None:
+    """Also for an m-line with hidden characters, which the viewer does not get."""
+    odd = f"{line.format(hidden)}\r\na=mid:9\r\n"
+    offer = f"{read('go2rtc_two_way')}{odd}"
+    count = len(sections(offer))
+    for answer in (
+        device_answer_for_viewer(offer, f"{ANSWER}{odd}"),
+        device_offer_as_answer(f"{RING}{odd}", offer),
+    ):
+        assert len(sections(answer)) == count
+        assert all(each.isprintable() for each in lines_of(answer))
+    merged = single_audio_offer(offer)
+    split = split_audio_answer(offer, device_answer_for_viewer(merged, ANSWER))
+    assert len(sections(split)) == count
+
+
+@pytest.mark.parametrize("hidden", ["\x85", "\u2028", "\x1c", "\r"])
+def test_hidden_separator_in_an_m_line(hidden: str) -> None:
+    """It separates fields, so that the kind of media stays."""
+    answer = device_offer_as_answer(f"m={hidden}a\r\n", "m=\r\n")
+    assert [section[0].split()[0] for section in sections(answer)[1:]] == ["m="]
 
 
 def test_device_answer_without_a_bundle_group() -> None:

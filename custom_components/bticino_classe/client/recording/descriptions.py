@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from .texts import TextRedactor
 
-MAX_LINES: Final = 1000
+MAX_LINES: Final = 500
 _MID: Final = r"(?:[0-9]{1,2}|audio|video|data)"
 _WORD: Final = r"[a-z][a-z-]{0,30}"
 _EXTENSION: Final = r"urn:(?:ietf:params:rtp-hdrext|3gpp):[a-z0-9:-]{1,48}"

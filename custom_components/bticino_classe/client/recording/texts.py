@@ -1,20 +1,24 @@
 """Redaction of single texts: ids of known forms, links, and everything else."""
 
 import ipaddress
+from itertools import islice
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .pseudonyms import MAC
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .pseudonyms import RandomPseudonyms
 
 SHORTEST_KNOWN: Final = 3  # characters; shorter values are in too many texts
 MAX_MENTIONS: Final = 8  # ids in one text
 MAX_SEARCHED: Final = 500  # characters of a text
 _FORMS: Final = {
-    "email": r"[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]{1,255}",
+    # From the start of a word: anywhere else, each of its characters would be tried.
+    "email": r"(?<![^\s@<>\"',;:])[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]{1,255}",
     "uuid": r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
     "mac": MAC.pattern,
     "module": r"[0-9a-fA-F]{6}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
@@ -22,6 +26,8 @@ _FORMS: Final = {
     "id": r"[0-9a-fA-F]{12,64}",
 }
 _ID: Final = re.compile("|".join(f"(?P<{kind}>{form})" for kind, form in _FORMS.items()))
+_UUID: Final = re.compile(_FORMS["uuid"])
+_ADDRESS: Final = re.compile(r"[0-9a-fA-F]*[.:][0-9a-fA-F.:]*(?:%.*)?")  # as far as it is cheap
 _PARAMETERS: Final = frozenset(  # of the signed links of Azure
     ["se", "sig", "sip", "skoid", "sks", "skt", "sktid", "skv", "sp", "spr", "sr", "st", "sv"]
 )
@@ -50,8 +56,7 @@ class TextRedactor:
             return self.name(text, "id")
         if _SCHEME.match(text):
             return self.link(text)
-        mentions = [self._of_match(match) for match in _ID.finditer(text[:MAX_SEARCHED])]
-        return f"<{' '.join([f'str:{len(text)}', *dict.fromkeys(mentions[:MAX_MENTIONS])])}>"
+        return f"<{' '.join([f'str:{len(text)}', *self._mentions(text)])}>"
 
     def link(self, text: str) -> str:
         """Return what a link consists of: scheme, host, parts of the path, names of parameters."""
@@ -84,14 +89,18 @@ class TextRedactor:
 
     def _path(self, parts: SplitResult) -> str:
         segments = [segment for segment in parts.path.split("/") if segment]
-        known = [self._of_match(match) for match in _ID.finditer(parts.path[:MAX_SEARCHED])]
-        names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)][:MAX_MENTIONS]
+        pairs = filter(None, parts.query.split("&", MAX_MENTIONS)[:MAX_MENTIONS])
+        names = [pair.partition("=")[0] for pair in pairs]
         shown = [name if name in _PARAMETERS else "?" for name in names]
-        found = [f"path:{len(segments)}", *dict.fromkeys(known[:MAX_MENTIONS])]
+        found = [f"path:{len(segments)}", *self._mentions(parts.path)]
         return " ".join(["", *found, *([f"query:{','.join(shown)}"] if shown else [])])
 
-    def _of_match(self, match: re.Match[str]) -> str:
-        return self._pseudonyms.name(match[0], _kind(match[0]) or "id")
+    def _mentions(self, text: str) -> Iterable[str]:
+        """Return the pseudonyms of the first ids in a text, each once."""
+        found = islice(_ID.finditer(text[:MAX_SEARCHED]), MAX_MENTIONS)
+        return dict.fromkeys(
+            self._pseudonyms.name(match[0], _kind(match[0]) or "id") for match in found
+        )
 
 
 def _kind(text: str) -> str | None:
@@ -105,8 +114,10 @@ def _form(text: str) -> str:
     """Return the form of an id: a MAC address, a UUID, or the scope of an IP address."""
     if MAC.fullmatch(text):
         return "mac"
-    if re.fullmatch(_FORMS["uuid"], text):
+    if _UUID.fullmatch(text):
         return "uuid"
+    if not _ADDRESS.fullmatch(text):
+        return ""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
 # 7625 bytes worked; after 9632 the intercom lost the cloud and restarted.
 MAX_OFFER_BYTES: Final = 8000
-# Larger descriptions are not processed; those of browsers have some 10 KB and three m-sections.
+# Larger descriptions are not processed; those of browsers have some 10 KB, 250 lines and three
+# m-sections.
 MAX_DESCRIPTION_BYTES: Final = 64 * 1024
+MAX_LINES: Final = 1000
 MAX_SECTIONS: Final = 64
 MAX_CANDIDATES: Final = 30  # of each side
 MAX_CANDIDATE_BYTES: Final = 512
@@ -79,7 +81,9 @@ type _CodecFilter = Callable[[SdpSection, SdpSection], SdpSection | None]
 
 def is_processable(sdp: str) -> bool:
     """Return whether a description is small enough to be processed in the event loop."""
-    return _size(sdp) <= MAX_DESCRIPTION_BYTES and sdp.count("\nm=") <= MAX_SECTIONS
+    if _size(sdp) > MAX_DESCRIPTION_BYTES or sdp.count("\n") > MAX_LINES:
+        return False
+    return sdp.count("\nm=") <= MAX_SECTIONS
 
 
 def reduced_offer(offer: str) -> str:
@@ -240,8 +244,18 @@ def candidate_is_useful(candidate: str) -> bool:
 
 def _for_viewer(answer: str) -> str:
     """Drop what a browser must not get: candidates that are not useful, and hidden line breaks."""
-    plain = _CARRIAGE_RETURNS.sub("\r\n", answer)
+    session, sections = parse(_CARRIAGE_RETURNS.sub("\r\n", answer))
+    plain = serialize(session, map(_with_plain_m_line, sections))
     return without_useless_candidates(_without(plain, lambda line: not line.isprintable()))
+
+
+def _with_plain_m_line(section: SdpSection) -> SdpSection:
+    """Drop hidden characters of an m-line: an answer needs a section for each offered one."""
+    m_line = without_eol(section.lines[0])
+    if m_line.isprintable():
+        return section
+    plain = " ".join("".join(filter(str.isprintable, field)) for field in section.m_line)
+    return replace(section, lines=(plain + line_ending(section.lines[0]), *section.lines[1:]))
 
 
 def _size(sdp: str) -> int:

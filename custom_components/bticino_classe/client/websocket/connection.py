@@ -178,13 +178,13 @@ class ReconnectingSocket:
         await waiter
 
     async def send(self, frame: Mapping[str, Any]) -> None:
-        """Send a frame once; NoAnswerError if the connection is not online or is lost."""
+        """Send a frame once; NoAnswerError if that is impossible or the connection is lost."""
         if self._socket is None or not self._is_subscribed:
             raise NoAnswerError(reason="no connection")
         try:
             await self._send_frame(self._socket, frame)
-        except (aiohttp.ClientError, ConnectionError) as err:
-            sent = CLOSING_TRANSPORT not in str(err)
+        except (aiohttp.ClientError, ConnectionError, orjson.JSONEncodeError) as err:
+            sent = not (isinstance(err, orjson.JSONEncodeError) or CLOSING_TRANSPORT in str(err))
             raise NoAnswerError(sent=sent, reason=type(err).__name__) from err
 
     async def _send_frame(
