@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import HANG_TIMEOUT
 from tests.soak.network import packets
 from tests.soak.network.line import CLOUD, GOOD, PORTAL, Conditions, Line
+from tests.soak.network.namespace import unavailable
 from tests.soak.network.truth import late_commands
 
 if TYPE_CHECKING:
@@ -147,6 +148,12 @@ async def test_captive_portal() -> None:
         assert await both.send(tcp(HOME, CLOUD, SYN), "cloud") == tcp(HOME, PORTAL, SYN)
         assert await both.send(tcp(PORTAL, HOME, DATA), "home") == tcp(CLOUD, HOME, DATA)
     assert packets.checksum(CLOUD.packed) == packets.checksum(PORTAL.packed)
+
+
+def test_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason is what `scripts/soak` prints."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert unavailable() == "needs root and /dev/net/tun"
 
 
 @pytest.mark.parametrize(
