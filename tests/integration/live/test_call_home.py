@@ -166,7 +166,7 @@ async def test_id_in_capital_letters(home: BrowserClient, simulator: Simulator) 
     ("language", "message"),
     [
         ("en", 'Press "Start talking" to call the indoor unit.'),
-        ("it", 'Premi "Inizia a parlare" per chiamare l\'unità interna.'),
+        ("it", 'Premi "Inizia a parlare" per chiamare il posto interno.'),
     ],
 )
 async def test_opening_it_calls_nobody(

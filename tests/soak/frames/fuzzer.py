@@ -33,7 +33,7 @@ BASE_LINES: Final = 6000
 LINES_PER_CHARACTER: Final = 60
 # Growth: inputs of a round, and objects that a round may leave: that is noise.
 GROWTH_INPUTS: Final = 400
-MIN_GROWTH: Final = 40
+MIN_GROWTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
