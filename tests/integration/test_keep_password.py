@@ -30,6 +30,7 @@ from tests.integration.conftest import (
     sign_in,
     state_of,
     wait_idle,
+    wait_until,
 )
 from tests.integration.memory import holders_of
 from tests.integration.recording.recorded import Recording, lines_of
