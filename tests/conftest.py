@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from custom_components.bticino_classe.client import Endpoints
 from tests.simulator import Simulator
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 # No example is too slow, on any machine.
 settings.register_profile("slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -36,6 +37,24 @@ async def enable_event_loop_debug() -> None:
 
     PYTHONASYNCIODEBUG=1 turns it on.
     """
+
+
+@pytest.fixture(autouse=True)
+def _logger_levels() -> Iterator[None]:
+    """Restore what a test, or Home Assistant's logger in it, has set for the whole process."""
+    before = _levels()
+    yield
+    for name, level in _levels().items():
+        if level != before.get(name, logging.NOTSET):
+            logging.getLogger(name).level = before.get(name, logging.NOTSET)
+    logging.root.manager._clear_cache()  # type: ignore[attr-defined] # what `setLevel` does
+
+
+def _levels() -> dict[str | None, int]:
+    named = logging.root.manager.loggerDict.items()
+    levels: dict[str | None, int] = {None: logging.root.level}
+    levels |= {name: found.level for name, found in named if isinstance(found, logging.Logger)}
+    return levels
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,6 @@ from tests.integration.conftest import (
     sign_in,
     state_of,
     wait_idle,
-    wait_until,
 )
 from tests.integration.memory import holders_of
 from tests.integration.recording.recorded import Recording, lines_of
@@ -282,8 +281,8 @@ async def test_password_is_not_in_memory(
     simulator.fail(TOKEN, Failure(status=503, html=True))
     await submit(hass, abandoned, password)
     hass.config_entries.flow.async_abort(abandoned)
-    # A request that is over may need another turn of the loop to let go of its sign-in.
-    await wait_until(lambda: search_memory(simulator, NOT_KEPT, tokens_only, password) == set())
+    await wait_idle(hass)
+    assert search_memory(simulator, NOT_KEPT, tokens_only, password) == set()
 
 
 async def test_password_that_is_kept_is_in_memory(
