@@ -15,7 +15,7 @@ from tests.conftest import HANG_TIMEOUT
 from tests.soak.network import packets
 from tests.soak.network.line import CLOUD, GOOD, PORTAL, Conditions, Line
 from tests.soak.network.namespace import unavailable
-from tests.soak.network.truth import late_commands
+from tests.soak.network.truth import late_commands, log_faults, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,3 +171,12 @@ def test_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_late_commands(presses: list[float], arrived: list[float], faults: int) -> None:
     """Each command needs a press of its own, shortly before it."""
     assert len(late_commands(presses, arrived)) == faults
+
+
+@pytest.mark.parametrize("secret", ["of-the-account", "of-requests", "of-renewals"])
+def test_secret_in_the_log(secret: str) -> None:
+    """The password and both tokens of an entry are looked for."""
+    tokens = {"access_token": "of-requests", "refresh_token": "of-renewals", "expires_at": 5.0}
+    data = {"username": "owner@example.org", "password": "of-the-account", "token": tokens}
+    assert log_faults(f"a line with {secret} in it", secrets_in(data)) != []
+    assert log_faults("a line with owner@example.org in it", secrets_in(data)) == []

@@ -91,14 +91,13 @@ async def _calls(place: Place, rings: list[tuple[float, bool]]) -> list[str]:
 def secrets_of(place: Place) -> set[str]:
     """The secrets of the account: its password and the tokens that it has now."""
     stored = json.loads((place.state / "config/.storage/core.config_entries").read_text())
-    found = set()
-    for entry in stored["data"]["entries"]:
-        if entry["domain"] == "bticino_classe":
-            found |= {str(entry["data"][name]) for name in SECRET if entry["data"].get(name)}
-    return found
+    entries = [each for each in stored["data"]["entries"] if each["domain"] == "bticino_classe"]
+    return {secret for entry in entries for secret in secrets_in(entry["data"])}
 
 
-SECRET: Final = ("password", "access_token", "refresh_token")
+def secrets_in(data: dict[str, Any]) -> set[str]:
+    """The secrets in the data of an entry."""
+    return {data["password"], data["token"]["access_token"], data["token"]["refresh_token"]}
 
 
 def log_faults(log: str, secrets: set[str]) -> list[str]:
