@@ -37,11 +37,18 @@ class Owner:
         self._session = aiohttp.ClientSession(connector=connector)
         self._tokens: dict[str, Any] = {}
 
+    @classmethod
+    def with_token(cls, url: str, token: str) -> Self:
+        """An owner who is signed in with a long-lived access token, which is kept."""
+        owner = cls(url, "")
+        owner._tokens = {"access_token": token}
+        return owner
+
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._tokens:
+        if "refresh_token" in self._tokens:
             form = {"token": self._tokens["refresh_token"]}
             with suppress(aiohttp.ClientError):
                 await self._session.post(f"{self.url}auth/revoke", data=form)
@@ -115,10 +122,13 @@ class Owner:
             return await response.json()
 
     async def send_command(self, command: str, **fields: object) -> Any:
-        """Send a command to the websocket API and return its result."""
+        """Send a command to the websocket API and return its result; DevelopError: it failed."""
         async with self.connected() as socket:
             await socket.send_json({"id": 1, "type": command, **fields})
-            return (await socket.receive_json())["result"]
+            answer = await socket.receive_json()
+        if not answer["success"]:
+            raise DevelopError(f"{command} failed: {answer['error']}")
+        return answer["result"]
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:

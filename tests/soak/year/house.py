@@ -1,8 +1,7 @@
 """Home Assistant as the story has it: started, stopped, killed, asked."""
 
 import asyncio
-from contextlib import asynccontextmanager, contextmanager, suppress
-from http import HTTPStatus
+from contextlib import asynccontextmanager, suppress
 import json
 import os
 from pathlib import Path
@@ -15,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
+from dev.errors import DevelopError
 from dev.owner import FLOW, Owner
 from dev.state import prepare_storage
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from tests.simulator import Simulator
 
@@ -40,20 +40,13 @@ OPTIONS_FLOW: Final = "api/config/config_entries/options/flow"
 BACKUPS: Final = "backup.local"
 RESTART: Final = 100  # the exit code with which Home Assistant asks for a start
 STOP_TIMEOUT: Final = 120.0
+#: What a request to a process that ends, or that refuses it, can raise.
+NO_ANSWER: Final = (DevelopError, aiohttp.ClientError, aiohttp.WSMessageTypeError)
 PASSWORD: Final = "an-invented-one"
 
 
 class RefusedError(Exception):
     """Home Assistant answered with an error, or not at all."""
-
-
-@contextmanager
-def _answered() -> Iterator[None]:
-    """Raise RefusedError for everything that a request to a process that ends can raise."""
-    try:
-        yield
-    except (aiohttp.ClientError, TypeError, ValueError) as err:
-        raise RefusedError(repr(err)) from err
 
 
 class House:
@@ -109,19 +102,19 @@ class House:
         """End Home Assistant as a power cut does."""
         await self._end(signal.SIGKILL)
 
-    async def call(self, method: str, path: str, body: object = None) -> Any:
+    @asynccontextmanager
+    async def owner(self) -> AsyncIterator[Owner]:
+        """The owner; RefusedError: Home Assistant answers with an error, or not at all."""
+        try:
+            async with Owner.with_token(self.url, self.token) as owner:
+                yield owner
+        except NO_ANSWER as err:
+            raise RefusedError(repr(err)) from err
+
+    async def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """Call the REST API; RefusedError: an error status, or no answer."""
-        headers = {"Authorization": f"Bearer {self.token}", "Connection": "close"}
-        timeout = aiohttp.ClientTimeout(total=None)
-        with _answered():
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                session.request(method, self.url + path, json=body, headers=headers) as response,
-            ):
-                text = await response.text()
-                if response.status >= HTTPStatus.BAD_REQUEST:
-                    raise RefusedError(f"{response.status}: {text}")
-                return json.loads(text)
+        async with self.owner() as owner:
+            return await owner.call(method, path, body)
 
     async def act(self, action: str, **data: object) -> None:
         """Perform an action; RefusedError: it failed."""
@@ -134,12 +127,8 @@ class House:
 
     async def command(self, command: str, **fields: object) -> Any:
         """Send a command to the websocket API and return its result; RefusedError: it failed."""
-        async with self._connected() as connection:
-            await connection.send_json({"id": 1, "type": command, **fields})
-            answer = await connection.receive_json()
-        if not answer["success"]:
-            raise RefusedError(str(answer["error"]))
-        return answer["result"]
+        async with self.owner() as owner:
+            return await owner.send_command(command, **fields)
 
     async def states(self) -> dict[str, dict[str, Any]]:
         """Return all states by entity."""
@@ -183,7 +172,7 @@ class House:
         Return whether the intercom has answered.
         """
         is_answered = False
-        async with self._connected() as connection:
+        async with self.owner() as owner, owner.connected() as connection:
             asked = {"type": "camera/webrtc/offer", "entity_id": camera, "offer": offer}
             await connection.send_json({"id": 1} | asked)
             with suppress(TimeoutError):
@@ -192,18 +181,6 @@ class House:
                         message = await connection.receive_json()
                         is_answered |= message.get("event", {}).get("type") == "answer"
         return is_answered
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        with _answered():
-            async with (
-                aiohttp.ClientSession() as session,
-                session.ws_connect(f"{self.url}api/websocket") as connection,
-            ):
-                await connection.receive_json()
-                await connection.send_json({"type": "auth", "access_token": self.token})
-                await connection.receive_json()
-                yield connection
 
     async def make_backup(self) -> str:
         """Make a backup and return its id."""

@@ -7,6 +7,7 @@ both get the time of the earliest timer of both. So nothing depends on the speed
 While Home Assistant starts or stops, which it partly does outside its event loop, time runs.
 """
 
+from abc import abstractmethod
 import asyncio
 from contextlib import contextmanager, suppress
 from enum import IntEnum
@@ -96,13 +97,18 @@ class VirtualClock:
 
 
 class _Selector(selectors.EpollSelector):
-    """Counts the work of an event loop, and knows its next timer."""
+    """Counts the work of an event loop, and knows its next timer.
+
+    What the other process sends is handled before the events of this one: what the leader did after
+    it set the time happens at that time.
+    """
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
         self.clock = clock
         self.activity = 0
         self._jobs = 0
+        self._other: socket.socket | None = None
 
     def select(self, timeout: float | None = None) -> Events:
         """Return what is ready; without anything, wait for a timer in virtual time."""
@@ -146,34 +152,41 @@ class _Selector(selectors.EpollSelector):
     def _on_job_done(self, _: object) -> None:
         self._jobs -= 1
 
+    def attach(self, other: socket.socket) -> None:
+        """Share the time with another process."""
+        self.register(other, selectors.EVENT_READ)
+        self._other = other
+
     def _poll(self, timeout: float | None) -> Events:
-        return super().select(timeout)
+        found = super().select(timeout)
+        ours = [event for event in found if event[0].fileobj is not self._other]
+        if len(ours) < len(found):
+            self._receive()
+        return ours
+
+    def _send(self, data: bytes) -> None:
+        if self._other is not None:
+            with suppress(BrokenPipeError):  # it has ended; the next poll notices that
+                self._other.send(data)
 
     def _run(self, timeout: float | None) -> Events:
         found = self._poll(TICK if timeout is None else min(timeout, TICK))
         self.clock.catch_up()
         return found
 
+    @abstractmethod
+    def _receive(self) -> None:
+        """Handle what the other process has sent."""
+
+    @abstractmethod
     def _wait(self, due: float) -> Events:
-        raise NotImplementedError
+        """Return what is ready before a time, in seconds; time stands still."""
 
 
 class Follower(_Selector):
     """The selector of Home Assistant's event loop."""
 
-    def __init__(self, clock: VirtualClock, orders: socket.socket) -> None:
-        super().__init__(clock)
-        self._orders = orders
-        self._key = self.register(orders, selectors.EVENT_READ)
-        self._is_asked = False
-
-    def _poll(self, timeout: float | None) -> Events:
-        """Obey first: what the leader did after it set the time happens at that time."""
-        found = super()._poll(timeout)
-        ours = [event for event in found if event[0] is not self._key]
-        if len(ours) < len(found):
-            self._obey()
-        return ours
+    _is_asked = False
 
     def _wait(self, due: float) -> Events:
         while True:
@@ -181,14 +194,15 @@ class Follower(_Selector):
                 return found
             if self._is_asked and not self.is_working:
                 self._is_asked = False
-                self._orders.send(ANSWER.pack(self.clock.monotonic(), due, self.activity))
+                self._send(ANSWER.pack(self.clock.monotonic(), due, self.activity))
             found = self._poll(None)
             if found or self.clock.is_running or self.clock.monotonic() >= due:
                 return found
 
-    def _obey(self) -> None:
+    def _receive(self) -> None:
+        assert self._other is not None
         with suppress(BlockingIOError):
-            while data := self._orders.recv(ORDER.size, socket.MSG_DONTWAIT):
+            while data := self._other.recv(ORDER.size, socket.MSG_DONTWAIT):
                 order, number = ORDER.unpack(data)
                 match Order(order):
                     case Order.ASK:
@@ -207,31 +221,22 @@ class Leader(_Selector):
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(clock)
-        self._follower: socket.socket | None = None
-        self._key: selectors.SelectorKey | None = None
         self._is_asking = False
         self._answer: tuple[float, float, int] | None = None
         #: How often both processes were given a new time.
         self.jumps = 0
 
-    def attach(self, follower: socket.socket) -> None:
-        """Share the time with a process, in which time runs as it does here."""
-        self._follower = follower
-        self._key = self.register(follower, selectors.EVENT_READ)
-
     def detach(self) -> None:
         """Go on alone."""
-        if self._follower is not None:
-            self.unregister(self._follower)
-            self._follower.close()
-            self._follower = self._key = self._answer = None
+        if self._other is not None:
+            self.unregister(self._other)
+            self._other.close()
+            self._other = self._answer = None
             self._is_asking = False
 
     def order(self, order: Order, number: float = 0.0) -> None:
         """Send an order to the follower, if there is one."""
-        if self._follower is not None:
-            with suppress(BrokenPipeError):  # it has ended; the next poll detaches it
-                self._follower.send(ORDER.pack(order, number))
+        self._send(ORDER.pack(order, number))
 
     def run(self, run: bool) -> None:
         """Let time run in both processes, or stop it in both."""
@@ -247,17 +252,10 @@ class Leader(_Selector):
         finally:
             self.run(False)
 
-    def _poll(self, timeout: float | None) -> Events:
-        found = super()._poll(timeout)
-        ours = [event for event in found if event[0] is not self._key]
-        if len(ours) < len(found):
-            self._receive()
-        return ours
-
     def _receive(self) -> None:
-        assert self._follower is not None
+        assert self._other is not None
         try:
-            data = self._follower.recv(ANSWER.size)
+            data = self._other.recv(ANSWER.size)
         except ConnectionResetError:
             data = b""  # it was killed before it had read everything
         if not data:
@@ -274,7 +272,7 @@ class Leader(_Selector):
                 return found
             if self.is_working:
                 return self._poll(None)
-            if self._follower is None:
+            if self._other is None:
                 return self._jump_alone(due)
             answer = self._ask()
             if answer is None:
@@ -302,11 +300,9 @@ class Leader(_Selector):
         if not self._is_asking:
             self._answer, self._is_asking = None, True
             self.order(Order.ASK)
-        while self._follower is not None and self._answer is None:
-            if found := self._poll(None):
-                # Level-triggered: the next poll returns it again.
-                del found
-                return None
+        while self._other is not None and self._answer is None:
+            if self._poll(None):
+                return None  # the next poll returns the same again
         return self._answer
 
 
@@ -326,7 +322,8 @@ def follow(wall: float, monotonic: float, orders: socket.socket, seed: int) -> F
     clock.install()
     clock.run(True)
     random.seed(seed)
-    follower = Follower(clock, orders)
+    follower = Follower(clock)
+    follower.attach(orders)
     follower.count_jobs()
     follower.use_for_next_loop()
     return follower
