@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from .audit import MEGABYTE, Audit, Report
 from .house import NEWEST
-from .story import QUIET_MONTH, UPGRADE, Story, incidents_of
+from .incidents import QUIET_MONTH, UPGRADE, incidents_of
+from .story import Story
 from .world import World
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from .story import Incident
+    from .incidents import Incident
     from .virtual_time import Leader
 
 DAY: Final = 86_400.0

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from .story import incidents_of
+from .incidents import incidents_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What happens on a day: ordinary things, and the faults of a bad year.
+"""The faults of a bad year, in the middle of what people do.
 
 Each incident is a method of `Story` with a random generator of its own, so that a day is the same
 with and without the others.
@@ -6,8 +6,7 @@ with and without the others.
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 import random
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -17,237 +16,29 @@ from tests.simulator.house import Door
 from tests.simulator.paths import SETSTATE
 
 from .house import NEWEST, RefusedError
+from .incidents import HOUR, MINUTE, Incident
+from .people import People
 from .truth import Expected, Stored
 from .virtual_time import Order
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    from tests.simulator.calls import Call
     from tests.simulator.house import Home
 
-    from .truth import Ring
-    from .world import Account, World
+    from .world import Account
 
-MINUTE: Final = 60.0
-HOUR: Final = 3600.0
-#: Incidents begin before this time of a day; faults end before `HEALED`.
-LAST_INCIDENT: Final = 17 * HOUR
-OFFER: Final = Path(__file__).parents[2] / "client" / "webrtc" / "offers" / "chromium_watch.sdp"
 ANY_PATH: Final = "*"
 
-#: How often each incident happens on a day; the numbers of a bad year.
-ORDINARY: Final = {
-    "missed": 1.5,
-    "answered": 1.5,
-    "answered_and_opened": 0.7,
-    "answered_here": 0.5,
-    "unanswered": 0.3,
-    "opened": 2.0,
-    "opened_twice_at_once": 0.2,
-    "light": 1.0,
-    "watched": 0.5,
-    "do_not_disturb": 0.2,
-    "calls_reset": 0.2,
-    "reloaded": 0.1,
-    "options_saved": 0.05,
-}
-BAD: Final = {
-    "router_restarted": 0.15,
-    "line_half_open": 0.1,
-    "cloud_away": 0.15,
-    "cloud_refuses_connections": 0.05,
-    "requests_fail": 0.2,
-    "command_fails": 0.15,
-    "tokens_expired": 0.05,
-    "tokens_refused": 0.05,
-    "tokens_revoked": 0.02,
-    "password_changed": 0.02,
-    "client_retired": 0.01,
-    "socket_misbehaves": 0.1,
-    "pushes_doubled": 0.1,
-    "door_vanished": 0.04,
-    "panel_vanished": 0.03,
-    "module_renamed": 0.04,
-    "intercom_replaced": 0.01,
-    "unplugged": 0.08,
-    "clock_set": 0.06,
-    "restarted": 0.12,
-    "killed": 0.1,
-    "killed_during_a_command": 0.03,
-    "killed_after_a_ring": 0.05,
-    "off_for_hours": 0.03,
-    "disk_full": 0.03,
-    "disk_read_only": 0.02,
-    "history_damaged": 0.01,
-    "calls_deleted": 0.02,
-    "backup_restored": 0.01,
-}
-#: How probable each of the things that people do is during a fault.
-MEANWHILE: Final = 0.5
-QUIET_MONTH: Final = range(150, 180)
-#: On this day Home Assistant is upgraded from the oldest supported release to the newest.
-UPGRADE: Final = 100
+DAY_SECONDS: Final = 24 * HOUR
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """One thing that happens; `at` is in seconds of the day."""
-
-    at: float
-    name: str
-    seed: int
-
-    def __str__(self) -> str:
-        hours, minutes = divmod(int(self.at // MINUTE), 60)
-        return f"{hours:02}:{minutes:02} {self.name} ({self.seed})"
-
-
-def incidents_of(seed: int, day: int) -> list[Incident]:
-    """Return the incidents of a day, which depend on nothing but the two numbers."""
-    chance = random.Random(f"{seed} {day}")  # noqa: S311 - a story, not a secret
-    rates = ORDINARY if day in QUIET_MONTH else ORDINARY | BAD
-    found = []
-    for name, rate in rates.items():
-        number = int(rate) + (chance.random() < rate % 1)
-        for _ in range(number):
-            at = chance.uniform(0, LAST_INCIDENT)
-            found.append(Incident(at, name, chance.randrange(1_000_000)))
-            if name in BAD:
-                found += _meanwhile(at, chance)
-    if day == UPGRADE:
-        found.append(Incident(LAST_INCIDENT, "upgraded", 0))
-    return sorted(found, key=lambda each: each.at)
-
-
-def _meanwhile(at: float, chance: random.Random) -> Iterator[Incident]:
-    """Yield what people do during a fault, or soon after it."""
-    for name in ("missed", "answered", "answered_here", "opened", "watched"):
-        if chance.random() < MEANWHILE:
-            later = at + chance.choice((2.0, 40.0, 5 * MINUTE, HOUR)) * chance.random()
-            yield Incident(later, name, chance.randrange(1_000_000))
-
-
-class Story:
+class Story(People):
     """Plays the incidents in a world."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.house = world.house
-        self.truth = world.truth
 
     async def play(self, incident: Incident, day_began: float) -> None:
         """Wait for the time of an incident and play it to its end."""
         loop = asyncio.get_running_loop()
         await asyncio.sleep(max(0.0, day_began + incident.at - loop.time()))
         await getattr(self, incident.name)(random.Random(incident.seed))  # noqa: S311 - a story, not a secret
-
-    # Ordinary things
-
-    async def missed(self, chance: random.Random) -> None:
-        """Nobody answers a ring."""
-        async for account, call, ring in self._ring(chance):
-            await asyncio.sleep(30)
-            ring.outcome = "missed"
-            account.cloud.miss(call)
-
-    async def answered(self, chance: random.Random) -> None:
-        """Somebody answers in the app."""
-        async for account, call, ring in self._ring(chance):
-            await asyncio.sleep(chance.uniform(3, 25))
-            ring.outcome = "answered"
-            account.cloud.answer_elsewhere(call)
-            await asyncio.sleep(chance.uniform(5, 60))
-            account.cloud.hang_up(call)
-
-    async def unanswered(self, chance: random.Random) -> None:
-        """A ring ends without any report."""
-        async for account, call, _ in self._ring(chance):
-            await asyncio.sleep(40)
-            account.cloud.end_silently(call)
-
-    async def answered_here(self, chance: random.Random) -> None:
-        """Somebody answers by opening the camera in Home Assistant."""
-        async for account, call, ring in self._ring(chance):
-            await asyncio.sleep(5)
-            is_answered = False
-            camera = (await self._entities_if_up()).get((account.name, ring.panel, "camera"))
-            if camera is not None and not self.world.is_changing:
-                is_answered = await self._watch(camera, chance.uniform(5, 20))
-            ring.outcome = "answered" if is_answered else "missed"
-            # Where a ring cannot be answered, opening the camera is a call of its own.
-            ring.is_reported = ring.is_named or not is_answered
-            account.cloud.hang_up(call) if is_answered else account.cloud.miss(call)
-
-    async def answered_and_opened(self, chance: random.Random) -> None:
-        """Somebody answers in the app and opens the door in Home Assistant."""
-        async for account, call, ring in self._ring(chance):
-            await asyncio.sleep(10)
-            ring.outcome = "answered"
-            account.cloud.answer_elsewhere(call)
-            await self._open(account, chance)
-            account.cloud.hang_up(call)
-
-    async def opened(self, chance: random.Random) -> None:
-        """Somebody opens a door."""
-        await self._open(self._any_account(chance), chance)
-
-    async def opened_twice_at_once(self, chance: random.Random) -> None:
-        """Two people press at the same moment: the door moves once."""
-        account = self._any_account(chance)
-        seed = chance.random()
-        presses = [self._open(account, random.Random(seed)) for _ in range(2)]  # noqa: S311 - a story, not a secret
-        await asyncio.gather(*presses)
-
-    async def light(self, chance: random.Random) -> None:
-        """Somebody switches the staircase light on."""
-        account = self.world.accounts["rossi"]
-        await self._act_if_up("light.turn_on", chance.choice(account.cloud.house.lights()).id)
-
-    async def watched(self, chance: random.Random) -> None:
-        """Somebody opens a camera for a while, and closes it or loses the connection."""
-        account = self._any_account(chance)
-        if not self.house.is_up or self.world.is_changing:
-            return
-        panel = chance.choice(account.cloud.house.panels())
-        entities = await self.world.entities()
-        camera = entities.get((account.name, panel.id, "camera"))
-        if camera is None:
-            return
-        async with account.line:  # to open a camera that rings answers it
-            await self._watch(camera, chance.uniform(1, 20))
-
-    async def do_not_disturb(self, chance: random.Random) -> None:
-        """Somebody chooses do not disturb."""
-        entities = await self._entities_if_up()
-        found = [name for key, name in entities.items() if key[2] == "do_not_disturb"]
-        for entity in found[:1]:
-            with suppress(RefusedError):
-                option = chance.choice(("off", "always"))
-                await self.house.act("select.select_option", entity_id=entity, option=option)
-
-    async def calls_reset(self, _: random.Random) -> None:
-        """Somebody resets the missed calls."""
-        if self.house.is_up:
-            with suppress(RefusedError):
-                await self.house.act("bticino_classe.reset_missed_calls")
-
-    async def reloaded(self, chance: random.Random) -> None:
-        """Somebody reloads an account."""
-        account = self._any_account(chance)
-        async with self.world.change():
-            if self.house.is_up:
-                path = f"api/config/config_entries/entry/{account.entry}/reload"
-                await self.house.call("post", path)
-                await asyncio.sleep(5)
-
-    async def options_saved(self, chance: random.Random) -> None:
-        """Somebody saves the options, which reloads the account."""
-        account = self._any_account(chance)
-        async with self.world.change():
-            if self.house.is_up:
-                await self.house.save_options(account.entry, pulse_time=chance.randrange(2, 9))
-                await asyncio.sleep(5)
 
     # Faults of the line and of the cloud
 
@@ -443,7 +234,7 @@ class Story:
             await self._start()
 
     async def upgraded(self, _: random.Random) -> None:
-        """Home Assistant is upgraded; nothing is stored anew."""
+        """Home Assistant is upgraded to the newest release, with its storage."""
         async with self.world.change():
             await self._stop()
             self.house.python = NEWEST
@@ -459,11 +250,11 @@ class Story:
     async def off_for_hours(self, chance: random.Random) -> None:
         """Home Assistant is off for a long time."""
         async with self.world.lifecycle:
-            await self._stop()
+            with self.world.changing():
+                await self._stop()
             await asyncio.sleep(chance.uniform(HOUR, 5 * HOUR))
-            self.world.is_changing = True
-            await self._start()
-            self.world.is_changing = False
+            with self.world.changing():
+                await self._start()
 
     async def killed_during_a_command(self, chance: random.Random) -> None:
         """A power cut while the cloud executes a command: nothing is sent after the start."""
@@ -564,49 +355,6 @@ class Story:
                 await self._start()
         await self._sign_in_again()
 
-    async def _ring(
-        self, chance: random.Random, *, receivers: int = 1, status_first: bool = False
-    ) -> AsyncIterator[tuple[Account, Call, Ring]]:
-        """Ring at a panel while nobody else does at this account."""
-        account = self._any_account(chance)
-        async with account.line:
-            panel = chance.choice(account.cloud.house.panels())
-            ring = self.world.add_ring(account, panel)
-            call = account.cloud.ring(panel.id, receivers=receivers, status_first=status_first)
-            yield account, call, ring
-            await asyncio.sleep(MINUTE)
-
-    async def _open(self, account: Account, chance: random.Random) -> None:
-        door = chance.choice(account.cloud.house.doors())
-        by_lock = chance.random() < 0.5
-        entities = await self._entities_if_up()
-        key, action = ("lock", "lock.open") if by_lock else ("open", "button.press")
-        entity = entities.get((account.name, door.id, key))
-        if entity is not None:
-            await self.world.press(action, entity, door)
-
-    async def _act_if_up(self, action: str, module: str) -> None:
-        entities = await self._entities_if_up()
-        found = [name for key, name in entities.items() if key[1] == module]
-        for entity in found:
-            if entity.startswith(action.partition(".")[0]):
-                with suppress(RefusedError):
-                    await self.house.act(action, entity_id=entity)
-
-    async def _entities_if_up(self) -> dict[tuple[str, str, str], str]:
-        if not self.house.is_up:
-            return {}
-        try:
-            return await self.world.entities()
-        except RefusedError:
-            return {}  # killed meanwhile
-
-    async def _watch(self, camera: str, seconds: float) -> bool:
-        """Open a camera for some seconds; return whether the intercom has answered."""
-        with suppress(RefusedError):
-            return await self.house.watch(camera, OFFER.read_bytes().decode(), seconds)
-        return False
-
     async def _vanish(self, chance: random.Random, kind: str) -> None:
         account = self._any_account(chance)
         async with account.line:
@@ -653,18 +401,12 @@ class Story:
         self.world.skew += seconds
         self.world.leader.order(Order.SHIFT, seconds)
 
-    def _any_account(self, chance: random.Random) -> Account:
-        return self.world.accounts[chance.choice(sorted(self.world.accounts))]
-
     def _some_accounts(self, chance: random.Random) -> list[Account]:
         return (
             [*self.world.accounts.values()]
             if chance.random() < 0.5
             else [self._any_account(chance)]
         )
-
-
-DAY_SECONDS: Final = 24 * HOUR
 
 
 def _replace_all(home: Home, part: str) -> None:

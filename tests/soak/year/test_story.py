@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.soak.year.incidents import BAD, ORDINARY, QUIET_MONTH, UPGRADE, incidents_of
 from tests.soak.year.shorten import shortest
-from tests.soak.year.story import BAD, ORDINARY, QUIET_MONTH, UPGRADE, Story, incidents_of
+from tests.soak.year.story import Story
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

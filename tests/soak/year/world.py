@@ -1,7 +1,7 @@
 """Two accounts with three homes and seven panels, Home Assistant, and the time of all of them."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 import json
 import subprocess
@@ -110,13 +110,19 @@ class World:
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[None]:
-        """Hold Home Assistant for a start, stop or reload; what rings meanwhile may be told."""
+        """Hold Home Assistant for a start, stop or reload."""
         async with self.lifecycle:
-            self.is_changing = True
-            try:
+            with self.changing():
                 yield
-            finally:
-                self.is_changing = False
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Let a block start, stop or reload; what rings meanwhile may be told."""
+        self.is_changing = True
+        try:
+            yield
+        finally:
+            self.is_changing = False
 
     def expected(self, account: Account) -> Expected:
         """Return what Home Assistant can know of a ring now."""
