@@ -104,6 +104,11 @@ class CallRecord:
         return max(0.0, self.ended_at - self.answered_at)
 
     @property
+    def is_start_reported(self) -> bool:
+        """Whether its time is that of a ring, not that of its answer or end."""
+        return self.time not in {self.answered_at, self.ended_at}
+
+    @property
     def match_seconds(self) -> float:
         """By how much the times of two reports of this call may differ."""
         return SESSION_REUSE_SECONDS
@@ -189,11 +194,12 @@ def pictures_of(event: Event) -> dict[str, Picture]:
 def merged(known: CallRecord, news: CallRecord) -> CallRecord:
     """Return one record from two reports of a call, received in any order.
 
-    The start stays as first reported, since clocks differ, unless it was much earlier: the push
-    of a missed call reports its end. Id, pictures and `seen` are those of `known`.
+    The start stays as first reported, since clocks differ, unless it was much earlier, or only the
+    answer or the end was reported so far. Id, pictures and `seen` are those of `known`.
     """
     known, news = _without_answers_for_pictures(known, news)
-    time = news.time if known.time - news.time > MAX_CLOCK_DIFFERENCE else known.time
+    tolerated = MAX_CLOCK_DIFFERENCE if known.is_start_reported else 0.0
+    time = news.time if known.time - news.time > tolerated else known.time
     filled = {
         name: value
         for name in ("panel_id", "answered_at", "answered_by", "ended_at", "ended_by")

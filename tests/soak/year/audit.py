@@ -8,7 +8,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.simulator.paths import TOKEN
+from tests.simulator.paths import TOKEN as TOKEN_PATH
 
 from .house import DOMAIN
 from .truth import Stored
@@ -34,7 +34,15 @@ ENTRIES: Final = "core.config_entries"
 #: Shorter texts would be found by chance.
 SHORTEST_SECRET: Final = 6
 #: Signatures of picture links, names of media relays, the position of the homes.
-OTHER_SECRETS: Final = (rb"sig=[0-9a-f]{32}", rb"\b\d{10}:u\b", LATITUDE.encode())
+OTHER_SECRETS: Final = (
+    re.compile(rb"sig=[0-9a-f]{32}"),
+    re.compile(rb"(?<=\d{10}):u\b"),
+    re.compile(re.escape(LATITUDE.encode())),
+)
+#: The random part of a token, after the id of the user.
+TOKEN_LENGTH: Final = 32
+TOKEN: Final = re.compile(rb"[0-9a-f]{%d}" % TOKEN_LENGTH)
+HEX_DIGITS: Final = re.compile(rb"[0-9a-f]{%d,}" % TOKEN_LENGTH)
 PROBLEM: Final = re.compile(r" (ERROR|CRITICAL) .*bticino_classe")
 FRAME: Final = re.compile(r'File ".*custom_components/bticino_classe/(.*)", line (\d+)')
 WARNING: Final = re.compile(r" (WARNING|ERROR|CRITICAL) .*\[custom_components\.bticino_classe")
@@ -79,6 +87,26 @@ class Report:
             "MiB on the last evening": memory[-1] // MEGABYTE,
             "jumps of the clock": self.jumps,
         }
+
+
+class Secrets:
+    """Finds passwords, the random part of tokens, and secrets that are known by their form."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        """A year has thousands of tokens: searching for each would take most of its time."""
+        parts = {each.rpartition("|")[2].encode() for each in secrets}
+        self._tokens = {each for each in parts if TOKEN.fullmatch(each)}
+        self._passwords = {each for each in parts - self._tokens if len(each) >= SHORTEST_SECRET}
+
+    def find(self, content: bytes) -> Iterator[bytes]:
+        """Yield each secret in a file."""
+        yield from (each for each in self._passwords if each in content)
+        for pattern in OTHER_SECRETS:
+            yield from pattern.findall(content)
+        for digits in HEX_DIGITS.findall(content):
+            starts = range(len(digits) - TOKEN_LENGTH + 1)
+            parts = {digits[start : start + TOKEN_LENGTH] for start in starts}
+            yield from parts & self._tokens
 
 
 class Audit:
@@ -176,7 +204,7 @@ class Audit:
     def _allow_lost_tokens(self) -> None:
         """Allow a sign-in for each answer with new tokens that did not arrive as it should."""
         for account in self.world.accounts.values():
-            for entry in account.cloud.journal.of(TOKEN):
+            for entry in account.cloud.journal.of(TOKEN_PATH):
                 if entry.fault is not None:
                     self.world.truth.may_sign_in(account.name)
 
@@ -198,11 +226,10 @@ class Audit:
 
     def _secrets(self) -> Iterator[str]:
         """Search the whole configuration folder and the log."""
-        secrets = {each.encode() for each in self.world.secrets() if len(each) >= SHORTEST_SECRET}
-        pattern = re.compile(b"|".join([*map(re.escape, sorted(secrets)), *OTHER_SECRETS]))
+        secrets = Secrets(self.world.secrets())
         for path in self._files():
-            for found in pattern.finditer(path.read_bytes()):
-                yield f"a secret of {len(found[0])} characters in {path}"
+            for found in secrets.find(path.read_bytes()):
+                yield f"a secret of {len(found)} characters in {path}"
 
     def _files(self) -> Iterator[Path]:
         yield self.world.house.log

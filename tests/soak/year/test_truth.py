@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.soak.year.audit import Secrets
 from tests.soak.year.truth import Expected, Press, Ring, Stored, Told, Truth
 
 if TYPE_CHECKING:
@@ -138,3 +139,27 @@ def test_sign_ins() -> None:
     truth.may_sign_in("rossi")
     assert not [*truth.faults_of_sign_ins({"rossi": 1, "bianchi": 0})]
     assert len([*truth.faults_of_sign_ins({"rossi": 2, "bianchi": 1})]) == 2
+
+
+TOKEN_PART = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (f"token=user|{TOKEN_PART}&", 1),
+        (f"token=user%7C{TOKEN_PART}&", 1),
+        (f"0a{TOKEN_PART}b1", 1),
+        (TOKEN_PART[:-1], 0),
+        ("f" * 64, 0),
+        ("password=open sesame", 1),
+        ("https://example.org/a.jpg?sig=" + "a" * 32, 1),
+        ("username 1798758000:u", 1),
+        ("lat=45.48642", 1),
+        ("lat=45x48642, 0:u, short", 0),
+    ],
+)
+def test_secrets(content: str, found: int) -> None:
+    """Tokens are found in any form, also only their random part."""
+    secrets = Secrets([f"user|{TOKEN_PART}", "open sesame", "short"])
+    assert len([*secrets.find(content.encode())]) == found
