@@ -227,7 +227,7 @@ async def test_only_the_outcome_was_listed(
     call.add_subevent(part, "m", call.at + seconds)
     parts = call.event["subevents"]
     assert isinstance(parts, list)
-    call.event["subevents"] = [each for each in parts if each["id"] == "m"]  # type: ignore[index, call-overload]
+    call.event["subevents"] = [each for each in parts if each["id"] == "m"]
     await restart_and_catch_up(hass)
     (known,) = await new_calls(hass)
     assert known.time == int(call.at + seconds)
