@@ -15,10 +15,10 @@ from custom_components.bticino_classe.client import (
     Deadline,
     ModuleKind,
 )
-from tests.client.certificates import make_certificate
 from tests.client.signed_in import home_of, module_of
 from tests.client.test_http import OBJECT, account_of, raw_answer
 from tests.conftest import HANG_TIMEOUT
+from tests.simulator.certificates import make_certificate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -18,7 +18,7 @@ from custom_components.bticino_classe.client import (
     StillImage,
     download_picture,
 )
-from tests.client.certificates import make_certificate
+from tests.simulator.certificates import make_certificate
 from tests.simulator.pictures import jpeg
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ class Doorbell(PushDelivery):
 
     house: House
     rtc: Rtc
+    scheme = "http"
     host = "127.0.0.1"
     port = 0
 
@@ -35,7 +36,7 @@ class Doorbell(PushDelivery):
     @property
     def url(self) -> str:
         """The base URL, which replaces all of the vendor's hosts."""
-        return f"http://{self.host}:{self.port}"
+        return f"{self.scheme}://{self.host}:{self.port}"
 
     def ring(
         self,

@@ -1,6 +1,8 @@
 """The simulator as an HTTP server."""
 
 import asyncio
+import ssl
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -8,6 +10,9 @@ from dev.local_requests import local_requests
 from tests.simulator import api, blobs, configs, oauth, operator_api, paths, sockets
 from tests.simulator.cloud import CLOUD, Cloud
 from tests.simulator.middleware import STOPPING, cloud_middleware, set_cookie
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Seconds for pending requests when the simulator stops; hanging ones are dropped before.
 SHUTDOWN_SECONDS = 0.2
@@ -17,12 +22,22 @@ class Simulator(Cloud):
     """The vendor's cloud with an intercom, and the operator interface."""
 
     _runner: web.AppRunner | None = None
+    _tls: ssl.SSLContext | None = None
+
+    def use_certificate(self, path: Path) -> None:
+        """Use a PEM file with a key and its certificate for new connections.
+
+        Before the start, this chooses https and wss; links to pictures are followed only over http.
+        """
+        if self._tls is None:
+            self._tls, self.scheme = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "https"
+        self._tls.load_cert_chain(path)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Start listening; port 0 picks a free port. OSError: the port is in use."""
         runner = web.AppRunner(self._app(host), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
-        site = web.TCPSite(runner, host, port)
+        site = web.TCPSite(runner, host, port, ssl_context=self._tls)
         try:
             await site.start()
         except OSError:
@@ -43,12 +58,16 @@ class Simulator(Cloud):
     @property
     def push_url(self) -> str:
         """The address of the push socket."""
-        return f"ws://{self.host}:{self.port}{paths.PUSH}"
+        return f"{self._socket_url}{paths.PUSH}"
 
     @property
     def signaling_url(self) -> str:
         """The address of the signaling socket."""
-        return f"ws://{self.host}:{self.port}{paths.SIGNALING}"
+        return f"{self._socket_url}{paths.SIGNALING}"
+
+    @property
+    def _socket_url(self) -> str:
+        return self.url.replace("http", "ws", 1)
 
     def _app(self, host: str) -> web.Application:
         app = web.Application(middlewares=[local_requests(host), cloud_middleware])

@@ -60,6 +60,7 @@ class House:
     ) -> None:
         self.config = folder / "config"
         self.log = folder / "home-assistant.log"
+        self.trusted = folder / "trusted.pem"
         self.leader = leader
         self.starts = 0
         #: The interpreter of an environment with Home Assistant.
@@ -229,7 +230,8 @@ class House:
             *script,
             *(str(time.time()), str(time.monotonic()), seed, json.dumps(clouds)),
             cwd=self.config,
-            env=inherited | {"PYTHONHASHSEED": "0", "TZ": "Europe/Rome"},
+            env=inherited
+            | {"PYTHONHASHSEED": "0", "TZ": "Europe/Rome", "REQUESTS_CA_BUNDLE": str(self.trusted)},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,

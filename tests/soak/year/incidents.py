@@ -57,6 +57,7 @@ BAD: Final = {
     "history_damaged": 0.01,
     "calls_deleted": 0.02,
     "backup_restored": 0.01,
+    "certificate_fails": 0.06,
 }
 #: How probable each of the things that people do is during a fault.
 MEANWHILE: Final = 0.5

@@ -20,6 +20,7 @@ from .incidents import HOUR, MINUTE, Incident
 from .people import People
 from .truth import Expected, Stored
 from .virtual_time import Order
+from .world import CERTIFICATES
 
 if TYPE_CHECKING:
     from tests.simulator.house import Home
@@ -75,6 +76,14 @@ class Story(People):
         await account.cloud.stop()
         await asyncio.sleep(chance.uniform(20, 2 * HOUR))
         await account.cloud.start(port=port)
+
+    async def certificate_fails(self, chance: random.Random) -> None:
+        """The certificate has expired, is that of another host, or is not trusted."""
+        cloud = self.world.tls_account.cloud
+        cloud.use_certificate(self.world.certificates[chance.choice(CERTIFICATES[1:])])
+        cloud.drop_connections()
+        await asyncio.sleep(chance.uniform(MINUTE, 5 * HOUR))
+        cloud.use_certificate(self.world.certificates["right"])
 
     async def requests_fail(self, chance: random.Random) -> None:
         """A few requests fail in one of many ways."""
@@ -348,6 +357,7 @@ class Story(People):
             account.cloud.sockets.reset()
             account.cloud.restore_client()
             account.cloud.plug_bridge()
+        self.world.tls_account.cloud.use_certificate(self.world.certificates["right"])
         if self.world.skew:
             self._set_clock(-self.world.skew)
         if not self.house.is_up:

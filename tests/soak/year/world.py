@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.e2e.development import free_ports
 from tests.simulator import Simulator
+from tests.simulator.certificates import make_certificate
 from tests.simulator.house import House as Modules
 from tests.simulator.houses import SEASIDE, classe_100x, easykit_three_panels, three_panels
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 NAMELESS: Final = ("BDIY", "BNCX")
 #: Of all homes; the cloud reports it, and it must not be found in any file.
 LATITUDE: Final = "45.48642"
+#: Certificates of the cloud: all but the last are trusted, and only the first is right.
+CERTIFICATES: Final = ("right", "expired", "of_another_host", "unknown")
 DISK_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -74,6 +77,9 @@ class World:
             name: Account(name=name, cloud=cloud, passwords=[cloud.password])
             for name, cloud in clouds.items()
         }
+        self.certificates = {name: folder / f"{name}.pem" for name in CERTIFICATES}
+        #: Speaks https and wss; pictures come over http only, so the other account has them.
+        self.tls_account = self.accounts["bianchi"]
         by_email = {cloud.email: cloud for cloud in clouds.values()}
         self.house = House(folder, free_ports()[0], leader, by_email, seed)
         #: Held while Home Assistant or an account starts, stops, or is about to.
@@ -87,6 +93,8 @@ class World:
 
     async def begin(self) -> None:
         """Start both clouds and Home Assistant, and set up the accounts."""
+        self._make_certificates()
+        self.tls_account.cloud.use_certificate(self.certificates["right"])
         for account in self.accounts.values():
             account.cloud.journal_pushes = False
             for home in account.cloud.house.homes:
@@ -99,6 +107,16 @@ class World:
             self.truth.may_sign_in(account.name)
             account.entry = await self.house.add_account(account.email, account.passwords[-1])
         await asyncio.sleep(60)
+
+    def _make_certificates(self) -> None:
+        contents = {name: make_certificate("127.0.0.1") for name in CERTIFICATES} | {
+            "expired": make_certificate("127.0.0.1", is_expired=True),
+            "of_another_host": make_certificate("cloud.example.org"),
+        }
+        for name, content in contents.items():
+            self.certificates[name].write_bytes(content)
+        trusted = [contents[name] for name in CERTIFICATES[:-1]]
+        self.house.trusted.write_bytes(b"".join(trusted))
 
     async def end(self) -> None:
         """Stop everything."""
