@@ -173,6 +173,7 @@ class _Body(aiohttp.BytesPayload):
         super().__init__(raw, content_type=kind)
         self._deadline = deadline
         self._transport: asyncio.WriteTransport | None = None
+        self._socket: asyncio.trsock.TransportSocket | None = None
         self.is_sent = False
 
     @property
@@ -190,13 +191,16 @@ class _Body(aiohttp.BytesPayload):
         if self._deadline is not None:
             self._deadline.is_sent = True
         self._transport = getattr(writer, "transport", None)  # not in aiohttp's abstract class
+        if self._transport is not None and not self._transport.is_closing():
+            # Not later: a TLS transport that is closed cannot be asked for it.
+            self._socket = self._transport.get_extra_info("socket")
         self._set_reset_on_close(True)
         await super().write_with_length(writer, content_length)
 
     def release_connection(self) -> None:
         """Leave the connection to the session: the request was answered."""
         self._set_reset_on_close(False)
-        self._transport = None
+        self._transport = self._socket = None
 
     def abort_connection(self) -> None:
         """Reset the connection unless it was released."""
@@ -205,10 +209,11 @@ class _Body(aiohttp.BytesPayload):
 
     def _set_reset_on_close(self, on: bool) -> None:
         """Let closing the socket discard what the cloud has not confirmed."""
-        tcp = None if self._transport is None else self._transport.get_extra_info("socket")
-        if tcp is not None:
+        if self._socket is not None:
             with suppress(OSError):
-                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", on, 0))
+                self._socket.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", on, 0)
+                )
 
 
 def request_options(timeout: float) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""A certificate that fails: nothing is sent, and everything works again with the right one."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+import ssl
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from custom_components.bticino_classe.client import NoAnswerError
+from custom_components.bticino_classe.client.websocket.disconnect import OfflineReason
+from custom_components.bticino_classe.client.websocket.push_channel import PushChannel
+from tests.client.running import until
+from tests.client.test_http import account_of, unlock
+from tests.simulator.certificates import make_certificate
+from tests.simulator.paths import SETSTATE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from custom_components.bticino_classe.client import Endpoints
+    from tests.simulator import Simulator
+
+BAD = {
+    "expired": make_certificate("127.0.0.1", is_expired=True),
+    "of another host": make_certificate("cloud.example.org"),
+    "not trusted": make_certificate("127.0.0.1"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+async def test_certificate_fails(
+    simulator: Simulator, endpoints: Endpoints, tmp_path: Path, bad: str
+) -> None:
+    """A door command was not sent; the push connection is unreachable and comes back by itself."""
+    right, wrong, trusted = (tmp_path / name for name in ("right.pem", "wrong.pem", "trusted.pem"))
+    right.write_bytes(make_certificate("127.0.0.1"))
+    wrong.write_bytes(BAD[bad])
+    trusted.write_bytes(b"".join([right.read_bytes(), BAD["expired"], BAD["of another host"]]))
+    await simulator.stop()
+    simulator.use_certificate(right)
+    await simulator.start()
+    at = replace(endpoints, api=simulator.url, push=simulator.push_url)
+    tls = ssl.create_default_context(cafile=str(trusted))
+    tls.verify_flags &= ~ssl.VERIFY_X509_STRICT  # a self-signed one has no authority to name
+    connector = aiohttp.TCPConnector(ssl=tls, force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        account = account_of(session, simulator, at)
+        channel = PushChannel(account.auth)
+        task = asyncio.create_task(channel.socket.run())
+        await channel.wait_online()
+        await unlock(account, simulator)
+        simulator.use_certificate(wrong)
+        simulator.drop_connections()
+        await until(lambda: (offline := channel.offline) and offline.reason == "unreachable")
+        with pytest.raises(NoAnswerError) as caught:
+            await unlock(account, simulator)
+        assert not caught.value.sent
+        assert channel.offline is not None
+        assert channel.offline.reason is OfflineReason.UNREACHABLE
+        simulator.use_certificate(right)
+        await channel.wait_online()
+        await unlock(account, simulator)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    assert len(simulator.journal.of(SETSTATE)) == 2
