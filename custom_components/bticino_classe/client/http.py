@@ -25,6 +25,7 @@ from .rate_limiter import limited_pause
 from .traffic import API, TrafficKind, TrafficTap
 
 if TYPE_CHECKING:
+    from asyncio.trsock import TransportSocket
     from collections.abc import Mapping
 
     from aiohttp.abc import AbstractStreamWriter
@@ -173,7 +174,7 @@ class _Body(aiohttp.BytesPayload):
         super().__init__(raw, content_type=kind)
         self._deadline = deadline
         self._transport: asyncio.WriteTransport | None = None
-        self._socket: asyncio.trsock.TransportSocket | None = None
+        self._socket: TransportSocket | None = None
         self.is_sent = False
 
     @property
