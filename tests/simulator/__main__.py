@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from contextlib import suppress
 import errno
+from pathlib import Path
 import signal
 import sys
 
@@ -41,6 +42,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--email", default=EMAIL)
     parser.add_argument("--password", default=PASSWORD)
     parser.add_argument(
+        "--certificate",
+        type=Path,
+        help="PEM file with a key and a certificate: speak https and wss",
+    )
+    parser.add_argument(
         "--peer",
         choices=CHOICES["peer"],
         default="scripted",
@@ -58,6 +64,8 @@ def _port(text: str) -> int:
 async def _run(arguments: argparse.Namespace) -> None:
     simulator = Simulator(arguments.house, email=arguments.email, password=arguments.password)
     simulator.rtc.use_peer(arguments.peer)
+    if arguments.certificate is not None:
+        simulator.use_certificate(arguments.certificate)
     await simulator.start(arguments.host, arguments.port)
     sys.stdout.write(
         f"Cloud: {simulator.url} - account: {simulator.email} / {simulator.password}"

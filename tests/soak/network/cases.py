@@ -36,7 +36,7 @@ class Case:
     is_cut_off: bool = False
     lasts: float | None = None
     idle: float = 0.0
-    redirects: bool = False
+    portal_has_certificate: bool = False
 
 
 BLACK_HOLE: Final = "10.66.6.6"  # the cloud's end of the line does not forward
@@ -176,15 +176,15 @@ CASES: Final = (
         lasts=60.0,
     ),
     Case(
-        name="portal-redirect",
-        title="Captive portal that redirects",
+        name="portal-certificate",
+        title="Captive portal with a certificate of its own",
         conditions=Conditions(captive=True),
         is_cut_off=True,
-        redirects=True,
+        portal_has_certificate=True,
     ),
     Case(
-        name="portal-page",
-        title="Captive portal that answers with its page",
+        name="portal-plain",
+        title="Captive portal that answers without TLS",
         conditions=Conditions(captive=True),
         is_cut_off=True,
     ),

@@ -93,7 +93,7 @@ class Drive:
 
     async def _turn_bad(self) -> None:
         case, place = self._case, self._place
-        place.portal.redirects = case.redirects
+        place.portal.has_certificate = case.portal_has_certificate
         if case.answers is not None:
             place.names.answers = case.answers
         if case.existing is Existing.CUT:

@@ -19,6 +19,7 @@ from dev.state import locked_config, owner_password
 from tests.e2e.operating import Operator
 from tests.simulator import paths
 from tests.simulator.account import EMAIL, PASSWORD
+from tests.simulator.certificates import make_certificate
 from tests.soak.network.dns import NAME, Answers, NameServer
 from tests.soak.network.line import CLOUD, PORTAL, Line
 from tests.soak.network.namespace import DEVICE, ROOT, Namespace
@@ -37,9 +38,9 @@ CLOUD_IPV6: Final = "fd77::1"
 HOME: Final = {4: "10.77.0.2/24", 6: "fd77::2/64"}
 HOSTS: Final = f"127.0.0.1 localhost {NAME}\n{CLOUD} {NAME}\n{CLOUD_IPV6} {NAME}\n"
 ADDRESSES: Final = {
-    "SIMULATOR_URL": f"http://{NAME}:{CLOUD_PORT}",
-    "SIMULATOR_PUSH_URL": f"ws://{NAME}:{CLOUD_PORT}{paths.PUSH}",
-    "SIMULATOR_SIGNALING_URL": f"ws://{NAME}:{CLOUD_PORT}{paths.SIGNALING}",
+    "SIMULATOR_URL": f"https://{NAME}:{CLOUD_PORT}",
+    "SIMULATOR_PUSH_URL": f"wss://{NAME}:{CLOUD_PORT}{paths.PUSH}",
+    "SIMULATOR_SIGNALING_URL": f"wss://{NAME}:{CLOUD_PORT}{paths.SIGNALING}",
 }
 
 
@@ -71,9 +72,11 @@ async def place(
         stack.callback(line.close)
         _configure(home, cloud, versions)
         names = await _name_server(stack, cloud, versions)
-        portal = await _portal(stack, cloud)
-        operator = await _simulator(stack, cloud, state)
-        owner, screen = await _home_assistant(stack, home, state, versions)
+        certificate = _written(state / "cloud.pem", make_certificate(NAME).decode())
+        portal = await _portal(stack, cloud, state)
+        operator = await _simulator(stack, cloud, state, certificate)
+        trusting = {**ADDRESSES, "REQUESTS_CA_BUNDLE": str(certificate)}
+        owner, screen = await _home_assistant(stack, home, state, versions, trusting)
         yield Place(
             line=line,
             names=names,
@@ -113,19 +116,22 @@ async def _name_server(
     return server
 
 
-async def _portal(stack: AsyncExitStack, cloud: Namespace) -> Portal:
+async def _portal(stack: AsyncExitStack, cloud: Namespace, state: Path) -> Portal:
     bound = cloud.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.bind((str(PORTAL), CLOUD_PORT))
-    portal = Portal()
+    portal = Portal(_written(state / "portal.pem", make_certificate("portal.test").decode()))
     await portal.listen(bound)
     stack.push_async_callback(portal.close)
     return portal
 
 
-async def _simulator(stack: AsyncExitStack, cloud: Namespace, state: Path) -> Operator:
+async def _simulator(
+    stack: AsyncExitStack, cloud: Namespace, state: Path, certificate: Path
+) -> Operator:
     """Start the simulator as a process of its own, and return its operator."""
     hosts = _written(state / "hosts", HOSTS)
-    arguments = ("-m", "tests.simulator", "--host", NAME, "--port", str(CLOUD_PORT))
+    address = ("--host", NAME, "--port", str(CLOUD_PORT))
+    arguments = ("-m", "tests.simulator", *address, "--certificate", str(certificate))
     process = await asyncio.create_subprocess_exec(
         *cloud.command({"hosts": hosts}), sys.executable, *arguments, cwd=ROOT, stdout=PIPE
     )
@@ -133,18 +139,22 @@ async def _simulator(stack: AsyncExitStack, cloud: Namespace, state: Path) -> Op
     assert process.stdout is not None
     assert await process.stdout.readline()
     session = await stack.enter_async_context(aiohttp.ClientSession(connector=_connector(cloud)))
-    return Operator(session, f"http://127.0.0.1:{CLOUD_PORT}/operator/")
+    return Operator(session, f"https://127.0.0.1:{CLOUD_PORT}/operator/")
 
 
 async def _home_assistant(
-    stack: AsyncExitStack, home: Namespace, state: Path, versions: tuple[int, ...]
+    stack: AsyncExitStack,
+    home: Namespace,
+    state: Path,
+    versions: tuple[int, ...],
+    variables: dict[str, str],
 ) -> tuple[Owner, Screen]:
     """Start Home Assistant with the account, and return its owner and what it shows."""
     server_address = CLOUD if 4 in versions else CLOUD_IPV6
     resolver = _written(state / "resolv.conf", f"nameserver {server_address}\n")
     options, url = Options(state=state, port=PORT), f"http://127.0.0.1:{PORT}/"
     config = stack.enter_context(locked_config(options))
-    environment = {**home_assistant_environment(options, url), **ADDRESSES}
+    environment = {**home_assistant_environment(options, url), **variables}
     server = Server(config, options.log, environment, home.command({"resolv.conf": resolver}))
     stack.push_async_callback(_cancel, asyncio.create_task(server.keep_running()))
     owner = Owner(url, owner_password(config), connector=_connector(home))
@@ -166,12 +176,12 @@ def _written(path: Path, text: str) -> Path:
 
 
 def _connector(namespace: Namespace) -> aiohttp.TCPConnector:
-    """Connect inside a namespace."""
+    """Connect inside a namespace, where no certificate has to be verified."""
 
     def make(address: aiohttp.AddrInfoType) -> socket.socket:
         return namespace.socket(*address[:3])
 
-    return aiohttp.TCPConnector(socket_factory=make)
+    return aiohttp.TCPConnector(socket_factory=make, ssl=False)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -1,36 +1,42 @@
-"""The web server of a captive portal, which answers every request with its own page."""
+"""A captive portal, which answers in the place of the cloud."""
 
+import asyncio
+from contextlib import suppress
+import ssl
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import web
-
 if TYPE_CHECKING:
+    from pathlib import Path
     import socket
 
-LOGIN: Final = "http://login.portal.test/"
-PAGE: Final = "<!doctype html><html><body><h1>Welcome</h1><p>Accept our terms.</p></body></html>"
+PAGE: Final = (
+    b"HTTP/1.1 302 Found\r\nLocation: http://login.portal.test/\r\nContent-Length: 0\r\n\r\n"
+)
+LONGEST_REQUEST: Final = 65_536  # bytes
 
 
 class Portal:
-    """Answers every request with its page, or with a redirect to it."""
+    """Answers TLS with a certificate of its own, or with a redirect as if it were plain HTTP."""
 
-    redirects = True
-    requests = 0
+    has_certificate = False
+
+    def __init__(self, certificate: Path) -> None:
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(certificate)
 
     async def listen(self, bound: socket.socket) -> None:
         """Answer on a bound socket."""
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-        await self._runner.setup()
-        await web.SockSite(self._runner, bound).start()
+        self._server = await asyncio.start_server(self._answer, sock=bound)
 
     async def close(self) -> None:
         """Stop."""
-        await self._runner.cleanup()
+        self._server.close()
 
-    async def _answer(self, _: web.Request) -> web.Response:
-        self.requests += 1
-        if self.redirects:
-            return web.Response(status=302, headers={"Location": LOGIN})
-        return web.Response(text=PAGE, content_type="text/html")
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, ssl.SSLError):  # the client refuses the certificate
+            if self.has_certificate:
+                await writer.start_tls(self._tls)
+            await reader.read(LONGEST_REQUEST)
+            writer.write(PAGE)
+            await writer.drain()
+        writer.close()
