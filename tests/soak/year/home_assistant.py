@@ -3,6 +3,7 @@
 A script of its own, because time has to be replaced before Home Assistant is imported.
 """
 
+from datetime import timedelta
 from functools import wraps
 import json
 from pathlib import Path
@@ -31,10 +32,12 @@ def use_simulated_clouds(config: Path, clouds: Mapping[str, Mapping[str, Any]]) 
 
 
 def slow_down_timers() -> None:
-    """Slow down timers of others that make a year long; two of them fire every few seconds.
+    """Slow down timers of others that make a year long.
 
-    The recorder's statistics, two thirds of all work, are compiled every hour, not every 5 minutes.
+    Two fire every few seconds. Every five minutes, statistics are compiled, and all cameras and
+    images get new tokens; here this is done every hour.
     """
+    from homeassistant.components import camera, image  # noqa: PLC0415 - in virtual time
     from homeassistant.components.device_tracker import legacy  # noqa: PLC0415 - in virtual time
     from homeassistant.components.recorder import core  # noqa: PLC0415 - in virtual time
     from zeroconf import _engine  # noqa: PLC0415 - in virtual time
@@ -45,6 +48,8 @@ def slow_down_timers() -> None:
         return track(hass, action, minute=0, second=10)
 
     vars(core)["async_track_utc_time_change"] = track_hourly
+    for component in (camera, image):
+        vars(component)["TOKEN_CHANGE_INTERVAL"] = timedelta(hours=1)
     vars(legacy)["async_track_utc_time_change"] = lambda *_, **__: lambda: None
     vars(_engine)["_CACHE_CLEANUP_INTERVAL"] = 24 * 60 * 60
 
