@@ -78,6 +78,10 @@ def test_ring_without_the_name_of_its_panel() -> None:
         ([(0, 2, True), (1, 2, True)], [0.5], 0),  # the second joined the first
         ([(0, 1, True), (5, 6, True)], [0.5], 1),
         ([(0, 1, True), (5, 6, True)], [0.5, 5.5], 0),
+        ([(0, 1, False), (5, 6, True)], [5.5], 0),  # the opening is that of the second
+        ([(0, 1, False), (5, 6, True)], [0.5, 5.5], 0),
+        ([(0, 1, False), (5, 6, True)], [0.5], 1),
+        ([(0, 1, False), (5, 6, True)], [0.5, 5.5, 5.6], 1),
     ],
 )
 def test_doors(

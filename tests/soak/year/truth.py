@@ -107,14 +107,17 @@ class Truth:
     def faults_of_doors(self, openings: Iterable[tuple[str, float]]) -> Iterable[str]:
         """Compare all presses with what the doors did, by the wall clock; forget both.
 
-        A press that joins another one at the same door shares its opening.
+        A press that joins another one at the same door shares its opening. One that was reported
+        as done has its opening before others, of which nobody knows whether they had one.
         """
-        left = list(openings)
-        for group in _joined(self.presses):
-            mine = [each for each in left if any(_answers(each, press) for press in group)]
-            left = [each for each in left if each not in mine[: len(group)]]
-            if any(press.is_done for press in group) and not mine:
+        left = sorted(openings, key=lambda each: each[1])
+        groups = _joined(self.presses)
+        done = [each for each in groups if any(press.is_done for press in each)]
+        for group in done:
+            if not _take(left, group, 1):
                 yield f"reported as done, and nothing moved: {group}"
+        for group in groups:
+            _take(left, group, len(group) - (group in done))
         yield from (f"{door} moved at {at} without a press, late, or twice" for door, at in left)
         self.presses.clear()
 
@@ -161,6 +164,14 @@ def _is_of(told: Told, ring: Ring) -> bool:
 
 def _answers(opening: tuple[str, float], press: Press) -> bool:
     return opening[0] == press.door and 0 <= opening[1] - press.began <= DOOR_WITHIN
+
+
+def _take(left: list[tuple[str, float]], group: Iterable[Press], number: int) -> bool:
+    """Take the first openings that can be those of some presses; return whether there were any."""
+    mine = [each for each in left if any(_answers(each, press) for press in group)][:number]
+    for each in mine:
+        left.remove(each)
+    return bool(mine)
 
 
 def _joined(presses: Iterable[Press]) -> list[list[Press]]:

@@ -93,6 +93,7 @@ class World:
 
     async def begin(self) -> None:
         """Start both clouds and Home Assistant, and set up the accounts."""
+        self.disk.mount()
         self._make_certificates()
         self.tls_account.cloud.use_certificate(self.certificates["right"])
         for account in self.accounts.values():
@@ -100,7 +101,6 @@ class World:
             for home in account.cloud.house.homes:
                 home.coordinates = (9.13571, float(LATITUDE))
             await account.cloud.start()
-        self.disk.mount()
         self.house.prepare()
         await self.house.start()
         for account in self.accounts.values():
