@@ -30,6 +30,7 @@ CONF_KEEP: Final = "keep"
 CONF_HOMES_LEFT_OUT: Final = "homes_left_out"  # in the data of the entry: at the last start
 CONF_HOMES_SINCE: Final = "homes_since"  # in the data: when homes were included again
 CONF_HISTORY_OFF: Final = "history_off"  # in the data of the entry: calls were not kept
+CONF_DELETED_UNTIL: Final = "deleted_until"  # in the data: when all calls were deleted last
 CONF_STREAM_SECRETS: Final = "stream_secrets"  # in the data of the entry, by module
 CONF_STREAMS: Final = "streams"
 CONF_SHOWN_RINGS: Final = "shown_rings"  # by camera

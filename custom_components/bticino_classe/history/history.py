@@ -14,6 +14,7 @@ from homeassistant.helpers.event import async_track_time_interval
 
 from ..client import SESSION_REUSE_SECONDS, STREAM, CallState
 from ..const import (
+    CONF_DELETED_UNTIL,
     CONF_HISTORY,
     CONF_HISTORY_OFF,
     CONF_HOMES_LEFT_OUT,
@@ -87,11 +88,18 @@ class CallHistory(CallStore):
         self._note_included_homes()
         is_continued = self.is_kept and not was_off
         await self.picture_files.async_clear()
+        if not is_continued:
+            self._note_deletion()
         await self._async_open(
-            deleted_until=None if is_continued else math.floor(self._now()) - 1.0,
             ringing=tuple(session_hash(call.session_id) for call in ringing),
         )
         self._loaded_ids = frozenset(self._summary.recent)
+
+    def _note_deletion(self) -> None:
+        """Store outside the file that all calls up to now are deleted: a file can be damaged."""
+        # The cloud's list has whole seconds.
+        data = {**self._entry.data, CONF_DELETED_UNTIL: math.floor(self._now()) - 1.0}
+        self._hass.config_entries.async_update_entry(self._entry, data=data)
 
     def _note_included_homes(self) -> None:
         """Store when homes that were excluded are included again: their history continues then."""
@@ -252,6 +260,7 @@ class CallHistory(CallStore):
     async def async_delete_all(self) -> None:
         """Delete every call."""
         await self._async_commit(lambda writer: writer.delete_all(), erase_damaged_before=math.inf)
+        self._note_deletion()
         await self.picture_files.async_clear()
 
     async def async_call(self, call_id: str) -> CallRecord | None:

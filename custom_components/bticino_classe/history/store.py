@@ -14,7 +14,7 @@ from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from ..const import DOMAIN, LOGGER
+from ..const import CONF_DELETED_UNTIL, DOMAIN, LOGGER
 from ..issues import HISTORY_DAMAGED, HISTORY_NEWER, HISTORY_NOT_STORED, AccountIssues
 from ..listeners import ModuleListeners
 from .database import (
@@ -79,7 +79,6 @@ class CallStore:
         self._pending: dict[str, CallRecord] = {}
         self._pending_listed: dict[str, ListedCall] = {}
         self._task: asyncio.Task[None] | None = None
-        self._deleted_until: float | None = None
         self._ringing: tuple[str, ...] = ()
         self._is_first_commit = True
         self._is_replaced = False
@@ -141,17 +140,14 @@ class CallStore:
         async with self._lock:
             await self._database.close()
 
-    async def _async_open(self, *, deleted_until: float | None, ringing: tuple[str, ...]) -> None:
-        """Read what is stored; calls until a given time count as deleted.
-
-        `ringing` are the sessions that still ring.
-        """
+    async def _async_open(self, *, ringing: tuple[str, ...]) -> None:
+        """Read what is stored; `ringing` are the sessions that still ring."""
         self._hass.data.setdefault(STORES, {})[self._entry.entry_id] = self
         stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, self._on_stop)
         self._entry.async_on_unload(stop)
         self._entry.async_on_unload(self.async_close)
         self._summary.tracking_since = math.floor(self._now())
-        self._deleted_until, self._ringing = deleted_until, ringing
+        self._ringing = ringing
         # A backup may have begun or ended during the set-up.
         await self.async_freeze(frozen=self._hass.data.get(FROZEN, False))
         await self._async_try_commit()
@@ -250,11 +246,8 @@ class CallStore:
     async def _async_store(self, work: Callable[[Writer], None]) -> None:
         """Run a transaction, and show the result."""
         calls, listed = tuple(self._pending.values()), tuple(self._pending_listed.values())
-        is_first, deleted_until, ringing = (
-            self._is_first_commit,
-            self._deleted_until,
-            self._ringing,
-        )
+        is_first, ringing = self._is_first_commit, self._ringing
+        deleted_until = self._entry.data.get(CONF_DELETED_UNTIL)
         limits, now, stored = self._limits, self._now(), self._stored
 
         def store(db: sqlite3.Connection) -> Summary:

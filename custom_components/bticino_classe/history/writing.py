@@ -79,7 +79,9 @@ class Writer:
         sql = "INSERT OR IGNORE INTO meta VALUES ('tracking_since', ?)"
         self._db.execute(sql, (float(int(self._now)),))
         if deleted_until is not None:
-            self._db.execute(_SET_DELETED_UNTIL, ("deleted_until", deleted_until))
+            # The clock may have been wrong when it was stored.
+            until = min(deleted_until, self._now)
+            self._db.execute(_SET_DELETED_UNTIL, ("deleted_until", until))
         self._db.execute(_END_RINGING, (json.dumps([*ringing]),))
         self.changed.is_more = True
 

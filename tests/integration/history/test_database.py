@@ -283,6 +283,31 @@ async def test_damaged_file(
     assert files(hass) == []
 
 
+@pytest.mark.parametrize("while_in_use", [False, True])
+@pytest.mark.usefixtures("online_entry")
+async def test_damaged_after_deletion(
+    hass: HomeAssistant, simulator: Simulator, while_in_use: bool
+) -> None:
+    """What was deleted with all calls stays deleted, although the cloud still lists it."""
+    await called(hass, simulator, STREET, "miss", late=60)
+    await hass.services.async_call(DOMAIN, "delete_calls", {"all": True}, blocking=True)
+    entry = get_entry(hass)
+    if while_in_use:
+        await history_of(hass).async_freeze(frozen=False)  # writes the log into the file
+        overwrite(database(hass), 0, 1_000_000)
+        await history_of(hass).async_read(lambda db: db.execute("PRAGMA shrink_memory").fetchall())
+    await hass.config_entries.async_unload(entry.entry_id)
+    if not while_in_use:
+        overwrite(database(hass), 0, 1_000_000)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await wait_online(entry)
+    assert await calls_of(hass) == []
+    assert issues(hass) == {"history_damaged"}
+    await called(hass, simulator, YARD, "miss")
+    await restart_and_catch_up(hass)
+    assert len(await calls_of(hass)) == 1
+
+
 @pytest.mark.usefixtures("online_entry")
 async def test_damaged_while_in_use(hass: HomeAssistant, simulator: Simulator) -> None:
     """The calls of the last day are stored again from memory."""

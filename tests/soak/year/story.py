@@ -101,9 +101,10 @@ class Story(People):
                 Failure(drop=True),
                 Failure(delay=chance.choice((5.0, 19.0, 60.0, 180.0))),
                 Failure(never=True),
-                Failure(status=200, body={"status": "ok"}),
+                # A command that the cloud reports as done is done.
+                Failure(status=200, body={"status": "ok"}, executed=True),
                 Failure(status=200, body=[]),
-                Failure(status=200, body={"status": "ok", "body": {"homes": []}}),
+                Failure(status=200, body={"status": "ok", "body": {"homes": []}}, executed=True),
             )
         )
         account = self._any_account(chance)
@@ -341,6 +342,7 @@ class Story(People):
             if not self.house.is_up:
                 return
             backup = await self.house.make_backup()
+        deleted_before = self.truth.deleted()
         await asyncio.sleep(chance.uniform(10 * MINUTE, 3 * HOUR))
         async with self.world.change():
             if self.house.process is None:
@@ -348,6 +350,7 @@ class Story(People):
             for account in self.world.accounts.values():
                 self.truth.may_sign_in(account.name)
             await self.house.restore(backup)
+            self.truth.restore_deleted(but=deleted_before)
 
     async def heal(self) -> None:
         """End every fault that is left."""

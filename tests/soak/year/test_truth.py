@@ -145,6 +145,18 @@ def test_sign_ins() -> None:
     assert len([*truth.faults_of_sign_ins({"rossi": 2, "bianchi": 1})]) == 2
 
 
+def test_calls_that_a_backup_restores() -> None:
+    """Those that were deleted after it was made may be stored again."""
+    before, after = ring(), ring()
+    truth = Truth(rings=[before])
+    truth.set_stored("rossi", Stored.GONE)
+    deleted = truth.deleted()
+    truth.rings.append(after)
+    truth.set_stored("rossi", Stored.GONE)
+    truth.restore_deleted(but=deleted)
+    assert (before.stored, after.stored) == (Stored.GONE, Stored.MAY)
+
+
 TOKEN_PART = "0123456789abcdef" * 2
 
 

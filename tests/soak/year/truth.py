@@ -90,6 +90,16 @@ class Truth:
             if ring.account == account and ring.at < until and ring.stored is not Stored.GONE:
                 ring.stored = stored
 
+    def deleted(self) -> list[Ring]:
+        """Return the rings whose calls were deleted."""
+        return [ring for ring in self.rings if ring.stored is Stored.GONE]
+
+    def restore_deleted(self, *, but: Collection[Ring]) -> None:
+        """Allow calls that were deleted, but for some, to be stored again: a backup has them."""
+        for ring in self.deleted():
+            if not any(ring is each for each in but):
+                ring.stored = Stored.MAY
+
     def faults_of_rings(self, told: Collection[Told], since: float) -> Iterable[str]:
         """Compare the rings since a time with those that were told."""
         left = [each for each in told if each.kind == "ring"]
