@@ -60,6 +60,11 @@ class VirtualClock:
         """Replace `time.monotonic`; must be called before Home Assistant is imported."""
         time.monotonic = self.monotonic
         time.monotonic_ns = lambda: int(self.monotonic() * 1e9)
+        # asyncio takes timers that are due within the clock's resolution. Half a year after the
+        # start, that of the real clock is too small to change the number, and time stands still.
+        clock = time.get_clock_info("monotonic")
+        clock.resolution = PASSED
+        setattr(time, "get_clock_info", lambda _: clock)  # noqa: B010 - a function cannot be assigned to
 
     @property
     def is_running(self) -> bool:
