@@ -89,16 +89,16 @@ class CallHistory(CallStore):
         is_continued = self.is_kept and not was_off
         await self.picture_files.async_clear()
         if not is_continued:
-            self._note_deletion()
+            self._note_deletion(self._now())
         await self._async_open(
             ringing=tuple(session_hash(call.session_id) for call in ringing),
         )
         self._loaded_ids = frozenset(self._summary.recent)
 
-    def _note_deletion(self) -> None:
+    def _note_deletion(self, now: float) -> None:
         """Store outside the file that all calls up to now are deleted: a file can be damaged."""
         # The cloud's list has whole seconds.
-        data = {**self._entry.data, CONF_DELETED_UNTIL: math.floor(self._now()) - 1.0}
+        data = {**self._entry.data, CONF_DELETED_UNTIL: math.floor(now) - 1.0}
         self._hass.config_entries.async_update_entry(self._entry, data=data)
 
     def _note_included_homes(self) -> None:
@@ -259,8 +259,9 @@ class CallHistory(CallStore):
 
     async def async_delete_all(self) -> None:
         """Delete every call."""
+        now = self._now()
         await self._async_commit(lambda writer: writer.delete_all(), erase_damaged_before=math.inf)
-        self._note_deletion()
+        self._note_deletion(now)
         await self.picture_files.async_clear()
 
     async def async_call(self, call_id: str) -> CallRecord | None:
