@@ -55,14 +55,14 @@ def slow_down_timers() -> None:
 
 
 def main() -> int:
-    """Run until it is stopped: CONFIG FD WALL MONOTONIC SEED CLOUDS (as JSON)."""
-    config, descriptor, wall, monotonic, seed, clouds = sys.argv[1:]
+    """Run until it is stopped: CONFIG FD WALL MONOTONIC REAL SEED CLOUDS (as JSON)."""
+    config, descriptor, wall, monotonic, real, seed, clouds = sys.argv[1:]
     sys.path.insert(0, str(ROOT))
     from tests.soak.year.virtual_time import follow  # noqa: PLC0415 - once it is on the path
 
     sys.path.remove(str(ROOT))
     orders = socket.socket(fileno=int(descriptor))
-    follow(float(wall), float(monotonic), orders, int(seed))
+    follow(float(wall), float(monotonic), float(real), orders, int(seed))
     use_simulated_clouds(Path(config), json.loads(clouds))
     slow_down_timers()
     from homeassistant.__main__ import main as run  # noqa: PLC0415 - in virtual time

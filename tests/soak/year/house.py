@@ -224,11 +224,11 @@ class House:
         seed = str(self._seed * 1_000 + self.starts)
         script = ("-P", str(HERE / "home_assistant.py"), str(self.config), str(descriptor))
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        self.leader.clock.catch_up()
+        real = self.leader.clock.catch_up()
         self.process = await asyncio.create_subprocess_exec(
             str(self.python),
             *script,
-            *(str(time.time()), str(time.monotonic()), seed, json.dumps(clouds)),
+            *(str(time.time()), str(time.monotonic()), str(real), seed, json.dumps(clouds)),
             cwd=self.config,
             env=inherited
             | {"PYTHONHASHSEED": "0", "TZ": "Europe/Rome", "REQUESTS_CA_BUNDLE": str(self.trusted)},

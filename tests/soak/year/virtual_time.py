@@ -75,17 +75,19 @@ class VirtualClock:
         """Return the monotonic time in seconds."""
         return self._monotonic + (0.0 if self._since is None else self._real() - self._since)
 
-    def run(self, run: bool) -> None:
-        """Let time run, or stop it."""
+    def run(self, run: bool, since: float | None = None) -> None:
+        """Let time run, also from a moment of the past in seconds of the real clock, or stop it."""
         self.catch_up()
-        self._since = self._real() if run else None
+        self._since = (self._real() if since is None else since) if run else None
+        self.catch_up()
 
-    def catch_up(self) -> None:
-        """Set the wall clock to where running time has come."""
+    def catch_up(self) -> float:
+        """Set the wall clock to where running time has come; return the time of the real clock."""
+        real = self._real()
         if self._since is not None:
-            real = self._real()
             self._advance(real - self._since)
             self._since = real
+        return real
 
     def set(self, monotonic: float) -> None:
         """Jump forward to a time; one of the past is ignored."""
@@ -321,11 +323,16 @@ def lead(wall: float) -> Leader:
     return leader
 
 
-def follow(wall: float, monotonic: float, orders: socket.socket, seed: int) -> Follower:
-    """Replace the time of this process, in which it runs until the leader stops it."""
+def follow(
+    wall: float, monotonic: float, since: float, orders: socket.socket, seed: int
+) -> Follower:
+    """Replace the time of this process, in which it runs until the leader stops it.
+
+    Both clocks are those of the leader at a time of the real one, so that they agree.
+    """
     clock = VirtualClock(wall, monotonic)
     clock.install()
-    clock.run(True)
+    clock.run(True, since)
     random.seed(seed)
     follower = Follower(clock)
     follower.attach(orders)
