@@ -119,6 +119,7 @@ class Audit:
         self._log_read = 0
         self._first: tuple[int, dict[str, int]] | None = None
         self._evenings = 0
+        self._replaced: set[str] = set()
 
     async def end_of_day(self, *, is_quiet: bool) -> list[str]:
         """Return everything that is not as it must be."""
@@ -132,6 +133,7 @@ class Audit:
         self.report.told += sum(each.kind == "ring" for each in told)
         faults += self._doors()
         for account in self.world.accounts.values():
+            faults += self._new_histories(account)
             stored = await self._history(account)
             faults += self.world.truth.faults_of_history(account.name, stored, time.time())
             faults += self._calls(account, is_quiet=is_quiet)
@@ -188,6 +190,14 @@ class Audit:
             (datetime.fromisoformat(call["start"]).timestamp(), call["outcome"], call["panel"])
             for call in answer["calls"]
         ]
+
+    def _new_histories(self, account: Account) -> Iterator[str]:
+        """Compare what was damaged with the files that Home Assistant has replaced."""
+        renamed = self.world.house.histories.glob(f"{account.entry}.db.damaged-*")
+        new = {path.name for path in renamed} - self._replaced
+        self._replaced |= new
+        if new:
+            yield from self.world.truth.fault_of_new_history(account.name)
 
     def _calls(self, account: Account, *, is_quiet: bool) -> Iterator[str]:
         rtc = account.cloud.rtc

@@ -82,6 +82,11 @@ class House:
         shutil.copytree(OBSERVER, components / OBSERVER.name, ignore=ignored)
 
     @property
+    def histories(self) -> Path:
+        """The folder with the histories of the accounts."""
+        return self.config / ".storage" / DOMAIN
+
+    @property
     def is_up(self) -> bool:
         """Whether the process runs."""
         return self.process is not None and self.process.returncode is None

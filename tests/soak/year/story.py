@@ -315,14 +315,13 @@ class Story(People):
         account = self._any_account(chance)
         async with self.world.change():
             await self._stop()
-            folder = self.house.config / ".storage" / "bticino_classe"
-            path = folder / f"{account.entry}.db"
+            path = self.house.histories / f"{account.entry}.db"
             if path.exists():
                 size = path.stat().st_size
                 with path.open("r+b") as file:
                     file.seek(chance.choice((0, size // 2)))
                     file.write(bytes(4096))
-                self.truth.set_stored(account.name, Stored.MAY)
+                self.truth.damage(account.name)
             await self._start()
 
     async def calls_deleted(self, chance: random.Random) -> None:

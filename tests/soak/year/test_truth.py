@@ -145,6 +145,16 @@ def test_sign_ins() -> None:
     assert len([*truth.faults_of_sign_ins({"rossi": 2, "bianchi": 1})]) == 2
 
 
+def test_damage_that_is_found_later() -> None:
+    """Calls after the damage may be lost, too; without damage, none may."""
+    truth = Truth(rings=[ring()])
+    truth.damage("rossi")
+    truth.rings.append(ring())
+    assert not [*truth.fault_of_new_history("rossi")]
+    assert {each.stored for each in truth.rings} == {Stored.MAY}
+    assert [*truth.fault_of_new_history("rossi")]
+
+
 def test_calls_that_a_backup_restores() -> None:
     """Those that were deleted after it was made may be stored again."""
     before, after = ring(), ring()

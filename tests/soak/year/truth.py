@@ -79,6 +79,8 @@ class Truth:
     rings: list[Ring] = field(default_factory=list)
     presses: list[Press] = field(default_factory=list)
     sign_ins: dict[str, int] = field(default_factory=dict)
+    #: Accounts whose history was damaged, which may be found months later.
+    damaged: set[str] = field(default_factory=set)
 
     def may_sign_in(self, account: str) -> None:
         """Allow an account one more sign-in."""
@@ -89,6 +91,18 @@ class Truth:
         for ring in self.rings:
             if ring.account == account and ring.at < until and ring.stored is not Stored.GONE:
                 ring.stored = stored
+
+    def damage(self, account: str) -> None:
+        """Note that the file of an account's history was damaged."""
+        self.damaged.add(account)
+        self.set_stored(account, Stored.MAY)
+
+    def fault_of_new_history(self, account: str) -> Iterable[str]:
+        """Compare that a history was replaced with whether it was damaged; it may have lost all."""
+        if account not in self.damaged:
+            yield f"the history of {account} was replaced, and nobody had damaged it"
+        self.damaged.discard(account)
+        self.set_stored(account, Stored.MAY)
 
     def deleted(self) -> list[Ring]:
         """Return the rings whose calls were deleted."""
