@@ -216,27 +216,6 @@ async def test_only_the_end_was_pushed(
     assert state_of(hass, MISSED) == "2"
 
 
-@pytest.mark.parametrize("part", ["missed_call", "accepted_call"])
-@pytest.mark.parametrize("seconds", [1, 7, 60])
-@pytest.mark.usefixtures("online_entry")
-async def test_only_the_outcome_was_listed(
-    hass: HomeAssistant, simulator: Simulator, seconds: float, part: str
-) -> None:
-    """The start is that of the complete list, which comes later."""
-    call = simulator.ring(STREET, offer=False, status=False, late=seconds)
-    call.add_subevent(part, "m", call.at + seconds)
-    parts = call.event["subevents"]
-    assert isinstance(parts, list)
-    call.event["subevents"] = [each for each in parts if each["id"] == "m"]
-    await restart_and_catch_up(hass)
-    (known,) = await new_calls(hass)
-    assert known.time == int(call.at + seconds)
-    call.event["subevents"] = parts
-    await restart_and_catch_up(hass)
-    (known,) = await new_calls(hass)
-    assert known.time == int(call.at)
-
-
 @pytest.mark.usefixtures("online_entry")
 async def test_end_that_overtakes_the_ring(hass: HomeAssistant, simulator: Simulator) -> None:
     """It does not ring, but it is stored with its panel and pictures."""

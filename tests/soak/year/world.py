@@ -109,14 +109,15 @@ class World:
         await asyncio.sleep(60)
 
     def _make_certificates(self) -> None:
-        contents = {name: make_certificate("127.0.0.1") for name in CERTIFICATES} | {
-            "expired": make_certificate("127.0.0.1", is_expired=True),
-            "of_another_host": make_certificate("cloud.example.org"),
-        }
-        for name, content in contents.items():
+        contents = (
+            make_certificate("127.0.0.1"),
+            make_certificate("127.0.0.1", is_expired=True),
+            make_certificate("cloud.example.org"),
+            make_certificate("127.0.0.1"),
+        )
+        for name, content in zip(CERTIFICATES, contents, strict=True):
             self.certificates[name].write_bytes(content)
-        trusted = [contents[name] for name in CERTIFICATES[:-1]]
-        self.house.trusted.write_bytes(b"".join(trusted))
+        self.house.trusted.write_bytes(b"".join(contents[:-1]))
 
     async def end(self) -> None:
         """Stop everything."""
