@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.e2e.development import LOOP_ERRORS
 from tests.e2e.operating import SETSTATE
+from tests.soak.secrets import Secrets
 
 if TYPE_CHECKING:
     from tests.soak.network.place import Place
@@ -107,4 +108,4 @@ def log_faults(log: str, secrets: set[str]) -> list[str]:
     found = [f"logged: {line}" for line in lines if any(each in line for each in wrong)]
     errors = [line for line in lines if " ERROR " in line and not REPORTED.search(line)]
     found += [f"logged: {line}" for line in errors if f"logged: {line}" not in found]
-    return found + ["a secret is in the log" for each in secrets if each in log]
+    return found + ["a secret is in the log" for _ in Secrets(secrets).find(log.encode())]

@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.simulator.paths import TOKEN as TOKEN_PATH
+from tests.soak.secrets import Secrets
 
 from .house import DOMAIN
 from .truth import Stored
-from .world import LATITUDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,18 +31,6 @@ WARM_UP: Final = 16
 GROWTH: Final = 24 * MEGABYTE
 #: Where tokens and passwords belong.
 ENTRIES: Final = "core.config_entries"
-#: Shorter texts would be found by chance.
-SHORTEST_SECRET: Final = 6
-#: Signatures of picture links, names of media relays, the position of the homes.
-OTHER_SECRETS: Final = (
-    re.compile(rb"sig=[0-9a-f]{32}"),
-    re.compile(rb"(?<=\d{10}):u\b"),
-    re.compile(re.escape(LATITUDE.encode())),
-)
-#: The random part of a token, after the id of the user.
-TOKEN_LENGTH: Final = 32
-TOKEN: Final = re.compile(rb"[0-9a-f]{%d}" % TOKEN_LENGTH)
-HEX_DIGITS: Final = re.compile(rb"[0-9a-f]{%d,}" % TOKEN_LENGTH)
 PROBLEM: Final = re.compile(r" (ERROR|CRITICAL) .*bticino_classe")
 FRAME: Final = re.compile(r'File ".*custom_components/bticino_classe/(.*)", line (\d+)')
 WARNING: Final = re.compile(r" (WARNING|ERROR|CRITICAL) .*\[custom_components\.bticino_classe")
@@ -87,26 +75,6 @@ class Report:
             "MiB on the last evening": memory[-1] // MEGABYTE,
             "jumps of the clock": self.jumps,
         }
-
-
-class Secrets:
-    """Finds passwords, the random part of tokens, and secrets that are known by their form."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        """A year has thousands of tokens: searching for each would take most of its time."""
-        parts = {each.rpartition("|")[2].encode() for each in secrets}
-        self._tokens = {each for each in parts if TOKEN.fullmatch(each)}
-        self._passwords = {each for each in parts - self._tokens if len(each) >= SHORTEST_SECRET}
-
-    def find(self, content: bytes) -> Iterator[bytes]:
-        """Yield each secret in a file."""
-        yield from (each for each in self._passwords if each in content)
-        for pattern in OTHER_SECRETS:
-            yield from pattern.findall(content)
-        for digits in HEX_DIGITS.findall(content):
-            starts = range(len(digits) - TOKEN_LENGTH + 1)
-            parts = {digits[start : start + TOKEN_LENGTH] for start in starts}
-            yield from parts & self._tokens
 
 
 class Audit:

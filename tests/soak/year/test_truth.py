@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.soak.year.audit import Secrets
 from tests.soak.year.truth import Expected, Press, Ring, Stored, Told, Truth
 
 if TYPE_CHECKING:
@@ -165,27 +164,3 @@ def test_calls_that_a_backup_restores() -> None:
     truth.set_stored("rossi", Stored.GONE)
     truth.restore_deleted(but=deleted)
     assert (before.stored, after.stored) == (Stored.GONE, Stored.MAY)
-
-
-TOKEN_PART = "0123456789abcdef" * 2
-
-
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
-        (f"token=user|{TOKEN_PART}&", 1),
-        (f"token=user%7C{TOKEN_PART}&", 1),
-        (f"0a{TOKEN_PART}b1", 1),
-        (TOKEN_PART[:-1], 0),
-        ("f" * 64, 0),
-        ("password=open sesame", 1),
-        ("https://example.org/a.jpg?sig=" + "a" * 32, 1),
-        ("username 1798758000:u", 1),
-        ("lat=45.48642", 1),
-        ("lat=45x48642, 0:u, short", 0),
-    ],
-)
-def test_secrets(content: str, found: int) -> None:
-    """Tokens are found in any form, also only their random part."""
-    secrets = Secrets([f"user|{TOKEN_PART}", "open sesame", "short"])
-    assert len([*secrets.find(content.encode())]) == found

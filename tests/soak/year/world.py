@@ -204,7 +204,8 @@ class World:
         return [_told(json.loads(line), self._places) for line in lines]
 
     def secrets(self) -> Iterator[str]:
-        """Yield every password and token that was ever valid."""
+        """Yield the position of the homes, and every password and token that was ever valid."""
+        yield LATITUDE
         for account in self.accounts.values():
             yield from account.passwords
             yield from account.cloud.account.issued()
