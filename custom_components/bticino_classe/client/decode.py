@@ -178,38 +178,44 @@ def _timezone(value: object) -> str | None:
 
 
 def _module(source: JsonObject, home_id: str) -> Module | None:
-    module_id = as_id(source.get("id"))
+    module_id, bridge_id = as_id(source.get("id")), as_id(source.get("bridge"))
     if module_id is None:
         return None
-    module = Module(
+    module_type = as_label(source.get("type")) or ""
+    variant, children = as_str(source.get("variant")), source.get("modules_bridged")
+    return Module(
         id=module_id,
         home_id=home_id,
-        kind=ModuleKind.UNKNOWN,
-        type=as_label(source.get("type")) or "",
+        kind=_kind(module_id, module_type, bridge_id, variant, children),
+        type=module_type,
         name=as_name(source.get("name")),
-        bridge_id=as_id(source.get("bridge")),
+        bridge_id=bridge_id,
         cloud_id=as_spelled(source.get("id")),
         cloud_bridge_id=as_spelled(source.get("bridge")),
     )
-    return _with_kind(module, as_str(source.get("variant")), source.get("modules_bridged"))
 
 
-def _with_kind(module: Module, variant: str | None = None, children: object = None) -> Module:
-    """Return the module with its kind: by type, or by variant if the type is unknown."""
+def _kind(
+    module_id: str,
+    module_type: str,
+    bridge_id: str | None,
+    variant: str | None = None,
+    children: object = None,
+) -> ModuleKind:
+    """Return the kind of a module: by type, or by variant if the type is unknown."""
+    if module_type in TYPES_OF_EITHER_KIND:
+        return _carried_kind(module_id, bridge_id, children)
     by_variant = KINDS_BY_VARIANT.get((variant or "").rpartition(":")[2], ModuleKind.UNKNOWN)
-    kind = KINDS_BY_TYPE.get(module.type, by_variant)
-    if module.type in TYPES_OF_EITHER_KIND:
-        kind = _carried_kind(module, children)
-    return replace(module, kind=kind)
+    return KINDS_BY_TYPE.get(module_type, by_variant)
 
 
-def _carried_kind(module: Module, children: object) -> ModuleKind:
+def _carried_kind(module_id: str, bridge_id: str | None, children: object) -> ModuleKind:
     """Return the kind of a type that is an intercom on one unit and a panel on another."""
     if as_list(children):
         return ModuleKind.BRIDGE
-    if module.bridge_id is not None:
+    if bridge_id is not None:
         return ModuleKind.PANEL
-    is_bridge = isinstance(children, list) or is_mac(module.id)
+    is_bridge = isinstance(children, list) or is_mac(module_id)
     return ModuleKind.BRIDGE if is_bridge else ModuleKind.UNKNOWN
 
 
@@ -308,14 +314,15 @@ def with_reported_modules(home: Home, found: Mapping[str, ModuleState]) -> Home:
 
 def _completed(module: Module, state: ModuleState) -> Module:
     """Return a module of unknown kind with what its state contains beyond its entry."""
-    completed = replace(
+    module_type, bridge_id = module.type or state.type or "", state.bridge_id or module.bridge_id
+    return replace(
         module,
-        type=module.type or state.type or "",
-        bridge_id=state.bridge_id or module.bridge_id,
+        kind=_kind(module.id, module_type, bridge_id),
+        type=module_type,
+        bridge_id=bridge_id,
         cloud_id=state.cloud_id or module.cloud_id,
         cloud_bridge_id=state.cloud_bridge_id or module.cloud_bridge_id,
     )
-    return _with_kind(completed)
 
 
 def events(body: JsonObject, size: int | None = None) -> tuple[Event, ...] | None:

@@ -154,10 +154,10 @@ class Pseudonyms:
 
     def replace(self, value: Any) -> Any:
         """Return the value with every named id replaced, in keys, values and inside texts."""
-        if isinstance(value, Mapping):
-            return {self.replace(key): self.replace(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.replace(item) for item in value]
+        if isinstance(value, Mapping):
+            return {self.replace(key): self.replace(item) for key, item in value.items()}
         if isinstance(value, str):
             for identifier in sorted(self._names, key=len, reverse=True):
                 value = value.replace(identifier, self._names[identifier])

@@ -85,9 +85,10 @@ def as_label(value: object) -> str | None:
 
 def as_address(value: object) -> str | None:
     """Return the value if it is an IP address, without a scope."""
-    found = (as_str(value) or "").partition("%")[0]
+    if (found := as_str(value)) is None:
+        return None
     try:
-        return str(ipaddress.ip_address(found))
+        return str(ipaddress.ip_address(found.partition("%")[0]))
     except ValueError:
         return None
 

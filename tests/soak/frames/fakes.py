@@ -10,6 +10,7 @@ import aiohttp
 from multidict import CIMultiDict
 import orjson
 
+from .checks import aside
 from .seeds import TOKENS
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ TOKEN_PATH = "/oauth2/token"
 
 def encoded(value: object) -> bytes:
     """Return a text as it is, and any other value as JSON, valid or nearly."""
-    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return shown.encode(errors="replace")
+    with aside():
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return shown.encode(errors="replace")
 
 
 class AnsweringSession:

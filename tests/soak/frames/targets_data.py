@@ -186,7 +186,9 @@ def _pseudonyms(case: Any) -> None:
     names = Pseudonyms()
     for n, name in enumerate((PLANTED, "00:03:50:ab:cd:ef", "64a1b2c3d4e5f60718293a4b")):
         names.name(name, f"kind{n}")
-    check(PLANTED not in json.dumps(names.replace(case)), "secret behind a pseudonym")
+    replaced = names.replace(case)
+    with aside():
+        check(PLANTED not in json.dumps(replaced), "secret behind a pseudonym")
 
 
 def _images(case: Any) -> None:

@@ -6,8 +6,15 @@ import selectors
 import time
 from typing import TYPE_CHECKING, Any, override
 
+from .checks import aside
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
+
+
+def _work() -> float:
+    """Return the processor time of the product so far, in seconds."""
+    return time.thread_time() - aside.seconds
 
 
 class _Selector(selectors.SelectSelector):
@@ -25,13 +32,13 @@ class _Selector(selectors.SelectSelector):
         if timeout is None:
             raise RuntimeError("a deadlock: nothing is left that could happen")
         self.now += max(0.0, timeout)
-        self.longest = max(self.longest, time.thread_time() - self._busy_since)
-        self._busy_since = time.thread_time()
+        self.longest = max(self.longest, _work() - self._busy_since)
+        self._busy_since = _work()
         return []
 
     def restart(self) -> None:
         """Begin to measure."""
-        self.longest, self._busy_since = 0.0, time.thread_time()
+        self.longest, self._busy_since = 0.0, _work()
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
