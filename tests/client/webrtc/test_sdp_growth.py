@@ -34,6 +34,7 @@ from custom_components.bticino_classe.client.webrtc.whep import (
     gathering,
     is_offer,
     missing_codec,
+    parse_fragment,
     with_fixed_payload_types,
 )
 from tests.client.running import until
@@ -113,6 +114,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "complete_answer": lambda sdp: complete_answer(sdp, [CANDIDATE]),
     "gathering": lambda sdp: gathering(sdp, [CANDIDATE]),
     "with_fixed_payload_types": with_fixed_payload_types,
+    "parse_fragment": lambda sdp: parse_fragment(sdp, sdp),
     "matching_section": lambda sdp: matching_section(sdp, sdp, "0", 0),
 }
 

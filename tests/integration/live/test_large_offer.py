@@ -8,12 +8,14 @@ from tests.integration.conftest import get_entry, reload_entry, wait_until
 from tests.integration.issues import all_issues, texts_of
 from tests.integration.live.browser_client import BrowserClient, offer
 from tests.integration.live.conftest import ring_and_wait, set_timeouts
+from tests.soak.frames.coverage import Coverage
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
     from tests.simulator import Simulator
 
+MAX_WORK = 20_000  # lines of the product; less than one for each of a huge offer
 REFUSED = "call_offer_too_large"
 
 
@@ -36,8 +38,10 @@ async def test_large_offer(
     if is_ringing:
         await ring_and_wait(hass, simulator)
     for version in (1, 2):
-        view = await browser.open_view(large(version, lines))
-        await view.wait_for("error")
+        with Coverage(counts_all=True) as coverage:
+            view = await browser.open_view(large(version, lines))
+            await view.wait_for("error")
+        assert coverage.executed < MAX_WORK
         (issue,) = all_issues(hass)
         assert issue.issue_id == f"offer_too_large_{get_entry(hass).entry_id}"
     assert (simulator.rtc.offers, simulator.rtc.answers) == (0, 0)

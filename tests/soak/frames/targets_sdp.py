@@ -26,10 +26,11 @@ def _offer(case: Any) -> None:
     sdp.origin_of(offer)
     whep.missing_codec(offer)
     two_way.may_send(offer)
-    silent = two_way.without_sent_audio(offer)
-    check(not sdp.sends_audio(silent), "a viewer who may only listen sends sound")
+    check(two_way.may_send(offer) or not sdp.sends_audio(offer), "sound that nobody expects")
     if not sdp.is_processable(offer):
         return
+    silent = two_way.without_sent_audio(offer)
+    check(not sdp.sends_audio(silent), "a viewer who may only listen sends sound")
     merged = two_way.single_audio_offer(offer)
     active = sdp.with_sendrecv_audio(merged)
     with aside():

@@ -187,12 +187,16 @@ def device_offer_as_answer(device_offer: str, viewer_offer: str) -> str:
 
 def origin_of(offer: str) -> str | None:
     """Return the user name and session id of the origin: an ICE restart keeps them."""
+    if not is_processable(offer):
+        return None
     session, _ = parse(offer)
     return session.value(_ORIGIN)
 
 
 def sends_audio(offer: str) -> bool:
-    """Whether the author of an offer sends sound."""
+    """Whether the author of an offer sends sound, or could: it is not processable."""
+    if not is_processable(offer):
+        return True
     _, sections = parse(offer)
     return any(section.kind == "audio" and section.sends for section in sections)
 

@@ -1,6 +1,7 @@
 """A session description (SDP) as data: the session-level lines and the m-sections."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +29,7 @@ class SessionDefaults:
     header_extensions: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SdpSection:
     """The session-level lines, or one m-section; lines include their line ending."""
 
@@ -76,17 +77,17 @@ class SdpSection:
         codec = SUPPORTED_CODECS.get(self.kind)
         return [payload_type for payload_type, name in self.codecs.items() if name == codec]
 
-    @property
+    @cached_property
     def mid(self) -> str | None:
         """The media identification (mid)."""
         return self.value(MID)
 
-    @property
+    @cached_property
     def setup(self) -> str | None:
         """The DTLS role."""
         return self.value(SETUP) or self.defaults.setup
 
-    @property
+    @cached_property
     def direction(self) -> str:
         """The direction."""
         return self.value(DIRECTION) or self.defaults.direction

@@ -109,17 +109,12 @@ class CallSession:
         A busy intercom is called a second time after a moment. If it is still busy, `when_busy`
         waits for a better time for the last attempt, or raises a BticinoError.
         """
-        self._viewer_offer, self._viewer_sdp = offer, single_audio_offer(offer)
-        reduced = reduced_offer(with_sendrecv_audio(self._viewer_sdp))
-        await self._set_up(lambda: self._dial(reduced, when_busy))
+        await self._set_up(offer, lambda: self._dial(when_busy))
 
     async def answer(self, ring: RingOffer, offer: str) -> None:
         """Answer a ring; the viewer gets the intercom's offer as the answer to its own."""
-        merged = single_audio_offer(offer)
-        self._viewer_offer, self._viewer_sdp, self._ring = offer, merged, ring
-        await self._set_up(
-            lambda: self._answer(ring, reduced_offer(viewer_answer_for_device(merged, ring.sdp)))
-        )
+        self._ring = ring
+        await self._set_up(offer, lambda: self._answer(ring))
 
     async def decline(self, ring: RingOffer) -> None:
         """Decline a ring without answering it."""
@@ -187,10 +182,10 @@ class CallSession:
         self._lost_connection = self.state is SessionState.ANSWERED
         self._fail(NoAnswerError(sent=True, reason="connection lost"))
 
-    async def _set_up(self, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _set_up(self, offer: str, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run to the end even if the caller is cancelled: an offer that was sent needs its end."""
         try:
-            self._raise_if_unprocessable()
+            self._take(offer)
             task = self._channel.spawn(begin(), "call")
             await asyncio.wait({task})
             if task.cancelled():
@@ -200,13 +195,16 @@ class CallSession:
             self.hang_up()
             raise
 
-    def _raise_if_unprocessable(self) -> None:
-        if not is_processable(self._viewer_sdp):
-            raise OfferTooLargeError(size=len(self._viewer_sdp))
+    def _take(self, offer: str) -> None:
+        """Take the viewer's offer, unless a description is too large to be processed."""
+        if not is_processable(offer):
+            raise OfferTooLargeError(size=len(offer))
         if self._ring is not None and not is_processable(self._ring.sdp):
             raise UnexpectedAnswerError
+        self._viewer_offer, self._viewer_sdp = offer, single_audio_offer(offer)
 
-    async def _dial(self, offer: str, when_busy: Callable[[], Awaitable[None]] | None) -> None:
+    async def _dial(self, when_busy: Callable[[], Awaitable[None]] | None) -> None:
+        offer = reduced_offer(with_sendrecv_audio(self._viewer_sdp))
         try:
             answer = await self._offer_twice(offer)
         except LineBusyError:
@@ -246,8 +244,9 @@ class CallSession:
             except TimeoutError:
                 raise NoAnswerError(sent=True, reason="no answer to the offer") from None
 
-    async def _answer(self, ring: RingOffer, answer: str) -> None:
+    async def _answer(self, ring: RingOffer) -> None:
         """Send our answer to the ring; the intercom only acknowledges it."""
+        answer = reduced_offer(viewer_answer_for_device(self._viewer_sdp, ring.sdp))
         data = {"type": "answer", "session_description": {"type": "call", "sdp": answer}}
         with self._expect_outcome() as outcome:
             await self._channel.wait_for_free_line(self.bridge_id)

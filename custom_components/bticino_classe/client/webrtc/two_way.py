@@ -119,8 +119,7 @@ def _pair(session: SdpSection, sections: list[SdpSection]) -> tuple[int, int] | 
 
 def _merged(kept: SdpSection, dropped: SdpSection) -> SdpSection:
     """Return a section with both directions, and with the payload types of both."""
-    sends = dropped.sends
-    direction = DIRECTIONS[kept.sends or sends, kept.receives or dropped.receives]
+    direction = DIRECTIONS[kept.sends or dropped.sends, kept.receives or dropped.receives]
     new = dict.fromkeys(dropped.payload_types)
     for number in kept.payload_types:
         new.pop(number, None)
@@ -129,7 +128,7 @@ def _merged(kept: SdpSection, dropped: SdpSection) -> SdpSection:
         line
         for line in map(without_eol, dropped.lines)
         if ((found := _PAYLOAD_TYPE.fullmatch(line)) and found[1] in new)
-        or (sends and _MEDIA_SOURCE.fullmatch(line))
+        or (dropped.sends and _MEDIA_SOURCE.fullmatch(line))
     ]
     merged = kept if kept.sends else kept.without(_MEDIA_SOURCE.fullmatch)
     merged = replace(merged, lines=(m_line, *merged.lines[1:])).appended(*lines)

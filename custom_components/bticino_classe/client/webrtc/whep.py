@@ -73,6 +73,8 @@ def is_offer(sdp: str) -> bool:
 
 def missing_codec(offer: str) -> str | None:
     """Return the name of the device's codec that an offered kind of media lacks."""
+    if not is_processable(offer):
+        return None
     _, sections = parse(offer)
     offered = {section.kind for section in sections}
     supported = {section.kind for section in sections if section.supported_payload_types}
