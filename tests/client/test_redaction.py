@@ -224,10 +224,18 @@ def test_structure_of_a_large_value(value: object) -> None:
     assert shape_of(value) == "dict"
 
 
-def test_work_for_the_structure_of_a_large_value() -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        {f"{n}": {f"{m}": n for m in range(100)} for n in range(200)},
+        {f"{n}": [[[[[[[[[[[[["x"]]]]]]]]]]]]] for n in range(1000)},
+    ],
+    ids=["fields", "lists"],
+)
+def test_work_for_the_structure_of_a_large_value(value: object) -> None:
     """It does not grow with the frame: an unknown one may have 256 KB."""
     with Coverage(counts_all=True) as coverage:
-        shape_of({f"{n}": {f"{m}": n for m in range(100)} for n in range(200)})
+        shape_of(value)
     assert coverage.executed < 20 * MAX_FIELDS
 
 

@@ -176,14 +176,15 @@ def shape_of(value: object) -> object:
 
 
 def _shape_of(value: object, depth: int, left: Iterator[int]) -> object:
-    """Return a structure with as many fields as are `left`."""
+    """Return a structure with as many fields and list items as are `left`."""
     if isinstance(value, Mapping) and depth:
         return {
             key if _FIELD_NAME.fullmatch(str(key)) else "?": _shape_of(item, depth - 1, left)
             for (key, item), _ in zip(value.items(), left, strict=False)
         }
     if isinstance(value, list | tuple) and depth:
-        return [_shape_of(item, depth - 1, left) for item in value[:1]]
+        first = zip(value[:1], left, strict=False)
+        return [_shape_of(item, depth - 1, left) for item, _ in first]
     if isinstance(value, str) and _PUSH_KIND.fullmatch(value):
         return value
     return type(value).__name__
