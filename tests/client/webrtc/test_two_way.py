@@ -301,6 +301,7 @@ def test_offer_with_several_directions(added: str) -> None:
     offer = read("go2rtc_whep")
     assert may_send(offer.replace("a=recvonly\r\n", f"a=recvonly\r\n{added}"))
     assert may_send(offer.replace("a=recvonly\r\n", ""))
+    assert may_send(offer.replace("a=recvonly\r\n", "a=recvonly\r8\r\n"))
     assert not may_send(offer.replace("t=0 0\r\n", f"t=0 0\r\n{added}"))
     assert may_send(offer + " " * MAX_DESCRIPTION_BYTES)
 

@@ -24,7 +24,6 @@ from .sections import (
     line_ending,
     parse,
     serialize,
-    without_eol,
 )
 
 if TYPE_CHECKING:
@@ -255,7 +254,7 @@ def _for_viewer(answer: str) -> str:
 
 def _with_plain_m_line(section: SdpSection) -> SdpSection:
     """Drop hidden characters of an m-line: an answer needs a section for each offered one."""
-    m_line = without_eol(section.lines[0])
+    m_line = section.bare_lines[0]
     if m_line.isprintable():
         return section
     plain = " ".join("".join(filter(str.isprintable, field)) for field in section.m_line)
@@ -346,7 +345,7 @@ def with_shared_codecs(section: SdpSection, offered: SdpSection) -> SdpSection |
 
 def _formats(section: SdpSection) -> dict[str, tuple[str, str, str]]:
     """Return the formats of the supported payload types."""
-    found = filter(None, (_FMTP.fullmatch(without_eol(line)) for line in reversed(section.lines)))
+    found = filter(None, map(_FMTP.fullmatch, reversed(section.bare_lines)))
     parameters = {match[1]: match[2] for match in found}
     return {
         number: _format(parameters.get(number, "")) for number in section.supported_payload_types
@@ -438,7 +437,7 @@ def _with_transport(section: SdpSection, tagged: SdpSection) -> SdpSection:
     Only those count for a BUNDLE group (RFC 8843), and the other side reads them from the first
     section of its own group.
     """
-    lines = (without_eol(line) for line in tagged.lines)
+    lines = tagged.bare_lines
     transport = [line for line in lines if _TRANSPORT.fullmatch(line)]
     return section.without(_TRANSPORT.fullmatch).appended(*transport)
 

@@ -36,6 +36,11 @@ class SdpSection:
     lines: tuple[str, ...]
     defaults: SessionDefaults = SessionDefaults()
 
+    @cached_property
+    def bare_lines(self) -> tuple[str, ...]:
+        """The lines without their line endings."""
+        return tuple(map(without_eol, self.lines))
+
     @property
     def m_line(self) -> list[str]:
         """The fields of the m-line: kind, port, protocol, payload types; empty for the session."""
@@ -64,7 +69,7 @@ class SdpSection:
     @property
     def codecs(self) -> dict[str, str]:
         """The lower-case codec name of each payload type, or its number if it has no rtpmap."""
-        found = filter(None, (_RTPMAP.fullmatch(without_eol(line)) for line in self.lines))
+        found = filter(None, map(_RTPMAP.fullmatch, self.bare_lines))
         names = {match[1]: match[2].lower() for match in found}
         return {
             payload_type: names.get(payload_type, payload_type)
@@ -95,8 +100,7 @@ class SdpSection:
     @property
     def header_extensions(self) -> frozenset[str]:
         """The lines about header extensions, without those of the session."""
-        bare = map(without_eol, self.lines)
-        return frozenset(line for line in bare if HEADER_EXTENSION.fullmatch(line))
+        return frozenset(filter(HEADER_EXTENSION.fullmatch, self.bare_lines))
 
     @property
     def sends(self) -> bool:
@@ -110,12 +114,13 @@ class SdpSection:
 
     def value(self, attribute: re.Pattern[str]) -> str | None:
         """Return the value of the first own line that matches the attribute, None without one."""
-        found = (attribute.fullmatch(without_eol(line)) for line in self.lines)
-        return next((match[match.re.groups] for match in found if match), None)
+        found = filter(None, map(attribute.fullmatch, self.bare_lines))
+        return next((match[match.re.groups] for match in found), None)
 
     def without(self, unwanted: Callable[[str], object]) -> SdpSection:
         """Drop the lines for which `unwanted`, called without the line ending, is true."""
-        return self._with(line for line in self.lines if not unwanted(without_eol(line)))
+        pairs = zip(self.lines, self.bare_lines, strict=True)
+        return self._with(line for line, bare in pairs if not unwanted(bare))
 
     def appended(self, *lines: str) -> SdpSection:
         """Append lines to a section."""

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 from .sdp import (
     DIRECTIONS,
     bundled_mids,
-    is_processable,
     matching_section,
     rejection,
+    sends_audio,
     with_bundled_mids,
     with_offered_codecs,
     with_shared_codecs,
 )
-from .sections import DIRECTION, MID, SdpSection, line_ending, parse, serialize, without_eol
+from .sections import DIRECTION, MID, SdpSection, line_ending, parse, serialize
 
 if TYPE_CHECKING:
     from ..models import Candidate
@@ -86,7 +86,7 @@ def may_send(offer: str) -> bool:
     Of several directions in a section, or of lines with odd endings, another program may take
     others than we do.
     """
-    if not is_processable(offer):
+    if sends_audio(offer):
         return True
     lines = (line.strip() for line in _LINE_BREAK.split(offer.lower()))
     _, sections = parse("\n".join(lines))
@@ -126,7 +126,7 @@ def _merged(kept: SdpSection, dropped: SdpSection) -> SdpSection:
     m_line = " ".join([*kept.m_line, *new]) + line_ending(kept.lines[0])
     lines = [
         line
-        for line in map(without_eol, dropped.lines)
+        for line in dropped.bare_lines
         if ((found := _PAYLOAD_TYPE.fullmatch(line)) and found[1] in new)
         or (dropped.sends and _MEDIA_SOURCE.fullmatch(line))
     ]
@@ -153,7 +153,7 @@ def _as_offered(section: SdpSection, offered: SdpSection) -> SdpSection:
 
 
 def _may_send(section: SdpSection) -> bool:
-    found = (DIRECTION.fullmatch(without_eol(line)) for line in section.lines)
+    found = map(DIRECTION.fullmatch, section.bare_lines)
     directions = {match[1] for match in found if match}
     return not directions or not directions <= {"recvonly", "inactive"}
 

@@ -15,7 +15,6 @@ from .sections import (
     SdpSection,
     parse,
     serialize,
-    without_eol,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def complete_answer(answer: str, candidates: Iterable[Candidate]) -> str:
 def gathering(answer: str, candidates: Iterable[Candidate]) -> Gathering:
     """Return how far a device has come that has sent an answer, and candidates after it."""
     session, sections = _with_candidates(answer, candidates)
-    if _END_OF_CANDIDATES in map(without_eol, session.lines):
+    if _END_OF_CANDIDATES in session.bare_lines:
         return Gathering.COMPLETE
     bundled = bundled_mids(session)
     stages: dict[int, Gathering] = {}
@@ -121,7 +120,7 @@ def parse_fragment(fragment: str, offer: str) -> TrickleFragment | None:
     candidates = tuple(
         _candidate(line, mids, section.mid)
         for section in (session, *sections)
-        for line in map(without_eol, section.lines)
+        for line in section.bare_lines
         if line.startswith("a=candidate:")
     )
     return TrickleFragment(candidates=candidates, restarts_ice=restarts_ice)
@@ -166,7 +165,7 @@ def _with_candidates(
 def _with_lines(section: SdpSection, lines: list[str]) -> SdpSection:
     if section.is_rejected:
         return section
-    present = {without_eol(line) for line in section.lines}
+    present = set(section.bare_lines)
     return section.appended(*(line for line in dict.fromkeys(lines) if line not in present))
 
 
@@ -177,7 +176,7 @@ def _completed(section: SdpSection) -> SdpSection:
 
 
 def _stage(section: SdpSection) -> Gathering:
-    lines = [without_eol(line) for line in section.lines]
+    lines = section.bare_lines
     if _END_OF_CANDIDATES in lines:
         return Gathering.COMPLETE
     types = [found[1] for line in lines if (found := _CANDIDATE_TYPE.fullmatch(line))]
