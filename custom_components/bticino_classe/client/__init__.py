@@ -72,6 +72,9 @@ from .errors import (
     UnknownModeError,
     UnreachableError,
 )
+from .images import (
+    image_type,
+)
 from .models import (
     Candidate,
     Event,
@@ -111,6 +114,7 @@ from .redaction import (
     redact,
 )
 from .values import (
+    LATEST_TIME,
     is_mac,
 )
 from .webrtc.call_state import (
@@ -155,6 +159,7 @@ from .websocket.push_channel import (
 )
 
 __all__ = [
+    "LATEST_TIME",
     "PRODUCTION",
     "SESSION_REUSE_SECONDS",
     "STREAM",
@@ -237,6 +242,7 @@ __all__ = [
     "complete_answer",
     "download_picture",
     "gathering",
+    "image_type",
     "is_mac",
     "is_offer",
     "limited_homes",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .const import APP_TYPE
 from .decode import MAX_MODULES
 from .errors import UnknownModeError
-from .values import LATEST, MS, as_float, as_id, as_mapping, as_mappings, as_number
+from .values import LATEST_TIME, MS, as_float, as_id, as_mapping, as_mappings, as_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -178,7 +178,7 @@ def setting(kind: SettingKind, fields: JsonObject) -> Setting:
 def _known_fields(prefix: str, fields: JsonObject) -> dict[str, bool | int]:
     """Return the valid ones of the fields that a write may contain."""
     numbers = {
-        key: as_number(fields.get(key), 0, LATEST * MS)
+        key: as_number(fields.get(key), 0, LATEST_TIME * MS)
         for key in (prefix + name for name in SENT_NUMBERS)
     }
     known: dict[str, bool | int] = {key: int(n) for key, n in numbers.items() if n is not None}
@@ -194,6 +194,6 @@ def _mode(enabled: object, number: float | None) -> SettingMode:
 
 
 def _seconds(milliseconds: float | None) -> float | None:
-    if milliseconds is None or not 0 < milliseconds <= LATEST * MS:
+    if milliseconds is None or not 0 < milliseconds <= LATEST_TIME * MS:
         return None
     return milliseconds / MS

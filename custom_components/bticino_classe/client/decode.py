@@ -13,7 +13,7 @@ from typing import Any, Final
 from .models import Event, Home, IceServer, Module, ModuleKind, ModuleState, Picture, Topology
 from .public_hosts import is_public_address, is_public_name
 from .values import (
-    LATEST,
+    LATEST_TIME,
     MS,
     JsonObject,
     as_address,
@@ -278,7 +278,8 @@ def _state(source: JsonObject) -> ModuleState | None:
         on=_on(source),
         locked=_bool(source.get("lock")),
         use_pincode=_bool(source.get("use_pincode")),
-        configs_changed=whole(as_number(source.get("last_configs_update"), 0, LATEST * MS)) or None,
+        configs_changed=whole(as_number(source.get("last_configs_update"), 0, LATEST_TIME * MS))
+        or None,
     )
 
 

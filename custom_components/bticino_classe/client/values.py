@@ -9,7 +9,7 @@ from typing import Any, Final
 
 type JsonObject = Mapping[str, Any]
 
-LATEST: Final = 253_402_300_799.0  # the end of the year 9999, in seconds since 1970
+LATEST_TIME: Final = 253_402_300_799.0  # the end of the year 9999, in seconds since 1970
 MS: Final = 1000  # per second
 MAX_NAME_LENGTH: Final = 100  # characters
 MAX_LABEL_LENGTH: Final = 64  # of a type or a version
@@ -127,7 +127,7 @@ def as_number(value: object, low: float, high: float) -> float | None:
 
 def as_time(value: object) -> float | None:
     """Return the value if it is a time in seconds since 1970, up to the year 9999."""
-    return as_number(value, 0, LATEST)
+    return as_number(value, 0, LATEST_TIME)
 
 
 def as_int(value: object) -> int | None:

@@ -162,9 +162,12 @@ class Database:
         while await self._submit(self._vacuum):
             pass
 
-    async def rename_damaged(self) -> None:
-        """Rename the damaged file; the next use creates a new one."""
-        await self._submit(self._rename_damaged)
+    async def rename_damaged(self) -> Path | None:
+        """Rename the damaged file and return its new path; the next use creates a new one.
+
+        None: there is no file, only memory.
+        """
+        return await self._submit(self._rename_damaged)
 
     async def remove(self) -> None:
         """Close and delete the file and all that belongs to it; use memory from now on."""
@@ -238,12 +241,15 @@ class Database:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return bool(left)
 
-    def _rename_damaged(self) -> None:
+    def _rename_damaged(self) -> Path | None:
         self._disconnect()
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        for file in _files(self._path):
-            if DAMAGED not in file.name:
-                file.replace(file.with_name(f"{file.name}{DAMAGED}{stamp}"))
+        if (path := self._path) is None:
+            return None
+        renamed = path.with_name(f"{path.name}{DAMAGED}{time.strftime('%Y%m%d-%H%M%S')}")
+        for file in _files(path):
+            if DAMAGED not in file.name:  # the log has to keep the name of its file
+                file.replace(file.with_name(file.name.replace(path.name, renamed.name)))
+        return renamed
 
     def _delete_damaged(self, before: float) -> None:
         for file in [] if self._is_frozen else _files(self._path):
@@ -285,6 +291,8 @@ def _translate_errors[Result](work: Callable[[], Result]) -> Result:
         if isinstance(err, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:
             raise UnusableError(err.sqlite_errorname) from None
         raise DamagedError(str(err)) from None
+    except UnicodeDecodeError:  # an error of SQLite whose text has parts of the file
+        raise DamagedError("unreadable text") from None
     except OSError as err:
         raise UnusableError(err.strerror) from None
 

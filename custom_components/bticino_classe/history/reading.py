@@ -6,11 +6,12 @@ import json
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from ..client import ModuleKind, StillImage
+from ..client import LATEST_TIME, CallState, ModuleKind, StillImage, image_type
+from .database import DamagedError
 from .records import KINDS, CallRecord, Location
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     import sqlite3
 
     from ..house import House
@@ -103,11 +104,60 @@ def count(db: sqlite3.Connection) -> Stored:
     return Stored(calls=calls, pictures=pictures, picture_bytes=picture_bytes)
 
 
+def check(is_possible: object) -> None:
+    """Raise DamagedError for what is never written: SQLite does not notice damaged values."""
+    if not is_possible:
+        reason = "impossible values"
+        raise DamagedError(reason)
+
+
+def is_text(value: object) -> bool:
+    """Whether a stored value can be a text."""
+    return isinstance(value, str)
+
+
+def is_time(value: object) -> bool:
+    """Whether a stored value can be a time in seconds since 1970."""
+    return isinstance(value, float) and 0 <= value <= LATEST_TIME
+
+
+def is_count(value: object) -> bool:
+    """Whether a stored value can be a number of calls or bytes."""
+    return isinstance(value, int) and value >= 0
+
+
+_REQUIRED: Final[dict[str, Callable[[object], bool]]] = {
+    "id": is_text,
+    "session": is_text,
+    "bridge_id": is_text,
+    "time": is_time,
+    "outcome": frozenset(CallState).__contains__,
+    "seen": (0, 1).__contains__,
+}
+_OPTIONAL: Final = {
+    "answered_at": is_time,
+    "ended_at": is_time,
+    "snapshot": is_count,
+    "vignette": is_count,
+}
+_CHECKS: Final = [
+    (_REQUIRED.get(name), _OPTIONAL.get(name, is_text)) for name in COLUMNS.split(", ")
+]
+
+
 def as_record(row: tuple[Any, ...]) -> CallRecord:
-    """Return the record of a row of COLUMNS."""
+    """Return the record of a row of COLUMNS; DamagedError: no call has such values."""
+    for (required, optional), value in zip(_CHECKS, row, strict=True):
+        check(required(value) if required else value is None or optional(value))
     module_id, name, home_id, home_name, *values = row
     location = Location(module_id=module_id, name=name, home_id=home_id, home_name=home_name)
     return CallRecord(location=location, **dict(zip(FIELDS, values, strict=True)))
+
+
+def as_image(content: Any, content_type: Any) -> StillImage:
+    """Return the picture of a row; DamagedError: it is none."""
+    check(isinstance(content, bytes) and image_type(content) == content_type)
+    return StillImage(content=content, content_type=content_type)
 
 
 def as_row(record: CallRecord) -> tuple[object, ...]:
@@ -142,7 +192,7 @@ def picture(db: sqlite3.Connection, call_id: str, kind: str) -> StillImage | Non
         " WHERE call = (SELECT number FROM calls WHERE id = ?) AND kind = ?"
     )
     row = db.execute(sql, (call_id, kind)).fetchone()
-    return None if row is None else StillImage(content=row[0], content_type=row[1])
+    return None if row is None else as_image(*row)
 
 
 def page(

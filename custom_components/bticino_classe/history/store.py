@@ -28,6 +28,7 @@ from .database import (
 )
 from .picture_files import picture_folder, remove_folder
 from .records import MEMORY_LIMITS
+from .salvage import restore
 from .summary import Summary, find_call
 from .writing import Writer, no_op
 
@@ -82,6 +83,7 @@ class CallStore:
         self._ringing: tuple[str, ...] = ()
         self._is_first_commit = True
         self._is_replaced = False
+        self._damaged: Path | None = None  # the file that was replaced, until it was read
         self._is_failing = False
 
     @callback
@@ -248,10 +250,13 @@ class CallStore:
         calls, listed = tuple(self._pending.values()), tuple(self._pending_listed.values())
         is_first, ringing = self._is_first_commit, self._ringing
         deleted_until = self._entry.data.get(CONF_DELETED_UNTIL)
-        limits, now, stored = self._limits, self._now(), self._stored
+        limits, now, stored, damaged = self._limits, self._now(), self._stored, self._damaged
 
         def store(db: sqlite3.Connection) -> Summary:
             writer = Writer(db, limits=limits, now=now)
+            if damaged is not None:
+                kept = restore(writer, damaged, now)
+                LOGGER.warning("%s calls of the damaged history could be read", kept)
             if is_first:
                 writer.begin(deleted_until=deleted_until, ringing=ringing)
             for news in (*calls, *listed):
@@ -263,7 +268,7 @@ class CallStore:
             return stored.read_changed(db, now, writer.changed)
 
         self._stored = await self._database.run(store)
-        self._is_first_commit = False
+        self._is_first_commit, self._damaged = False, None
         for call in calls:
             if self._pending.get(call.id) is call:
                 del self._pending[call.id]
@@ -281,7 +286,10 @@ class CallStore:
             self._notify(changed)
 
     async def _async_replace(self, err: DamagedError | NewerVersionError) -> None:
-        """Continue with a new file, or in memory; calls of the last day are stored again."""
+        """Continue with a new file that has what can still be read, or in memory.
+
+        Calls of the last day are stored again.
+        """
         is_new_file_damaged = self._is_replaced and self._is_first_commit
         in_memory = isinstance(err, NewerVersionError) or is_new_file_damaged
         if isinstance(err, NewerVersionError):
@@ -289,10 +297,10 @@ class CallStore:
             self._issues.async_raise(HISTORY_NEWER)
         elif not in_memory:
             LOGGER.warning("The history of calls is damaged (%s); a new one is created", err)
-            await self._database.rename_damaged()
+            self._damaged = await self._database.rename_damaged()
             self._issues.async_raise(HISTORY_DAMAGED)
         if in_memory:
-            self._limits = MEMORY_LIMITS
+            self._limits, self._damaged = MEMORY_LIMITS, None
         replaced, self._database = self._database, self._new_database(in_memory=in_memory)
         await replaced.close()
         self._is_first_commit = self._is_replaced = True

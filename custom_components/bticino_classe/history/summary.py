@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from ..client import SESSION_REUSE_SECONDS
-from .reading import by_ids, select
+from .reading import by_ids, check, is_count, is_text, is_time, select
 from .records import DAY, KINDS
 
 if TYPE_CHECKING:
@@ -42,15 +42,20 @@ class Summary:
     def read(cls, db: sqlite3.Connection, now: float) -> Summary:
         """Return what is stored."""
         meta = dict(db.execute("SELECT name, value FROM meta").fetchall())
+        check("tracking_since" in meta and all(map(is_time, meta.values())))
         last_day = "WHERE time > ? ORDER BY time DESC LIMIT ?"
         recent = select(db, last_day, now - DAY, MAX_RECENT)
-        deletions = f"SELECT session, time FROM deletions {last_day}"  # noqa: S608 - constants
+        sql = f"SELECT session, time FROM deletions {last_day}"  # noqa: S608 - constants
+        deletions = db.execute(sql, (now - DAY, MAX_RECENT)).fetchall()
+        check(all(is_text(session) and is_time(time) for session, time in deletions))
+        unseen = dict(db.execute(f"{_UNSEEN} GROUP BY bridge_id").fetchall())
+        check(all(map(is_count, unseen.values())))
         modules = {*chain.from_iterable(db.execute("SELECT bridge_id, panel_id FROM totals"))}
         return cls(
             newest=_newest_of(db, modules - {""}),
-            unseen=Counter(dict(db.execute(f"{_UNSEEN} GROUP BY bridge_id").fetchall())),
+            unseen=Counter(unseen),
             recent={record.id: record for record in recent},
-            deletions=db.execute(deletions, (now - DAY, MAX_RECENT)).fetchall(),
+            deletions=deletions,
             deleted_until=meta.get("deleted_until", 0.0),
             tracking_since=meta["tracking_since"],
         )
@@ -63,6 +68,7 @@ class Summary:
             module_id: db.execute(f"{_UNSEEN} WHERE bridge_id = ?", (module_id,)).fetchone()[1] or 0
             for module_id in changed.modules
         }
+        check(all(map(is_count, counts.values())))
         return replace(
             self,
             newest=self.newest | _newest_of(db, changed.modules),

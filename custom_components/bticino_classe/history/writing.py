@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from ..client import SESSION_REUSE_SECONDS
-from .reading import COLUMNS, HAS_PICTURE, IN_LIST, as_row, by_ids, same_call
+from .reading import COLUMNS, HAS_PICTURE, IN_LIST, as_row, by_ids, check, same_call
 from .records import DAY, GONE, KINDS, MEGABYTE, Limits, ListedCall, merged
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _MARK_SEEN: Final = (
 _DELETE_EXCESS: Final = (
     "DELETE FROM calls WHERE time < ? OR number IN (SELECT number FROM calls ORDER BY time LIMIT ?)"
 )
-_SET_DELETED_UNTIL: Final = (
+_SET_TIME: Final = (
     "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)"
 )
 _IS_UNWANTED: Final = (
@@ -80,8 +80,7 @@ class Writer:
         self._db.execute(sql, (float(int(self._now)),))
         if deleted_until is not None:
             # The clock may have been wrong when it was stored.
-            until = min(deleted_until, self._now)
-            self._db.execute(_SET_DELETED_UNTIL, ("deleted_until", until))
+            self.note_time("deleted_until", min(deleted_until, self._now))
         self._db.execute(_END_RINGING, (json.dumps([*ringing]),))
         self.changed.is_more = True
 
@@ -94,6 +93,15 @@ class Writer:
         elif (record := merged(known, news)) != known:
             self._update(known, record)
             self.changed.add([known, record])
+
+    def note_time(self, name: str, value: float) -> None:
+        """Store a time, unless a later one is stored under this name."""
+        self._db.execute(_SET_TIME, (name, value))
+
+    def note_deletion(self, session: str, time: float, deleted_at: float) -> None:
+        """Store that a call was deleted."""
+        sql = "INSERT INTO deletions VALUES (?, ?, ?)"
+        self._db.execute(sql, (session, time, deleted_at))
 
     def insert(self, call: CallRecord) -> None:
         """Add an unknown call; its pictures are added by `keep`."""
@@ -140,8 +148,8 @@ class Writer:
         """
         until = self._now - SESSION_REUSE_SECONDS
         self._remember_deletions("time > ?", until - SESSION_REUSE_SECONDS)
-        self._db.execute(_SET_DELETED_UNTIL, ("deleted_until", until))
-        self._db.execute(_SET_DELETED_UNTIL, ("list_deleted_until", float(int(self._now))))
+        self.note_time("deleted_until", until)
+        self.note_time("list_deleted_until", float(int(self._now)))
         self._db.execute("DELETE FROM pictures")
         self._db.execute("DELETE FROM calls")
         self.changed.is_more = True
@@ -154,6 +162,8 @@ class Writer:
         excess = (
             count - limits.calls + limits.calls // EXCESS_DIVISOR if count > limits.calls else 0
         )
+        if excess:
+            check(self._db.execute("SELECT count(*) FROM calls").fetchone() == (count,))
         if self._db.execute(_DELETE_EXCESS, (oldest, excess)).rowcount:
             self.changed.is_more = True
         self._limit_pictures()
@@ -172,12 +182,20 @@ class Writer:
         limit = self._limits.megabytes * MEGABYTE
         sql = "SELECT total(picture_bytes) - ? FROM totals"
         (excess,) = self._db.execute(sql, (limit,)).fetchone()
+        if excess > MEGABYTE:  # more than a picture
+            check(self._picture_bytes() == limit + excess)
         if excess > 0:
             numbers = self._oldest_pictures(excess)
             self._db.executemany("DELETE FROM pictures WHERE call = ?", numbers)
             gone = "snapshot = min(snapshot, 0), vignette = min(vignette, 0)"  # NULL stays NULL
             self._db.executemany(f"UPDATE calls SET {gone} WHERE number = ?", numbers)  # noqa: S608 - constant
             self.changed.is_more = True
+
+    def _picture_bytes(self) -> float:
+        """Return the size of all pictures, which reads all calls that have some."""
+        sql = f"SELECT total(picture_bytes) FROM calls WHERE {HAS_PICTURE}"  # noqa: S608 - constants
+        (found,) = self._db.execute(sql).fetchone()
+        return float(found)
 
     def _oldest_pictures(self, size: float) -> list[tuple[int]]:
         """Return the numbers of the oldest calls whose pictures have at least a size together."""

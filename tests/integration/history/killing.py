@@ -33,6 +33,7 @@ from custom_components.bticino_classe.history import database, reading
 from custom_components.bticino_classe.history.history import CallHistory
 from custom_components.bticino_classe.history.records import KINDS, session_hash
 from custom_components.bticino_classe.house import House
+from tests.simulator.pictures import jpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -72,7 +73,7 @@ async def open_history(folder: Path) -> CallHistory:
 
 def content(session: str, kind: str) -> bytes:
     """Return a unique picture that is larger than a database page."""
-    return b"\xff\xd8\xff" + f"{session}-{kind}".encode() * 2000
+    return jpeg(f"{session}-{kind}") + bytes(20_000)
 
 
 async def simulate(history: CallHistory, report: Callable[[str], None]) -> None:
