@@ -49,11 +49,6 @@ DOCS = Path(__file__).parents[3] / "docs"
 type Exported = list[dict[str, Any]]
 
 
-@pytest.fixture(autouse=True)
-def _enabled(all_entities: None) -> None:
-    """Enable also what is disabled by default."""
-
-
 async def export(hass: HomeAssistant, user: User | None = None, **data: Any) -> Exported:
     """Export calls, by default those of the last ten minutes."""
     context = Context(user_id=user.id if user else None)

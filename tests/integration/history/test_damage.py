@@ -39,11 +39,6 @@ PAGE = 4096  # bytes
 CALENDAR = "calendar.casa_calls"
 
 
-@pytest.fixture(autouse=True)
-def _enabled(all_entities: None) -> None:
-    """Enable also what is disabled by default."""
-
-
 def record(number: int, now: float) -> CallRecord:
     """Return a call of an earlier hour."""
     at = now - number * HOUR

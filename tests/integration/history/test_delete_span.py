@@ -45,11 +45,6 @@ ROME = ZoneInfo("Europe/Rome")
 DAYS_AGO = (400, 40, 29, 10, 3)  # when the calls of the list began
 
 
-@pytest.fixture(autouse=True)
-def _enabled(all_entities: None) -> None:
-    """Enable also what is disabled by default."""
-
-
 async def add_old_calls(hass: HomeAssistant) -> float:
     """Add calls of the cloud's list; returns the time from which their age counts."""
     now = float(int(dt_util.utcnow().timestamp()))

@@ -54,11 +54,6 @@ OUTCOME = "sensor.classe_300x_last_call"
 FRAMES = {"miss": 1, "answer_elsewhere": 2, "hang_up": 1}  # pushes of each step
 
 
-@pytest.fixture(autouse=True)
-def _enabled(all_entities: None) -> None:
-    """Enable also what is disabled by default."""
-
-
 async def called(
     hass: HomeAssistant, simulator: Simulator, panel: str, *then: str, **how: Any
 ) -> Call:

@@ -58,11 +58,6 @@ if TYPE_CHECKING:
 HOUR_SECONDS = CLEANUP_INTERVAL.total_seconds() + 1
 
 
-@pytest.fixture(autouse=True)
-def _enabled(all_entities: None) -> None:
-    """Enable also what is disabled by default."""
-
-
 @pytest.mark.usefixtures("freezer", "online_entry")
 async def test_cloud_clock_that_jumps(
     hass: HomeAssistant,

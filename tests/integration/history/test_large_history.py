@@ -38,11 +38,6 @@ MAX_PAGES: Final = 3  # of one change: the call, the totals, one more in a large
 MAX_GROWTH: Final = 1.25  # a scan of all calls would give far more
 
 
-@pytest.fixture(autouse=True)
-def _enabled(all_entities: None) -> None:
-    """Enable also what is disabled by default."""
-
-
 async def missed(hass: HomeAssistant, simulator: Simulator) -> None:
     """Miss a call without pictures."""
     await called(hass, simulator, STREET, "miss", pictures=False)

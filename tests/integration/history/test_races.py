@@ -47,11 +47,6 @@ def locked(path: Path) -> Iterator[None]:
         db.execute("ROLLBACK")
 
 
-@pytest.fixture(autouse=True)
-def _enabled(all_entities: None) -> None:
-    """Enable also what is disabled by default."""
-
-
 async def backup_platform(hass: HomeAssistant) -> Any:
     """Return the integration's backup platform."""
     return await hass.async_add_import_executor_job(

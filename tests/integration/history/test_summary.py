@@ -25,6 +25,11 @@ COUNTED = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _enabled() -> None:
+    """Only what is enabled by default."""
+
+
 async def check_summary(hass: HomeAssistant) -> None:
     """Compare the summary with the database, and the totals in it with its calls."""
     history = history_of(hass)
