@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .records import CallRecord
     from .writing import Writer
 
-MAX_ERRORS: Final = 20_000  # of a table; a page has some thirty calls
+MAX_ERRORS: Final = 3000  # of a table: some seventy for each page of calls
 MAX_ROW: Final = 2**40  # no table has a higher number
 MAX_PICTURES: Final = 20 * MEGABYTE  # bytes: the set-up waits for them
 TIMES: Final = ("tracking_since", "deleted_until", "list_deleted_until")

@@ -115,9 +115,10 @@ class Fuzzer:
         self.report.inputs += 1
         executed = coverage.executed
         fault, spent = self._timed(run, log, case)
-        if fault is None and is_timed:
+        is_measured = self._target.is_measured and fault is None
+        if is_measured and is_timed:
             fault = self._check_time(run, log, case, spent)
-        elif fault is None:
+        elif is_measured:
             fault = self._check_lines(case, coverage.executed - executed)
         if fault is not None and fault not in self.report.faults:
             self._note(run, log, case, fault)

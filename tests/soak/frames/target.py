@@ -19,13 +19,14 @@ class Target:
 
     `open` prepares what lives longer than an input, and provides `run`. That returns the seconds of
     processor time to compare with the limit, if it is not all of its own time. `max_size` is of an
-    input, in characters.
+    input, in characters. Without `is_measured`, neither time nor work is limited.
     """
 
     name: str
     seeds: Sequence[Any]
     open: Callable[[], AbstractContextManager[Run]]
     max_size: int = MAX_SIZE
+    is_measured: bool = True
 
 
 def pure(name: str, run: Run, seeds: Sequence[Any], *, max_size: int = MAX_SIZE) -> Target:
