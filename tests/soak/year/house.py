@@ -188,15 +188,17 @@ class House:
                         is_answered |= message.get("event", {}).get("type") == "answer"
         return is_answered
 
-    async def make_backup(self) -> str:
-        """Make a backup and return its id."""
-        known = {each["backup_id"] for each in await self._backups()}
+    async def make_backup(self) -> str | None:
+        """Make a backup and return its id; None if Home Assistant could not make one."""
+        known = {each["backup_id"] for each in (await self.command("backup/info"))["backups"]}
         await self.command("backup/generate", agent_ids=[BACKUPS], include_database=False)
         while True:
             await asyncio.sleep(1)
-            new = {each["backup_id"] for each in await self._backups()} - known
-            if new:
+            info = await self.command("backup/info")
+            if new := {each["backup_id"] for each in info["backups"]} - known:
                 return str(new.pop())
+            if info["state"] == "idle":
+                return None
 
     async def restore(self, backup: str) -> None:
         """Restore a backup, for which Home Assistant restarts."""
@@ -211,10 +213,6 @@ class House:
             self.leader.detach()
         self.process = None
         await self.start()
-
-    async def _backups(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await self.command("backup/info"))["backups"]
-        return found
 
     async def _spawn(self, descriptor: int, log: int) -> None:
         clouds = {

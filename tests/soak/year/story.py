@@ -345,7 +345,8 @@ class Story(People):
         deleted_before = self.truth.deleted()
         await asyncio.sleep(chance.uniform(10 * MINUTE, 3 * HOUR))
         async with self.world.change():
-            if self.house.process is None:
+            # After a full disk, Home Assistant's recorder may not let a backup be made.
+            if self.house.process is None or backup is None:
                 return
             for account in self.world.accounts.values():
                 self.truth.may_sign_in(account.name)
