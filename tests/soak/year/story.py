@@ -157,7 +157,7 @@ class Story(People):
         self.world.expected_errors.add("Authentication failed")
         await asyncio.sleep(chance.uniform(HOUR, 3 * HOUR))
         async with self.world.change():
-            await self._sign_in_again()
+            await self.world.sign_in_again()
 
     async def client_retired(self, chance: random.Random) -> None:
         """The cloud refuses the app's own identity for some hours."""
@@ -367,7 +367,7 @@ class Story(People):
         if not self.house.is_up:
             async with self.world.change():
                 await self._start()
-        await self._sign_in_again()
+        await self.world.sign_in_again()
 
     async def _vanish(self, chance: random.Random, kind: str) -> None:
         account = self._any_account(chance)
@@ -379,14 +379,6 @@ class Story(People):
             module = home.modules.pop(chance.choice(found).id)
             await asyncio.sleep(chance.uniform(MINUTE, 5 * HOUR))
             home.modules[module.id] = module
-
-    async def _sign_in_again(self) -> None:
-        if not self.house.is_up:
-            return
-        for account in self.world.accounts.values():
-            number = await self.house.sign_in_again(account.entry, account.passwords[-1])
-            for _ in range(number):
-                self.truth.may_sign_in(account.name)
 
     async def _start(self) -> None:
         self.world.disk.set_read_only(False)

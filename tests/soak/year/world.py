@@ -203,6 +203,15 @@ class World:
             self._read = seen.tell()
         return [_told(json.loads(line), self._places) for line in lines]
 
+    async def sign_in_again(self) -> None:
+        """Enter the password of each account for which Home Assistant asks."""
+        if not self.house.is_up:
+            return
+        for account in self.accounts.values():
+            number = await self.house.sign_in_again(account.entry, account.passwords[-1])
+            for _ in range(number):
+                self.truth.may_sign_in(account.name)
+
     def secrets(self) -> Iterator[str]:
         """Yield the position of the homes, and every password and token that was ever valid."""
         yield LATITUDE
