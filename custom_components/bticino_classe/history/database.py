@@ -17,7 +17,12 @@ MAGIC: Final = b"SQLite format 3\0"
 USER_VERSION_BYTES: Final = slice(60, 64)  # of the file's header
 VACUUM_PAGES: Final = 1000  # in one step; reads and writes run between the steps
 CHECKPOINT_PAGES: Final = 1000
+MAX_VERSION: Final = 1000  # a higher one is damage
 DAMAGED: Final = ".damaged-"  # in the names of renamed files, before the date
+# A file that is to replace a damaged one, while it is filled and when it is complete.
+NEW: Final = ".new"
+COMPLETE: Final = ".complete"
+LOGS: Final = ("-wal", "-shm")
 SETTINGS: Final = (
     "journal_mode = WAL",
     "synchronous = FULL",
@@ -162,12 +167,12 @@ class Database:
         while await self._submit(self._vacuum):
             pass
 
-    async def rename_damaged(self) -> Path | None:
-        """Rename the damaged file and return its new path; the next use creates a new one.
+    async def replace_damaged(self, salvage: Callable[[sqlite3.Connection, Path], int]) -> int:
+        """Rename the damaged file, and put a new one in its place that `salvage` has filled.
 
-        None: there is no file, only memory.
+        Returns what `salvage` returns. All or nothing is done, also if the process is killed.
         """
-        return await self._submit(self._rename_damaged)
+        return await self._submit(lambda: self._replace_damaged(salvage))
 
     async def remove(self) -> None:
         """Close and delete the file and all that belongs to it; use memory from now on."""
@@ -241,15 +246,19 @@ class Database:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return bool(left)
 
-    def _rename_damaged(self) -> Path | None:
+    def _replace_damaged(self, salvage: Callable[[sqlite3.Connection, Path], int]) -> int:
         self._disconnect()
-        if (path := self._path) is None:
-            return None
-        renamed = path.with_name(f"{path.name}{DAMAGED}{time.strftime('%Y%m%d-%H%M%S')}")
-        for file in _files(path):
-            if DAMAGED not in file.name:  # the log has to keep the name of its file
-                file.replace(file.with_name(file.name.replace(path.name, renamed.name)))
-        return renamed
+        if self._path is None:
+            return 0
+        _finish_replacement(self._path)
+        try:
+            found = _fill_new(self._path, salvage)
+        except BaseException:
+            _remove_new(self._path)
+            raise
+        _beside(self._path, NEW).replace(_beside(self._path, COMPLETE))
+        _finish_replacement(self._path)
+        return found
 
     def _delete_damaged(self, before: float) -> None:
         for file in [] if self._is_frozen else _files(self._path):
@@ -281,6 +290,44 @@ def _files(path: Path | None) -> list[Path]:
     return [] if path is None else sorted(path.parent.glob(f"{path.name}*"))
 
 
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}{suffix}")
+
+
+def _remove_new(path: Path) -> None:
+    """Delete a replacement that is not complete."""
+    for suffix in ("", *LOGS):
+        _beside(path, f"{NEW}{suffix}").unlink(missing_ok=True)
+
+
+def _fill_new(path: Path, salvage: Callable[[sqlite3.Connection, Path], int]) -> int:
+    """Create a replacement, and move all of it to its main file."""
+    new = _beside(path, NEW)
+    new.touch(mode=0o600)
+    with closing(sqlite3.connect(new, autocommit=True)) as connection:
+        _configure(connection)
+        connection.execute("BEGIN")
+        found = salvage(connection, path)
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return found
+
+
+def _finish_replacement(path: Path) -> None:
+    """Put a complete replacement in place of a damaged file; delete one that is not complete."""
+    _remove_new(path)
+    if not (complete := _beside(path, COMPLETE)).exists():
+        return
+    renamed = _beside(path, f"{DAMAGED}{time.strftime('%Y%m%d-%H%M%S')}")
+    while renamed.exists():
+        renamed = _beside(renamed, "+")
+    # The logs first: they must not be taken for those of the new file.
+    for suffix in (*LOGS, ""):
+        if (file := _beside(path, suffix)).exists():
+            file.replace(_beside(renamed, suffix))
+    complete.replace(path)
+
+
 def _translate_errors[Result](work: Callable[[], Result]) -> Result:
     """Run a function; errors of SQLite and the disk become those of this module."""
     try:
@@ -291,8 +338,9 @@ def _translate_errors[Result](work: Callable[[], Result]) -> Result:
         if isinstance(err, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:
             raise UnusableError(err.sqlite_errorname) from None
         raise DamagedError(str(err)) from None
-    except UnicodeDecodeError:  # an error of SQLite whose text has parts of the file
-        raise DamagedError("unreadable text") from None
+    # An error of SQLite whose text has parts of the file, and a page that claims to be huge.
+    except (UnicodeDecodeError, MemoryError) as err:
+        raise DamagedError(type(err).__name__) from None
     except OSError as err:
         raise UnusableError(err.strerror) from None
 
@@ -301,6 +349,7 @@ def _prepare(path: Path) -> None:
     """Make the file private; NewerVersionError: it was written by a newer version."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
+    _finish_replacement(path)
     try:
         with path.open("rb") as file:
             header = file.read(HEADER_BYTES)
@@ -308,16 +357,23 @@ def _prepare(path: Path) -> None:
         path.touch(mode=0o600)
         return
     path.chmod(0o600)
-    if header.startswith(MAGIC) and int.from_bytes(header[USER_VERSION_BYTES]) > VERSION:
+    if header.startswith(MAGIC):
+        _check_version(int.from_bytes(header[USER_VERSION_BYTES], signed=True))
+
+
+def _check_version(version: int) -> None:
+    if VERSION < version <= MAX_VERSION:
         raise NewerVersionError
+    if not 0 <= version <= VERSION:
+        reason = "impossible version"
+        raise DamagedError(reason)
 
 
 def _configure(connection: sqlite3.Connection) -> None:
     """Apply the settings; create the tables in one transaction if they are missing."""
     with closing(connection.execute("PRAGMA user_version")) as found:
         (version,) = found.fetchone()
-    if version > VERSION:
-        raise NewerVersionError
+    _check_version(version)
     if version < VERSION:  # in a file that has tables, this would write at every start
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     for setting in SETTINGS:

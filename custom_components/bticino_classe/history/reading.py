@@ -154,9 +154,10 @@ def as_record(row: tuple[Any, ...]) -> CallRecord:
     return CallRecord(location=location, **dict(zip(FIELDS, values, strict=True)))
 
 
-def as_image(content: Any, content_type: Any) -> StillImage:
-    """Return the picture of a row; DamagedError: it is none."""
-    check(isinstance(content, bytes) and image_type(content) == content_type)
+def as_image(content: Any, content_type: Any) -> StillImage | None:
+    """Return the picture of a row; None if it is damaged."""
+    if not isinstance(content, bytes) or image_type(content) != content_type:
+        return None
     return StillImage(content=content, content_type=content_type)
 
 

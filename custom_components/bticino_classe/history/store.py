@@ -33,7 +33,7 @@ from .summary import Summary, find_call
 from .writing import Writer, no_op
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Coroutine, Iterator
     from datetime import datetime
     import sqlite3
 
@@ -83,7 +83,6 @@ class CallStore:
         self._ringing: tuple[str, ...] = ()
         self._is_first_commit = True
         self._is_replaced = False
-        self._damaged: Path | None = None  # the file that was replaced, until it was read
         self._is_failing = False
 
     @callback
@@ -104,9 +103,7 @@ class CallStore:
             try:
                 return await database.read(query)
             except (DamagedError, NewerVersionError) as err:
-                async with self._lock:
-                    if database is self._database:  # not replaced by another query yet
-                        await self._async_replace(err)
+                await self._async_finish(self._replace(database, err), "replace the history")
         await self._async_commit()
         with self._translated_errors():
             return await self._database.read(query)
@@ -192,8 +189,11 @@ class CallStore:
         HomeAssistantError: nothing was stored; pending changes stay pending. The commit continues
         if the caller is cancelled, since stored changes have to be shown.
         """
-        commit = self._commit(work, erase_damaged_before)
-        task = self._hass.async_create_task(commit, "bticino_classe commit")
+        await self._async_finish(self._commit(work, erase_damaged_before), "commit")
+
+    async def _async_finish(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something to its end, also if the caller is cancelled."""
+        task = self._hass.async_create_task(work, f"{DOMAIN} {name}")
         task.add_done_callback(_retrieve_exception)
         await asyncio.wait([task])
         task.result()
@@ -250,13 +250,10 @@ class CallStore:
         calls, listed = tuple(self._pending.values()), tuple(self._pending_listed.values())
         is_first, ringing = self._is_first_commit, self._ringing
         deleted_until = self._entry.data.get(CONF_DELETED_UNTIL)
-        limits, now, stored, damaged = self._limits, self._now(), self._stored, self._damaged
+        limits, now, stored = self._limits, self._now(), self._stored
 
         def store(db: sqlite3.Connection) -> Summary:
             writer = Writer(db, limits=limits, now=now)
-            if damaged is not None:
-                kept = restore(writer, damaged, now)
-                LOGGER.warning("%s calls of the damaged history could be read", kept)
             if is_first:
                 writer.begin(deleted_until=deleted_until, ringing=ringing)
             for news in (*calls, *listed):
@@ -268,7 +265,7 @@ class CallStore:
             return stored.read_changed(db, now, writer.changed)
 
         self._stored = await self._database.run(store)
-        self._is_first_commit, self._damaged = False, None
+        self._is_first_commit = False
         for call in calls:
             if self._pending.get(call.id) is call:
                 del self._pending[call.id]
@@ -285,26 +282,51 @@ class CallStore:
         if changed := summary.modules_unlike(before):
             self._notify(changed)
 
+    async def _replace(self, database: Database, err: DamagedError | NewerVersionError) -> None:
+        async with self._lock:
+            if database is self._database:  # not replaced by another query yet
+                with self._translated_errors():
+                    await self._async_replace(err)
+
     async def _async_replace(self, err: DamagedError | NewerVersionError) -> None:
         """Continue with a new file that has what can still be read, or in memory.
 
-        Calls of the last day are stored again.
+        Calls of the last day are stored again. UnusableError: nothing has changed.
         """
         is_new_file_damaged = self._is_replaced and self._is_first_commit
-        in_memory = isinstance(err, NewerVersionError) or is_new_file_damaged
         if isinstance(err, NewerVersionError):
             LOGGER.warning("The history of calls was written by a newer version; it is not changed")
             self._issues.async_raise(HISTORY_NEWER)
-        elif not in_memory:
-            LOGGER.warning("The history of calls is damaged (%s); a new one is created", err)
-            self._damaged = await self._database.rename_damaged()
-            self._issues.async_raise(HISTORY_DAMAGED)
+            in_memory = True
+        else:
+            in_memory = is_new_file_damaged or not await self._async_replace_file(err)
         if in_memory:
-            self._limits, self._damaged = MEMORY_LIMITS, None
+            self._limits = MEMORY_LIMITS
         replaced, self._database = self._database, self._new_database(in_memory=in_memory)
         await replaced.close()
         self._is_first_commit = self._is_replaced = True
         self._pending = self._summary.recent | self._pending
+
+    async def _async_replace_file(self, err: DamagedError) -> bool:
+        """Put a new file in place of a damaged one; returns whether the new one can be used."""
+        self._issues.async_raise(HISTORY_DAMAGED)
+        try:
+            kept = await self._database.replace_damaged(self._salvage())
+        except DamagedError:
+            return False
+        LOGGER.warning("The history of calls was damaged (%s); %s calls are kept", err, kept)
+        return True
+
+    def _salvage(self) -> Callable[[sqlite3.Connection, Path], int]:
+        """Return a function that fills a new file with what can be read of the damaged one."""
+        limits, now, until = self._limits, self._now(), self._entry.data.get(CONF_DELETED_UNTIL)
+
+        def salvage(db: sqlite3.Connection, damaged: Path) -> int:
+            writer = Writer(db, limits=limits, now=now)
+            writer.note_deleted_until(until)
+            return restore(writer, damaged, now)
+
+        return salvage
 
     def _new_database(self, *, in_memory: bool) -> Database:
         path = None if in_memory else history_path(self._hass, self._entry.entry_id)

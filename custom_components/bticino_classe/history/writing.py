@@ -78,9 +78,7 @@ class Writer:
         """Store when tracking began; end the calls that rang before, unless they still do."""
         sql = "INSERT OR IGNORE INTO meta VALUES ('tracking_since', ?)"
         self._db.execute(sql, (float(int(self._now)),))
-        if deleted_until is not None:
-            # The clock may have been wrong when it was stored.
-            self.note_time("deleted_until", min(deleted_until, self._now))
+        self.note_deleted_until(deleted_until)
         self._db.execute(_END_RINGING, (json.dumps([*ringing]),))
         self.changed.is_more = True
 
@@ -97,6 +95,12 @@ class Writer:
     def note_time(self, name: str, value: float) -> None:
         """Store a time, unless a later one is stored under this name."""
         self._db.execute(_SET_TIME, (name, value))
+
+    def note_deleted_until(self, time: float | None) -> None:
+        """Store until when all calls are deleted, as far as that is known outside the file."""
+        if time is not None:
+            # The clock may have been wrong when it was stored.
+            self.note_time("deleted_until", min(time, self._now))
 
     def note_deletion(self, session: str, time: float, deleted_at: float) -> None:
         """Store that a call was deleted."""
@@ -146,7 +150,7 @@ class Writer:
         Clocks differ, but a call that is pushed a moment later must be a new one: of the last
         hours, only the known calls are deleted for pushes. The list has whole seconds.
         """
-        until = self._now - SESSION_REUSE_SECONDS
+        until = max(0.0, self._now - SESSION_REUSE_SECONDS)
         self._remember_deletions("time > ?", until - SESSION_REUSE_SECONDS)
         self.note_time("deleted_until", until)
         self.note_time("list_deleted_until", float(int(self._now)))

@@ -1,124 +1,46 @@
 """A history whose file is damaged anywhere: what can be read is kept, and nothing else fails."""
 
+import asyncio
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+import errno
+from pathlib import Path
 import sqlite3
+import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.util import dt as dt_util
 import pytest
 
-from custom_components.bticino_classe.client import StillImage
 from custom_components.bticino_classe.const import DOMAIN
-from custom_components.bticino_classe.history.database import Database
-from custom_components.bticino_classe.history.records import KINDS, CallRecord, Limits
-from custom_components.bticino_classe.history.salvage import restore
+from custom_components.bticino_classe.history import database as database_module
+from custom_components.bticino_classe.history.records import KINDS
 from custom_components.bticino_classe.history.store import async_freeze_histories
-from custom_components.bticino_classe.history.writing import Writer
-from tests.integration.conftest import get_entry, reload_entry, state_of, wait_online
-from tests.integration.history.stored import calls_of, database, files, fill, history_of
+from tests.conftest import HANG_TIMEOUT
+from tests.integration.conftest import get_entry, reload_entry, state_of, wait_online, wait_until
+from tests.integration.history.stored import (
+    PAGE,
+    calls_of,
+    database,
+    files,
+    fill,
+    history_of,
+    record,
+)
 from tests.integration.history.test_history import MISSED, STREET, YARD, called
 from tests.integration.issues import issues_of
 from tests.simulator import Failure
 from tests.simulator.paths import GETEVENTS
-from tests.simulator.pictures import jpeg
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
     from tests.simulator import Simulator
 
-HOUR = 3600.0
-COUNT = 400  # calls
-PAGE = 4096  # bytes
 CALENDAR = "calendar.casa_calls"
-
-
-def record(number: int, now: float) -> CallRecord:
-    """Return a call of an earlier hour."""
-    at = now - number * HOUR
-    return CallRecord(
-        id=f"{number:016x}",
-        session=f"{number:016x}",
-        bridge_id="00:03:50:ab:cd:ef",
-        panel_id="abcdef-0101-aa11bb22cc33",
-        time=at,
-        outcome="missed",
-        ended_at=at + 30,
-        seen=number % 2 == 0,
-    )
-
-
-async def fill_file(path: Path, now: float) -> None:
-    """Write a file with calls, pictures of some, and deletions of others."""
-    store = Database(path)
-
-    def fill_it(db: sqlite3.Connection) -> None:
-        writer = Writer(db, limits=Limits(days=4000, calls=10_000, megabytes=50), now=now)
-        writer.begin(deleted_until=None)
-        for number in range(COUNT + 20):
-            writer.insert(record(number, now))
-        for number in range(0, COUNT, 20):
-            picture = StillImage(content=jpeg("STREET"), content_type="image/jpeg")
-            writer.keep(f"{number:016x}", KINDS[0], picture)
-        writer.delete(f"{number:016x}" for number in range(COUNT, COUNT + 20))
-
-    await store.run(fill_it)
-    await store.close()
-
-
-async def salvaged(damaged: Path, into: Path, now: float) -> tuple[int, int, int]:
-    """Return the numbers of calls, pictures and deletions that can still be read."""
-    store = Database(into)
-
-    def restore_and_count(db: sqlite3.Connection) -> tuple[int, int, int]:
-        limits = Limits(days=4000, calls=10_000, megabytes=50)
-        kept = restore(Writer(db, limits=limits, now=now), damaged, now)
-        sql = """
-            SELECT (SELECT total(calls) FROM totals), (SELECT count(*) FROM pictures),
-            (SELECT count(*) FROM deletions)
-        """
-        calls, pictures, deletions = db.execute(sql).fetchone()
-        assert calls == kept
-        return kept, pictures, deletions
-
-    found = await store.run(restore_and_count)
-    await store.close()
-    return found
-
-
-async def test_each_page(tmp_path: Path) -> None:
-    """A page costs what is on it; without those of the schema, nothing can be found."""
-    now, new = time.time(), Database(tmp_path / "empty.db")
-    await new.run(lambda _: None)
-    await new.close()
-    pages_of_empty = (tmp_path / "empty.db").stat().st_size // PAGE
-    await fill_file(tmp_path / "good.db", now)
-    good = (tmp_path / "good.db").read_bytes()
-    lost = []
-    for number in range(1, len(good) // PAGE + 1):
-        damaged = tmp_path / f"{number}.db"
-        damaged.write_bytes(good[: (number - 1) * PAGE] + b"\xa5" * PAGE + good[number * PAGE :])
-        found = await salvaged(damaged, tmp_path / f"{number}.new.db", now)
-        if number > pages_of_empty:  # else a schema, or the root of a table
-            lost.append((COUNT - found[0], COUNT // 20 - found[1], 20 - found[2]))
-    assert max(lost) < (50, 20, 1)
-    # Each call is on one page; a picture is lost with it, or with one of its own pages.
-    assert len(lost) > 20
-    assert sum(calls for calls, *_ in lost) == COUNT
-    assert sum(pictures for _, pictures, _ in lost) > COUNT // 20
-
-
-async def test_undamaged_file(tmp_path: Path) -> None:
-    """Everything is copied."""
-    now = time.time()
-    await fill_file(tmp_path / "good.db", now)
-    assert await salvaged(tmp_path / "good.db", tmp_path / "new.db", now) == (COUNT, 20, 20)
 
 
 def change(path: Path, sql: str) -> None:
@@ -180,6 +102,11 @@ def of_call(column: str, value: str) -> str:
     return f"UPDATE calls SET {column} = {value} WHERE number = 3"  # noqa: S608 - constants
 
 
+def of_totals(column: str, value: str) -> str:
+    """Return SQL that changes the totals of each panel."""
+    return f"UPDATE totals SET {column} = {value}"  # noqa: S608 - constants
+
+
 IMPOSSIBLE = [
     *(of_call(name, "5") for name in ("id", "session", "bridge_id", "panel_id", "location_name")),
     *(of_call(name, "x'00ff'") for name in ("id", "panel_id", "outcome")),
@@ -191,13 +118,13 @@ IMPOSSIBLE = [
     "UPDATE meta SET value = 'x'",
     "UPDATE deletions SET time = 'x'",
     "UPDATE deletions SET session = 5",
-    "UPDATE totals SET unseen = -3",
-    "UPDATE totals SET unseen = 'x'",
+    *(of_totals(name, "'x'") for name in ("calls", "unseen", "picture_bytes")),
+    *(of_totals(name, "-3") for name in ("calls", "unseen", "picture_bytes")),
+    *(of_totals(name, "5") for name in ("bridge_id", "home_id")),
+    "UPDATE totals SET unseen = calls + 1",
     "UPDATE totals SET calls = 1000000000",
     "UPDATE totals SET picture_bytes = 1000000000000",
-    "UPDATE pictures SET content_type = 'text/html'",
-    "UPDATE pictures SET content = 'x'",
-    "UPDATE pictures SET content = x'00'",
+    "DELETE FROM totals",
 ]
 
 
@@ -231,6 +158,27 @@ async def test_impossible_values(
 
 
 @pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize(
+    "value", ["content = 'x'", "content = x'00'", "content_type = 'text/html'"]
+)
+async def test_damaged_picture(
+    hass: HomeAssistant, simulator: Simulator, hass_client: ClientSessionGenerator, value: str
+) -> None:
+    """It is not shown; that is no reason to give up others."""
+    await called(hass, simulator, STREET, "miss")
+    call = (await calls_of(hass))[-1]
+    entry = get_entry(hass)
+    await hass.config_entries.async_unload(entry.entry_id)
+    change(database(hass), f"UPDATE pictures SET {value} WHERE rowid = 1")  # noqa: S608 - constants
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await wait_online(entry)
+    await use_everything(hass, hass_client)
+    found = [await history_of(hass).async_picture(call.id, kind) for kind in KINDS]
+    assert [image is None for image in found] in ([True, False], [False, True])
+    assert issues(hass) == set()
+
+
+@pytest.mark.usefixtures("online_entry")
 async def test_deleted_call_that_the_cloud_lists(hass: HomeAssistant, simulator: Simulator) -> None:
     """It stays deleted if the page of the deletions can be read."""
     for panel in (STREET, YARD):
@@ -259,6 +207,152 @@ async def test_schema_that_is_no_text(hass: HomeAssistant, simulator: Simulator)
     await called(hass, simulator, YARD, "miss")
     assert [call.outcome for call in await calls_of(hass)][-1] == "missed"
     assert issues(hass) == {"history_damaged"}
+
+
+async def damaged_entry(hass: HomeAssistant, simulator: Simulator) -> set[str]:
+    """Unload the account, and damage its file; return its calls. One was deleted."""
+    for panel in (STREET, YARD, STREET):
+        await called(hass, simulator, panel, "miss", late=60)
+    *kept, deleted = [call.id for call in await calls_of(hass)]
+    await history_of(hass).async_delete([deleted])
+    await hass.config_entries.async_unload(get_entry(hass).entry_id)
+    change(database(hass), "UPDATE totals SET unseen = -3")
+    return set(kept)
+
+
+async def set_up(hass: HomeAssistant, kept: set[str]) -> None:
+    """Set the account up; everything is kept, once, and the deleted call stays deleted."""
+    entry = get_entry(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await wait_online(entry)
+    found = [call.id for call in await calls_of(hass)]
+    assert len(found) == len(kept)
+    assert set(found) == kept
+    assert issues(hass) == {"history_damaged"}
+    assert [name for name in files(hass) if ".damaged-" not in name and "-" not in name] == [
+        database(hass).name
+    ]
+
+
+async def start_without_storing(hass: HomeAssistant) -> None:
+    """Set the account up and unload it, while nothing can be stored."""
+    assert await hass.config_entries.async_setup(get_entry(hass).entry_id)
+    await wait_online(get_entry(hass))
+    assert "history_not_stored" in issues(hass)
+    await hass.config_entries.async_unload(get_entry(hass).entry_id)
+
+
+@pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize("step", [0, 1, 2, 3])
+async def test_replacement_that_stops(
+    hass: HomeAssistant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """At whichever step the disk fails or Home Assistant is killed, the next start completes it."""
+    await async_freeze_histories(hass, frozen=True)  # the log is renamed, too
+    kept = await damaged_entry(hass, simulator)
+    for suffix in (".new", ".new-wal"):  # of a process that was killed before
+        database(hass).with_name(f"{database(hass).name}{suffix}").write_bytes(b"x" * PAGE)
+    replace_file, steps = Path.replace, iter(range(step))
+
+    def fail(path: Path, target: Path) -> None:
+        if next(steps, None) is None:
+            raise OSError(errno.EIO, "Input/output error")
+        replace_file(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", fail)
+        await start_without_storing(hass)
+    await set_up(hass, kept)
+    await async_freeze_histories(hass, frozen=False)
+
+
+def sqlite_error(name: str) -> sqlite3.OperationalError:
+    """Return an error that may pass."""
+    error = sqlite3.OperationalError(name)
+    error.sqlite_errorcode, error.sqlite_errorname = getattr(sqlite3, name), name
+    return error
+
+
+@pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize("name", ["SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_BUSY"])
+async def test_salvage_that_fails(
+    hass: HomeAssistant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A full disk, or too many open files: nothing is changed, and it is tried again."""
+    kept = await damaged_entry(hass, simulator)
+    before = files(hass)
+    connect = sqlite3.connect
+
+    def refuse(path: Path, **options: Any) -> sqlite3.Connection:
+        if str(path).endswith(".new" if name == "SQLITE_FULL" else "?mode=rw"):
+            raise sqlite_error(name)
+        found: sqlite3.Connection = connect(path, **options)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", refuse)
+        await start_without_storing(hass)
+    assert files(hass) == before
+    await set_up(hass, kept)
+
+
+@pytest.mark.usefixtures("online_entry")
+async def test_cancelled_query(
+    hass: HomeAssistant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An automation that is restarted while its query replaces the file loses nothing."""
+    await called(hass, simulator, STREET, "miss")
+    known, history = await calls_of(hass), history_of(hass)
+    await history.async_read(lambda db: db.execute("UPDATE calls SET seen = 7").fetchall())
+    begun, go_on, fill_new = threading.Event(), threading.Event(), database_module._fill_new
+
+    def wait_and_fill(*arguments: Any) -> int:
+        begun.set()
+        go_on.wait(HANG_TIMEOUT)
+        return fill_new(*arguments)
+
+    monkeypatch.setattr(database_module, "_fill_new", wait_and_fill)
+    simulator.fail(GETEVENTS, Failure(status=503), times=20)
+    query = hass.async_create_task(history.async_calls([known[-1].id]))
+    await wait_until(begun.is_set)
+    query.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    await called(hass, simulator, YARD, "miss")
+    assert {call.id for call in known} < {call.id for call in await calls_of(hass)}
+    await reload_entry(hass, get_entry(hass))
+    assert len(await calls_of(hass)) == len(known) + 1
+    assert query.cancelled()
+
+
+@pytest.mark.usefixtures("online_entry")
+@pytest.mark.parametrize("error", [MemoryError(), UnicodeDecodeError("utf-8", b"", 0, 1, "")])
+async def test_other_errors_of_sqlite(
+    hass: HomeAssistant, simulator: Simulator, error: Exception
+) -> None:
+    """A damaged page may claim to be huge, and a damaged schema to be no text."""
+    await called(hass, simulator, STREET, "miss")
+    known = await calls_of(hass)
+    errors = [error]
+
+    def fail_once(_: sqlite3.Connection) -> None:
+        if errors:
+            raise errors.pop()
+
+    await history_of(hass).async_read(fail_once)
+    await called(hass, simulator, YARD, "miss")
+    assert {call.id for call in known} < {call.id for call in await calls_of(hass)}
+    assert issues(hass) == {"history_damaged"}
+
+
+@pytest.mark.usefixtures("online_entry")
+async def test_version_that_is_impossible(hass: HomeAssistant, simulator: Simulator) -> None:
+    """It is no newer one."""
+    kept = await damaged_entry(hass, simulator)
+    content = bytearray(database(hass).read_bytes())
+    content[database_module.USER_VERSION_BYTES] = b"\x7f\x01\x01\x01"
+    database(hass).write_bytes(bytes(content))
+    await set_up(hass, kept)
 
 
 @pytest.mark.usefixtures("online_entry")
