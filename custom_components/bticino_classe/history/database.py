@@ -297,7 +297,8 @@ def _beside(path: Path, suffix: str) -> Path:
 def _remove_new(path: Path) -> None:
     """Delete a replacement that is not complete."""
     for suffix in ("", *LOGS):
-        _beside(path, f"{NEW}{suffix}").unlink(missing_ok=True)
+        if (file := _beside(path, f"{NEW}{suffix}")).exists():
+            file.unlink()
 
 
 def _fill_new(path: Path, salvage: Callable[[sqlite3.Connection, Path], int]) -> int:

@@ -133,14 +133,14 @@ def _rows(
 
 def _highest(db: sqlite3.Connection, table: str, index: str) -> int:
     """Return the highest number of a row, as far as it is known."""
+    numbers = []
     for source in ("NOT INDEXED", f"INDEXED BY {index}"):
         sql = f"SELECT coalesce(max(rowid), 0) FROM {table} {source}"  # noqa: S608 - constants
         try:
-            (found,) = db.execute(sql).fetchone()
-            return int(found)
+            numbers += db.execute(sql).fetchone()
         except _ERRORS as err:
             _raise_if_passing(err)
-    return UNKNOWN_MAX
+    return max(numbers, default=UNKNOWN_MAX)
 
 
 def _raise_if_passing(err: BaseException) -> None:

@@ -83,15 +83,16 @@ async def test_each_page(tmp_path: Path) -> None:
     assert sum(pictures for _, pictures, _ in lost) > COUNT // 20
 
 
-@pytest.mark.parametrize("bit", [0, 3, 4, 5, 6, 7, 12])
-async def test_wrong_number_of_a_call(tmp_path: Path, bit: int) -> None:
+@pytest.mark.parametrize("bit", [0, 3, 4, 5, 6, 7, 8, 12])
+@pytest.mark.parametrize("number", [201, COUNT])
+async def test_wrong_number_of_a_call(tmp_path: Path, bit: int, number: int) -> None:
     """It costs some calls on its page, no newer ones."""
     now = time.time()
     await fill_file(tmp_path / "a.db", now)
     content = (tmp_path / "a.db").read_bytes()
-    wrong = 201 ^ 1 << bit  # SQLite writes seven bits in a byte
-    right, other = (bytes([0x80 | n >> 7, n & 0x7F]) for n in (201, wrong))
-    before_id = rb"(.{30})" + f"{200:016x}".encode()
+    wrong = number ^ 1 << bit  # SQLite writes seven bits in a byte
+    right, other = (bytes([0x80 | n >> 7, n & 0x7F]) for n in (number, wrong))
+    before_id = rb"(.{30})" + f"{number - 1:016x}".encode()
     (row,) = (m[0] for m in re.finditer(before_id, content, re.DOTALL) if right in m[1])
     assert row.count(right) == 1
     (tmp_path / "a.db").write_bytes(content.replace(row, row.replace(right, other)))
