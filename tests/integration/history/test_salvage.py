@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.bticino_classe.client import StillImage
+from custom_components.bticino_classe.history import salvage
 from custom_components.bticino_classe.history.database import Database
-from custom_components.bticino_classe.history.records import KINDS, Limits, Location
+from custom_components.bticino_classe.history.reading import select
+from custom_components.bticino_classe.history.records import DAY, GONE, KINDS, Limits, Location
 from custom_components.bticino_classe.history.salvage import restore
 from custom_components.bticino_classe.history.writing import Writer
 from tests.integration.history.stored import PAGE, record
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COUNT = 400  # calls
+LIMITS = Limits(days=4000, calls=20_000, megabytes=50)
 
 
 async def fill_file(path: Path, now: float) -> None:
@@ -28,7 +31,7 @@ async def fill_file(path: Path, now: float) -> None:
     store = Database(path)
 
     def fill_it(db: sqlite3.Connection) -> None:
-        writer = Writer(db, limits=Limits(days=4000, calls=10_000, megabytes=50), now=now)
+        writer = Writer(db, limits=LIMITS, now=now)
         writer.begin(deleted_until=None)
         for number in range(COUNT + 20):
             writer.insert(record(number, now))
@@ -46,8 +49,7 @@ async def salvaged(damaged: Path, into: Path, now: float) -> tuple[int, int, int
     store = Database(into)
 
     def restore_and_count(db: sqlite3.Connection) -> tuple[int, int, int]:
-        limits = Limits(days=4000, calls=10_000, megabytes=50)
-        kept = restore(Writer(db, limits=limits, now=now), damaged, now)
+        kept = restore(Writer(db, limits=LIMITS, now=now), damaged, now)
         sql = """
             SELECT (SELECT total(calls) FROM totals), (SELECT count(*) FROM pictures),
             (SELECT count(*) FROM deletions)
@@ -106,7 +108,7 @@ async def test_page_of_the_tree(tmp_path: Path) -> None:
     store = Database(tmp_path / "a.db")
 
     def fill_it(db: sqlite3.Connection) -> None:
-        writer = Writer(db, limits=Limits(days=4000, calls=20_000, megabytes=50), now=now)
+        writer = Writer(db, limits=LIMITS, now=now)
         writer.begin(deleted_until=None)
         for number in range(10_000):
             name = Location(name="A panel with a rather long name " * 4)
@@ -130,3 +132,27 @@ async def test_undamaged_file(tmp_path: Path) -> None:
     now = time.time()
     await fill_file(tmp_path / "good.db", now)
     assert await salvaged(tmp_path / "good.db", tmp_path / "new.db", now) == (COUNT, 20, 20)
+
+
+async def test_what_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of the future, and all but the newest pictures; a picture that is gone stays so."""
+    now, gone = time.time(), f"{5:016x}"
+    await fill_file(tmp_path / "a.db", now)
+    old = Database(tmp_path / "a.db")
+
+    def change(db: sqlite3.Connection) -> None:
+        writer = Writer(db, limits=LIMITS, now=now)
+        writer.insert(replace(record(1, now), id="future", session="future", time=now + 2 * DAY))
+        writer.give_up(gone, KINDS[0])
+
+    await old.run(change)
+    await old.close()
+    monkeypatch.setattr(salvage, "MAX_PICTURES", 3.5 * len(jpeg("STREET")))
+    assert await salvaged(tmp_path / "a.db", tmp_path / "new.db", now) == (COUNT, 3, 20)
+    new = Database(tmp_path / "new.db")
+    kept = {call.id: call for call in await new.read(lambda db: select(db, ""))}
+    await new.close()
+    assert "future" not in kept
+    assert kept[gone].snapshot == GONE
+    pictured = [number for number in range(COUNT) if kept[f"{number:016x}"].snapshot]
+    assert pictured == [340, 360, 380]
