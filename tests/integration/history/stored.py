@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from custom_components.bticino_classe.const import DOMAIN
 from custom_components.bticino_classe.history import reading
 from custom_components.bticino_classe.history.database import Database
-from custom_components.bticino_classe.history.records import CallRecord, Limits
+from custom_components.bticino_classe.history.records import Limits
 from custom_components.bticino_classe.history.writing import Writer
 from tests.integration.conftest import get_entry, wait_idle
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
     from custom_components.bticino_classe.history.history import CallHistory
-
-PAGE = 4096  # bytes of a database
+    from custom_components.bticino_classe.history.records import CallRecord
 
 
 def history_of(hass: HomeAssistant) -> CallHistory:
@@ -75,18 +74,3 @@ async def fill(hass: HomeAssistant, *records: CallRecord, tracking_since: float)
 
     await store.run(insert)
     await store.close()
-
-
-def record(number: int, now: float) -> CallRecord:
-    """Return a call of an earlier hour."""
-    at = now - number * 3600.0
-    return CallRecord(
-        id=f"{number:016x}",
-        session=f"{number:016x}",
-        bridge_id="00:03:50:ab:cd:ef",
-        panel_id="abcdef-0101-aa11bb22cc33",
-        time=at,
-        outcome="missed",
-        ended_at=at + 30,
-        seen=number % 2 == 0,
-    )

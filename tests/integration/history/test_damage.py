@@ -18,19 +18,18 @@ from custom_components.bticino_classe.const import DOMAIN
 from custom_components.bticino_classe.history import database as database_module
 from custom_components.bticino_classe.history.records import KINDS
 from custom_components.bticino_classe.history.store import async_freeze_histories
+from tests.calls import PAGE, record
 from tests.conftest import HANG_TIMEOUT
 from tests.integration.conftest import get_entry, reload_entry, state_of, wait_online, wait_until
 from tests.integration.history.stored import (
-    PAGE,
     calls_of,
     database,
     files,
     fill,
     history_of,
-    record,
 )
+from tests.integration.history.test_database import issues
 from tests.integration.history.test_history import MISSED, STREET, YARD, called
-from tests.integration.issues import issues_of
 from tests.simulator import Failure
 from tests.simulator.paths import GETEVENTS
 
@@ -87,11 +86,6 @@ async def use_everything(hass: HomeAssistant, client: ClientSessionGenerator) ->
     await history.async_count()
     await history.async_mark_seen(*(call.bridge_id for call in await calls_of(hass)))
     await history.async_clean_up()
-
-
-def issues(hass: HomeAssistant) -> set[str]:
-    """Return which repair issues the history has raised."""
-    return {key for key in issues_of(hass, get_entry(hass)) if key.startswith("history_")}
 
 
 TIMES = ("time", "answered_at", "ended_at")
@@ -247,7 +241,7 @@ async def start_without_storing(hass: HomeAssistant) -> None:
 async def test_replacement_that_stops(
     hass: HomeAssistant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    """At whichever step the disk fails or Home Assistant is killed, the next start completes it."""
+    """If the disk fails or Home Assistant is killed at any step, the next start completes it."""
     await async_freeze_histories(hass, frozen=True)  # the log is renamed, too
     kept = await damaged_entry(hass, simulator)
     for suffix in (".new", ".new-wal"):  # of a process that was killed before

@@ -1,4 +1,4 @@
-"""What can still be read of a damaged history, whichever part of its file is damaged."""
+"""What can be recovered from a damaged history, for damage in each part of its file."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -16,7 +16,7 @@ from custom_components.bticino_classe.history.reading import select
 from custom_components.bticino_classe.history.records import DAY, GONE, KINDS, Limits, Location
 from custom_components.bticino_classe.history.salvage import restore
 from custom_components.bticino_classe.history.writing import Writer
-from tests.integration.history.stored import PAGE, record
+from tests.calls import PAGE, record
 from tests.simulator.pictures import jpeg
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 import sqlite3
 import tempfile
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from custom_components.bticino_classe.client import StillImage, values
 from custom_components.bticino_classe.history import database, reading
 from custom_components.bticino_classe.history.database import Database, FileError
-from custom_components.bticino_classe.history.records import DAY, KINDS, CallRecord, Limits
+from custom_components.bticino_classe.history.records import DAY, KINDS, Limits
 from custom_components.bticino_classe.history.salvage import restore
 from custom_components.bticino_classe.history.summary import Summary
 from custom_components.bticino_classe.history.writing import Writer
+from tests.calls import PAGE, record
 from tests.simulator.pictures import jpeg
 
 from .checks import aside, check, check_error
@@ -23,25 +25,16 @@ from .target import Target
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from custom_components.bticino_classe.history.records import CallRecord
+
     from .target import Run
 
 CALLS: Final = 40
-PAGE: Final = 4096  # bytes
 LIMITS: Final = Limits(days=90, calls=2000, megabytes=1)
-ANY_BRIDGE: Final = "00:03:50:ab:cd:ef"
 
 
 def _call(number: int) -> CallRecord:
-    at = NOW - number * 3600.0
-    return CallRecord(
-        id=f"{number:016x}",
-        session=f"{number:016x}",
-        bridge_id=ANY_BRIDGE,
-        panel_id="abcdef-0101-aa11bb22cc33",
-        time=at,
-        outcome=("missed", "answered", "ended")[number % 3],
-        ended_at=at + 30.0,
-    )
+    return replace(record(number, NOW), outcome=("missed", "answered", "ended")[number % 3])
 
 
 def _fill(db: sqlite3.Connection) -> None:
